@@ -1,0 +1,93 @@
+//! What a route does with a request.
+
+use weir_core::dispatch::Mode;
+
+use super::{HostPolicy, UpstreamId};
+
+/// The one thing a route does.
+#[derive(Debug, Clone)]
+pub enum Action {
+    /// Send it to servers.
+    Forward(Forward),
+    /// Answer with a redirect.
+    Redirect(Redirect),
+    /// Answer with a fixed text.
+    Respond(Respond),
+}
+
+/// Sending a request to servers.
+#[derive(Debug, Clone)]
+pub struct Forward {
+    /// Which servers.
+    pub upstream: UpstreamId,
+    /// The dispatch mode.
+    pub mode: Mode,
+    /// What happens to the path before it is sent.
+    pub path: PathEdit,
+    /// Changes of the request's fields.
+    pub request_fields: FieldEdits,
+    /// What the server gets as Host.
+    pub host: HostPolicy,
+}
+
+/// A change of the path before it is sent. What was matched is the path before this change.
+#[derive(Debug, Clone, Default)]
+pub enum PathEdit {
+    /// As it came (normalised).
+    #[default]
+    Keep,
+    /// `strip: /api`: this prefix of whole segments is taken away; what is left begins with a slash.
+    Strip(Box<str>),
+    /// `rewrite: {prefix: /v2}`: the prefix that matched is replaced.
+    ReplacePrefix {
+        /// The prefix that matched.
+        from: Box<str>,
+        /// What stands there instead, with its leading slash.
+        to: Box<str>,
+    },
+    /// `rewrite: {regex: ^/user/(\d+)$, to: /u/$1}`: replaced where it matches; the result is normalised again.
+    Regex {
+        /// The expression.
+        pattern: regex::bytes::Regex,
+        /// The replacement with `$1` and `${name}`.
+        to: Box<str>,
+    },
+}
+
+/// Changes of fields: first `remove`, then `set`, then `add`.
+#[derive(Debug, Clone, Default)]
+pub struct FieldEdits {
+    /// Names of fields to take away.
+    pub remove: Vec<Box<str>>,
+    /// Fields that stand exactly once with this value afterwards.
+    pub set: Vec<(Box<str>, Box<str>)>,
+    /// Fields that are added, whatever is there.
+    pub add: Vec<(Box<str>, Box<str>)>,
+}
+
+impl FieldEdits {
+    /// Whether there is nothing to do.
+    pub fn is_empty(&self) -> bool {
+        self.remove.is_empty() && self.set.is_empty() && self.add.is_empty()
+    }
+}
+
+/// A redirect.
+#[derive(Debug, Clone)]
+pub struct Redirect {
+    /// 301, 302, 303, 307 or 308.
+    pub status: u16,
+    /// The `Location`; `$scheme`, `$host`, `$path` (normalised) and `$query` (with its `?`, or nothing) are replaced.
+    pub location: Box<str>,
+}
+
+/// A fixed answer.
+#[derive(Debug, Clone)]
+pub struct Respond {
+    /// 200 to 599.
+    pub status: u16,
+    /// The body.
+    pub body: Box<str>,
+    /// Its type.
+    pub content_type: Box<str>,
+}

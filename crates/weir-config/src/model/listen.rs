@@ -1,0 +1,66 @@
+//! Where clients, operators and log lines arrive.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+/// One address on which clients are accepted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listen {
+    /// The address.
+    pub address: ListenAddress,
+}
+
+/// A socket address of ours. Port 0 lets the system choose.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ListenAddress {
+    /// `127.0.0.1:8080`, `:8080` (all addresses, IPv6 and IPv4), `[::1]:8080`
+    Tcp(SocketAddr),
+    /// `unix:PATH`
+    Unix(PathBuf),
+}
+
+/// The admin listener.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Admin {
+    /// None.
+    Off,
+    /// The default address; when it is taken, a warning.
+    Default(SocketAddr),
+    /// A written address; when it is taken, an error.
+    At(SocketAddr),
+}
+
+/// The access log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum AccessLog {
+    /// None.
+    Off,
+    /// One line per request.
+    On {
+        /// The form of a line.
+        format: AccessLogFormat,
+        /// Where lines go.
+        target: LogTarget,
+    },
+}
+
+/// The form of a line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum AccessLogFormat {
+    /// NCSA common, with our fields behind it.
+    #[default]
+    Common,
+    /// Common plus Referer and User-Agent, with our fields behind it.
+    Combined,
+    /// One JSON object per line.
+    Json,
+}
+
+/// Where log lines go.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LogTarget {
+    /// Standard error.
+    Stderr,
+    /// A file, appended to.
+    File(PathBuf),
+}

@@ -1,0 +1,74 @@
+//! The checked configuration: types that cannot hold nonsense.
+//!
+//! The data plane is built from this and from nothing else. Nothing here remembers where in a file it stood; what a
+//! person must be told about places has been told before a [`Model`] exists.
+
+mod action;
+mod limit;
+mod listen;
+mod upstream;
+
+use std::path::PathBuf;
+
+use ipnet::IpNet;
+use weir_core::route::{HostPattern, RouteRule};
+
+pub use action::{Action, FieldEdits, Forward, PathEdit, Redirect, Respond};
+pub use limit::{Drain, Limits, Timeouts};
+pub use listen::{AccessLog, AccessLogFormat, Admin, Listen, ListenAddress, LogTarget};
+pub use upstream::{HostPolicy, Server, ServerAddress, Transport, Upstream, UpstreamId};
+
+/// A whole configuration.
+#[derive(Debug, Clone)]
+pub struct Model {
+    /// Where clients are accepted; at least one.
+    pub listen: Vec<Listen>,
+    /// Worker threads; `None` means one per core.
+    pub workers: Option<usize>,
+    /// The admin listener.
+    pub admin: Admin,
+    /// Where state that outlives a run lies.
+    pub state: PathBuf,
+    /// The access log.
+    pub access_log: AccessLog,
+    /// Peers whose X-Forwarded-* fields are believed.
+    pub trusted_proxies: Vec<IpNet>,
+    /// Whether `Forwarded` (RFC 7239) is sent to servers beside X-Forwarded-*.
+    pub forwarded: bool,
+    /// Limits.
+    pub limits: Limits,
+    /// Timeouts.
+    pub timeouts: Timeouts,
+    /// How a stop goes.
+    pub drain: Drain,
+    /// Services, in the order of the file.
+    pub services: Vec<Service>,
+    /// Upstreams; [`UpstreamId`] indexes this.
+    pub upstreams: Vec<Upstream>,
+}
+
+/// The routes of some hosts.
+#[derive(Debug, Clone)]
+pub struct Service {
+    /// Its name: as written, else its first host.
+    pub name: String,
+    /// Hosts; at least one. No host belongs to two services.
+    pub hosts: Vec<HostPattern>,
+    /// Routes, in the order of the file; at least one.
+    pub routes: Vec<Route>,
+}
+
+/// One route of a service.
+#[derive(Debug, Clone)]
+pub struct Route {
+    /// Its name: as written, else made of what it asks (`/orders/`, `GET exact:/health`).
+    pub name: String,
+    /// What it asks of a request.
+    pub rule: RouteRule,
+    /// What it does.
+    pub action: Action,
+    /// Changes of the answer's fields, whoever made the answer.
+    pub answer_fields: FieldEdits,
+    /// Whether answers carry `X-Backend-Server`.
+    pub backend_server: bool,
+}

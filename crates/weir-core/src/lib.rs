@@ -1,0 +1,13 @@
+//! The rules of Weir: which route a request takes, which server it gets, whether it may be repeated, who the client is.
+//!
+//! Everything here is pure. `now` and random numbers are arguments, effects are returned as values and performed by the
+//! crates above. That is why these rules can be tested to the end, by tables and by seeded simulation.
+//! There is no socket, no clock, no runtime and no serialisation in this crate.
+
+pub mod balance;
+pub mod dispatch;
+pub mod forwarded;
+pub mod health;
+pub mod ports;
+pub mod retry;
+pub mod route;

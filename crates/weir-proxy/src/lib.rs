@@ -1,0 +1,1 @@
+//! The data plane: exchanges from a client's bytes to a server's answer and back.

@@ -1,0 +1,1 @@
+//! Harness, scripted servers and clients, and the one integration test binary.

@@ -1,0 +1,1 @@
+//! Programs that talk to a proxy from outside: the mock server.

@@ -1,0 +1,1 @@
+//! Members of an upstream, their selection, connections and pools.
