@@ -1,0 +1,222 @@
+//! How the body behind a head ends: the decision of RFC 9112 §6.3, once, for both directions.
+//!
+//! A proxy that reads a message differently from the server behind it lets a client smuggle a second one in. So what is
+//! ambiguous is refused here, also where the RFC lets a recipient choose.
+
+use std::fmt;
+
+use crate::field::KnownName;
+use crate::head::Head;
+use crate::method::Method;
+use crate::version::Version;
+
+/// How a body ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Framing {
+    /// There is none.
+    None,
+    /// After this many bytes; may be 0.
+    Sized(u64),
+    /// With the chunk of size 0.
+    Chunked,
+    /// When the connection ends; answers only.
+    UntilClose,
+}
+
+/// Which message a head begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Direction {
+    /// A request.
+    Request,
+    /// The answer to a request with this method.
+    Answer(Method),
+}
+
+/// Why a body's end can't be told for sure.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FramingError {
+    /// Both Content-Length and Transfer-Encoding.
+    LengthAndCoding,
+    /// Several lengths, as fields or as a list, also equal ones.
+    SeveralLengths,
+    /// A length that is not one to nineteen digits.
+    Length,
+    /// Any coding but exactly one `chunked`.
+    Coding,
+    /// Transfer-Encoding in HTTP/1.0 (RFC 9112 §6.1).
+    CodingInHttp10,
+}
+
+impl fmt::Display for FramingError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::LengthAndCoding => "both Content-Length and Transfer-Encoding are given",
+            Self::SeveralLengths => "Content-Length is given more than once",
+            Self::Length => "Content-Length is not a number",
+            Self::Coding => "the only transfer coding that is understood is one `chunked`",
+            Self::CodingInHttp10 => "Transfer-Encoding is not part of HTTP/1.0",
+        })
+    }
+}
+
+impl std::error::Error for FramingError {}
+
+/// How the body behind `head` ends.
+///
+/// # Errors
+/// Whatever two readers could read differently (`semantics.md` §1.3). The connection must not be used further.
+pub fn decide(head: &Head, direction: Direction) -> Result<Framing, FramingError> {
+    let stated = stated(head)?;
+    let Direction::Answer(method) = direction else {
+        return Ok(stated.unwrap_or(Framing::None));
+    };
+    // RFC 9112 §6.3, items 1 and 2: these never have a body, whatever their fields say.
+    let status = head.status();
+    if method == Method::Head || status < 200 || status == 204 || status == 304 {
+        return Ok(Framing::None);
+    }
+    Ok(stated.unwrap_or(Framing::UntilClose))
+}
+
+/// What the fields say; `None` when they say nothing.
+fn stated(head: &Head) -> Result<Option<Framing>, FramingError> {
+    let mut lengths = head.get_all(KnownName::ContentLength);
+    let mut codings = head.get_all(KnownName::TransferEncoding);
+    match (lengths.next(), codings.next()) {
+        (None, None) => Ok(None),
+        // RFC 9112 §6.3, item 3: allowed to be repaired there, refused here.
+        (Some(_), Some(_)) => Err(FramingError::LengthAndCoding),
+        (Some(_), None) if lengths.next().is_some() => Err(FramingError::SeveralLengths),
+        (Some(value), None) => length(value).map(Some),
+        (None, Some(_)) if head.version() == Version::Http10 => Err(FramingError::CodingInHttp10),
+        (None, Some(value)) if codings.next().is_none() && value.eq_ignore_ascii_case(b"chunked") => {
+            Ok(Some(Framing::Chunked))
+        }
+        (None, Some(_)) => Err(FramingError::Coding),
+    }
+}
+
+/// RFC 9110 §8.6: `1*DIGIT`. Nineteen digits always fit; nobody sends more.
+fn length(value: &[u8]) -> Result<Framing, FramingError> {
+    if value.contains(&b',') {
+        return Err(FramingError::SeveralLengths);
+    }
+    if value.is_empty() || value.len() > 19 || !value.iter().all(u8::is_ascii_digit) {
+        return Err(FramingError::Length);
+    }
+    Ok(Framing::Sized(value.iter().fold(0, |sum, digit| sum * 10 + u64::from(digit - b'0'))))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    fn check(version: &str, fields: &str, expected: Result<Framing, FramingError>) {
+        let mut head = Head::default();
+        head.parse_request(format!("POST / {version}\r\n{fields}\r\n").as_bytes(), 16).unwrap();
+        assert_eq!(decide(&head, Direction::Request), expected, "{version} {fields:?}");
+    }
+
+    fn check_answer(method: Method, text: &str, expected: Result<Framing, FramingError>) {
+        let mut head = Head::default();
+        head.parse_answer(text.as_bytes(), 16).unwrap();
+        assert_eq!(decide(&head, Direction::Answer(method)), expected, "{method:?} {text:?}");
+    }
+
+    #[test]
+    fn semantics_1_3_lengths() {
+        check("HTTP/1.1", "", Ok(Framing::None));
+        check("HTTP/1.1", "Content-Length: 0\r\n", Ok(Framing::Sized(0)));
+        check("HTTP/1.1", "content-length: 007\r\n", Ok(Framing::Sized(7)));
+        check(
+            "HTTP/1.1",
+            "Content-Length: 9999999999999999999\r\n",
+            Ok(Framing::Sized(9_999_999_999_999_999_999)),
+        );
+        for value in ["", "+1", "-1", "0x10", "1 2", "1.0", "a", "99999999999999999999", "1;2", "\u{661}"] {
+            check("HTTP/1.1", &format!("Content-Length: {value}\r\n"), Err(FramingError::Length));
+        }
+        check("HTTP/1.1", "Content-Length: 5, 5\r\n", Err(FramingError::SeveralLengths));
+        check("HTTP/1.1", "Content-Length: 5\r\nContent-Length: 5\r\n", Err(FramingError::SeveralLengths));
+        check(
+            "HTTP/1.1",
+            "Content-Length: 5\r\nA: b\r\nCONTENT-LENGTH: 6\r\n",
+            Err(FramingError::SeveralLengths),
+        );
+    }
+
+    #[test]
+    fn semantics_1_3_codings() {
+        check("HTTP/1.1", "Transfer-Encoding: chunked\r\n", Ok(Framing::Chunked));
+        check("HTTP/1.1", "Transfer-Encoding: Chunked \r\n", Ok(Framing::Chunked));
+        for value in [
+            "",
+            "gzip",
+            "identity",
+            "gzip, chunked",
+            "chunked, gzip",
+            "chunked, chunked",
+            "chunked,",
+            ",chunked",
+            "chunked;a=b",
+            "xchunked",
+            "\"chunked\"",
+        ] {
+            check("HTTP/1.1", &format!("Transfer-Encoding: {value}\r\n"), Err(FramingError::Coding));
+        }
+        check(
+            "HTTP/1.1",
+            "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n",
+            Err(FramingError::Coding),
+        );
+        check(
+            "HTTP/1.1",
+            "Transfer-Encoding: gzip\r\nTransfer-Encoding: chunked\r\n",
+            Err(FramingError::Coding),
+        );
+        check("HTTP/1.0", "Transfer-Encoding: chunked\r\n", Err(FramingError::CodingInHttp10));
+        check(
+            "HTTP/1.1",
+            "Transfer-Encoding: chunked\r\nContent-Length: 5\r\n",
+            Err(FramingError::LengthAndCoding),
+        );
+        check(
+            "HTTP/1.1",
+            "Content-Length: 5\r\nTransfer-Encoding: x\r\n",
+            Err(FramingError::LengthAndCoding),
+        );
+        check(
+            "HTTP/1.0",
+            "Content-Length: 5\r\nTransfer-Encoding: x\r\n",
+            Err(FramingError::LengthAndCoding),
+        );
+    }
+
+    #[test]
+    fn answers_follow_rfc_9112_6_3() {
+        let ok = "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n";
+        check_answer(Method::Get, ok, Ok(Framing::Sized(5)));
+        check_answer(Method::Head, ok, Ok(Framing::None));
+        check_answer(Method::Get, "HTTP/1.1 200 OK\r\n\r\n", Ok(Framing::UntilClose));
+        check_answer(Method::Get, "HTTP/1.1 204 x\r\nContent-Length: 5\r\n\r\n", Ok(Framing::None));
+        check_answer(Method::Get, "HTTP/1.1 304 x\r\nContent-Length: 5\r\n\r\n", Ok(Framing::None));
+        check_answer(Method::Get, "HTTP/1.1 101 x\r\n\r\n", Ok(Framing::None));
+        check_answer(
+            Method::Get,
+            "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n",
+            Ok(Framing::Chunked),
+        );
+        check_answer(
+            Method::Head,
+            "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nContent-Length: 1\r\n\r\n",
+            Err(FramingError::LengthAndCoding),
+        );
+        check_answer(
+            Method::Get,
+            "HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\n\r\n",
+            Err(FramingError::Coding),
+        );
+    }
+}

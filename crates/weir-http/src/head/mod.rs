@@ -1,0 +1,332 @@
+//! The head of a message: one contiguous buffer and a table of fields.
+//!
+//! A received head is adopted: its bytes are copied once, in one piece, and the table remembers where names and values
+//! lie. Removing a field marks it, adding one writes a line at the end of the buffer, writing the head out gathers the
+//! longest runs of lines that stand as they are. So copying a head for another attempt is one `memcpy`, and passing one
+//! on touches no field that is not changed.
+//!
+//! Not here: what a field means, and how the body behind the head is framed ([`framing`](crate::framing)).
+
+mod parse;
+#[cfg(test)]
+mod tests;
+mod write;
+
+use std::fmt;
+
+use crate::field::{FieldName, KnownName};
+use crate::method::Method;
+use crate::version::Version;
+
+/// Why bytes are not a head.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HeadError {
+    /// Longer than the limit.
+    TooLong,
+    /// More fields than the limit.
+    TooManyFields,
+    /// A line that ends in LF without CR (RFC 9112 §2.2).
+    BareLineFeed,
+    /// A line that begins with white space (RFC 9112 §5.2).
+    ObsoleteFold,
+    /// Not a request line (RFC 9112 §3).
+    RequestLine,
+    /// Not a status line (RFC 9112 §4).
+    StatusLine,
+    /// A version other than HTTP/1.0 and HTTP/1.1.
+    Version,
+    /// A field name that is no token, or white space before the colon (RFC 9112 §5.1).
+    FieldName,
+    /// A control byte in a field value, or a bare CR (RFC 9110 §5.5).
+    FieldValue,
+}
+
+impl fmt::Display for HeadError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::TooLong => "the head is too long",
+            Self::TooManyFields => "the head has too many fields",
+            Self::BareLineFeed => "a line ends in LF without CR",
+            Self::ObsoleteFold => "a line of the head begins with white space",
+            Self::RequestLine => "the request line is malformed",
+            Self::StatusLine => "the status line is malformed",
+            Self::Version => "the version is neither HTTP/1.0 nor HTTP/1.1",
+            Self::FieldName => "a field name is malformed",
+            Self::FieldValue => "a field value holds a control character",
+        })
+    }
+}
+
+impl std::error::Error for HeadError {}
+
+/// A range of the buffer. Heads are at most 1 MiB, so 32 bits are plenty.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+struct Span {
+    start: u32,
+    length: u32,
+}
+
+impl Span {
+    fn of(self, buffer: &[u8]) -> &[u8] {
+        &buffer[self.start as usize..self.end()]
+    }
+
+    fn end(self) -> usize {
+        (self.start + self.length) as usize
+    }
+}
+
+/// One line of the table.
+#[derive(Debug, Clone, Copy)]
+struct Field {
+    name: Span,
+    value: Span,
+    known: Option<KnownName>,
+    /// Removed fields stay in the table and are passed over.
+    live: bool,
+    /// Whether the line stands in the buffer exactly as `name: value\r\n`, so that it may be written as it is.
+    canonical: bool,
+}
+
+/// What the first line says.
+#[derive(Debug, Clone, Copy)]
+enum Start {
+    Request {
+        method: Method,
+        token: Span,
+        target: Span,
+    },
+    Answer {
+        status: u16,
+        reason: Span,
+    },
+    /// A trailer section has no first line.
+    None,
+}
+
+/// The head of a request or an answer, or a trailer section.
+#[derive(Debug, Clone)]
+pub struct Head {
+    buffer: Vec<u8>,
+    fields: Vec<Field>,
+    start: Start,
+    version: Version,
+}
+
+impl Default for Head {
+    fn default() -> Self {
+        Self { buffer: Vec::new(), fields: Vec::new(), start: Start::None, version: Version::Http11 }
+    }
+}
+
+impl Head {
+    /// A request with this method token and target, without fields.
+    pub fn request(method: &[u8], target: &[u8]) -> Self {
+        let mut head = Self::default();
+        let token = head.store(method);
+        let target = head.store(target);
+        head.start = Start::Request { method: Method::of(method), token, target };
+        head
+    }
+
+    /// An answer with this status and its registered reason phrase, without fields.
+    pub fn answer(status: u16) -> Self {
+        let mut head = Self::default();
+        head.begin_answer(status);
+        head
+    }
+
+    /// Empties the head, keeping its memory, and makes it an answer with this status.
+    pub fn begin_answer(&mut self, status: u16) {
+        self.clear();
+        let reason = self.store(crate::status::reason(status).as_bytes());
+        self.start = Start::Answer { status, reason };
+    }
+
+    /// Empties the head and keeps its memory.
+    pub fn clear(&mut self) {
+        self.buffer.clear();
+        self.fields.clear();
+        self.start = Start::None;
+        self.version = Version::Http11;
+    }
+
+    /// The protocol version the message was received with; what is written out always says HTTP/1.1.
+    pub fn version(&self) -> Version {
+        self.version
+    }
+
+    /// The method; [`Method::Other`] for anything but a request.
+    pub fn method(&self) -> Method {
+        match self.start {
+            Start::Request { method, .. } => method,
+            Start::Answer { .. } | Start::None => Method::Other,
+        }
+    }
+
+    /// The method's token; empty for anything but a request.
+    pub fn method_token(&self) -> &[u8] {
+        match self.start {
+            Start::Request { token, .. } => token.of(&self.buffer),
+            Start::Answer { .. } | Start::None => b"",
+        }
+    }
+
+    /// The request target; empty for anything but a request.
+    pub fn target(&self) -> &[u8] {
+        match self.start {
+            Start::Request { target, .. } => target.of(&self.buffer),
+            Start::Answer { .. } | Start::None => b"",
+        }
+    }
+
+    /// Replaces the request target. Does nothing to anything but a request.
+    pub fn set_target(&mut self, new: &[u8]) {
+        let span = self.store(new);
+        if let Start::Request { target, .. } = &mut self.start {
+            *target = span;
+        }
+    }
+
+    /// The status; 0 for anything but an answer.
+    pub fn status(&self) -> u16 {
+        match self.start {
+            Start::Answer { status, .. } => status,
+            Start::Request { .. } | Start::None => 0,
+        }
+    }
+
+    /// The reason phrase; empty for anything but an answer.
+    pub fn reason(&self) -> &[u8] {
+        match self.start {
+            Start::Answer { reason, .. } => reason.of(&self.buffer),
+            Start::Request { .. } | Start::None => b"",
+        }
+    }
+
+    /// Every field in order, as name and value.
+    pub fn fields(&self) -> impl Iterator<Item = (FieldName<'_>, &[u8])> {
+        self.fields.iter().filter(|field| field.live).map(|field| {
+            let name = match field.known {
+                Some(known) => FieldName::Known(known),
+                None => FieldName::Other(field.name.of(&self.buffer)),
+            };
+            (name, field.value.of(&self.buffer))
+        })
+    }
+
+    /// The first value of a field.
+    pub fn get<'n>(&self, name: impl Into<FieldName<'n>>) -> Option<&[u8]> {
+        let name = name.into();
+        self.fields.iter().find(|field| self.is(field, name)).map(|field| field.value.of(&self.buffer))
+    }
+
+    /// Every value of a field, in order.
+    pub fn get_all<'a, 'n: 'a>(&'a self, name: impl Into<FieldName<'n>>) -> impl Iterator<Item = &'a [u8]> {
+        let name = name.into();
+        self.fields.iter().filter(move |field| self.is(field, name)).map(|field| field.value.of(&self.buffer))
+    }
+
+    /// Whether the field is there.
+    pub fn has<'n>(&self, name: impl Into<FieldName<'n>>) -> bool {
+        let name = name.into();
+        self.fields.iter().any(|field| self.is(field, name))
+    }
+
+    /// Takes every field of this name away and says whether there was one.
+    pub fn remove<'n>(&mut self, name: impl Into<FieldName<'n>>) -> bool {
+        let name = name.into();
+        let mut found = false;
+        for index in 0..self.fields.len() {
+            if self.is(&self.fields[index], name) {
+                self.fields[index].live = false;
+                found = true;
+            }
+        }
+        found
+    }
+
+    /// Takes away every field for which `unwanted` says so, in one pass.
+    pub fn remove_where(&mut self, mut unwanted: impl FnMut(FieldName<'_>, &[u8]) -> bool) {
+        let buffer = &self.buffer;
+        for field in self.fields.iter_mut().filter(|field| field.live) {
+            let name = match field.known {
+                Some(known) => FieldName::Known(known),
+                None => FieldName::Other(field.name.of(buffer)),
+            };
+            if unwanted(name, field.value.of(buffer)) {
+                field.live = false;
+            }
+        }
+    }
+
+    /// Adds a field behind the others.
+    ///
+    /// The caller vouches that the name is a token and the value holds no control bytes; debug builds check it.
+    pub fn append<'n>(&mut self, name: impl Into<FieldName<'n>>, value: &[u8]) {
+        self.append_parts(name, &[value]);
+    }
+
+    /// Adds a field whose value is these parts, one after the other.
+    pub fn append_parts<'n>(&mut self, name: impl Into<FieldName<'n>>, parts: &[&[u8]]) {
+        let name = name.into();
+        debug_assert!(is_token(name.as_bytes()), "a field name must be a token");
+        debug_assert!(
+            parts.iter().all(|part| is_field_value(part)),
+            "a field value must not hold control bytes"
+        );
+        let known = match name {
+            FieldName::Known(known) => Some(known),
+            FieldName::Other(_) => None,
+        };
+        let name = self.store(name.as_bytes());
+        self.buffer.extend_from_slice(b": ");
+        let start = self.buffer.len();
+        for part in parts {
+            self.buffer.extend_from_slice(part);
+        }
+        let value = span(start, self.buffer.len() - start);
+        self.buffer.extend_from_slice(b"\r\n");
+        self.fields.push(Field { name, value, known, live: true, canonical: true });
+    }
+
+    /// Makes this the only field of its name.
+    pub fn replace<'n>(&mut self, name: impl Into<FieldName<'n>>, value: &[u8]) {
+        let name = name.into();
+        self.remove(name);
+        self.append(name, value);
+    }
+
+    #[inline]
+    fn is(&self, field: &Field, name: FieldName<'_>) -> bool {
+        field.live
+            && match name {
+                FieldName::Known(known) => field.known == Some(known),
+                FieldName::Other(text) => {
+                    field.known.is_none() && field.name.of(&self.buffer).eq_ignore_ascii_case(text)
+                }
+            }
+    }
+
+    fn store(&mut self, bytes: &[u8]) -> Span {
+        let start = self.buffer.len();
+        self.buffer.extend_from_slice(bytes);
+        span(start, bytes.len())
+    }
+}
+
+/// Whether these bytes are a token (RFC 9110 §5.6.2).
+pub fn is_token(bytes: &[u8]) -> bool {
+    !bytes.is_empty()
+        && bytes.iter().all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(byte))
+}
+
+/// Whether these bytes may stand in a field value (RFC 9110 §5.5): no control byte but HTAB.
+pub fn is_field_value(bytes: &[u8]) -> bool {
+    bytes.iter().all(|&byte| byte == b'\t' || (byte >= 0x20 && byte != 0x7f))
+}
+
+fn span(start: usize, length: usize) -> Span {
+    debug_assert!(start + length <= u32::MAX as usize, "heads are bounded far below 4 GiB");
+    Span { start: start as u32, length: length as u32 }
+}

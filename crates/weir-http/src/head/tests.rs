@@ -1,0 +1,129 @@
+#![allow(clippy::unwrap_used)]
+
+use super::*;
+use crate::field::KnownName as K;
+
+fn request(text: &str) -> Result<Head, HeadError> {
+    let mut head = Head::default();
+    head.parse_request(text.as_bytes(), 8).map(|()| head)
+}
+
+fn answer(text: &str) -> Result<Head, HeadError> {
+    let mut head = Head::default();
+    head.parse_answer(text.as_bytes(), 8).map(|()| head)
+}
+
+fn written(head: &Head) -> String {
+    let mut out = Vec::new();
+    head.write(&mut out);
+    String::from_utf8(out).unwrap()
+}
+
+#[test]
+fn a_canonical_head_is_written_as_it_came_in_one_run() {
+    let text = "GET /a?b=c HTTP/1.1\r\nHost: x\r\nA: 1\r\nb: 2\r\nHost: y\r\n\r\n";
+    let head = request(text).unwrap();
+    assert_eq!(written(&head), text);
+    let mut slices = 0;
+    head.for_each_slice(|_| slices += 1);
+    assert_eq!(slices, 5, "four for the request line, one for all fields");
+    assert_eq!(
+        (head.method(), head.method_token(), head.target()),
+        (Method::Get, &b"GET"[..], &b"/a?b=c"[..])
+    );
+    assert_eq!(head.get(K::Host), Some(&b"x"[..]));
+    assert_eq!(head.get_all(K::Host).collect::<Vec<_>>(), [b"x", b"y"]);
+    assert_eq!(head.get("a"), Some(&b"1"[..]));
+    assert_eq!(head.get("B"), Some(&b"2"[..]));
+    assert_eq!(head.get("c"), None);
+}
+
+#[test]
+fn odd_spacing_becomes_canonical() {
+    let head = request("GET / HTTP/1.1\r\nA:1\r\nB:  2\r\nC: 3  \r\nD:\r\nE: \r\nF: 6\r\n\r\n").unwrap();
+    assert_eq!(written(&head), "GET / HTTP/1.1\r\nA: 1\r\nB: 2\r\nC: 3\r\nD: \r\nE: \r\nF: 6\r\n\r\n");
+}
+
+#[test]
+fn removing_and_adding_leaves_the_rest_alone() {
+    let mut head = request("GET / HTTP/1.1\r\nA: 1\r\nHost: x\r\nB: 2\r\nA: 3\r\n\r\n").unwrap();
+    assert!(head.remove("a"));
+    assert!(!head.remove("a"), "twice the same finds nothing");
+    assert!(!head.has("A"));
+    head.append("C", b"4");
+    head.append_parts(K::Via, &[b"1.1 ", b"weir"]);
+    head.replace(K::Host, b"y");
+    head.set_target(b"/new");
+    assert_eq!(written(&head), "GET /new HTTP/1.1\r\nB: 2\r\nC: 4\r\nVia: 1.1 weir\r\nHost: y\r\n\r\n");
+    head.remove_where(|name, value| name == FieldName::Known(K::Host) || value == b"2");
+    assert_eq!(written(&head), "GET /new HTTP/1.1\r\nC: 4\r\nVia: 1.1 weir\r\n\r\n");
+    let copy = head.clone();
+    head.clear();
+    assert_eq!(written(&head), "\r\n");
+    assert_eq!(copy.get("c"), Some(&b"4"[..]));
+}
+
+#[test]
+fn answers_keep_their_reason() {
+    for text in ["HTTP/1.1 200 OK\r\nA: b\r\n\r\n", "HTTP/1.1 404 Nope here\r\n\r\n", "HTTP/1.1 599 \r\n\r\n"]
+    {
+        assert_eq!(written(&answer(text).unwrap()), text);
+    }
+    assert_eq!(written(&answer("HTTP/1.0 204\r\n\r\n").unwrap()), "HTTP/1.1 204 \r\n\r\n");
+    assert_eq!(answer("HTTP/1.0 200 OK\r\n\r\n").unwrap().version(), Version::Http10);
+    assert_eq!(written(&Head::answer(503)), "HTTP/1.1 503 Service Unavailable\r\n\r\n");
+}
+
+#[test]
+fn what_is_not_a_request_is_refused() {
+    for (text, expected) in [
+        ("GET / HTTP/2.0\r\n\r\n", HeadError::Version),
+        ("GET / HTTP/1.2\r\n\r\n", HeadError::Version),
+        ("GET /\r\n\r\n", HeadError::RequestLine),
+        ("GET  / HTTP/1.1\r\n\r\n", HeadError::RequestLine),
+        ("G(T / HTTP/1.1\r\n\r\n", HeadError::RequestLine),
+        (" GET / HTTP/1.1\r\n\r\n", HeadError::RequestLine),
+        ("GET / HTTP/1.1\r\nA : b\r\n\r\n", HeadError::FieldName),
+        ("GET / HTTP/1.1\r\n: b\r\n\r\n", HeadError::FieldName),
+        ("GET / HTTP/1.1\r\nA\r\n\r\n", HeadError::FieldName),
+        ("GET / HTTP/1.1\r\nA: b\0c\r\n\r\n", HeadError::FieldValue),
+        ("GET / HTTP/1.1\r\nA: b\rc\r\n\r\n", HeadError::FieldValue),
+        ("GET / HTTP/1.1\r\nA: b\x7f\r\n\r\n", HeadError::FieldValue),
+        ("GET / HTTP/1.1\r\n\r\nrest", HeadError::RequestLine),
+        ("GET / HTTP/1.1\r\nA: b\r\n", HeadError::RequestLine),
+    ] {
+        assert_eq!(request(text).map(|head| written(&head)), Err(expected), "{text:?}");
+    }
+    let many = format!("GET / HTTP/1.1\r\n{}\r\n", "a: b\r\n".repeat(9));
+    assert_eq!(request(&many).map(|head| written(&head)), Err(HeadError::TooManyFields));
+}
+
+#[test]
+fn what_is_not_an_answer_is_refused() {
+    for (text, expected) in [
+        ("HTTP/1.1 099 Low\r\n\r\n", HeadError::StatusLine),
+        ("HTTP/1.1 600 High\r\n\r\n", HeadError::StatusLine),
+        ("HTTP/1.1 20 OK\r\n\r\n", HeadError::StatusLine),
+        ("HTTP/2.0 200 OK\r\n\r\n", HeadError::Version),
+        ("HTTP/1.1 200 OK\r\nA : b\r\n\r\n", HeadError::FieldName),
+        ("SSH-2.0-OpenSSH\r\n\r\n", HeadError::Version),
+    ] {
+        assert_eq!(answer(text).map(|head| written(&head)), Err(expected), "{text:?}");
+    }
+}
+
+#[test]
+fn trailers_have_no_first_line() {
+    let mut head = Head::default();
+    head.parse_trailers(b"Checksum: 1\r\n\r\n", 8).unwrap();
+    assert_eq!(head.get("checksum"), Some(&b"1"[..]));
+    head.parse_trailers(b"\r\n", 8).unwrap();
+    assert_eq!(head.fields().count(), 0);
+    assert_eq!(head.parse_trailers(b"A b\r\n\r\n", 8), Err(HeadError::FieldName));
+}
+
+#[test]
+fn a_head_may_be_handed_to_another_thread() {
+    fn sendable<T: Send + Sync>() {}
+    sendable::<Head>();
+}
