@@ -11,3 +11,4 @@ pub mod health;
 pub mod ports;
 pub mod retry;
 pub mod route;
+pub mod server;

@@ -16,7 +16,7 @@ use weir_core::route::{HostPattern, RouteRule};
 pub use action::{Action, FieldEdits, Forward, PathEdit, Redirect, Respond};
 pub use limit::{Drain, Limits, Timeouts};
 pub use listen::{AccessLog, AccessLogFormat, Admin, Listen, ListenAddress, LogTarget};
-pub use upstream::{HostPolicy, Server, ServerAddress, Transport, Upstream, UpstreamId};
+pub use upstream::{HostPolicy, Server, Upstream, UpstreamId};
 
 /// A whole configuration.
 #[derive(Debug, Clone)]

@@ -1,11 +1,9 @@
 //! Groups of servers.
 
-use std::net::IpAddr;
-use std::path::PathBuf;
-
 use weir_core::balance::Strategy;
 use weir_core::health::HealthCheck;
 use weir_core::retry::RetryPolicy;
+use weir_core::server::ServerAddress;
 
 use super::Timeouts;
 
@@ -37,28 +35,6 @@ pub struct Server {
     pub address: ServerAddress,
     /// Its share; at least 1.
     pub weight: u32,
-}
-
-/// Where a server is and what is put before each path.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct ServerAddress {
-    /// As the user wrote it; its name in logs, metrics and `X-Backend-Server`.
-    pub written: Box<str>,
-    /// How to get there.
-    pub transport: Transport,
-    /// Base path without a trailing slash; empty for none.
-    pub base: Box<str>,
-}
-
-/// How to get to a server.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub enum Transport {
-    /// An address.
-    Ip(IpAddr, u16),
-    /// A name that is resolved when a connection is opened.
-    Name(Box<str>, u16),
-    /// A Unix socket.
-    Unix(PathBuf),
 }
 
 /// What a server gets as Host.
