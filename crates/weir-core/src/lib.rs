@@ -8,6 +8,7 @@ pub mod balance;
 pub mod dispatch;
 pub mod forwarded;
 pub mod health;
+pub mod metric;
 pub mod ports;
 pub mod retry;
 pub mod route;

@@ -1,0 +1,248 @@
+//! The one table of metrics: names, types, help texts and labels.
+//!
+//! The metrics page, the documentation and the dashboards read this table, so that a metric has the same name and
+//! meaning everywhere. Names are `weir_<what>_<unit>[_total]`, durations are in seconds, sizes in bytes. Labels come
+//! from closed sets: classes of statuses, and upstreams and servers as the configuration names them; never a path, a
+//! host or anything else that a client can invent. The values come from [`Status`](crate::ports::Status); this module
+//! holds none, and does not know how a page is written.
+
+/// What kind of number a metric is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// Only grows while the process lives; its name ends in `_total`.
+    Counter,
+    /// Goes up and down.
+    Gauge,
+    /// Observations in buckets with the bounds of [`DURATION_BOUNDS_SECONDS`](crate::ports::DURATION_BOUNDS_SECONDS).
+    Histogram,
+}
+
+impl Kind {
+    /// The word for it in the text formats of Prometheus and OpenMetrics.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Counter => "counter",
+            Self::Gauge => "gauge",
+            Self::Histogram => "histogram",
+        }
+    }
+}
+
+/// One metric.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Metric {
+    /// The whole name, with `_total` for counters.
+    pub name: &'static str,
+    /// What kind of number it is.
+    pub kind: Kind,
+    /// One line that says what is counted; ends with a full stop.
+    pub help: &'static str,
+    /// The labels' names, in the order in which they are written.
+    pub labels: &'static [&'static str],
+}
+
+impl Metric {
+    /// The name without `_total`: what OpenMetrics calls the family, whose counters get the ending back when written.
+    pub fn family(&self) -> &'static str {
+        match self.kind {
+            Kind::Counter => self.name.strip_suffix("_total").unwrap_or(self.name),
+            Kind::Gauge | Kind::Histogram => self.name,
+        }
+    }
+}
+
+/// The values of the label `class`, in the order of [`Status::answers_by_class`](crate::ports::Status::answers_by_class).
+pub const ANSWER_CLASSES: [&str; 5] = ["1xx", "2xx", "3xx", "4xx", "5xx"];
+
+const PER_SERVER: &[&str] = &["upstream", "server"];
+
+/// Requests received.
+pub const REQUESTS: Metric = Metric {
+    name: "weir_requests_total",
+    kind: Kind::Counter,
+    help: "Requests received from clients.",
+    labels: &[],
+};
+
+/// Requests answered.
+pub const ANSWERS: Metric = Metric {
+    name: "weir_answers_total",
+    kind: Kind::Counter,
+    help: "Requests answered, by class of the status; 1xx are upgraded connections.",
+    labels: &["class"],
+};
+
+/// Durations of whole requests.
+pub const REQUEST_DURATION: Metric = Metric {
+    name: "weir_request_duration_seconds",
+    kind: Kind::Histogram,
+    help: "Time from the end of a request's head to the end of its answer.",
+    labels: &[],
+};
+
+/// Requests in progress.
+pub const REQUESTS_IN_FLIGHT: Metric = Metric {
+    name: "weir_requests_in_flight",
+    kind: Kind::Gauge,
+    help: "Requests of clients in progress now.",
+    labels: &[],
+};
+
+/// Connections accepted.
+pub const CONNECTIONS: Metric = Metric {
+    name: "weir_connections_total",
+    kind: Kind::Counter,
+    help: "Connections accepted from clients.",
+    labels: &[],
+};
+
+/// Connections open.
+pub const CONNECTIONS_OPEN: Metric = Metric {
+    name: "weir_connections_open",
+    kind: Kind::Gauge,
+    help: "Connections of clients open now.",
+    labels: &[],
+};
+
+/// Bytes of bodies from clients.
+pub const RECEIVED_BYTES: Metric = Metric {
+    name: "weir_received_bytes_total",
+    kind: Kind::Counter,
+    help: "Bytes of bodies received from clients; heads and chunk framing are not counted.",
+    labels: &[],
+};
+
+/// Bytes of bodies to clients.
+pub const SENT_BYTES: Metric = Metric {
+    name: "weir_sent_bytes_total",
+    kind: Kind::Counter,
+    help: "Bytes of bodies sent to clients; heads and chunk framing are not counted.",
+    labels: &[],
+};
+
+/// Exchanges that panicked.
+pub const PANICS: Metric = Metric {
+    name: "weir_panics_total",
+    kind: Kind::Counter,
+    help: "Exchanges ended by a panic; each one is a fault of Weir worth reporting.",
+    labels: &[],
+};
+
+/// Access log lines dropped.
+pub const ACCESS_LOG_LINES_DROPPED: Metric = Metric {
+    name: "weir_access_log_lines_dropped_total",
+    kind: Kind::Counter,
+    help: "Access log lines dropped because the writer was behind.",
+    labels: &[],
+};
+
+/// Requests sent to a server.
+pub const UPSTREAM_REQUESTS: Metric = Metric {
+    name: "weir_upstream_requests_total",
+    kind: Kind::Counter,
+    help: "Requests sent to a server, repeats included.",
+    labels: PER_SERVER,
+};
+
+/// Requests in flight to a server.
+pub const UPSTREAM_REQUESTS_IN_FLIGHT: Metric = Metric {
+    name: "weir_upstream_requests_in_flight",
+    kind: Kind::Gauge,
+    help: "Requests in flight to a server now.",
+    labels: PER_SERVER,
+};
+
+/// Connections opened to a server.
+pub const UPSTREAM_CONNECTIONS: Metric = Metric {
+    name: "weir_upstream_connections_total",
+    kind: Kind::Counter,
+    help: "Connections opened to a server.",
+    labels: PER_SERVER,
+};
+
+/// Connects that failed.
+pub const UPSTREAM_CONNECT_FAILURES: Metric = Metric {
+    name: "weir_upstream_connect_failures_total",
+    kind: Kind::Counter,
+    help: "Connects to a server that failed; the next server was tried.",
+    labels: PER_SERVER,
+};
+
+/// Exchanges with a server that failed.
+pub const UPSTREAM_FAILURES: Metric = Metric {
+    name: "weir_upstream_failures_total",
+    kind: Kind::Counter,
+    help: "Exchanges with a server that failed after a byte of the request was sent.",
+    labels: PER_SERVER,
+};
+
+/// The program's version.
+pub const BUILD_INFO: Metric = Metric {
+    name: "weir_build_info",
+    kind: Kind::Gauge,
+    help: "Always 1; the label says which version runs.",
+    labels: &["version"],
+};
+
+/// Time since start.
+pub const UPTIME: Metric = Metric {
+    name: "weir_uptime_seconds",
+    kind: Kind::Gauge,
+    help: "Seconds since the process started.",
+    labels: &[],
+};
+
+/// Readiness.
+pub const READY: Metric = Metric {
+    name: "weir_ready",
+    kind: Kind::Gauge,
+    help: "1 while new requests are welcome, 0 from the first moment of draining.",
+    labels: &[],
+};
+
+/// Every metric, in the order in which pages and documents list them.
+pub const ALL: &[Metric] = &[
+    BUILD_INFO,
+    UPTIME,
+    READY,
+    REQUESTS,
+    REQUESTS_IN_FLIGHT,
+    ANSWERS,
+    REQUEST_DURATION,
+    CONNECTIONS,
+    CONNECTIONS_OPEN,
+    RECEIVED_BYTES,
+    SENT_BYTES,
+    PANICS,
+    ACCESS_LOG_LINES_DROPPED,
+    UPSTREAM_REQUESTS,
+    UPSTREAM_REQUESTS_IN_FLIGHT,
+    UPSTREAM_CONNECTIONS,
+    UPSTREAM_CONNECT_FAILURES,
+    UPSTREAM_FAILURES,
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_metric_keeps_to_the_naming_rule() {
+        for metric in ALL {
+            let name = metric.name;
+            assert!(name.starts_with("weir_"), "{name}");
+            assert!(name.bytes().all(|b| b.is_ascii_lowercase() || b == b'_'), "{name}");
+            assert_eq!(name.ends_with("_total"), metric.kind == Kind::Counter, "{name}");
+            assert!(metric.help.ends_with('.') && !metric.help.contains('\n'), "{name}: {}", metric.help);
+            assert!(!metric.family().ends_with("_total"), "{name}");
+        }
+    }
+
+    #[test]
+    fn no_name_stands_twice() {
+        let mut names: Vec<_> = ALL.iter().map(Metric::family).collect();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), ALL.len());
+    }
+}
