@@ -1,0 +1,155 @@
+//! The routes of one service, the most specific first.
+//!
+//! The rule, as `docs/routing.md` states it:
+//!
+//! 1. A route with an exact path comes before one with a regular expression, that before one with a prefix, and a longer
+//!    prefix before a shorter one.
+//! 2. Among routes that this leaves equal, the one that asks for more comes first: each field and each query parameter
+//!    counts one, and so does a list of methods.
+//! 3. What is still equal is tried in the order of the file.
+//!
+//! The first route in this order that has everything it asks for wins. Sorting happens once, when the table is built.
+//! Exact paths and prefixes are looked up (one lookup per segment of the path), so that a service of a thousand routes
+//! costs what one of ten does; only expressions are tried one after the other.
+
+use std::cmp::Reverse;
+use std::collections::HashMap;
+use std::ops::Range;
+
+use super::host::HostPattern;
+use super::path::{PathPattern, whole_segments};
+use super::query::RouteQuery;
+use super::rule::RouteRule;
+
+/// One service: its hosts, and its routes in the order in which they are tried.
+#[derive(Debug)]
+pub(super) struct Service {
+    /// Its hosts, in the order of the file.
+    pub(super) hosts: Vec<HostPattern>,
+    routes: Vec<RankedRoute>,
+    exact: HashMap<Box<[u8]>, Range<usize>>,
+    regexes: Range<usize>,
+    prefixes: HashMap<Box<[u8]>, Range<usize>>,
+    prefix_bytes_max: usize,
+}
+
+/// A route with its place in the file.
+#[derive(Debug)]
+pub(super) struct RankedRoute {
+    /// Its index among the routes of the service, as written.
+    pub(super) index: usize,
+    /// What it asks.
+    pub(super) rule: RouteRule,
+}
+
+impl Service {
+    /// Sorts the routes and makes the lookups.
+    pub(super) fn new(hosts: Vec<HostPattern>, rules: Vec<RouteRule>) -> Self {
+        let mut routes: Vec<RankedRoute> =
+            rules.into_iter().enumerate().map(|(index, rule)| RankedRoute { index, rule }).collect();
+        routes.sort_by(|a, b| rank(a).cmp(&rank(b)));
+        let mut service = Self {
+            hosts,
+            exact: HashMap::new(),
+            regexes: 0..0,
+            prefixes: HashMap::new(),
+            prefix_bytes_max: 0,
+            routes: Vec::new(),
+        };
+        for (at, route) in routes.iter().enumerate() {
+            // Equal paths stand beside each other, because the rank compares them before the conditions.
+            let grow = |range: &mut Range<usize>| range.end = at + 1;
+            match &route.rule.path {
+                PathPattern::Exact(path) => {
+                    grow(service.exact.entry(path.as_bytes().into()).or_insert(at..at));
+                }
+                PathPattern::Regex(_) if service.regexes.is_empty() => service.regexes = at..at + 1,
+                PathPattern::Regex(_) => grow(&mut service.regexes),
+                PathPattern::Prefix(prefix) => {
+                    let segments = whole_segments(prefix);
+                    service.prefix_bytes_max = service.prefix_bytes_max.max(segments.len());
+                    grow(service.prefixes.entry(segments.into()).or_insert(at..at));
+                }
+            }
+        }
+        service.routes = routes;
+        service
+    }
+
+    /// The route that wins, by its index in the file. Allocates nothing.
+    pub(super) fn find(&self, q: &RouteQuery) -> Option<usize> {
+        self.find_exact(q).or_else(|| self.find_regex(q)).or_else(|| self.find_prefix(q))
+    }
+
+    /// All routes in the order in which they are tried.
+    pub(super) fn in_order(&self) -> &[RankedRoute] {
+        &self.routes
+    }
+
+    /// The methods with which the request would have had a route, each once; HEAD beside GET.
+    pub(super) fn methods_instead(&self, q: &RouteQuery) -> Vec<Box<str>> {
+        let mut methods: Vec<Box<str>> = Vec::new();
+        let mut add = |method: &str| {
+            if !methods.iter().any(|known| **known == *method) {
+                methods.push(method.into());
+            }
+        };
+        for route in self.routes.iter().filter(|route| route.rule.wants_other_method(q)) {
+            for method in &route.rule.methods {
+                add(method);
+                if **method == *"GET" {
+                    add("HEAD");
+                }
+            }
+        }
+        methods
+    }
+
+    fn find_exact(&self, q: &RouteQuery) -> Option<usize> {
+        self.first(self.exact.get(q.path)?, q)
+    }
+
+    fn find_regex(&self, q: &RouteQuery) -> Option<usize> {
+        let mut routes = self.routes[self.regexes.clone()].iter();
+        routes.find(|route| route.rule.check(q).is_ok()).map(|route| route.index)
+    }
+
+    /// Looks up the path and all that is left when its last segment is taken away again and again. Nothing longer than the
+    /// longest prefix is looked up, which bounds the work for a path of thousands of segments.
+    fn find_prefix(&self, q: &RouteQuery) -> Option<usize> {
+        let mut segments = q.path;
+        if segments.len() > self.prefix_bytes_max {
+            // What is cut off ends before a slash, at the latest the one right behind the longest prefix.
+            segments = without_last_segment(&segments[..=self.prefix_bytes_max])?;
+        }
+        loop {
+            let routes = self.prefixes.get(segments);
+            if let Some(route) = routes.and_then(|routes| self.first(routes, q)) {
+                return Some(route);
+            }
+            segments = without_last_segment(segments)?;
+        }
+    }
+
+    /// The first route of a range whose paths match that has everything else too.
+    fn first(&self, range: &Range<usize>, q: &RouteQuery) -> Option<usize> {
+        let mut routes = self.routes[range.clone()].iter();
+        routes.find(|route| route.rule.check_conditions(q).is_ok()).map(|route| route.index)
+    }
+}
+
+/// Everything before the last slash; `None` when there is no slash.
+fn without_last_segment(path: &[u8]) -> Option<&[u8]> {
+    path.iter().rposition(|byte| *byte == b'/').map(|slash| &path[..slash])
+}
+
+/// The place of a route among the others, smallest first. Different exact paths, and different prefixes of one length, can't
+/// match one request together, so that comparing their bytes only brings equal ones together.
+fn rank(route: &RankedRoute) -> (u8, Reverse<usize>, &[u8], Reverse<usize>, usize) {
+    let (kind, length, path): (u8, usize, &[u8]) = match &route.rule.path {
+        PathPattern::Exact(path) => (0, 0, path.as_bytes()),
+        PathPattern::Regex(_) => (1, 0, &[]),
+        PathPattern::Prefix(prefix) => (2, whole_segments(prefix).len(), whole_segments(prefix)),
+    };
+    (kind, Reverse(length), path, Reverse(route.rule.conditions()), route.index)
+}
