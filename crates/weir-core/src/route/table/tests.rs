@@ -4,7 +4,7 @@
 
 use std::cmp::Reverse;
 
-use proptest::prelude::*;
+use proptest::prelude::{Just, Strategy, prop, prop_assert_eq, prop_oneof, proptest};
 
 use super::super::path::PathPattern;
 use super::super::query::NoFields;
