@@ -5,12 +5,19 @@
 //! walks through it. What is ambiguous is refused, never repaired: two programs that read one message differently are
 //! how requests are smuggled (RFC 9112 §11.2).
 
+pub mod authority;
 pub mod body;
 pub mod chunked;
+pub mod connection;
 pub mod field;
 pub mod framing;
 pub mod head;
+pub mod list;
 pub mod method;
+pub mod path;
+pub mod quality;
 pub mod scan;
 pub mod status;
+pub mod target;
+pub mod upgrade;
 pub mod version;
