@@ -1,19 +1,25 @@
-//! Host and port as they stand in a Host field, in `:authority` and in an absolute target (semantics.md §1.1).
+//! Host and port as they stand in a Host field, in `:authority` and in an absolute target (semantics.md
+//! §1.1).
 //!
-//! Services are found by this text, so it is read strictly: where RFC 3986 §3.2 lets two readers come to two answers,
-//! the request is refused instead.
+//! Services are found by this text, so it is read strictly: where RFC 3986 §3.2 lets two readers come to two
+//! answers, the request is refused instead.
 //!
-//! - **Names** consist of letters, digits, `-`, `.`, `_`, `~`. The further `reg-name` characters of RFC 3986 §3.2.2
-//!   (`!$&'()*+,;=`) are refused: no name needs them, `*` would read like a wildcard of the configuration and `,` or `;`
-//!   like another entry in `X-Forwarded-Host` and `Forwarded`. Escapes are refused: they would be a second spelling.
-//! - **Labels** are not empty (except for one trailing dot) and at most 63 bytes, names at most 253 bytes (RFC 1035
-//!   §2.3.4): no such name can be resolved or stand in a certificate, and the bound keeps logs and tables small.
-//! - **Ports** are 1 to 65535, without leading zeros. RFC 3986 also allows `host:` with nothing behind the colon, and
-//!   RFC 9110 §4.2.3 makes it equal to the default port; no client sends it, and parsers disagree about it: refused.
-//! - **Userinfo** is refused (RFC 9110 §4.2.4). **IPv6** stands in brackets and has no zone; `[v1.…]` is refused.
+//! - **Names** consist of letters, digits, `-`, `.`, `_`, `~`. The further `reg-name` characters of RFC 3986
+//!   §3.2.2 (`!$&'()*+,;=`) are refused: no name needs them, `*` would read like a wildcard of the
+//!   configuration and `,` or `;` like another entry in `X-Forwarded-Host` and `Forwarded`. Escapes are
+//!   refused: they would be a second spelling.
+//! - **Labels** are not empty (except for one trailing dot) and at most 63 bytes, names at most 253 bytes
+//!   (RFC 1035 §2.3.4): no such name can be resolved or stand in a certificate, and the bound keeps logs and
+//!   tables small.
+//! - **Ports** are 1 to 65535, without leading zeros. RFC 3986 also allows `host:` with nothing behind the
+//!   colon, and RFC 9110 §4.2.3 makes it equal to the default port; no client sends it, and parsers disagree
+//!   about it: refused.
+//! - **Userinfo** is refused (RFC 9110 §4.2.4). **IPv6** stands in brackets and has no zone; `[v1.…]` is
+//!   refused.
 //!
-//! An empty Host (RFC 9110 §7.2 wants it for targets without an authority) is [`AuthorityError::Empty`]: no http or
-//! https target is without one (RFC 9110 §4.2.1). The module does not resolve names and does not know services.
+//! An empty Host (RFC 9110 §7.2 wants it for targets without an authority) is [`AuthorityError::Empty`]: no
+//! http or https target is without one (RFC 9110 §4.2.1). The module does not resolve names and does not know
+//! services.
 
 use std::fmt;
 use std::io::Write;
@@ -41,7 +47,8 @@ pub struct Authority<'a> {
 }
 
 impl<'a> Authority<'a> {
-    /// The host as it was written: a name, an IPv4 address, or an IPv6 address in brackets. Always ASCII, never empty.
+    /// The host as it was written: a name, an IPv4 address, or an IPv6 address in brackets. Always ASCII,
+    /// never empty.
     pub fn host(&self) -> &'a [u8] {
         self.host
     }
@@ -93,7 +100,8 @@ impl fmt::Display for AuthorityError {
 
 impl std::error::Error for AuthorityError {}
 
-/// Reads `host` or `host:port`. White space around the text is the caller's to remove; here it is a bad character.
+/// Reads `host` or `host:port`. White space around the text is the caller's to remove; here it is a bad
+/// character.
 pub fn parse(text: &[u8]) -> Result<Authority<'_>, AuthorityError> {
     let host_len = match text.first() {
         Some(b'[') => ipv6_len(text)?,
@@ -129,7 +137,8 @@ fn ipv6_len(text: &[u8]) -> Result<usize, AuthorityError> {
     Ok(end + 1)
 }
 
-/// The address in brackets. Zones (`%eth0`, RFC 6874) mean something only on the machine that wrote them and are not read.
+/// The address in brackets. Zones (`%eth0`, RFC 6874) mean something only on the machine that wrote them and
+/// are not read.
 fn ipv6(host: &[u8]) -> Option<Ipv6Addr> {
     let inside = host.strip_prefix(b"[")?.strip_suffix(b"]")?;
     std::str::from_utf8(inside).ok()?.parse().ok()
@@ -172,7 +181,8 @@ fn without_trailing_dot(host: &[u8]) -> &[u8] {
     host.strip_suffix(b".").unwrap_or(host)
 }
 
-/// Whether `host` is its own normal form, so that [`normalise_host`] would give it back unchanged. Allocates nothing.
+/// Whether `host` is its own normal form, so that [`normalise_host`] would give it back unchanged. Allocates
+/// nothing.
 ///
 /// `host` is what [`Authority::host`] gives; of other texts only the case and the trailing dot are looked at.
 pub fn is_normal_host(host: &[u8]) -> bool {
@@ -185,8 +195,8 @@ pub fn is_normal_host(host: &[u8]) -> bool {
     }
 }
 
-/// Appends the form of `host` by which services are found: lower case, one trailing dot removed, IPv6 in its shortest
-/// text (RFC 5952) and in brackets.
+/// Appends the form of `host` by which services are found: lower case, one trailing dot removed, IPv6 in its
+/// shortest text (RFC 5952) and in brackets.
 ///
 /// `host` is what [`Authority::host`] gives; the result is never longer than 253 bytes then.
 pub fn normalise_host(host: &[u8], out: &mut Vec<u8>) {
@@ -208,8 +218,8 @@ fn ipv6_text(address: Ipv6Addr, buffer: &mut [u8; IPV6_BYTES_MAX]) -> &[u8] {
     &buffer[..IPV6_BYTES_MAX - left]
 }
 
-/// Whether two authorities name the same host and port: case, one trailing dot, the spelling of an IPv6 address and a
-/// written default port make no difference (semantics.md §1.1).
+/// Whether two authorities name the same host and port: case, one trailing dot, the spelling of an IPv6
+/// address and a written default port make no difference (semantics.md §1.1).
 ///
 /// `default_port` is that of the scheme: 80 or 443.
 pub fn same_authority(one: &Authority<'_>, other: &Authority<'_>, default_port: u16) -> bool {

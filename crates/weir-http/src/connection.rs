@@ -1,53 +1,59 @@
 //! The Connection field and what is said about one hop only (RFC 9110 §7.6.1, semantics.md §1.4).
 //!
 //! What a sender names in Connection is removed before the message goes on. A sender can misuse that: naming
-//! Content-Length, Transfer-Encoding or Host would change where the message ends or whom it is for, so those are refused.
-//! Everything else that is named is removed from what was *received*; what Weir adds itself it adds afterwards.
+//! Content-Length, Transfer-Encoding or Host would change where the message ends or whom it is for, so those
+//! are refused. Everything else that is named is removed from what was *received*; what Weir adds itself it
+//! adds afterwards.
 //!
-//! Some fields never go on, whether they are named or not: see [`is_hop_by_hop`]. The module reads values and holds no
-//! head: removing is done by whoever owns the message.
+//! Some fields never go on, whether they are named or not: see [`is_hop_by_hop`]. The module reads values and
+//! holds no head: removing is done by whoever owns the message.
 
 use std::fmt;
 use std::time::Duration;
 
+use crate::field::{FieldName, KnownName};
 use crate::list;
 
 #[cfg(test)]
 mod tests;
 
-/// How many options all Connection fields of one message may hold together. Real ones hold one or two; each costs a search
-/// through the fields of the message, so their number is bounded. More are refused with [`ConnectionError::TooMany`].
+/// How many options all Connection fields of one message may hold together. Real ones hold one or two; each
+/// costs a search through the fields of the message, so their number is bounded. More are refused with
+/// [`ConnectionError::TooMany`].
 pub const OPTIONS_MAX: usize = 32;
 
 /// The longest life that is read from a Keep-Alive field, in seconds (a day). Longer ones count as this.
 pub const KEEP_ALIVE_SECONDS_MAX: u64 = 24 * 60 * 60;
 
-/// Fields that never go on to the next hop, in lower case.
+/// Whether a field never goes on to the next hop, whether Connection names it or not.
 ///
-/// - Connection, Proxy-Connection, Keep-Alive, TE, Transfer-Encoding, Upgrade: RFC 9110 §7.6.1. `TE: trailers` and a wanted
-///   `Upgrade` are written anew for the next hop, see [`te_trailers`] and [`crate::upgrade`].
+/// - Connection, Proxy-Connection, Keep-Alive, TE, Transfer-Encoding, Upgrade: RFC 9110 §7.6.1. What the next
+///   hop shall have of `TE: trailers` and of Upgrade is written anew, see [`te_trailers`] and
+///   [`crate::upgrade`].
 /// - HTTP2-Settings belongs to the `h2c` upgrade, which is never passed on (semantics.md §1.4).
-/// - Proxy-Authorization, Proxy-Authenticate and Proxy-Authentication-Info are between a client and the proxy that it was
-///   told to use (RFC 9110 §11.7). Relaying is allowed there, but a server behind a reverse proxy has no use for the
-///   credentials of another proxy, and credentials do not go where they are not used.
+/// - Proxy-Authorization, Proxy-Authenticate and Proxy-Authentication-Info are between a client and the proxy
+///   that it was told to use (RFC 9110 §11.7). Relaying is allowed there, but a server behind a reverse proxy
+///   has no use for the credentials of another proxy, and credentials do not go where they are not used.
 ///
 /// Trailer is not among them: it announces what trailers follow, and those are passed on.
-pub const HOP_BY_HOP: [&str; 10] = [
-    "connection",
-    "proxy-connection",
-    "keep-alive",
-    "te",
-    "transfer-encoding",
-    "upgrade",
-    "http2-settings",
-    "proxy-authorization",
-    "proxy-authenticate",
-    "proxy-authentication-info",
-];
-
-/// Whether the field `name` (in any case) never goes on to the next hop. See [`HOP_BY_HOP`].
-pub fn is_hop_by_hop(name: &[u8]) -> bool {
-    HOP_BY_HOP.iter().any(|known| name.eq_ignore_ascii_case(known.as_bytes()))
+pub fn is_hop_by_hop<'n>(name: impl Into<FieldName<'n>>) -> bool {
+    match name.into() {
+        FieldName::Known(known) => matches!(
+            known,
+            KnownName::Connection
+                | KnownName::ProxyConnection
+                | KnownName::KeepAlive
+                | KnownName::Te
+                | KnownName::TransferEncoding
+                | KnownName::Upgrade
+                | KnownName::ProxyAuthorization
+                | KnownName::ProxyAuthenticate
+        ),
+        FieldName::Other(name) => {
+            name.eq_ignore_ascii_case(b"http2-settings")
+                || name.eq_ignore_ascii_case(b"proxy-authentication-info")
+        }
+    }
 }
 
 /// Fields whose removal would change where the message ends or whom it is for.
@@ -93,9 +99,9 @@ impl std::error::Error for ConnectionError {}
 
 /// Reads all Connection fields of one message.
 ///
-/// `named` is called, in order, for every option that names a field besides `close`, `keep-alive`, `upgrade` and `te`, whose
-/// fields never go on anyway. It gets tokens as they were written, possibly the same one twice, and may have been called
-/// before an error is found: a message with an error is not sent on at all.
+/// `named` is called, in order, for every option that names a field besides `close`, `keep-alive`, `upgrade`
+/// and `te`, whose fields never go on anyway. It gets tokens as they were written, possibly the same one
+/// twice, and may have been called before an error is found: a message with an error is not sent on at all.
 pub fn read<'a>(
     values: impl Iterator<Item = &'a [u8]>,
     mut named: impl FnMut(&'a [u8]),
@@ -125,16 +131,17 @@ pub fn read<'a>(
     Ok(options)
 }
 
-/// Whether the TE fields of a request accept trailers, so that `TE: trailers` goes on (RFC 9110 §10.1.4). Everything
-/// else in them is about this hop's transfer codings and ends here.
+/// Whether the TE fields of a request accept trailers, so that `TE: trailers` goes on (RFC 9110 §10.1.4).
+/// Everything else in them is about this hop's transfer codings and ends here.
 pub fn te_trailers<'a>(values: impl Iterator<Item = &'a [u8]>) -> bool {
     values.flat_map(list::elements).any(|coding| coding.eq_ignore_ascii_case(b"trailers"))
 }
 
-/// How long a server says that it keeps an idle connection: the `timeout` of `Keep-Alive: timeout=5, max=100`.
+/// How long a server says that it keeps an idle connection: the `timeout` of `Keep-Alive: timeout=5,
+/// max=100`.
 ///
-/// At most [`KEEP_ALIVE_SECONDS_MAX`]. The shortest counts if there are several; one that is no number gives `None`, and the default
-/// of the pool decides.
+/// At most [`KEEP_ALIVE_SECONDS_MAX`]. The shortest counts if there are several; one that is no number gives
+/// `None`, and the default of the pool decides.
 pub fn keep_alive_timeout(value: &[u8]) -> Option<Duration> {
     let mut shortest: Option<u64> = None;
     for parameter in list::elements(value) {

@@ -1,9 +1,10 @@
 //! Comma lists and tokens of field values (RFC 9110 §5.6).
 //!
-//! One splitter serves every list field, so that no two parts of the program disagree about where an element ends: a
-//! comma inside a quoted string is not a separator, empty elements are skipped (RFC 9110 §5.6.1.2), optional white space
-//! around elements is cut off. What an element must look like is the business of whoever reads the list. Nothing is
-//! allocated, and the work is linear in the length of the value, which the limit on heads bounds.
+//! One splitter serves every list field, so that no two parts of the program disagree about where an element
+//! ends: a comma inside a quoted string is not a separator, empty elements are skipped (RFC 9110 §5.6.1.2),
+//! optional white space around elements is cut off. What an element must look like is the business of whoever
+//! reads the list. Nothing is allocated, and the work is linear in the length of the value, which the limit
+//! on heads bounds.
 
 /// Bytes that a token may consist of (RFC 9110 §5.6.2).
 const TOKEN: [bool; 256] = {
@@ -40,7 +41,8 @@ pub fn is_token(text: &[u8]) -> bool {
 
 /// The elements of one comma list, without the white space around them and without the empty ones.
 ///
-/// A quoted string that never ends takes the rest of the value into its element, where no reader accepts it as a token.
+/// A quoted string that never ends takes the rest of the value into its element, where no reader accepts it
+/// as a token.
 pub fn elements(value: &[u8]) -> Elements<'_> {
     Elements { parts: Parts::new(value, b',') }
 }

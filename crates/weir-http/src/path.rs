@@ -1,8 +1,8 @@
 //! The one spelling of a path (semantics.md §1.2): what is matched is what is sent.
 //!
-//! A proxy that matches one spelling and forwards another can be talked past its rules: `/%61dmin/`, `/x/../admin/` and
-//! `/x/%2e%2E/admin/` all mean `/admin/` to a server. So every path is brought to one form before anything looks at it,
-//! and that form is what goes to the server.
+//! A proxy that matches one spelling and forwards another can be talked past its rules: `/%61dmin/`,
+//! `/x/../admin/` and `/x/%2e%2E/admin/` all mean `/admin/` to a server. So every path is brought to one form
+//! before anything looks at it, and that form is what goes to the server.
 //!
 //! | in the path | becomes |
 //! |---|---|
@@ -13,12 +13,12 @@
 //! | `;x` and `//` | stay: a segment may be empty, and its parameters belong to its name |
 //! | `%00`, a raw `\`, control bytes, spaces, `?`, `#`, half escapes | refused |
 //!
-//! Browsers and curl send raw UTF-8 and characters like `|` although RFC 3986 has no place for them. They are neither
-//! refused (that would break working clients) nor kept (`/{` and `/%7B` would be two spellings of one path): they are
-//! escaped, as a browser's address bar does.
+//! Browsers and curl send raw UTF-8 and characters like `|` although RFC 3986 has no place for them. They are
+//! neither refused (that would break working clients) nor kept (`/{` and `/%7B` would be two spellings of one
+//! path): they are escaped, as a browser's address bar does.
 //!
-//! Escapes of reserved characters such as `%21` and `%40` are not the same path as the character (RFC 3986 §2.2), so
-//! they stay. The module does not merge `//`, does not know routes and does not read queries.
+//! Escapes of reserved characters such as `%21` and `%40` are not the same path as the character (RFC 3986
+//! §2.2), so they stay. The module does not merge `//`, does not know routes and does not read queries.
 
 use std::fmt;
 
@@ -155,8 +155,8 @@ pub fn is_normal(path: &[u8]) -> bool {
 
 /// Appends the normal form of `path` to `out`.
 ///
-/// The result begins with `/`, is at most three times as long as `path`, and [`is_normal`] holds for it. After an error
-/// `out` is as it was before.
+/// The result begins with `/`, is at most three times as long as `path`, and [`is_normal`] holds for it.
+/// After an error `out` is as it was before.
 pub fn normalise(path: &[u8], out: &mut Vec<u8>) -> Result<(), PathError> {
     let root = out.len();
     let result = write_normal(path, out);
@@ -198,11 +198,11 @@ fn write_normal(path: &[u8], out: &mut Vec<u8>) -> Result<(), PathError> {
     Ok(())
 }
 
-/// Ends the segment that begins at `segment` in `out`, removing it and its parent as its dots demand (RFC 3986 §5.2.4).
-/// Returns where the next segment begins.
+/// Ends the segment that begins at `segment` in `out`, removing it and its parent as its dots demand (RFC
+/// 3986 §5.2.4). Returns where the next segment begins.
 ///
-/// Escaped dots are decoded by now, so that `%2e` needs no rule of its own. Each removed byte is removed once: the work
-/// stays linear however many dot segments there are.
+/// Escaped dots are decoded by now, so that `%2e` needs no rule of its own. Each removed byte is removed
+/// once: the work stays linear however many dot segments there are.
 fn end_segment(out: &mut Vec<u8>, first: usize, segment: usize, slash: bool) -> Result<usize, PathError> {
     match &out[segment..] {
         b"." => {
@@ -213,7 +213,8 @@ fn end_segment(out: &mut Vec<u8>, first: usize, segment: usize, slash: bool) -> 
             if segment == first {
                 return Err(PathError::AboveRoot);
             }
-            // Before `segment` stands the slash that ended its parent; the parent begins behind the slash before that.
+            // Before `segment` stands the slash that ended its parent; the parent begins behind the slash
+            // before that.
             let parent = match out[first..segment - 1].iter().rposition(|&byte| byte == b'/') {
                 Some(at) => first + at + 1,
                 None => first,
@@ -230,7 +231,8 @@ fn end_segment(out: &mut Vec<u8>, first: usize, segment: usize, slash: bool) -> 
     }
 }
 
-/// Writes what an escape of `value` becomes: the character if it is unreserved, else the escape in upper case.
+/// Writes what an escape of `value` becomes: the character if it is unreserved, else the escape in upper
+/// case.
 fn push_escape(out: &mut Vec<u8>, value: u8) -> Result<(), PathError> {
     match class(value) {
         Class::Unreserved | Class::Dot => out.push(value),

@@ -1,15 +1,16 @@
 //! Accept, as far as it is needed to choose between the two forms of Weir's own answers: plain text or JSON.
 //!
-//! No general negotiation (RFC 9110 §12.4): there are two things to offer, and an answer that fits neither is still sent, as
-//! text, because an error in the wrong form says more than no error.
+//! No general negotiation (RFC 9110 §12.4): there are two things to offer, and an answer that fits neither is
+//! still sent, as text, because an error in the wrong form says more than no error.
 
 use crate::list;
 
-/// Whether a client that sends these Accept values is better answered with `application/json` than with `text/plain`.
+/// Whether a client that sends these Accept values is better answered with `application/json` than with
+/// `text/plain`.
 ///
-/// The higher quality wins (RFC 9110 §12.5.1). Of equal qualities the range that names its type more precisely wins, then the one
-/// that is listed first: `application/json, text/plain, */*` asks for JSON. Otherwise, also without Accept: text.
-/// Ranges that can't be read are passed over.
+/// The higher quality wins (RFC 9110 §12.5.1). Of equal qualities the range that names its type more
+/// precisely wins, then the one that is listed first: `application/json, text/plain, */*` asks for JSON.
+/// Otherwise, also without Accept: text. Ranges that can't be read are passed over.
 pub fn prefers_json<'a>(values: impl Iterator<Item = &'a [u8]>) -> bool {
     let mut json = Offer::new(b"application", b"json");
     let mut text = Offer::new(b"text", b"plain");
@@ -21,7 +22,8 @@ pub fn prefers_json<'a>(values: impl Iterator<Item = &'a [u8]>) -> bool {
     json.quality > 0 && rank(&json) > rank(&text)
 }
 
-/// How precisely a range names a type. A more precise range overrides the others, whatever their order and quality.
+/// How precisely a range names a type. A more precise range overrides the others, whatever their order and
+/// quality.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Precision {
     Nothing,
@@ -60,7 +62,8 @@ impl Offer {
     }
 }
 
-/// A media range of an Accept field. Parameters other than `q` are not compared: neither offer has any that matter.
+/// A media range of an Accept field. Parameters other than `q` are not compared: neither offer has any that
+/// matter.
 struct Range<'a> {
     main: &'a [u8],
     sub: &'a [u8],
@@ -89,7 +92,8 @@ impl<'a> Range<'a> {
     }
 }
 
-/// A weight in thousandths (RFC 9110 §12.4.2): `0`, `0.5`, `1.000`; at most three digits behind the dot, at most 1.
+/// A weight in thousandths (RFC 9110 §12.4.2): `0`, `0.5`, `1.000`; at most three digits behind the dot, at
+/// most 1.
 fn parse_quality(text: &[u8]) -> Option<u16> {
     let (whole, digits) = match text {
         [whole @ (b'0' | b'1')] => (whole, &[][..]),

@@ -1,9 +1,10 @@
 //! The request target in its four forms (RFC 9112 §3.2).
 //!
-//! Splitting and refusing, nothing else: the path is brought to its one spelling by [`crate::path`], the authority is
-//! checked by [`crate::authority`], and whether a form suits the method is decided by whoever knows the method (only CONNECT
-//! may have an authority, only OPTIONS an asterisk). The query is not touched (semantics.md §1.2): a raw `\`, `|` or byte from
-//! 0x80 is passed on as it came; only what could end the request line (spaces, control bytes) and `#` are refused there.
+//! Splitting and refusing, nothing else: the path is brought to its one spelling by [`crate::path`], the
+//! authority is checked by [`crate::authority`], and whether a form suits the method is decided by whoever
+//! knows the method (only CONNECT may have an authority, only OPTIONS an asterisk). The query is not touched
+//! (semantics.md §1.2): a raw `\`, `|` or byte from 0x80 is passed on as it came; only what could end the
+//! request line (spaces, control bytes) and `#` are refused there.
 
 use std::fmt;
 
@@ -47,8 +48,8 @@ impl Scheme {
 
 /// What a request asks for, borrowed from its request line.
 ///
-/// Paths begin with `/` and hold no raw `\`, but are as they were sent otherwise. A query is what follows the first
-/// `?`, without it; `Some` of nothing stands for a bare `?`.
+/// Paths begin with `/` and hold no raw `\`, but are as they were sent otherwise. A query is what follows the
+/// first `?`, without it; `Some` of nothing stands for a bare `?`.
 #[derive(Clone, Copy, Debug)]
 pub enum Target<'a> {
     /// `/path?query`: nearly every request.
@@ -94,8 +95,8 @@ impl<'a> Target<'a> {
         }
     }
 
-    /// Whether an OPTIONS request with this target means the server as a whole and goes on with `*`: an absolute target with
-    /// neither path nor query does (RFC 9112 §3.2.4).
+    /// Whether an OPTIONS request with this target means the server as a whole and goes on with `*`: an
+    /// absolute target with neither path nor query does (RFC 9112 §3.2.4).
     pub fn is_whole_server(&self) -> bool {
         matches!(self, Self::Asterisk | Self::Absolute { bare: true, .. })
     }

@@ -1,9 +1,10 @@
 //! The Upgrade field (RFC 9110 §7.8, semantics.md §1.4): which other protocol a client asks for.
 //!
-//! A request may list several protocols, and a server picks one. Weir has to know what a connection turns into before it
-//! lets go of it, so it passes an upgrade on only if exactly one protocol is asked for; a server is free to ignore the field, and so
-//! a list goes on without it. `h2c` never goes on: it would carry requests past every rule (semantics.md §1.4).
-//! Whether Connection says `upgrade` too is read by [`crate::connection`], and must be asked before this.
+//! A request may list several protocols, and a server picks one. Weir has to know what a connection turns
+//! into before it lets go of it, so it passes an upgrade on only if exactly one protocol is asked for; a
+//! server is free to ignore the field, and so a list goes on without it. `h2c` never goes on: it would carry
+//! requests past every rule (semantics.md §1.4). Whether Connection says `upgrade` too is read by
+//! [`crate::connection`], and must be asked before this.
 
 use crate::list;
 
@@ -24,7 +25,8 @@ impl Upgrade<'_> {
         matches!(self, Self::One(protocol) if protocol.eq_ignore_ascii_case(name.as_bytes()))
     }
 
-    /// Whether one protocol is listed, it is among `allowed`, and it is not a form of `h2c`, which can't be allowed.
+    /// Whether one protocol is listed, it is among `allowed`, and it is not a form of `h2c`, which can't be
+    /// allowed.
     pub fn is_allowed<'n>(&self, allowed: impl IntoIterator<Item = &'n str>) -> bool {
         !self.is_h2c() && allowed.into_iter().any(|name| self.is(name))
     }

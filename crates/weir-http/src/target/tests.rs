@@ -203,7 +203,8 @@ proptest! {
     }
 }
 
-/// Whatever is accepted is free of what could change the request line that is written from it, and nothing is lost.
+/// Whatever is accepted is free of what could change the request line that is written from it, and nothing is
+/// lost.
 fn check_properties(target: &[u8]) -> Result<(), TestCaseError> {
     let Ok(found) = parse(target) else {
         return Ok(());
