@@ -6,6 +6,8 @@
 //! reads the list. Nothing is allocated, and the work is linear in the length of the value, which the limit
 //! on heads bounds.
 
+use memchr::memchr2;
+
 /// Bytes that a token may consist of (RFC 9110 §5.6.2).
 const TOKEN: [bool; 256] = {
     let mut table = [false; 256];
@@ -100,9 +102,10 @@ impl<'a> Iterator for Parts<'a> {
 
 /// The first `separator` that stands outside quoted strings (RFC 9110 §5.6.4).
 fn find_unquoted(text: &[u8], separator: u8) -> Option<usize> {
+    let first = memchr2(separator, b'"', text)?;
     let mut quoted = false;
     let mut escaped = false;
-    for (at, &byte) in text.iter().enumerate() {
+    for (at, &byte) in text.iter().enumerate().skip(first) {
         if quoted {
             match byte {
                 _ if escaped => escaped = false,
@@ -132,6 +135,8 @@ pub fn trim(mut text: &[u8]) -> &[u8] {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn check(value: &str, expected: &[&str]) {
@@ -175,6 +180,29 @@ mod tests {
         }
         for bad in ["", " a", "a b", "a:", "a,b", "a\0", "é", "(", "\"a\"", "a/b", "a=b", "[", "{", "\x7f"] {
             assert!(!is_token(bad.as_bytes()), "{bad}");
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn without_quotes_it_is_splitting_and_trimming(value in "[a-c, \\t;=\\\\]{0,20}") {
+            let expected: Vec<&str> =
+                value.split(',').map(|part| part.trim_matches([' ', '\t'])).filter(|part| !part.is_empty()).collect();
+            let found: Vec<&str> = elements(value.as_bytes()).filter_map(|part| std::str::from_utf8(part).ok()).collect();
+            prop_assert_eq!(found, expected);
+        }
+
+        #[test]
+        fn nothing_but_separators_is_lost(value in proptest::collection::vec(any::<u8>(), 0..24)) {
+            let wanted = |byte: &u8| !matches!(byte, b',' | b' ' | b'\t');
+            let found: Vec<u8> = elements(&value).flatten().copied().filter(wanted).collect();
+            let expected: Vec<u8> = value.iter().copied().filter(wanted).collect();
+            prop_assert_eq!(found, expected);
+            for element in elements(&value) {
+                prop_assert!(!element.is_empty() && trim(element) == element);
+            }
         }
     }
 }

@@ -112,6 +112,8 @@ fn parse_quality(text: &[u8]) -> Option<u16> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn check(values: &[&str], expected: bool) {
@@ -202,6 +204,24 @@ mod tests {
         }
         for text in ["", "2", "00", "1.1", "1.001", "0.0001", "0,5", "0.5 ", "-0", "+1", "1e0", "NaN"] {
             assert_eq!(parse_quality(text.as_bytes()), None, "{text}");
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn the_higher_quality_wins_in_any_order(json in 0..=1000u16, text in 0..=1000u16, noise in "[a-z/;=\\x00-\\x2b]{0,12}") {
+            let weight = |quality: u16| format!("{}.{:03}", quality / 1000, quality % 1000);
+            let (json_range, text_range) =
+                (format!("application/json;q={}", weight(json)), format!("text/plain;q={}", weight(text)));
+            let expected = json > text;
+            if json != text {
+                check(&[&json_range, &text_range], expected);
+                check(&[&text_range, &json_range], expected);
+                // What can't be read changes nothing.
+                check(&[&noise, &text_range, &json_range], expected);
+            }
         }
     }
 }

@@ -8,6 +8,8 @@
 
 use std::fmt;
 
+use memchr::memchr;
+
 use crate::authority::{self, Authority, AuthorityError};
 
 #[cfg(test)]
@@ -153,36 +155,29 @@ impl From<AuthorityError> for TargetError {
     }
 }
 
-/// What a byte is in a path or a query.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Class {
-    Plain,
-    Question,
-    Backslash,
-    Hash,
-    Control,
-    Space,
-}
+/// Marks in [`MARKS`]: may stand neither in a path nor in a query.
+const REFUSED: u8 = 1;
+/// May stand in a query, but not in a path.
+const NOT_IN_PATHS: u8 = 2;
 
-const CLASS: [Class; 256] = {
-    let mut table = [Class::Plain; 256];
+/// The marks of every byte.
+const MARKS: [u8; 256] = {
+    let mut table = [0; 256];
     let mut byte = 0;
     while byte < 256 {
         table[byte] = match byte as u8 {
-            b'?' => Class::Question,
-            b'\\' => Class::Backslash,
-            b'#' => Class::Hash,
-            b' ' => Class::Space,
-            0..=0x1f | 0x7f => Class::Control,
-            _ => Class::Plain,
+            0..=b' ' | 0x7f | b'#' => REFUSED,
+            b'\\' => NOT_IN_PATHS,
+            _ => 0,
         };
         byte += 1;
     }
     table
 };
 
-fn class(byte: u8) -> Class {
-    CLASS[usize::from(byte)]
+/// All marks of a text. Without a branch per byte, because nearly always there are none.
+fn marks(text: &[u8]) -> u8 {
+    text.iter().fold(0, |marks, &byte| marks | MARKS[usize::from(byte)])
 }
 
 /// Reads a request target. It is linear in the length of the target, which the limit on request lines bounds.
@@ -234,28 +229,25 @@ fn parse_authority_form(target: &[u8]) -> Result<Target<'_>, TargetError> {
 
 /// Splits at the first `?`, and refuses what may stand on neither side.
 fn split_query(text: &[u8]) -> Result<(&[u8], Option<&[u8]>), TargetError> {
-    let Some(end) = text.iter().position(|&byte| class(byte) != Class::Plain) else {
-        return Ok((text, None));
+    let (path, query) = match memchr(b'?', text) {
+        Some(at) => (&text[..at], Some(&text[at + 1..])),
+        None => (text, None),
     };
-    if let Some(error) = refusal(text[end]) {
-        return Err(error);
+    if marks(path) != 0 {
+        return Err(first_refusal(path, REFUSED | NOT_IN_PATHS));
     }
-    let (path, query) = match class(text[end]) {
-        Class::Backslash => return Err(TargetError::Backslash),
-        _ => (&text[..end], &text[end + 1..]),
-    };
-    match query.iter().find_map(|&byte| refusal(byte)) {
-        Some(error) => Err(error),
-        None => Ok((path, Some(query))),
+    if let Some(query) = query.filter(|query| marks(query) & REFUSED != 0) {
+        return Err(first_refusal(query, REFUSED));
     }
+    Ok((path, query))
 }
 
-/// Why a byte may stand neither in a path nor in a query.
-fn refusal(byte: u8) -> Option<TargetError> {
-    match class(byte) {
-        Class::Plain | Class::Question | Class::Backslash => None,
-        Class::Hash => Some(TargetError::Fragment),
-        Class::Control => Some(TargetError::Control),
-        Class::Space => Some(TargetError::Space),
+/// The error for the first byte in `text` with one of these marks.
+fn first_refusal(text: &[u8], marks: u8) -> TargetError {
+    match text.iter().find(|&&byte| MARKS[usize::from(byte)] & marks != 0) {
+        Some(b'#') => TargetError::Fragment,
+        Some(b'\\') => TargetError::Backslash,
+        Some(b' ') => TargetError::Space,
+        _ => TargetError::Control,
     }
 }
