@@ -54,6 +54,10 @@ pub async fn serve(listener: TcpListener, source: SharedStatusSource, shutdown: 
 }
 
 /// As [`serve`], and lets requests in that name one of `names` as their Host. Names have no port.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "accepting pauses after an error; there is no event to wait for"
+)]
 pub async fn serve_named(
     listener: TcpListener,
     source: SharedStatusSource,
@@ -86,6 +90,7 @@ pub async fn serve_named(
 }
 
 /// Serves one connection until it ends, its lifetime is over, or the sender of `stopped` is gone.
+#[expect(clippy::disallowed_methods, reason = "the end of a lifetime is a moment and no event")]
 async fn serve_connection(stream: TcpStream, service: Arc<Service>, mut stopped: watch::Receiver<()>) {
     // An answer must not wait for an acknowledgement of the one before.
     let _ = stream.set_nodelay(true);

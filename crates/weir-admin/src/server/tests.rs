@@ -1,5 +1,5 @@
 //! The listener over real sockets: what is answered, what is refused, what is cut.
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::disallowed_methods)]
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
@@ -55,6 +55,15 @@ async fn start() -> Running {
         let _ = stopped.await;
     });
     Running { address, source, stop, task: tokio::spawn(served) }
+}
+
+/// A source with a fault, which must stay its own.
+struct Panicking;
+
+impl StatusSource for Panicking {
+    fn status(&self) -> Status {
+        panic!("a fault of the source")
+    }
 }
 
 struct Answer {
@@ -283,4 +292,52 @@ async fn a_stop_closes_idle_connections_and_the_port() {
     idle.read_to_end(&mut rest).await.unwrap();
     assert!(rest.ends_with(b"ok\n"));
     assert!(TcpStream::connect(admin.address).await.is_err());
+}
+
+#[tokio::test]
+async fn a_source_that_panics_costs_one_connection() {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let _task = tokio::spawn(serve(listener, Arc::new(Panicking), std::future::pending()));
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    stream.write_all(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n").await.unwrap();
+    let mut bytes = Vec::new();
+    let _ = stream.read_to_end(&mut bytes).await;
+    assert!(bytes.is_empty());
+    let health = "GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+    assert_eq!(exchange(address, health).await.status, 200);
+}
+
+#[tokio::test]
+async fn what_is_no_request_gets_no_status() {
+    let admin = start().await;
+    for garbage in
+        ["\x16\x03\x01\x02\0", "GET /metrics\r\n\r\n", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "\0", "\r\n\r\n"]
+    {
+        let mut stream = TcpStream::connect(admin.address).await.unwrap();
+        stream.write_all(garbage.as_bytes()).await.unwrap();
+        stream.shutdown().await.unwrap();
+        let mut bytes = Vec::new();
+        let _ = stream.read_to_end(&mut bytes).await;
+        assert!(!bytes.starts_with(b"HTTP/1.1 2"), "{garbage:?}: {}", String::from_utf8_lossy(&bytes));
+    }
+    assert_eq!(admin.ask("GET", "/healthz", "").await.status, 200);
+}
+
+#[tokio::test]
+async fn a_stranger_cannot_come_by_the_target_or_by_a_second_request() {
+    let admin = start().await;
+    let absolute = "GET http://evil.example/metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+    check_problem(&exchange(admin.address, absolute).await, 403);
+    let first = "GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n";
+    let second = "GET /metrics HTTP/1.1\r\nHost: evil.example\r\nConnection: close\r\n\r\n";
+    let answers = exchange(admin.address, &format!("{first}{second}")).await;
+    assert!(answers.body.contains("HTTP/1.1 403") && !answers.body.contains("weir_"), "{}", answers.body);
+    // A body that looks like a request is never read as one.
+    let smuggled = format!(
+        "POST /healthz HTTP/1.1\r\nHost: localhost\r\nContent-Length: {}\r\n\r\n{first}",
+        first.len()
+    );
+    let answer = exchange(admin.address, &smuggled).await;
+    assert_eq!((answer.status, answer.body.contains("HTTP/1.1")), (413, false));
 }

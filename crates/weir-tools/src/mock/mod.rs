@@ -70,6 +70,10 @@ impl Mock {
     /// Answers requests until `shutdown` is ready; then finishes those in progress, for at most a second.
     ///
     /// Dropping the future stops at once: the port is closed and every connection cut.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "accepting pauses after an error; there is no event to wait for"
+    )]
     pub async fn serve(self, shutdown: impl Future<Output = ()>) {
         let answerer = Arc::new(Answerer::new(self.address.port(), self.options));
         let graceful = GracefulShutdown::new();

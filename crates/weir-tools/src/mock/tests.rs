@@ -1,5 +1,5 @@
 //! The mock over real sockets: what a client sees, byte by byte where it matters.
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::disallowed_methods)]
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
@@ -336,4 +336,84 @@ async fn a_port_in_use_is_named() {
     let error = Mock::bind(mock.address, MockOptions::default()).await.unwrap_err();
     assert_eq!(error.kind(), std::io::ErrorKind::AddrInUse);
     assert!(error.to_string().contains(&mock.address.to_string()), "{error}");
+}
+
+#[tokio::test]
+async fn what_is_no_request_gets_400_and_the_port_lives_on() {
+    let mock = start(MockOptions::default()).await;
+    for garbage in [
+        "\x16\x03\x01\x02\0",
+        "GET / HTTP/1.1\r\nno colon\r\n\r\n",
+        "GET / HTTP/9.9\r\n\r\n",
+        "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: x\r\n\r\n",
+    ] {
+        let mut stream = TcpStream::connect(mock.address).await.unwrap();
+        stream.write_all(garbage.as_bytes()).await.unwrap();
+        stream.shutdown().await.unwrap();
+        let mut bytes = Vec::new();
+        let _ = stream.read_to_end(&mut bytes).await;
+        assert!(!bytes.starts_with(b"HTTP/1.1 2"), "{garbage:?}: {}", String::from_utf8_lossy(&bytes));
+        assert_eq!(mock.get("/").await.status, 200);
+    }
+}
+
+#[tokio::test]
+async fn broken_chunks_get_no_answer_of_success() {
+    let mock = start(MockOptions::default()).await;
+    for chunks in ["zz\r\n", "2\r\nabc\r\n0\r\n\r\n", "fffffffffffffffff\r\n", "-1\r\n"] {
+        let mut stream = TcpStream::connect(mock.address).await.unwrap();
+        let head = "POST /echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n";
+        stream.write_all(format!("{head}{chunks}").as_bytes()).await.unwrap();
+        let mut bytes = Vec::new();
+        let _ = stream.read_to_end(&mut bytes).await;
+        assert!(!bytes.starts_with(b"HTTP/1.1 2"), "{chunks:?}: {}", String::from_utf8_lossy(&bytes));
+    }
+}
+
+#[tokio::test]
+async fn an_endless_body_waits_for_its_reader_and_ends_with_it() {
+    let mock = start(MockOptions::default()).await;
+    let mut stream = TcpStream::connect(mock.address).await.unwrap();
+    stream
+        .write_all(format!("GET /bytes/{} HTTP/1.1\r\nHost: a\r\n\r\n", u64::MAX).as_bytes())
+        .await
+        .unwrap();
+    let mut begin = vec![0; 1 << 20];
+    stream.read_exact(&mut begin).await.unwrap();
+    assert!(begin.starts_with(b"HTTP/1.1 200"));
+    // While that one waits, others are served; when it goes, nothing is left behind that a stop would wait for.
+    assert_eq!(mock.get("/").await.status, 200);
+    drop(stream);
+    drop(mock.stop);
+    mock.task.await.unwrap();
+}
+
+#[tokio::test]
+async fn a_large_upload_is_consumed() {
+    let mock = start(MockOptions::default()).await;
+    let length = 64 << 20;
+    let mut stream = TcpStream::connect(mock.address).await.unwrap();
+    let head = format!("PUT / HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n");
+    stream.write_all(head.as_bytes()).await.unwrap();
+    let block = vec![b'x'; 1 << 20];
+    for _ in 0..length >> 20 {
+        stream.write_all(&block).await.unwrap();
+    }
+    let mut bytes = Vec::new();
+    stream.read_to_end(&mut bytes).await.unwrap();
+    assert_eq!(split(bytes).status, 200);
+}
+
+#[tokio::test]
+async fn all_errors_and_no_errors() {
+    let all = start(MockOptions { errors: "100%".parse().unwrap(), ..MockOptions::default() }).await;
+    for path in ["/", "/echo", "/status/200", "/bytes/3", "/stream/3", "/nowhere"] {
+        let answer = all.get(path).await;
+        assert_eq!(answer.status, 500, "{path}");
+        assert!(answer.text().starts_with(&format!("port {}: ", all.address.port())), "{path}");
+    }
+    let none = start(MockOptions { errors: "0%".parse().unwrap(), ..MockOptions::default() }).await;
+    for _ in 0..50 {
+        assert_eq!(none.get("/").await.status, 200);
+    }
 }

@@ -193,7 +193,31 @@ fn lines_are_appended() {
     assert_eq!(out.iter().filter(|byte| **byte == b'\n').count(), 3);
 }
 
+/// Reads `\\xNN` back.
+fn unescaped(text: &str) -> Vec<u8> {
+    let mut parts = text.split("\\x");
+    let mut bytes = parts.next().unwrap().as_bytes().to_vec();
+    for part in parts {
+        bytes.push(u8::from_str_radix(&part[..2], 16).unwrap());
+        bytes.extend_from_slice(&part.as_bytes()[2..]);
+    }
+    bytes
+}
+
 proptest! {
+    #[test]
+    fn nothing_is_lost_in_a_combined_line(
+        target in prop::collection::vec(any::<u8>(), 1..40),
+        user_agent in prop::collection::vec(any::<u8>(), 1..40),
+    ) {
+        let line = line(AccessLogFormat::Combined, &Entry { target: &target, user_agent: Some(&user_agent), ..entry() });
+        let quoted: Vec<_> = line.split('"').collect();
+        let request: Vec<_> = quoted[1].split(' ').collect();
+        assert_eq!(request.len(), 3, "{line}");
+        assert_eq!(unescaped(request[1]), target);
+        assert_eq!(unescaped(quoted[5]), user_agent);
+    }
+
     #[test]
     fn json_of_any_bytes_parses_to_the_text_of_the_bytes(
         values in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..40), 6),
