@@ -1,1 +1,13 @@
 //! The admin listener: health, readiness, metrics and status.
+//!
+//! It runs on the control thread and on hyper, apart from the data plane: a fault in the one must not hide the other. It
+//! only reads, through the port [`StatusSource`](weir_core::ports::StatusSource), and knows nothing of how a proxy works.
+//! There is no password: it is meant for the loopback interface, and the guard keeps web pages from reaching it there.
+
+mod guard;
+mod metrics;
+mod problem;
+mod routes;
+mod server;
+
+pub use server::{serve, serve_named};

@@ -1,0 +1,240 @@
+//! The metrics page: the status in the two text formats that scrapers ask for.
+//!
+//! One writer knows both formats, because they differ in four places only. The library for metrics that there is writes
+//! OpenMetrics alone; said to be Prometheus text 0.0.4, its counters would have no type, since that format names a counter
+//! in `# TYPE` with its `_total`. Names, types and help texts come from [`weir_core::metric`]; this module adds none.
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::HashMap;
+use std::fmt::{Display, Write};
+
+use hyper::header::{ACCEPT, HeaderMap};
+use weir_core::metric::{self, ANSWER_CLASSES, Kind, Metric};
+use weir_core::ports::{DURATION_BOUNDS_SECONDS, Histogram, ServerStatus, Status};
+
+/// Buckets of a duration histogram: one per bound, and one above all of them.
+const BUCKETS: usize = DURATION_BOUNDS_SECONDS.len() + 1;
+
+/// A text format.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Dialect {
+    /// Prometheus text format 0.0.4: what everything understands.
+    Prometheus,
+    /// OpenMetrics 1.0.0.
+    OpenMetrics,
+}
+
+impl Dialect {
+    /// The format that a request prefers; without a word for OpenMetrics it is the older one.
+    pub(crate) fn accepted_by(fields: &HeaderMap) -> Self {
+        let mut open_metrics = 0;
+        let mut prometheus = 0;
+        let ranges = fields.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok());
+        for range in ranges.flat_map(|value| value.split(',')) {
+            let mut parts = range.split(';').map(|part| part.trim().to_ascii_lowercase());
+            let media_type = parts.next().unwrap_or_default();
+            let parameters: Vec<_> = parts.collect();
+            let parameter = |name: &str| {
+                parameters
+                    .iter()
+                    .find_map(|part| part.strip_prefix(name)?.strip_prefix('=').map(str::to_owned))
+            };
+            let quality = parameter("q").map_or(1000, |q| thousandths(&q));
+            let version = parameter("version");
+            match media_type.as_str() {
+                // 0.0.1 was the draft of 1.0.0; what is written here is right in both.
+                "application/openmetrics-text"
+                    if version.is_none_or(|v| matches!(v.trim_matches('"'), "1.0.0" | "0.0.1")) =>
+                {
+                    open_metrics = open_metrics.max(quality);
+                }
+                "text/plain" | "text/*" => prometheus = prometheus.max(quality),
+                _ => {}
+            }
+        }
+        if open_metrics > prometheus { Self::OpenMetrics } else { Self::Prometheus }
+    }
+
+    /// The value of Content-Type.
+    pub(crate) fn content_type(self) -> &'static str {
+        match self {
+            Self::Prometheus => "text/plain; version=0.0.4; charset=utf-8",
+            Self::OpenMetrics => "application/openmetrics-text; version=1.0.0; charset=utf-8",
+        }
+    }
+}
+
+/// A quality value (RFC 9110 §12.4.2) in thousandths; what is none counts as zero, which asks for nothing.
+fn thousandths(text: &str) -> u32 {
+    match text.parse::<f32>() {
+        // The range is checked, so the number fits.
+        Ok(quality) if (0.0..=1.0).contains(&quality) => (quality * 1000.0) as u32,
+        _ => 0,
+    }
+}
+
+/// The counts of a histogram's buckets; missing ones are zero.
+pub(crate) fn bucket_counts(histogram: &Histogram) -> [u64; BUCKETS] {
+    debug_assert!(histogram.counts.len() <= BUCKETS, "a histogram has one bucket above its bounds");
+    let mut counts = [0; BUCKETS];
+    for (count, observed) in counts.iter_mut().zip(&histogram.counts) {
+        *count = *observed;
+    }
+    counts
+}
+
+/// The whole page.
+pub(crate) fn page(status: &Status, dialect: Dialect) -> String {
+    let mut page = Page { text: String::with_capacity(8 * 1024), dialect };
+    page.labelled(&metric::BUILD_INFO, [([status.version], 1)]);
+    page.single(&metric::UPTIME, status.uptime_seconds);
+    page.single(&metric::READY, u64::from(status.ready));
+    page.single(&metric::REQUESTS, status.requests_total);
+    page.single(&metric::REQUESTS_IN_FLIGHT, status.requests_in_flight);
+    page.labelled(
+        &metric::ANSWERS,
+        ANSWER_CLASSES.map(|class| [class]).into_iter().zip(status.answers_by_class),
+    );
+    page.histogram(&metric::REQUEST_DURATION, &status.request_duration);
+    page.single(&metric::CONNECTIONS, status.connections_total);
+    page.single(&metric::CONNECTIONS_OPEN, status.connections_open);
+    page.single(&metric::RECEIVED_BYTES, status.bytes_received);
+    page.single(&metric::SENT_BYTES, status.bytes_sent);
+    page.single(&metric::PANICS, status.panics_total);
+    page.single(&metric::ACCESS_LOG_LINES_DROPPED, status.log_lines_dropped);
+    let servers = distinct_servers(status);
+    let mut per_server = |metric: &Metric, value: fn(&ServerStatus) -> u64| {
+        page.labelled(metric, servers.iter().map(|server| (server.labels, value(&server.sum))));
+    };
+    per_server(&metric::UPSTREAM_REQUESTS, |server| server.requests_total);
+    per_server(&metric::UPSTREAM_REQUESTS_IN_FLIGHT, |server| server.requests_in_flight);
+    per_server(&metric::UPSTREAM_CONNECTIONS, |server| server.connections_total);
+    per_server(&metric::UPSTREAM_CONNECT_FAILURES, |server| server.connect_failures_total);
+    per_server(&metric::UPSTREAM_FAILURES, |server| server.failures_total);
+    if dialect == Dialect::OpenMetrics {
+        page.text.push_str("# EOF\n");
+    }
+    page.text
+}
+
+/// A server as the page names it, with the numbers of all that are named so.
+struct DistinctServer<'a> {
+    labels: [&'a str; 2],
+    sum: ServerStatus,
+}
+
+/// Servers by their labels, in their order. One that is written twice in an upstream is one line with the sum: a scraper
+/// throws the whole page away when a line stands twice.
+fn distinct_servers(status: &Status) -> Vec<DistinctServer<'_>> {
+    let mut places = HashMap::new();
+    let mut distinct: Vec<DistinctServer<'_>> = Vec::new();
+    for upstream in &status.upstreams {
+        for server in &upstream.servers {
+            let labels = [upstream.name.as_str(), server.address.as_str()];
+            let place = *places.entry(labels).or_insert(distinct.len());
+            if place == distinct.len() {
+                distinct.push(DistinctServer { labels, sum: ServerStatus::default() });
+            }
+            let sum = &mut distinct[place].sum;
+            sum.requests_in_flight += server.requests_in_flight;
+            sum.requests_total += server.requests_total;
+            sum.connections_total += server.connections_total;
+            sum.connect_failures_total += server.connect_failures_total;
+            sum.failures_total += server.failures_total;
+        }
+    }
+    distinct
+}
+
+struct Page {
+    text: String,
+    dialect: Dialect,
+}
+
+impl Page {
+    /// The lines before the samples of a metric.
+    fn family(&mut self, metric: &Metric) {
+        let name = match self.dialect {
+            Dialect::Prometheus => metric.name,
+            Dialect::OpenMetrics => metric.family(),
+        };
+        self.text.push_str("# HELP ");
+        self.text.push_str(name);
+        self.text.push(' ');
+        // OpenMetrics escapes quotes in help texts too; 0.0.4 would show the backslash.
+        self.escaped(metric.help, self.dialect == Dialect::OpenMetrics);
+        self.text.push_str("\n# TYPE ");
+        self.text.push_str(name);
+        self.text.push(' ');
+        self.text.push_str(metric.kind.name());
+        self.text.push('\n');
+    }
+
+    fn single(&mut self, metric: &Metric, value: u64) {
+        self.labelled(metric, [([], value)]);
+    }
+
+    fn labelled<'a, const N: usize>(
+        &mut self,
+        metric: &Metric,
+        samples: impl IntoIterator<Item = ([&'a str; N], u64)>,
+    ) {
+        debug_assert!(metric.labels.len() == N && metric.kind != Kind::Histogram, "{}", metric.name);
+        self.family(metric);
+        for (values, value) in samples {
+            self.text.push_str(metric.name);
+            for (place, (label, label_value)) in metric.labels.iter().zip(values).enumerate() {
+                self.text.push(if place == 0 { '{' } else { ',' });
+                self.text.push_str(label);
+                self.text.push_str("=\"");
+                self.escaped(label_value, true);
+                self.text.push('"');
+            }
+            if N > 0 {
+                self.text.push('}');
+            }
+            self.value(value);
+        }
+    }
+
+    fn histogram(&mut self, metric: &Metric, histogram: &Histogram) {
+        debug_assert!(metric.labels.is_empty() && metric.kind == Kind::Histogram, "{}", metric.name);
+        self.family(metric);
+        let counts = bucket_counts(histogram);
+        let mut total = 0;
+        for (place, count) in counts.iter().enumerate() {
+            total += count;
+            self.text.push_str(metric.name);
+            // `{:?}` writes `1.0`, the form of OpenMetrics, which is right in both.
+            let _ = match DURATION_BOUNDS_SECONDS.get(place) {
+                Some(bound) => write!(self.text, "_bucket{{le=\"{bound:?}\"}}"),
+                None => write!(self.text, "_bucket{{le=\"+Inf\"}}"),
+            };
+            self.value(total);
+        }
+        self.text.push_str(metric.name);
+        self.text.push_str("_sum");
+        self.value(histogram.sum_seconds);
+        self.text.push_str(metric.name);
+        self.text.push_str("_count");
+        self.value(total);
+    }
+
+    fn value(&mut self, value: impl Display) {
+        // Writing into a string does not fail.
+        let _ = writeln!(self.text, " {value}");
+    }
+
+    fn escaped(&mut self, text: &str, quotes: bool) {
+        for character in text.chars() {
+            match character {
+                '\\' => self.text.push_str("\\\\"),
+                '\n' => self.text.push_str("\\n"),
+                '"' if quotes => self.text.push_str("\\\""),
+                other => self.text.push(other),
+            }
+        }
+    }
+}

@@ -1,0 +1,295 @@
+//! The page read back by a parser that is as strict as the formats are.
+#![allow(clippy::unwrap_used)]
+
+use std::collections::{BTreeMap, HashSet};
+
+use hyper::header::{ACCEPT, HeaderMap};
+use proptest::prelude::{ProptestConfig, any, prop, proptest};
+use weir_core::metric;
+use weir_core::ports::{Histogram, ServerStatus, Status, UpstreamStatus};
+
+use super::{BUCKETS, Dialect, page};
+
+/// A sample: its name with its labels in the order written, and its value.
+type Samples = Vec<(String, BTreeMap<String, String>, f64)>;
+
+/// Families by name, in order: kind and samples. Panics on anything that a strict scraper refuses.
+fn parse(text: &str, dialect: Dialect) -> Vec<(String, String, Samples)> {
+    let open_metrics = dialect == Dialect::OpenMetrics;
+    assert!(text.ends_with('\n') && !text.contains("\n\n"), "lines end once");
+    let mut lines = text.lines().peekable();
+    let mut families: Vec<(String, String, Samples)> = Vec::new();
+    let mut seen = HashSet::new();
+    while let Some(line) = lines.next() {
+        if line == "# EOF" {
+            assert!(open_metrics && lines.next().is_none(), "the end is at the end, of OpenMetrics only");
+            return families;
+        }
+        let (name, help) = line.strip_prefix("# HELP ").expect(line).split_once(' ').unwrap();
+        check_name(name);
+        unescape(help, open_metrics);
+        let kind = lines.next().unwrap().strip_prefix(&format!("# TYPE {name} ")).expect("TYPE follows HELP");
+        assert!(matches!(kind, "counter" | "gauge" | "histogram"), "{kind}");
+        assert!(families.iter().all(|family| family.0 != name), "{name} stands twice");
+        let mut samples = Samples::new();
+        while let Some(line) = lines.next_if(|line| !line.starts_with('#')) {
+            let (sample, labels, value) = parse_sample(line);
+            let ending = sample.strip_prefix(name).expect("samples belong to their family");
+            let allowed: &[&str] = match (kind, open_metrics) {
+                ("counter", true) => &["_total"],
+                ("histogram", _) => &["_bucket", "_sum", "_count"],
+                _ => &[""],
+            };
+            assert!(allowed.contains(&ending), "{sample} in {kind} {name}");
+            assert!(seen.insert((sample.clone(), labels.clone())), "{line} stands twice");
+            assert!(kind == "gauge" || value >= 0.0, "{line}");
+            samples.push((sample, labels, value));
+        }
+        if kind == "histogram" {
+            check_histogram(name, &samples);
+        }
+        families.push((name.to_owned(), kind.to_owned(), samples));
+    }
+    assert!(!open_metrics, "OpenMetrics ends with EOF");
+    families
+}
+
+fn check_name(name: &str) {
+    assert!(name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_'), "{name}");
+    assert!(name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_'), "{name}");
+}
+
+fn unescape(text: &str, quotes: bool) -> String {
+    let mut plain = String::new();
+    let mut characters = text.chars();
+    while let Some(character) = characters.next() {
+        plain.push(match character {
+            '\\' => match characters.next() {
+                Some('\\') => '\\',
+                Some('n') => '\n',
+                Some('"') if quotes => '"',
+                other => panic!("`\\{other:?}` is no escape in {text}"),
+            },
+            '"' => {
+                assert!(!quotes, "a bare quote in {text}");
+                '"'
+            }
+            other => other,
+        });
+    }
+    plain
+}
+
+fn parse_sample(line: &str) -> (String, BTreeMap<String, String>, f64) {
+    let end = line.find(['{', ' ']).expect(line);
+    let (name, mut rest) = line.split_at(end);
+    check_name(name);
+    let mut labels = BTreeMap::new();
+    if let Some(inner) = rest.strip_prefix('{') {
+        rest = inner;
+        loop {
+            let (label, after) = rest.split_once("=\"").expect(line);
+            check_name(label);
+            let end = closing_quote(after).expect(line);
+            assert!(labels.insert(label.to_owned(), unescape(&after[..end], true)).is_none(), "{line}");
+            rest = &after[end + 1..];
+            match rest.split_at(1) {
+                (",", more) => rest = more,
+                ("}", more) => break rest = more,
+                other => panic!("{other:?} in {line}"),
+            }
+        }
+    }
+    let value = rest.strip_prefix(' ').expect(line);
+    assert!(!value.contains(' '), "no timestamps: {line}");
+    (name.to_owned(), labels, value.parse().expect(line))
+}
+
+fn closing_quote(text: &str) -> Option<usize> {
+    let mut escaped = false;
+    text.char_indices().find_map(|(place, character)| {
+        let end = character == '"' && !escaped;
+        escaped = character == '\\' && !escaped;
+        end.then_some(place)
+    })
+}
+
+fn check_histogram(name: &str, samples: &Samples) {
+    let buckets: Vec<_> = samples.iter().filter(|sample| sample.0.ends_with("_bucket")).collect();
+    let bounds: Vec<f64> = buckets.iter().map(|bucket| bucket.1["le"].parse().unwrap()).collect();
+    assert!(bounds.is_sorted() && bounds.last() == Some(&f64::INFINITY), "{name}: {bounds:?}");
+    let counts: Vec<f64> = buckets.iter().map(|bucket| bucket.2).collect();
+    assert!(counts.is_sorted(), "{name} is cumulative: {counts:?}");
+    let one = |ending| samples.iter().find(|sample| sample.0 == format!("{name}{ending}")).unwrap().2;
+    assert_eq!(counts.last(), Some(&one("_count")));
+    one("_sum");
+}
+
+fn server(address: &str, requests_total: u64) -> ServerStatus {
+    ServerStatus { address: address.to_owned(), weight: 1, requests_total, ..ServerStatus::default() }
+}
+
+fn status() -> Status {
+    Status {
+        version: "1.2.3",
+        uptime_seconds: 5,
+        ready: true,
+        requests_total: u64::MAX,
+        answers_by_class: [1, 2, 3, 4, 5],
+        request_duration: Histogram { counts: (1..=BUCKETS as u64).collect(), sum_seconds: 0.25 },
+        upstreams: vec![
+            UpstreamStatus {
+                name: "web".to_owned(),
+                balance: "round_robin",
+                servers: vec![server("127.0.0.1:1", 7), server("127.0.0.1:2", 8)],
+            },
+            UpstreamStatus {
+                name: "api".to_owned(),
+                balance: "p2c",
+                servers: vec![server("127.0.0.1:1", 9)],
+            },
+        ],
+        ..Status::default()
+    }
+}
+
+/// The value of a sample with these label values, on the page of each dialect.
+#[track_caller]
+fn check(status: &Status, name: &str, labels: &[&str], expected: f64) {
+    for dialect in [Dialect::Prometheus, Dialect::OpenMetrics] {
+        let families = parse(&page(status, dialect), dialect);
+        let found: Vec<_> = families
+            .iter()
+            .flat_map(|family| &family.2)
+            .filter(|sample| {
+                let mut values: Vec<_> = sample.1.values().map(String::as_str).collect();
+                let mut wanted = labels.to_vec();
+                values.sort_unstable();
+                wanted.sort_unstable();
+                sample.0 == name && values == wanted
+            })
+            .collect();
+        assert_eq!(found.len(), 1, "{name} {labels:?}");
+        assert_eq!(found[0].2.to_bits(), expected.to_bits(), "{name} {labels:?}: {}", found[0].2);
+    }
+}
+
+#[test]
+fn the_page_has_every_metric_of_the_table_once_and_in_its_order() {
+    for dialect in [Dialect::Prometheus, Dialect::OpenMetrics] {
+        for status in [status(), Status::default()] {
+            let families = parse(&page(&status, dialect), dialect);
+            let written: Vec<_> =
+                families.iter().map(|family| (family.0.as_str(), family.1.as_str())).collect();
+            let name = |metric: &metric::Metric| match dialect {
+                Dialect::Prometheus => metric.name,
+                Dialect::OpenMetrics => metric.family(),
+            };
+            let table: Vec<_> = metric::ALL.iter().map(|metric| (name(metric), metric.kind.name())).collect();
+            assert_eq!(written, table);
+        }
+    }
+}
+
+#[test]
+fn values_and_labels() {
+    let status = status();
+    check(&status, "weir_build_info", &["1.2.3"], 1.0);
+    check(&status, "weir_ready", &[], 1.0);
+    check(&status, "weir_requests_total", &[], u64::MAX as f64);
+    check(&status, "weir_answers_total", &["1xx"], 1.0);
+    check(&status, "weir_answers_total", &["5xx"], 5.0);
+    check(&status, "weir_upstream_requests_total", &["web", "127.0.0.1:2"], 8.0);
+    check(&status, "weir_upstream_requests_total", &["api", "127.0.0.1:1"], 9.0);
+    check(&status, "weir_request_duration_seconds_bucket", &["0.0005"], 1.0);
+    check(&status, "weir_request_duration_seconds_bucket", &["1.0"], 66.0);
+    check(&status, "weir_request_duration_seconds_bucket", &["+Inf"], 120.0);
+    check(&status, "weir_request_duration_seconds_count", &[], 120.0);
+    check(&status, "weir_request_duration_seconds_sum", &[], 0.25);
+}
+
+#[test]
+fn a_server_that_is_written_twice_is_one_line_with_the_sum() {
+    let mut status = status();
+    status.upstreams[0].servers.push(server("127.0.0.1:1", 100));
+    check(&status, "weir_upstream_requests_total", &["web", "127.0.0.1:1"], 107.0);
+}
+
+#[test]
+fn a_histogram_without_counts_is_empty_and_whole() {
+    check(&Status::default(), "weir_request_duration_seconds_bucket", &["+Inf"], 0.0);
+    check(&Status::default(), "weir_request_duration_seconds_count", &[], 0.0);
+}
+
+#[test]
+fn hostile_names_stay_inside_their_quotes() {
+    for name in ["a\"b", "a\\", "a\nweir_ready 7", "a\"} 1\n# EOF", "\\\"", "ä€", "", "{},="] {
+        let mut status = status();
+        status.upstreams[1].name = name.to_owned();
+        check(&status, "weir_upstream_requests_total", &[name, "127.0.0.1:1"], 9.0);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+    #[test]
+    fn any_status_gives_a_page_that_parses(
+        names in prop::collection::vec((any::<String>(), any::<String>()), 0..5),
+        counts in prop::collection::vec(0..1_u64 << 40, 0..=BUCKETS),
+        sum_seconds in 0.0..1e18,
+    ) {
+        let upstreams = names.iter().map(|(name, address)| UpstreamStatus {
+            name: name.clone(),
+            balance: "random",
+            servers: vec![server(address, 1), server(address, 2)],
+        });
+        let status = Status {
+            request_duration: Histogram { counts, sum_seconds },
+            upstreams: upstreams.collect(),
+            ..Status::default()
+        };
+        for dialect in [Dialect::Prometheus, Dialect::OpenMetrics] {
+            parse(&page(&status, dialect), dialect);
+        }
+    }
+}
+
+#[test]
+fn the_format_follows_accept() {
+    for (accept, expected) in [
+        ("", Dialect::Prometheus),
+        ("*/*", Dialect::Prometheus),
+        ("text/plain", Dialect::Prometheus),
+        ("text/html, */*;q=0.1", Dialect::Prometheus),
+        ("application/openmetrics-text", Dialect::OpenMetrics),
+        ("APPLICATION/OpenMetrics-Text; Version=1.0.0", Dialect::OpenMetrics),
+        ("application/openmetrics-text; version=\"0.0.1\", */*", Dialect::OpenMetrics),
+        (
+            "application/openmetrics-text;version=1.0.0;q=0.5,text/plain;version=0.0.4;q=0.3",
+            Dialect::OpenMetrics,
+        ),
+        (
+            "application/openmetrics-text;version=1.0.0;q=0.3,text/plain;version=0.0.4;q=0.5",
+            Dialect::Prometheus,
+        ),
+        ("text/plain, application/openmetrics-text", Dialect::Prometheus),
+        ("application/openmetrics-text;q=0", Dialect::Prometheus),
+        ("application/openmetrics-text;q=nonsense", Dialect::Prometheus),
+        ("application/openmetrics-text;q=NaN", Dialect::Prometheus),
+        ("application/openmetrics-text;q=-1", Dialect::Prometheus),
+        ("application/openmetrics-text;q=9", Dialect::Prometheus),
+        ("application/openmetrics-text;version=2.0.0", Dialect::Prometheus),
+        (";;,,=;q", Dialect::Prometheus),
+        // What Prometheus 3 sends.
+        (
+            "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.5,application/openmetrics-text;version=0.0.1;\
+             q=0.4,text/plain;version=1.0.0;escaping=allow-utf-8;q=0.3,text/plain;version=0.0.4;q=0.2,*/*;q=0.1",
+            Dialect::OpenMetrics,
+        ),
+    ] {
+        let mut fields = HeaderMap::new();
+        fields.insert(ACCEPT, accept.parse().unwrap());
+        assert_eq!(Dialect::accepted_by(&fields), expected, "{accept}");
+    }
+    assert_eq!(Dialect::accepted_by(&HeaderMap::new()), Dialect::Prometheus);
+}

@@ -1,0 +1,130 @@
+//! What the admin listener answers: the table of its paths.
+//!
+//! Everything is read-only and answers GET and HEAD. Changing things will hang on the same table under `/api/v1/`.
+
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper::header::{ALLOW, CONTENT_TYPE, HeaderMap, HeaderValue};
+use hyper::http::request::Parts;
+use hyper::{Method, Response, StatusCode};
+use serde_json::{Value, json};
+use weir_core::metric::ANSWER_CLASSES;
+use weir_core::ports::{
+    DURATION_BOUNDS_SECONDS, Histogram, ServerStatus, Status, StatusSource, UpstreamStatus,
+};
+
+use crate::metrics::{self, Dialect};
+use crate::problem::problem;
+
+type Answer = Response<Full<Bytes>>;
+type Route = (&'static str, fn(&dyn StatusSource, &HeaderMap) -> Answer);
+
+const TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
+
+const ROUTES: &[Route] =
+    &[("/healthz", healthz), ("/readyz", readyz), ("/metrics", metrics), ("/api/v1/status", status)];
+
+/// Answers a request whose Host and Origin were checked.
+pub(crate) fn answer(source: &dyn StatusSource, head: &Parts) -> Answer {
+    let Some((_, route)) = ROUTES.iter().find(|(path, _)| *path == head.uri.path()) else {
+        let paths: Vec<_> = ROUTES.iter().map(|(path, _)| *path).collect();
+        return problem(
+            StatusCode::NOT_FOUND,
+            &format!("there is nothing here; there are {}", paths.join(", ")),
+        );
+    };
+    if head.method == Method::GET || head.method == Method::HEAD {
+        return route(source, &head.headers);
+    }
+    let mut answer = problem(StatusCode::METHOD_NOT_ALLOWED, "this can only be read, with GET or HEAD");
+    answer.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
+    answer
+}
+
+fn content(status: StatusCode, content_type: HeaderValue, body: impl Into<Bytes>) -> Answer {
+    let mut answer = Response::new(Full::new(body.into()));
+    *answer.status_mut() = status;
+    answer.headers_mut().insert(CONTENT_TYPE, content_type);
+    answer
+}
+
+/// Alive: this answer is the proof, so nothing is asked.
+fn healthz(_: &dyn StatusSource, _: &HeaderMap) -> Answer {
+    content(StatusCode::OK, TEXT, "ok\n")
+}
+
+/// Ready for new requests: false from the first moment of draining (semantics.md §4.3).
+fn readyz(source: &dyn StatusSource, _: &HeaderMap) -> Answer {
+    if source.status().ready {
+        content(StatusCode::OK, TEXT, "ready\n")
+    } else {
+        content(StatusCode::SERVICE_UNAVAILABLE, TEXT, "not ready\n")
+    }
+}
+
+fn metrics(source: &dyn StatusSource, fields: &HeaderMap) -> Answer {
+    let dialect = Dialect::accepted_by(fields);
+    let page = metrics::page(&source.status(), dialect);
+    let mut answer = content(StatusCode::OK, HeaderValue::from_static(dialect.content_type()), page);
+    answer.headers_mut().insert(hyper::header::VARY, HeaderValue::from_static("Accept"));
+    answer
+}
+
+fn status(source: &dyn StatusSource, _: &HeaderMap) -> Answer {
+    content(StatusCode::OK, JSON, format!("{:#}\n", status_json(&source.status())))
+}
+
+fn status_json(status: &Status) -> Value {
+    let answers = ANSWER_CLASSES.iter().zip(status.answers_by_class);
+    json!({
+        "version": status.version,
+        "uptime_seconds": status.uptime_seconds,
+        "ready": status.ready,
+        "listeners": status.listeners,
+        "workers": status.workers,
+        "connections_open": status.connections_open,
+        "connections_total": status.connections_total,
+        "requests_in_flight": status.requests_in_flight,
+        "requests_total": status.requests_total,
+        "answers_by_class": Value::Object(answers.map(|(class, count)| ((*class).to_owned(), count.into())).collect()),
+        "bytes_received": status.bytes_received,
+        "bytes_sent": status.bytes_sent,
+        "panics_total": status.panics_total,
+        "log_lines_dropped": status.log_lines_dropped,
+        "request_duration": histogram_json(&status.request_duration),
+        "upstreams": status.upstreams.iter().map(upstream_json).collect::<Vec<_>>(),
+    })
+}
+
+/// Counts per bucket, not cumulative; the last bucket is above all bounds and its bound is null.
+fn histogram_json(histogram: &Histogram) -> Value {
+    let counts = metrics::bucket_counts(histogram);
+    let bounds = DURATION_BOUNDS_SECONDS.iter().map(|bound| Value::from(*bound)).chain([Value::Null]);
+    let buckets = bounds.zip(counts).map(|(bound, count)| json!({"up_to_seconds": bound, "count": count}));
+    json!({
+        "count": counts.iter().sum::<u64>(),
+        "sum_seconds": histogram.sum_seconds,
+        "buckets": buckets.collect::<Vec<_>>(),
+    })
+}
+
+fn upstream_json(upstream: &UpstreamStatus) -> Value {
+    json!({
+        "name": upstream.name,
+        "balance": upstream.balance,
+        "servers": upstream.servers.iter().map(server_json).collect::<Vec<_>>(),
+    })
+}
+
+fn server_json(server: &ServerStatus) -> Value {
+    json!({
+        "address": server.address,
+        "weight": server.weight,
+        "requests_in_flight": server.requests_in_flight,
+        "requests_total": server.requests_total,
+        "connections_total": server.connections_total,
+        "connect_failures_total": server.connect_failures_total,
+        "failures_total": server.failures_total,
+    })
+}

@@ -1,0 +1,267 @@
+//! The form of a line: `common`, `combined` and `json`.
+//!
+//! Whatever a client sends stays inside its place: in the NCSA formats everything but visible ASCII is written `\xNN`, and
+//! so are quotes and backslashes; in JSON control characters are escaped and bytes that are no UTF-8 are replaced. A line is
+//! formatted straight into the worker's buffer, without another allocation and without a JSON library in the way.
+
+#[cfg(test)]
+mod tests;
+
+use std::io::Write;
+use std::net::IpAddr;
+use std::time::{Duration, SystemTime};
+
+use weir_config::model::AccessLogFormat;
+
+use super::timestamp;
+
+/// What a line says of one request. Bytes are as they came; they need not be UTF-8 nor harmless.
+#[derive(Debug, Clone, Copy)]
+pub struct Entry<'a> {
+    /// The client, after `trusted_proxies` were looked through.
+    pub client: IpAddr,
+    /// Who the client proved to be.
+    pub user: Option<&'a [u8]>,
+    /// When the request's head was whole.
+    pub received: SystemTime,
+    /// The method; empty when the head could not be read.
+    pub method: &'a [u8],
+    /// The target as the client wrote it; empty when the head could not be read.
+    pub target: &'a [u8],
+    /// The protocol, such as `HTTP/1.1`.
+    pub version: &'a str,
+    /// The status of the answer.
+    pub status: u16,
+    /// Bytes of the answer's body that were sent.
+    pub bytes_sent: u64,
+    /// Referer.
+    pub referer: Option<&'a [u8]>,
+    /// User-Agent.
+    pub user_agent: Option<&'a [u8]>,
+    /// Host, as it was routed.
+    pub host: Option<&'a [u8]>,
+    /// The service's name; empty when none matched.
+    pub service: &'a str,
+    /// The route's name; empty when none matched.
+    pub route: &'a str,
+    /// The server that answered, as the configuration writes it.
+    pub server: Option<&'a str>,
+    /// Requests sent to servers for this one.
+    pub attempts: u32,
+    /// The dispatch mode; empty when the request went to no server.
+    pub mode: &'a str,
+    /// From the first attempt to the head of the answer that was passed on.
+    pub upstream_seconds: Option<Duration>,
+    /// From the request's first byte to the answer's last.
+    pub duration: Duration,
+    /// X-Request-Id.
+    pub request_id: &'a [u8],
+    /// Why Weir answered itself or broke off.
+    pub reason: Option<&'a str>,
+}
+
+/// Appends the line of a request with its line end.
+pub fn write(format: AccessLogFormat, entry: &Entry<'_>, out: &mut Vec<u8>) {
+    match format {
+        AccessLogFormat::Common => common(entry, out),
+        AccessLogFormat::Combined => {
+            common(entry, out);
+            out.push(b' ');
+            quoted(entry.referer, out);
+            out.push(b' ');
+            quoted(entry.user_agent, out);
+        }
+        AccessLogFormat::Json => return json(entry, out),
+    }
+    our_fields(entry, out);
+    out.push(b'\n');
+}
+
+/// `client - user [time] "request line" status bytes`
+fn common(entry: &Entry<'_>, out: &mut Vec<u8>) {
+    display(entry.client.to_canonical(), out);
+    out.extend_from_slice(b" - ");
+    bare(entry.user.unwrap_or_default(), out);
+    out.extend_from_slice(b" [");
+    timestamp::ncsa(entry.received, out);
+    out.extend_from_slice(b"] \"");
+    // Parts of the request line have no spaces, so that a reader can split it at them.
+    bare(entry.method, out);
+    out.push(b' ');
+    bare(entry.target, out);
+    out.push(b' ');
+    bare(entry.version.as_bytes(), out);
+    out.extend_from_slice(b"\" ");
+    display(entry.status, out);
+    out.push(b' ');
+    display(entry.bytes_sent, out);
+}
+
+/// ` key=value` behind an NCSA line, always all of them, so that a pattern can rely on their order.
+fn our_fields(entry: &Entry<'_>, out: &mut Vec<u8>) {
+    let text = |name: &str, value: &[u8], out: &mut Vec<u8>| {
+        out.push(b' ');
+        out.extend_from_slice(name.as_bytes());
+        out.push(b'=');
+        value_of_key(value, out);
+    };
+    text("host", entry.host.unwrap_or_default(), out);
+    text("service", entry.service.as_bytes(), out);
+    text("route", entry.route.as_bytes(), out);
+    text("server", entry.server.unwrap_or_default().as_bytes(), out);
+    out.extend_from_slice(b" attempts=");
+    display(entry.attempts, out);
+    text("mode", entry.mode.as_bytes(), out);
+    out.extend_from_slice(b" upstream_seconds=");
+    match entry.upstream_seconds {
+        Some(duration) => seconds(duration, out),
+        None => out.push(b'-'),
+    }
+    out.extend_from_slice(b" seconds=");
+    seconds(entry.duration, out);
+    text("request_id", entry.request_id, out);
+    text("reason", entry.reason.unwrap_or_default().as_bytes(), out);
+}
+
+fn display(value: impl std::fmt::Display, out: &mut Vec<u8>) {
+    // Writing into a vector does not fail.
+    let _ = write!(out, "{value}");
+}
+
+/// Seconds with microseconds, as a decimal number that JSON can hold too.
+fn seconds(duration: Duration, out: &mut Vec<u8>) {
+    let _ = write!(out, "{}.{:06}", duration.as_secs(), duration.subsec_micros());
+}
+
+/// A value between quotes; `"-"` when there is none, as everybody writes it.
+fn quoted(value: Option<&[u8]>, out: &mut Vec<u8>) {
+    out.push(b'"');
+    match value {
+        Some(value) => escaped(value, |byte| byte == b' ', out),
+        None => out.push(b'-'),
+    }
+    out.push(b'"');
+}
+
+/// A value without quotes and without spaces; `-` when it is empty.
+fn bare(value: &[u8], out: &mut Vec<u8>) {
+    if value.is_empty() {
+        out.push(b'-');
+    }
+    escaped(value, |_| false, out);
+}
+
+/// A value behind a key: quoted when it has a space, or could be taken for the `-` of an empty one.
+fn value_of_key(value: &[u8], out: &mut Vec<u8>) {
+    if value.contains(&b' ') || value == b"-" { quoted(Some(value), out) } else { bare(value, out) }
+}
+
+/// Visible ASCII as it is, but for quotes and backslashes; these and all the rest, unless `allowed`, as `\xNN`.
+fn escaped(value: &[u8], allowed: fn(u8) -> bool, out: &mut Vec<u8>) {
+    let plain = |byte: u8| (byte.is_ascii_graphic() && byte != b'"' && byte != b'\\') || allowed(byte);
+    let mut rest = value;
+    while let Some(place) = rest.iter().position(|byte| !plain(*byte)) {
+        out.extend_from_slice(&rest[..place]);
+        out.extend_from_slice(b"\\x");
+        hex(rest[place], out);
+        rest = &rest[place + 1..];
+    }
+    out.extend_from_slice(rest);
+}
+
+fn hex(byte: u8, out: &mut Vec<u8>) {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    out.extend_from_slice(&[DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]]);
+}
+
+fn json(entry: &Entry<'_>, out: &mut Vec<u8>) {
+    out.extend_from_slice(b"{\"time\":\"");
+    timestamp::rfc3339(entry.received, out);
+    out.extend_from_slice(b"\",\"client\":\"");
+    display(entry.client.to_canonical(), out);
+    out.push(b'"');
+    json_text("user", entry.user, out);
+    json_text("method", Some(entry.method), out);
+    json_text("target", Some(entry.target), out);
+    json_text("version", Some(entry.version.as_bytes()), out);
+    json_number("status", entry.status, out);
+    json_number("bytes_sent", entry.bytes_sent, out);
+    json_text("referer", entry.referer, out);
+    json_text("user_agent", entry.user_agent, out);
+    json_text("host", entry.host, out);
+    json_text("service", Some(entry.service.as_bytes()), out);
+    json_text("route", Some(entry.route.as_bytes()), out);
+    json_text("server", entry.server.map(str::as_bytes), out);
+    json_number("attempts", entry.attempts, out);
+    json_text("mode", Some(entry.mode.as_bytes()), out);
+    json_key("upstream_seconds", out);
+    match entry.upstream_seconds {
+        Some(duration) => seconds(duration, out),
+        None => out.extend_from_slice(b"null"),
+    }
+    json_key("seconds", out);
+    seconds(entry.duration, out);
+    json_text("request_id", Some(entry.request_id), out);
+    json_text("reason", entry.reason.map(str::as_bytes), out);
+    out.extend_from_slice(b"}\n");
+}
+
+fn json_key(name: &str, out: &mut Vec<u8>) {
+    out.extend_from_slice(b",\"");
+    out.extend_from_slice(name.as_bytes());
+    out.extend_from_slice(b"\":");
+}
+
+fn json_number(name: &str, value: impl std::fmt::Display, out: &mut Vec<u8>) {
+    json_key(name, out);
+    display(value, out);
+}
+
+/// A string, or null when there is no value or an empty one: both mean that there was none.
+fn json_text(name: &str, value: Option<&[u8]>, out: &mut Vec<u8>) {
+    json_key(name, out);
+    let Some(value) = value.filter(|value| !value.is_empty()) else {
+        out.extend_from_slice(b"null");
+        return;
+    };
+    out.push(b'"');
+    for chunk in value.utf8_chunks() {
+        json_escaped(chunk.valid().as_bytes(), out);
+        if !chunk.invalid().is_empty() {
+            out.extend_from_slice("\u{fffd}".as_bytes());
+        }
+    }
+    out.push(b'"');
+}
+
+/// The inside of a JSON string (RFC 8259 §7). Takes UTF-8 and gives UTF-8.
+fn json_escaped(value: &[u8], out: &mut Vec<u8>) {
+    let mut rest = value;
+    // U+0080 to U+009F, which begin with C2, need no escape in JSON but move the cursor of a terminal.
+    let special = |byte: &u8| matches!(byte, 0..=0x1f | b'"' | b'\\' | 0x7f | 0xc2);
+    while let Some(place) = rest.iter().position(special) {
+        out.extend_from_slice(&rest[..place]);
+        let length = match &rest[place..] {
+            [byte @ (b'"' | b'\\'), ..] => {
+                out.extend_from_slice(&[b'\\', *byte]);
+                1
+            }
+            [0xc2, byte @ 0x80..=0x9f, ..] => {
+                out.extend_from_slice(b"\\u00");
+                hex(*byte, out);
+                2
+            }
+            [0xc2, byte, ..] => {
+                out.extend_from_slice(&[0xc2, *byte]);
+                2
+            }
+            tail => {
+                out.extend_from_slice(b"\\u00");
+                hex(tail[0], out);
+                1
+            }
+        };
+        rest = &rest[place + length..];
+    }
+    out.extend_from_slice(rest);
+}

@@ -1,0 +1,12 @@
+//! One line per request, written by a thread that no worker ever waits for.
+//!
+//! A worker formats its lines ([`Entry`], in the form that the configuration names) into a buffer of its own and hands full
+//! buffers to the writer's thread ([`AccessLogWriter`]). When the thread is behind, lines are dropped and counted: a disk
+//! that hangs must cost lines and never answers. Nothing here decides what is logged; that is the business of `record`.
+
+mod line;
+mod timestamp;
+mod writer;
+
+pub use line::{Entry, write};
+pub use writer::{AccessLogWriter, LogCounts, LogHandle};
