@@ -1,1 +1,13 @@
 //! Members of an upstream, their selection, connections and pools.
+//!
+//! This crate knows how to reach servers and how to speak with one; it knows no exchange, no route and no client. What
+//! it shares with the data plane is the stream, the buffers and the bodies, so that both sides of a proxied exchange are
+//! the same types and one loop moves bytes in either direction.
+
+pub mod body;
+pub mod connect;
+pub mod h1;
+pub mod io;
+pub mod member;
+pub mod pool;
+pub mod select;

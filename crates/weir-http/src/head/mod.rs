@@ -15,6 +15,7 @@ mod write;
 use std::fmt;
 
 use crate::field::{FieldName, KnownName};
+use crate::list;
 use crate::method::Method;
 use crate::version::Version;
 
@@ -270,7 +271,7 @@ impl Head {
     /// Adds a field whose value is these parts, one after the other.
     pub fn append_parts<'n>(&mut self, name: impl Into<FieldName<'n>>, parts: &[&[u8]]) {
         let name = name.into();
-        debug_assert!(is_token(name.as_bytes()), "a field name must be a token");
+        debug_assert!(list::is_token(name.as_bytes()), "a field name must be a token");
         debug_assert!(
             parts.iter().all(|part| is_field_value(part)),
             "a field value must not hold control bytes"
@@ -313,12 +314,6 @@ impl Head {
         self.buffer.extend_from_slice(bytes);
         span(start, bytes.len())
     }
-}
-
-/// Whether these bytes are a token (RFC 9110 §5.6.2).
-pub fn is_token(bytes: &[u8]) -> bool {
-    !bytes.is_empty()
-        && bytes.iter().all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(byte))
 }
 
 /// Whether these bytes may stand in a field value (RFC 9110 §5.5): no control byte but HTAB.

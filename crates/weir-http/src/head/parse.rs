@@ -10,7 +10,7 @@ use crate::method::Method;
 use crate::version::Version;
 
 /// The most fields any configuration allows: the table of the parser lies on the stack.
-pub const FIELDS_MAX: usize = 256;
+pub(super) const FIELDS_MAX: usize = 256;
 
 impl Head {
     /// Makes this the request head that `bytes` are: all of it, with the empty line that

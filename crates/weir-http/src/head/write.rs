@@ -16,9 +16,18 @@ impl Head {
         self.for_each_slice(|slice| out.extend_from_slice(slice));
     }
 
+    /// Appends the fields alone, for a caller that writes another first line.
+    pub fn write_fields(&self, out: &mut Vec<u8>) {
+        self.lend_fields(&mut |slice| out.extend_from_slice(slice));
+    }
+
     /// Lends the head's first line and fields as the longest slices that can be written as they are.
     pub fn for_each_slice<'a>(&'a self, mut lend: impl FnMut(&'a [u8])) {
         self.lend_start(&mut lend);
+        self.lend_fields(&mut lend);
+    }
+
+    fn lend_fields<'a>(&'a self, lend: &mut impl FnMut(&'a [u8])) {
         let buffer = self.buffer.as_slice();
         // The run of canonical lines that has been gathered and not yet lent.
         let mut run = 0..0;

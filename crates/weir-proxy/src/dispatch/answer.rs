@@ -1,0 +1,213 @@
+//! The reading side of an attempt: from the first byte of an answer to its last.
+
+use std::time::Duration;
+
+use weir_core::dispatch::Action;
+use weir_core::retry::{Cause, Progress};
+use weir_http::connection::{self, ConnectionOptions};
+use weir_http::field::KnownName as K;
+use weir_http::framing::{self, Direction, Framing};
+use weir_http::head::{Head, HeadError};
+use weir_http::upgrade;
+use weir_http::version::Version;
+use weir_upstream::body::{Body, H1Body};
+use weir_upstream::h1::head::{AnswerError, read_answer};
+use weir_upstream::h1::pump::{PumpError, pump};
+use weir_upstream::io::buffer::ReadBuffer;
+use weir_upstream::io::deadline::{Wait, now};
+use weir_upstream::io::lent::LentHead;
+use weir_upstream::io::timed::{Patience, Timed};
+use tokio::time::Instant;
+
+use super::attempt::Directions;
+use crate::exchange::Exchange;
+use crate::inbound::responder::{Delivery, Responder};
+use crate::stages::failure::Failure;
+use crate::stages::{receive, respond};
+
+/// Interim answers before the final one; more are a flood, not hints.
+const INTERIM_ANSWERS_MAX: usize = 16;
+
+/// What the reading side found.
+pub(super) enum Answer {
+    /// The answer was passed on to its end.
+    Whole {
+        /// Whether the server would take another request on the connection.
+        reusable: bool,
+        /// How long the server keeps it, if it said so.
+        idle: Option<Duration>,
+    },
+    /// The mode threw it away; this is next.
+    Discarded(Action),
+    /// The server has switched to the protocol that was asked for, and the client knows.
+    Switched,
+}
+
+/// Why there is no whole answer.
+pub(super) enum Broken {
+    /// The server failed before its answer.
+    Server {
+        /// How, for the mode.
+        cause: Cause,
+        /// How, for the client.
+        failure: Failure,
+    },
+    /// The exchange is over.
+    Over(Failure),
+}
+
+impl From<Failure> for Broken {
+    fn from(failure: Failure) -> Self {
+        Self::Over(failure)
+    }
+}
+
+/// What reading an answer needs to know of the attempt.
+pub(super) struct Reading<'a> {
+    /// The server's side.
+    pub timed: &'a Timed,
+    /// What is known of the other direction.
+    pub directions: &'a Directions,
+    /// When the attempt began.
+    pub begun: Instant,
+    /// Whether the request could be sent again.
+    pub body_whole: bool,
+}
+
+impl Reading<'_> {
+    /// Reads the answer and passes it on, if the mode agrees.
+    pub(super) async fn answer(
+        &self,
+        x: &mut Exchange,
+        buffer: &mut ReadBuffer,
+        responder: &mut Responder,
+        decide: &mut impl FnMut(Progress, u16) -> Action,
+    ) -> Result<Answer, Broken> {
+        let mut head = LentHead::new();
+        if self.final_head(x, buffer, &mut head, responder).await? == 101 {
+            return switched(x, &mut head, responder).await;
+        }
+        self.directions.answered.set(true);
+        x.client.deadlines.clear(Wait::ServerHead);
+        x.record.upstream = Some(now() - self.begun);
+        let framing = framing::decide(&head, Direction::Answer(x.request.method()))
+            .map_err(|error| garbage(&error))?;
+        let options = receive::connection_options(&mut head)
+            .map_err(|_| Failure::ServerGarbage("its Connection field is malformed"))?;
+        // The server has read a request that it answers, whatever we believe to have written.
+        let progress = Progress { bytes_sent: 1, body_whole: self.body_whole, answer_begun: false };
+        match decide(progress, head.status()) {
+            Action::Answer { .. } => {}
+            next @ (Action::Start { .. } | Action::GiveUp(_)) => {
+                self.directions.answered.set(false);
+                return Ok(Answer::Discarded(next));
+            }
+        }
+        let reusable = is_persistent(&head, options) && framing != Framing::UntilClose;
+        let idle = head.get(K::KeepAlive).and_then(connection::keep_alive_timeout);
+        let request_done = self.directions.request_done.get();
+        respond::begin(x, &mut head, framing, respond::Source::Server, request_done, responder);
+        drop(head);
+        self.body(x, framing, buffer, responder).await?;
+        Ok(Answer::Whole { reusable, idle })
+    }
+
+    /// Reads heads until one is final, or is a 101; passes interim ones on.
+    async fn final_head(
+        &self,
+        x: &Exchange,
+        buffer: &mut ReadBuffer,
+        head: &mut Head,
+        responder: &mut Responder,
+    ) -> Result<u16, Broken> {
+        for _ in 0..=INTERIM_ANSWERS_MAX {
+            read_answer(self.timed, buffer, head, x.snapshot.head_limits()).await.map_err(|error| broken(&error))?;
+            let status = head.status();
+            if status >= 200 || status == 101 {
+                return Ok(status);
+            }
+            // An interim answer has no body; fields that claim one are not passed on.
+            framing::decide(head, Direction::Answer(x.request.method())).map_err(|error| garbage(&error))?;
+            receive::connection_options(head)
+                .map_err(|_| Failure::ServerGarbage("its Connection field is malformed"))?;
+            respond::clean(head);
+            responder.interim(head).await.map_err(Failure::from)?;
+        }
+        Err(Failure::ServerGarbage("too many interim answers").into())
+    }
+
+    async fn body(
+        &self,
+        x: &Exchange,
+        framing: Framing,
+        buffer: &mut ReadBuffer,
+        responder: &mut Responder,
+    ) -> Result<(), Broken> {
+        let timed = Timed {
+            read: Some(Patience { wait: Wait::ServerBody, at_most: self.timed.write.map_or(Duration::MAX, |w| w.at_most) }),
+            ..self.timed.clone()
+        };
+        let limits = x.snapshot.answer_body_limits();
+        let mut body = Body::H1(H1Body::new(timed, std::mem::take(buffer), framing, limits));
+        let pumped = pump(&mut body, responder).await;
+        if let Body::H1(body) = body {
+            *buffer = body.into_buffer();
+        }
+        match pumped {
+            Ok(()) => Ok(()),
+            Err(PumpError::Read(error)) => {
+                tracing::debug!(%error, "an answer broke off");
+                Err(Failure::AnswerBroken.into())
+            }
+            Err(PumpError::Write(error)) => Err(Failure::from(error).into()),
+        }
+    }
+}
+
+/// Passes a 101 on, if it was asked for and says what was asked for.
+async fn switched(x: &mut Exchange, head: &mut Head, responder: &mut Responder) -> Result<Answer, Broken> {
+    if !x.facts.upgrade || !upgrade::asks_websocket(head.get_all(K::Upgrade)) {
+        return Err(Failure::ServerSwitched.into());
+    }
+    framing::decide(head, Direction::Answer(x.request.method())).map_err(|error| garbage(&error))?;
+    receive::connection_options(head).map_err(|_| Failure::ServerGarbage("its Connection field is malformed"))?;
+    respond::clean(head);
+    head.append(K::Connection, b"Upgrade");
+    head.append(K::Upgrade, b"websocket");
+    x.record.status = 101;
+    x.client.deadlines.clear(Wait::ServerHead);
+    x.client.deadlines.clear(Wait::Request);
+    responder.head(head, Delivery::UntilClose);
+    Ok(Answer::Switched)
+}
+
+/// RFC 9112 §9.3: whether the sender of this head keeps the connection.
+fn is_persistent(head: &Head, options: ConnectionOptions) -> bool {
+    match head.version() {
+        Version::Http11 => !options.close,
+        Version::Http10 => options.keep_alive && !options.close,
+    }
+}
+
+fn garbage(error: &framing::FramingError) -> Broken {
+    use framing::FramingError as E;
+    let what = match error {
+        E::LengthAndCoding => "both Content-Length and Transfer-Encoding are given",
+        E::SeveralLengths => "Content-Length is given more than once",
+        E::Length => "Content-Length is not a number",
+        E::Coding => "its transfer coding is unknown",
+        E::CodingInHttp10 => "Transfer-Encoding is not part of HTTP/1.0",
+    };
+    Broken::Server { cause: Cause::Garbage, failure: Failure::ServerGarbage(what) }
+}
+
+fn broken(error: &AnswerError) -> Broken {
+    let (cause, failure) = match error {
+        AnswerError::Closed | AnswerError::Truncated | AnswerError::Io(_) => (Cause::Reset, Failure::ServerReset),
+        AnswerError::Head(HeadError::TooLong | HeadError::TooManyFields) => {
+            (Cause::Garbage, Failure::ServerHeadTooLarge)
+        }
+        AnswerError::Head(_) => (Cause::Garbage, Failure::ServerGarbage("its head is malformed")),
+    };
+    Broken::Server { cause, failure }
+}

@@ -1,0 +1,195 @@
+//! One attempt: the request on one connection, and the answer from it.
+//!
+//! Both directions move at the same time: the answer may come, and be passed on, while the body of the request is still
+//! on its way. Dropping the future closes the connection to the server.
+
+use std::cell::Cell;
+use std::future::poll_fn;
+use std::pin::pin;
+use std::rc::Rc;
+use std::sync::atomic::Ordering;
+use std::task::Poll;
+
+use weir_config::model::HostPolicy;
+use weir_core::dispatch::Action;
+use weir_core::retry::{Cause, Progress};
+use weir_http::field::KnownName as K;
+use weir_http::framing::Framing;
+use weir_upstream::body::ReadError;
+use weir_upstream::h1::pump::{PumpError, pump};
+use weir_upstream::h1::sink::{Coding, H1Sink};
+use weir_upstream::io::buffer::ReadBuffer;
+use weir_upstream::io::deadline::{Deadlines, Wait, now};
+use weir_upstream::io::timed::{Patience, Timed};
+use weir_upstream::member::InFlight;
+use weir_upstream::pool::Connection;
+
+use super::answer::{Answer, Broken, Reading};
+use super::tunnel;
+use crate::exchange::Exchange;
+use crate::inbound::responder::Responder;
+use crate::runtime::snapshot::Forward;
+use crate::stages::RequestBody;
+use crate::stages::failure::Failure;
+
+/// How an attempt ended.
+pub(super) enum Outcome {
+    /// Its answer was passed on to the end.
+    Answered,
+    /// The mode threw its answer away; this is next.
+    Discarded(Action),
+    /// It failed before its answer, by the server's fault; another may be made.
+    Failed {
+        /// How far it had come.
+        progress: Progress,
+        /// How it failed, for the mode.
+        cause: Cause,
+        /// How it failed, for the client.
+        failure: Failure,
+    },
+    /// The exchange is over, by the client's fault or in the middle of the answer.
+    Over(Failure),
+}
+
+/// What the two directions of an attempt know of each other.
+#[derive(Debug, Default)]
+pub(super) struct Directions {
+    /// The client has been read, and the server written, to the end of the request.
+    pub request_done: Cell<bool>,
+    /// The head of the final answer has come.
+    pub answered: Cell<bool>,
+}
+
+/// Sends the request of `x` on this connection and passes the answer on, if the mode agrees when `decide` is asked.
+pub(super) async fn run(
+    x: &mut Exchange,
+    forward: &Forward,
+    connection: Connection,
+    request: &mut RequestBody,
+    responder: &mut Responder,
+    mut decide: impl FnMut(Progress, u16) -> Action,
+) -> Outcome {
+    let upstream = &forward.upstream;
+    let in_flight = InFlight::begin(&connection.server);
+    connection.server.counters.requests.fetch_add(1, Ordering::Relaxed);
+    let timed = server_side(x, forward, &connection);
+    let mut sink = H1Sink::new(timed.clone());
+    let coding = if x.facts.framing == Framing::Chunked { Coding::Chunked } else { Coding::Plain };
+    write_request(x, forward, &connection, sink.head(coding));
+    let body_whole = x.facts.framing == Framing::None;
+    let directions = Directions::default();
+    let mut buffer = ReadBuffer::new();
+    let reading = Reading { timed: &timed, directions: &directions, begun: now(), body_whole };
+    let transferred = {
+        let deadlines = Rc::clone(&x.client.deadlines);
+        let client = Rc::clone(&x.client);
+        let mut upload = pin!(pump(&mut request.body, &mut sink));
+        let mut download = pin!(reading.answer(x, &mut buffer, responder, &mut decide));
+        let mut uploading = true;
+        let both = poll_fn(|cx| {
+            if uploading && let Poll::Ready(outcome) = upload.as_mut().poll(cx) {
+                uploading = false;
+                match outcome {
+                    Ok(()) => directions.request_done.set(true),
+                    // A server that takes no more may have answered; that answer counts (RFC 9112 §9.5).
+                    Err(PumpError::Write(_)) => {}
+                    Err(PumpError::Read(error)) => return Poll::Ready(Err(client_failure(&error).into())),
+                }
+                if !directions.answered.get() {
+                    deadlines.set(Wait::ServerHead, upstream.waits.answer_head);
+                }
+            }
+            if let Poll::Ready(answer) = download.as_mut().poll(cx) {
+                return Poll::Ready(answer);
+            }
+            if !uploading && client.stream.poll_reset(cx).is_ready() {
+                return Poll::Ready(Err(Failure::ClientGone.into()));
+            }
+            Poll::Pending
+        });
+        guarded(&deadlines, both).await
+    };
+    x.client.deadlines.clear(Wait::ServerHead);
+    x.record.received_bytes = x.record.received_bytes.max(sink.content_bytes());
+    let progress = Progress {
+        bytes_sent: sink.written_bytes(),
+        body_whole,
+        answer_begun: directions.answered.get(),
+    };
+    match transferred {
+        Ok(Answer::Whole { reusable, idle }) => {
+            // What came behind the answer was not asked for: nobody may ever read it as an answer.
+            if reusable && directions.request_done.get() && buffer.is_empty() {
+                let idle = idle.map_or(upstream.waits.idle, |idle| idle.min(upstream.waits.idle));
+                x.worker.pools.give_back(connection, idle);
+            }
+            Outcome::Answered
+        }
+        Ok(Answer::Discarded(action)) => Outcome::Discarded(action),
+        Ok(Answer::Switched) => {
+            let ended = tunnel::run(x, timed, buffer, std::mem::take(&mut request.rest), responder).await;
+            drop(in_flight);
+            ended.map_or_else(Outcome::Over, |()| Outcome::Answered)
+        }
+        Err(Broken::Server { cause, failure }) => Outcome::Failed { progress, cause, failure },
+        Err(Broken::Over(failure)) => Outcome::Over(failure),
+    }
+}
+
+/// The deadlines of both directions, as what they mean for the attempt.
+async fn guarded(
+    deadlines: &Deadlines,
+    both: impl Future<Output = Result<Answer, Broken>>,
+) -> Result<Answer, Broken> {
+    match deadlines.guard(both).await {
+        Ok(outcome) => outcome,
+        Err(Wait::ServerHead | Wait::ServerWrite) => {
+            Err(Broken::Server { cause: Cause::Timeout, failure: Failure::ServerTimeout })
+        }
+        Err(Wait::ServerBody) => Err(Failure::AnswerBroken.into()),
+        Err(Wait::ClientBody) => Err(Failure::BodyTimeout.into()),
+        Err(Wait::ClientIdle | Wait::ClientHead | Wait::ClientWrite) => Err(Failure::ClientGone.into()),
+        Err(Wait::Connect | Wait::ConnectTry | Wait::Request) => Err(Failure::RequestTimeout.into()),
+    }
+}
+
+/// The server's stream with its deadlines. The head of the answer has a deadline of its own, so reads have none at first.
+fn server_side(x: &Exchange, forward: &Forward, connection: &Connection) -> Timed {
+    Timed {
+        stream: Rc::clone(&connection.stream),
+        deadlines: Rc::clone(&x.client.deadlines),
+        read: None,
+        write: Some(Patience { wait: Wait::ServerWrite, at_most: forward.upstream.waits.answer_body }),
+    }
+}
+
+/// Writes the head of the request as this server gets it.
+fn write_request(x: &mut Exchange, forward: &Forward, connection: &Connection, out: &mut Vec<u8>) {
+    let server = &connection.server;
+    // HTTP/1.1 needs a Host; a client that came without one gets the server's (RFC 9112 §3.2).
+    if forward.host == HostPolicy::Server || !x.request.has(K::Host) {
+        x.request.replace(K::Host, server.host.as_bytes());
+    }
+    if server.address.base.is_empty() {
+        x.request.write_open(out);
+    } else {
+        out.extend_from_slice(x.request.method_token());
+        out.push(b' ');
+        out.extend_from_slice(server.address.base.as_bytes());
+        out.extend_from_slice(x.request.target());
+        out.extend_from_slice(b" HTTP/1.1\r\n");
+        x.request.write_fields(out);
+    }
+    if x.facts.framing == Framing::Chunked {
+        out.extend_from_slice(b"Transfer-Encoding: chunked\r\n");
+    }
+    out.extend_from_slice(b"\r\n");
+}
+
+fn client_failure(error: &ReadError) -> Failure {
+    match error {
+        ReadError::Io(_) => Failure::ClientGone,
+        ReadError::Body(_) => Failure::BodyMalformed,
+        ReadError::TooLarge => Failure::BodyTooLarge,
+    }
+}

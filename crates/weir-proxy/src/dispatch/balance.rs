@@ -1,0 +1,99 @@
+//! Mode `balance`: performs what [`Balance`] decides.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use weir_core::dispatch::{Action, Attempt, Balance, Event, RequestFacts, Why};
+use weir_core::retry::{self, Cause};
+use weir_http::field::KnownName as K;
+use weir_http::framing::Framing;
+use weir_upstream::select;
+
+use super::attempt::{self, Outcome};
+use super::obtain::{self, Refused};
+use crate::exchange::Exchange;
+use crate::inbound::responder::Responder;
+use crate::runtime::snapshot::Forward;
+use crate::stages::RequestBody;
+use crate::stages::failure::Failure;
+
+/// Sends the request of `x` to one server, or to the next one where that does no harm, and its answer to the client.
+pub(crate) async fn run(
+    x: &mut Exchange,
+    forward: &Forward,
+    request: &mut RequestBody,
+    responder: &mut Responder,
+) -> Result<(), Failure> {
+    let upstream = &*forward.upstream;
+    let facts = RequestFacts {
+        safe: retry::is_idempotent(x.request.method_token()) || x.request.has(K::IdempotencyKey),
+        body_survives: x.facts.framing == Framing::None,
+    };
+    let mut machine = Balance::new(&upstream.retry, facts);
+    let ticket = select::ticket(upstream);
+    let mut action = machine.begin();
+    loop {
+        let (number, reuse) = match action {
+            Action::Start { number, reuse } => (number, reuse),
+            Action::GiveUp(why) => return Err(failure(why)),
+            // The attempt has passed its answer on when it says so.
+            Action::Answer { .. } => return Ok(()),
+        };
+        let Some(index) = select::pick(upstream, ticket, |server| machine.allows(server)) else {
+            action = machine.on(Event::NoServer { number });
+            continue;
+        };
+        let attempt = Attempt { number, server: index };
+        let server = &upstream.servers[index];
+        x.record.server = Some(Arc::clone(server));
+        let connection = match obtain::obtain(x, upstream, server, reuse).await {
+            Ok(connection) => connection,
+            Err(Refused::Server { timed_out }) => {
+                action = machine.on(Event::ConnectFailed { attempt, timed_out });
+                continue;
+            }
+            Err(Refused::Deadline) => {
+                action = machine.on(Event::ConnectDeadline { attempt });
+                continue;
+            }
+            Err(Refused::Over(failure)) => return Err(failure),
+        };
+        let outcome = attempt::run(x, forward, connection, request, responder, |progress, status| {
+            machine.on(Event::Head { attempt, progress, status })
+        });
+        action = match outcome.await {
+            Outcome::Answered => {
+                x.record.attempts = machine.attempts();
+                return Ok(());
+            }
+            Outcome::Discarded(next) => next,
+            Outcome::Failed { progress, cause, failure } => {
+                if progress.bytes_sent > 0 {
+                    server.counters.failures.fetch_add(1, Ordering::Relaxed);
+                }
+                match machine.on(Event::Failed { attempt, progress, cause }) {
+                    Action::GiveUp(_) => {
+                        x.record.attempts = machine.attempts();
+                        return Err(failure);
+                    }
+                    next @ (Action::Start { .. } | Action::Answer { .. }) => next,
+                }
+            }
+            Outcome::Over(failure) => {
+                x.record.attempts = machine.attempts().max(1);
+                return Err(failure);
+            }
+        };
+        x.record.attempts = machine.attempts();
+    }
+}
+
+fn failure(why: Why) -> Failure {
+    match why {
+        Why::NoServer => Failure::NoServer,
+        Why::Unreachable { timed_out } => Failure::Unreachable { timed_out },
+        Why::Failed(Cause::Timeout) => Failure::ServerTimeout,
+        Why::Failed(_) => Failure::ServerReset,
+        Why::Discarded { status } => Failure::Discarded(status),
+    }
+}

@@ -1,0 +1,85 @@
+//! A connection for an attempt: a kept one, or a fresh one.
+
+use std::future::poll_fn;
+use std::pin::pin;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::task::Poll;
+use std::time::Duration;
+
+use weir_core::dispatch::Reuse;
+use weir_upstream::connect::connect;
+use weir_upstream::io::deadline::Wait;
+use weir_upstream::member::{Server, Upstream};
+use weir_upstream::pool::Connection;
+
+use crate::exchange::Exchange;
+use crate::stages::failure::Failure;
+
+/// The least time that one of several servers gets to accept a connection.
+const TRY_TIME_MIN: Duration = Duration::from_millis(250);
+
+/// Why there is no connection.
+pub(super) enum Refused {
+    /// The server refused, can't be reached, or took too long.
+    Server {
+        /// It took too long.
+        timed_out: bool,
+    },
+    /// The connect deadline of the request has passed.
+    Deadline,
+    /// The exchange is over.
+    Over(Failure),
+}
+
+/// A connection to this server.
+///
+/// The connect deadline counts from the first server that has to be connected to. One server among several gets its share
+/// of it, so that a server which does not answer leaves time for the others.
+pub(super) async fn obtain(
+    x: &Exchange,
+    upstream: &Upstream,
+    server: &Arc<Server>,
+    reuse: Reuse,
+) -> Result<Connection, Refused> {
+    let idle_max = match reuse {
+        Reuse::Any => Some(None),
+        Reuse::Recent => Some(Some(upstream.waits.reuse_unsafe)),
+        Reuse::Never => None,
+    };
+    if let Some(connection) = idle_max.and_then(|idle_max| x.worker.pools.take(server, idle_max)) {
+        return Ok(connection);
+    }
+    let deadlines = &x.client.deadlines;
+    deadlines.begin(Wait::Connect, upstream.waits.connect);
+    if let servers @ 2.. = upstream.servers.len() as u32 {
+        deadlines.set(Wait::ConnectTry, (upstream.waits.connect / servers).max(TRY_TIME_MIN));
+    }
+    let mut connecting = pin!(connect(&server.address.transport));
+    let connected = poll_fn(|cx| {
+        if let Poll::Ready(connected) = connecting.as_mut().poll(cx) {
+            return Poll::Ready(Ok(connected));
+        }
+        x.client.stream.poll_reset(cx).map(|_| Err(Failure::ClientGone))
+    });
+    let outcome = deadlines.guard(connected).await;
+    deadlines.clear(Wait::ConnectTry);
+    let refused = match outcome {
+        Ok(Ok(Ok(stream))) => {
+            deadlines.clear(Wait::Connect);
+            server.counters.connections.fetch_add(1, Ordering::Relaxed);
+            return Ok(Connection { stream: Rc::new(stream), server: Arc::clone(server), reused: false });
+        }
+        Ok(Ok(Err(error))) => {
+            tracing::debug!(server = server.name(), %error, "a server can't be connected to");
+            Refused::Server { timed_out: false }
+        }
+        Ok(Err(failure)) => return Err(Refused::Over(failure)),
+        Err(Wait::ConnectTry) => Refused::Server { timed_out: true },
+        Err(Wait::Connect) => Refused::Deadline,
+        Err(_) => return Err(Refused::Over(Failure::RequestTimeout)),
+    };
+    server.counters.connect_failures.fetch_add(1, Ordering::Relaxed);
+    Err(refused)
+}

@@ -1,0 +1,72 @@
+//! A connection that has switched to another protocol: bytes in both directions, until both have ended.
+
+use std::future::poll_fn;
+use std::pin::pin;
+use std::rc::Rc;
+use std::task::Poll;
+
+use weir_http::framing::Framing;
+use weir_upstream::body::{Body, H1Body};
+use weir_upstream::h1::pump::{BodySink, PumpError, pump};
+use weir_upstream::h1::sink::{Coding, H1Sink};
+use weir_upstream::io::buffer::ReadBuffer;
+use weir_upstream::io::deadline::Wait;
+use weir_upstream::io::timed::{Patience, Timed};
+
+use crate::exchange::Exchange;
+use crate::inbound::responder::Responder;
+use crate::stages::failure::Failure;
+
+/// Moves bytes between client and server. Bytes that came behind the heads are in the buffers.
+///
+/// Either side may end its direction; the other one goes on (RFC 6455 §7.1.1 relies on it). Both together may be silent
+/// for `upgraded_idle`.
+pub(super) async fn run(
+    x: &mut Exchange,
+    server: Timed,
+    from_server: ReadBuffer,
+    from_client: ReadBuffer,
+    responder: &mut Responder,
+) -> Result<(), Failure> {
+    // The connection is no HTTP any more, whatever happens.
+    x.close = true;
+    responder.flush().await?;
+    let timeouts = &x.snapshot.timeouts;
+    let idle = Some(Patience { wait: Wait::ClientIdle, at_most: timeouts.upgraded_idle });
+    let server = Timed { read: idle, ..server };
+    let client = Timed { read: idle, ..x.client.timed(timeouts.request_body, timeouts.client_write) };
+    let limits = x.snapshot.answer_body_limits();
+    let mut up = Body::H1(H1Body::new(client.clone(), from_client, Framing::UntilClose, limits));
+    let mut down = Body::H1(H1Body::new(server.clone(), from_server, Framing::UntilClose, limits));
+    let mut to_server = H1Sink::new(server.clone());
+    let _ = to_server.head(Coding::Plain);
+    let deadlines = Rc::clone(&x.client.deadlines);
+    let outcome = {
+        let mut upward = pin!(direction(&mut up, &mut to_server, &server));
+        let mut downward = pin!(direction(&mut down, responder, &client));
+        let (mut up_done, mut down_done) = (false, false);
+        let both = poll_fn(|cx| {
+            if !up_done && let Poll::Ready(outcome) = upward.as_mut().poll(cx) {
+                outcome?;
+                up_done = true;
+            }
+            if !down_done && let Poll::Ready(outcome) = downward.as_mut().poll(cx) {
+                outcome?;
+                down_done = true;
+            }
+            if up_done && down_done { Poll::Ready(Ok::<(), PumpError>(())) } else { Poll::Pending }
+        });
+        deadlines.guard(both).await
+    };
+    x.record.received_bytes += to_server.content_bytes();
+    match outcome {
+        Ok(Ok(())) => Ok(()),
+        // A broken or silent tunnel is cut; there is nobody to tell.
+        Ok(Err(_)) | Err(_) => Err(Failure::ClientGone),
+    }
+}
+
+async fn direction(from: &mut Body, to: &mut impl BodySink, stream: &Timed) -> Result<(), PumpError> {
+    pump(from, to).await?;
+    poll_fn(|cx| stream.stream.poll_shutdown(cx)).await.map_err(PumpError::Write)
+}

@@ -1,0 +1,161 @@
+//! One request and its answer, while they pass through the stages.
+
+use std::net::IpAddr;
+use std::ops::Range;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use smallvec::SmallVec;
+use tokio::time::Instant;
+use weir_http::framing::Framing;
+use weir_http::version::Version;
+use weir_upstream::io::deadline::now;
+use weir_upstream::io::lent::LentHead;
+use weir_upstream::member::Server;
+
+use crate::inbound::client::Client;
+use crate::runtime::snapshot::{Route, Service, Snapshot};
+use crate::runtime::worker::Worker;
+
+/// What was found out about a request when it was received; everything later relies on it.
+#[derive(Debug)]
+pub(crate) struct Facts {
+    /// How its body ends.
+    pub framing: Framing,
+    /// The client's version.
+    pub version: Version,
+    /// Whether the client would send another request on this connection.
+    pub keep_alive: bool,
+    /// Whether the client waits for a 100 before it sends the body (RFC 9110 §10.1.1).
+    pub expects_continue: bool,
+    /// Whether the connection is to be upgraded, to `websocket`.
+    pub upgrade: bool,
+    /// The host for routing: lower case, without port and trailing dot; empty without one.
+    pub host: SmallVec<[u8; 64]>,
+    /// The client's address (`semantics.md` §1.8).
+    pub client: IpAddr,
+    /// The path within the request target.
+    pub path: Range<usize>,
+    /// Whether there is a query behind the path.
+    pub query: bool,
+    /// What is answered without a route: `OPTIONS *` asks the proxy itself.
+    pub server_wide: bool,
+}
+
+impl Facts {
+    /// What is assumed until it is found out: nothing that would keep the connection open.
+    fn unknown(version: Version, client: IpAddr) -> Self {
+        Self {
+            framing: Framing::None,
+            version,
+            keep_alive: false,
+            expects_continue: false,
+            upgrade: false,
+            host: SmallVec::new(),
+            client,
+            path: 0..0,
+            query: false,
+            server_wide: false,
+        }
+    }
+}
+
+/// What is told of a request when it is over.
+#[derive(Debug, Default)]
+pub(crate) struct Record {
+    /// The status the client got; 0 when it got none.
+    pub status: u16,
+    /// The server whose answer it was, or that was tried last.
+    pub server: Option<Arc<Server>>,
+    /// Attempts of which a byte may have been sent.
+    pub attempts: u32,
+    /// From the first attempt to the head of the answer.
+    pub upstream: Option<Duration>,
+    /// Bytes of the request's body.
+    pub received_bytes: u64,
+    /// Bytes of the answer's body.
+    pub sent_bytes: u64,
+    /// Why Weir answered itself, or cut the answer.
+    pub reason: Option<&'static str>,
+}
+
+/// One request and its answer.
+#[derive(Debug)]
+pub(crate) struct Exchange {
+    /// The worker it runs on.
+    pub worker: Rc<Worker>,
+    /// The configuration it began under; a reload does not touch it.
+    pub snapshot: Rc<Arc<Snapshot>>,
+    /// The client's connection.
+    pub client: Rc<Client>,
+    /// The request's head, as it was received at first and as servers get it after `receive`.
+    pub request: LentHead,
+    /// What `receive` found out.
+    pub facts: Facts,
+    /// The service and route that `identify` found.
+    pub found: Option<(usize, usize)>,
+    /// When its head was whole.
+    pub begun: Instant,
+    /// What the access log needs of the request as it came.
+    pub origin: Origin,
+    /// What will be told of it.
+    pub record: Record,
+    /// Whether the connection ends after this exchange; the answer's head says so.
+    pub close: bool,
+}
+
+/// The request as the client wrote it, for log lines and redirects, before `receive` changes it.
+#[derive(Debug, Default)]
+pub(crate) struct Origin {
+    /// The request target; empty unless an access log wants it.
+    pub target: Vec<u8>,
+    /// The Host, or the authority of the target.
+    pub authority: SmallVec<[u8; 64]>,
+    /// The request id.
+    pub request_id: SmallVec<[u8; 64]>,
+}
+
+impl Exchange {
+    /// An exchange of which nothing but the head is known. `last` says that the connection ends after it.
+    pub(crate) fn new(
+        worker: &Rc<Worker>,
+        client: &Rc<Client>,
+        snapshot: Rc<Arc<Snapshot>>,
+        request: LentHead,
+        last: bool,
+    ) -> Self {
+        Self {
+            worker: Rc::clone(worker),
+            client: Rc::clone(client),
+            snapshot,
+            facts: Facts::unknown(request.version(), client.peer.ip()),
+            request,
+            found: None,
+            begun: now(),
+            origin: Origin::default(),
+            record: Record::default(),
+            close: last || worker.is_draining(),
+        }
+    }
+
+    /// The service, once it is identified.
+    pub(crate) fn service(&self) -> Option<&Service> {
+        self.found.map(|(service, _)| &self.snapshot.services[service])
+    }
+
+    /// The route, once it is identified.
+    pub(crate) fn route(&self) -> Option<&Route> {
+        self.found.map(|(service, route)| &self.snapshot.services[service].routes[route])
+    }
+
+    /// The normalised path.
+    pub(crate) fn path(&self) -> &[u8] {
+        &self.request.target()[self.facts.path.clone()]
+    }
+
+    /// The query without its question mark.
+    pub(crate) fn query(&self) -> Option<&[u8]> {
+        self.facts.query.then(|| &self.request.target()[self.facts.path.end + 1..])
+    }
+}

@@ -1,0 +1,61 @@
+//! A client's connection, as exchanges see it.
+
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::rc::Rc;
+use std::time::Duration;
+
+use weir_upstream::io::deadline::{Deadlines, Wait};
+use weir_upstream::io::stream::Stream;
+use weir_upstream::io::timed::{Patience, Timed};
+
+/// Who is at the other end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Peer {
+    /// A network address.
+    Network(SocketAddr),
+    /// A process of this machine, over a Unix socket.
+    Local,
+}
+
+impl Peer {
+    /// The address for access rules and X-Forwarded-For. A process of this machine counts as loopback.
+    pub fn ip(&self) -> IpAddr {
+        match self {
+            Self::Network(address) => address.ip().to_canonical(),
+            Self::Local => IpAddr::V4(Ipv4Addr::LOCALHOST),
+        }
+    }
+}
+
+impl fmt::Display for Peer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Network(address) => address.fmt(f),
+            Self::Local => f.write_str("unix"),
+        }
+    }
+}
+
+/// A client's connection.
+#[derive(Debug)]
+pub struct Client {
+    /// Its bytes.
+    pub stream: Rc<Stream>,
+    /// The deadlines of its task.
+    pub deadlines: Rc<Deadlines>,
+    /// Who is at the other end.
+    pub peer: Peer,
+}
+
+impl Client {
+    /// The stream with the deadlines of a body that is read and an answer that is written.
+    pub fn timed(&self, body: Duration, write: Duration) -> Timed {
+        Timed {
+            stream: Rc::clone(&self.stream),
+            deadlines: Rc::clone(&self.deadlines),
+            read: Some(Patience { wait: Wait::ClientBody, at_most: body }),
+            write: Some(Patience { wait: Wait::ClientWrite, at_most: write }),
+        }
+    }
+}

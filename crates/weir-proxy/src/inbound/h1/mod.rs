@@ -1,0 +1,128 @@
+//! An HTTP/1 connection of a client: one request after the other, in the order in which they come.
+//!
+//! While it is idle a connection holds its socket, its deadlines and its place in the registry; buffers, heads and the
+//! state of an exchange exist from the first byte of a request to the last byte of its answer.
+
+mod goodbye;
+mod request;
+
+use std::future::poll_fn;
+use std::rc::Rc;
+use std::task::Poll;
+
+use tokio::sync::OwnedSemaphorePermit;
+use weir_http::version::Version;
+use weir_upstream::io::buffer::ReadBuffer;
+use weir_upstream::io::deadline::{Deadlines, Wait};
+use weir_upstream::io::stream::Stream;
+
+use self::request::Received;
+use super::client::{Client, Peer};
+use super::registry::Registration;
+use super::responder::{H1Responder, Responder};
+use crate::runtime::worker::Worker;
+use crate::stages;
+use crate::stages::failure::Failure;
+
+/// What becomes of a connection after an exchange.
+#[derive(Debug)]
+pub enum Next {
+    /// Another request may follow; these bytes of it are here already.
+    KeepAlive(ReadBuffer),
+    /// Everything was said: close.
+    Close,
+    /// The client may still be sending: half-close, read and discard for a while, then close.
+    Linger(ReadBuffer),
+    /// Close at once; the answer was cut, or the client is gone.
+    Cut,
+}
+
+/// Serves a connection to its end.
+pub async fn serve(worker: Rc<Worker>, stream: Stream, peer: Peer, _permit: Option<OwnedSemaphorePermit>) {
+    let registration = Registration::new(&worker, peer);
+    let client = Rc::new(Client { stream: Rc::new(stream), deadlines: Rc::new(Deadlines::new()), peer });
+    let mut requests = Box::pin(requests(worker, client));
+    poll_fn(|cx| {
+        if registration.poll_cut(cx).is_ready() {
+            return Poll::Ready(());
+        }
+        requests.as_mut().poll(cx)
+    })
+    .await;
+}
+
+async fn requests(worker: Rc<Worker>, client: Rc<Client>) {
+    let mut count = 0;
+    while wait_for_request(&worker, &client).await {
+        // A future of its own in memory of its own: the connection stays small while it is idle.
+        match Box::pin(busy(&worker, &client, &mut count)).await {
+            Next::KeepAlive(_) => {}
+            Next::Close => {
+                goodbye::close(&client).await;
+                return;
+            }
+            Next::Linger(buffer) => {
+                Box::pin(goodbye::linger(&client, buffer)).await;
+                return;
+            }
+            Next::Cut => return,
+        }
+    }
+}
+
+/// Waits for the first byte of a request. Says no when the connection was idle for too long.
+async fn wait_for_request(worker: &Worker, client: &Client) -> bool {
+    let usual = worker.snapshot().timeouts.idle;
+    client.deadlines.clear_all();
+    let mut begun = false;
+    let mut was_draining = false;
+    let readable = poll_fn(|cx| {
+        if client.stream.poll_readable(cx).is_ready() {
+            return Poll::Ready(());
+        }
+        // The drain wakes every connection; an idle one shortens its patience then.
+        if !begun || worker.is_draining() != was_draining {
+            begun = true;
+            was_draining = worker.is_draining();
+            client.deadlines.set(Wait::ClientIdle, worker.idle_timeout(usual));
+        }
+        Poll::Pending
+    });
+    let outcome = client.deadlines.guard(readable).await;
+    client.deadlines.clear(Wait::ClientIdle);
+    outcome.is_ok()
+}
+
+/// Serves requests until none of the next one has come yet, or the connection ends.
+async fn busy(worker: &Rc<Worker>, client: &Rc<Client>, count: &mut u64) -> Next {
+    let mut buffer = ReadBuffer::new();
+    loop {
+        let snapshot = worker.snapshot();
+        let received = request::receive(client, &snapshot, &mut buffer).await;
+        *count += 1;
+        let next = match received {
+            Ok(Received::Head(head)) => {
+                let last = snapshot.limits.requests_per_connection.is_some_and(|max| *count >= max);
+                stages::run(worker, client, snapshot, head, buffer, last).await
+            }
+            Ok(Received::End) => Next::Cut,
+            Err(failure) => refuse(worker, client, buffer, failure).await,
+        };
+        match next {
+            Next::KeepAlive(rest) if !rest.is_empty() => buffer = rest,
+            next => return next,
+        }
+    }
+}
+
+/// Answers bytes that are no request, and ends the connection: where the next request begins is not known.
+async fn refuse(worker: &Rc<Worker>, client: &Rc<Client>, buffer: ReadBuffer, failure: Failure) -> Next {
+    let timeouts = worker.snapshot().timeouts;
+    let timed = client.timed(timeouts.request_body, timeouts.client_write);
+    let mut responder = Responder::H1(H1Responder::new(timed, Version::Http11));
+    let told = stages::failure::answer_without_exchange(worker, client, &failure, &mut responder);
+    match client.deadlines.guard(told).await {
+        Ok(Ok(())) => Next::Linger(buffer),
+        Ok(Err(_)) | Err(_) => Next::Cut,
+    }
+}

@@ -1,0 +1,86 @@
+//! Reading the head of a request.
+
+use std::future::poll_fn;
+
+use weir_http::head::HeadError;
+use weir_http::scan::{HeadScanner, blank_lines};
+use weir_upstream::io::buffer::ReadBuffer;
+use weir_upstream::io::deadline::Wait;
+use weir_upstream::io::lent::LentHead;
+
+use crate::inbound::client::Client;
+use crate::runtime::snapshot::Snapshot;
+use crate::stages::failure::Failure;
+
+/// What came.
+pub(super) enum Received {
+    /// The head of a request.
+    Head(LentHead),
+    /// The end of the connection where a request could begin, or a client that is gone: nobody waits for an answer.
+    End,
+}
+
+/// Reads a head. What came behind it stays in the buffer.
+///
+/// # Errors
+/// Bytes that are no head, and a head that does not come to its end in time.
+pub(super) async fn receive(
+    client: &Client,
+    snapshot: &Snapshot,
+    buffer: &mut ReadBuffer,
+) -> Result<Received, Failure> {
+    match client.deadlines.guard(read(client, snapshot, buffer)).await {
+        Ok(outcome) => {
+            client.deadlines.clear(Wait::ClientHead);
+            outcome
+        }
+        Err(_) => Err(Failure::RequestHeadTimeout),
+    }
+}
+
+async fn read(client: &Client, snapshot: &Snapshot, buffer: &mut ReadBuffer) -> Result<Received, Failure> {
+    let limits = &snapshot.limits;
+    let mut scanner = HeadScanner::default();
+    let mut skipped_bytes = 0;
+    loop {
+        if !scanner.has_begun() {
+            let blank = blank_lines(buffer.unread());
+            skipped_bytes += blank;
+            buffer.consume(blank);
+            if skipped_bytes > limits.head_bytes {
+                return Err(Failure::RequestHead(HeadError::TooLong));
+            }
+        }
+        // A lone CR may be the first half of an empty line; it is looked at again with the next byte.
+        if buffer.unread() != b"\r"
+            && let Some(length) = scan(&mut scanner, buffer.unread(), snapshot)?
+        {
+            let mut head = LentHead::new();
+            let parsed = head.parse_request(&buffer.unread()[..length], limits.fields);
+            parsed.map_err(Failure::RequestHead)?;
+            buffer.consume(length);
+            return Ok(Received::Head(head));
+        }
+        let begun = !buffer.is_empty();
+        let read = poll_fn(|cx| {
+            let read = client.stream.poll_read(cx, buffer);
+            if read.is_pending() {
+                client.deadlines.begin(Wait::ClientHead, snapshot.timeouts.request_head);
+            }
+            read
+        });
+        match read.await {
+            Ok(0) if begun => return Err(Failure::RequestTruncated),
+            Ok(0) | Err(_) => return Ok(Received::End),
+            Ok(_) => {}
+        }
+    }
+}
+
+/// Looks for the end of the head; a head that is too long because of its target says so.
+fn scan(scanner: &mut HeadScanner, bytes: &[u8], snapshot: &Snapshot) -> Result<Option<usize>, Failure> {
+    scanner.scan(bytes, snapshot.limits.head_bytes).map_err(|error| {
+        let in_first_line = !bytes[..bytes.len().min(snapshot.limits.head_bytes)].contains(&b'\n');
+        if error == HeadError::TooLong && in_first_line { Failure::TargetTooLong } else { Failure::RequestHead(error) }
+    })
+}

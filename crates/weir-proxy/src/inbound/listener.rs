@@ -1,0 +1,123 @@
+//! Accepting connections from a socket that belongs to the process.
+
+use std::future::poll_fn;
+use std::io;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use tokio::net::{TcpListener, UnixListener};
+use tokio::sync::OwnedSemaphorePermit;
+use weir_upstream::io::deadline::pause;
+use weir_upstream::io::stream::Stream;
+
+use super::client::Peer;
+use super::h1;
+use crate::runtime::worker::Worker;
+
+/// How long accepting pauses when the system has no file descriptor or memory left.
+const EXHAUSTED_PAUSE: Duration = Duration::from_millis(100);
+
+/// A socket that listens, as the process holds it.
+#[derive(Debug)]
+pub enum ListeningSocket {
+    /// TCP.
+    Tcp(std::net::TcpListener),
+    /// A Unix socket.
+    Unix(std::os::unix::net::UnixListener),
+}
+
+impl ListeningSocket {
+    /// The same socket once more, for a worker.
+    ///
+    /// # Errors
+    /// The system's, when it has no file descriptor left.
+    pub fn try_clone(&self) -> io::Result<Self> {
+        Ok(match self {
+            Self::Tcp(socket) => Self::Tcp(socket.try_clone()?),
+            Self::Unix(socket) => Self::Unix(socket.try_clone()?),
+        })
+    }
+}
+
+enum Acceptor {
+    Tcp(TcpListener),
+    Unix(UnixListener),
+}
+
+impl Acceptor {
+    fn new(socket: ListeningSocket) -> io::Result<Self> {
+        Ok(match socket {
+            ListeningSocket::Tcp(socket) => Self::Tcp(TcpListener::from_std(socket)?),
+            ListeningSocket::Unix(socket) => Self::Unix(UnixListener::from_std(socket)?),
+        })
+    }
+
+    fn poll_accept(&self, cx: &mut Context<'_>) -> Poll<io::Result<(Stream, Peer)>> {
+        match self {
+            Self::Tcp(listener) => listener.poll_accept(cx).map(|accepted| {
+                accepted.map(|(stream, address)| (Stream::tcp(stream), Peer::Network(address)))
+            }),
+            Self::Unix(listener) => listener
+                .poll_accept(cx)
+                .map(|accepted| accepted.map(|(stream, _)| (Stream::unix(stream), Peer::Local))),
+        }
+    }
+}
+
+/// Accepts connections and serves each in a task of its own, until the worker drains. What waits in the queue of the
+/// socket then is still accepted.
+pub async fn accept(worker: Rc<Worker>, socket: ListeningSocket) {
+    let acceptor = match Acceptor::new(socket) {
+        Ok(acceptor) => acceptor,
+        Err(error) => {
+            tracing::error!(%error, "a listening socket can't be used");
+            return;
+        }
+    };
+    loop {
+        // Biased, so that connections which wait are taken before the end of accepting is noticed.
+        let accepted = tokio::select! {
+            biased;
+            accepted = permitted(&worker, &acceptor) => accepted,
+            () = worker.drain_begun() => break,
+        };
+        serve_or_pause(&worker, accepted).await;
+    }
+    // What waits in the queue is accepted beyond any limit rather than reset.
+    while let Poll::Ready(Ok(accepted)) = poll_fn(|cx| Poll::Ready(acceptor.poll_accept(cx))).await {
+        serve_or_pause(&worker, Ok((accepted, None))).await;
+    }
+}
+
+type Accepted = ((Stream, Peer), Option<OwnedSemaphorePermit>);
+
+async fn permitted(worker: &Worker, acceptor: &Acceptor) -> io::Result<Accepted> {
+    let permit = match &worker.permits {
+        None => None,
+        Some(permits) => Arc::clone(permits).acquire_owned().await.ok(),
+    };
+    let accepted = poll_fn(|cx| acceptor.poll_accept(cx)).await?;
+    Ok((accepted, permit))
+}
+
+async fn serve_or_pause(worker: &Rc<Worker>, accepted: io::Result<Accepted>) {
+    match accepted {
+        Ok(((stream, peer), permit)) => {
+            tokio::task::spawn_local(h1::serve(Rc::clone(worker), stream, peer, permit));
+        }
+        Err(error) => failed(worker, &error).await,
+    }
+}
+
+/// An error of `accept` concerns one connection, unless the system has run out of something: then room is made and
+/// accepting pauses, because the connection that waits would fail again at once.
+async fn failed(worker: &Worker, error: &io::Error) {
+    let exhausted = [nix::libc::EMFILE, nix::libc::ENFILE, nix::libc::ENOBUFS, nix::libc::ENOMEM];
+    if error.raw_os_error().is_some_and(|code| exhausted.contains(&code)) {
+        tracing::warn!(%error, "accepting pauses");
+        worker.pools.shed();
+        pause(EXHAUSTED_PAUSE).await;
+    }
+}

@@ -1,0 +1,7 @@
+//! Where bytes of clients become exchanges.
+
+pub mod client;
+pub mod h1;
+pub mod listener;
+pub mod registry;
+pub mod responder;

@@ -1,0 +1,179 @@
+//! The client's side of an exchange: where interim answers, the answer's head and its body go.
+//!
+//! One enum, so that the stages and the dispatch modes know no protocol; a new protocol is a new variant.
+
+use std::io;
+use std::rc::Rc;
+
+use weir_http::framing::Framing;
+use weir_http::head::Head;
+use weir_http::version::Version;
+use weir_upstream::h1::pump::BodySink;
+use weir_upstream::h1::sink::{Coding, H1Sink};
+use weir_upstream::io::stream::Stream;
+use weir_upstream::io::timed::Timed;
+
+/// How far an answer has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Progress {
+    /// No byte of a final answer has been passed on.
+    NotBegun,
+    /// Its head has.
+    Begun,
+    /// All of it.
+    Ended,
+    /// It was cut so that the client sees it.
+    Aborted,
+}
+
+/// How the body of an answer is sent to the client.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Delivery {
+    /// There is none, whatever the fields say.
+    None,
+    /// Content-Length was announced.
+    Sized,
+    /// In chunks.
+    Chunked,
+    /// The end of the connection ends it.
+    UntilClose,
+}
+
+/// Where an answer goes.
+#[derive(Debug)]
+pub enum Responder {
+    /// To an HTTP/1 connection.
+    H1(H1Responder),
+}
+
+impl Responder {
+    /// Passes on an interim answer; at most the client's version may have it.
+    ///
+    /// # Errors
+    /// The client is gone.
+    pub async fn interim(&mut self, head: &Head) -> io::Result<()> {
+        match self {
+            Self::H1(responder) => responder.interim(head).await,
+        }
+    }
+
+    /// Begins the final answer. Its head goes out with the first bytes of its body, or at the next flush.
+    pub fn head(&mut self, head: &Head, delivery: Delivery) {
+        match self {
+            Self::H1(responder) => responder.head(head, delivery),
+        }
+    }
+
+    /// How the body of an answer with this framing can be sent to this client.
+    pub fn delivery(&self, framing: Framing) -> Delivery {
+        match self {
+            Self::H1(responder) => responder.delivery(framing),
+        }
+    }
+
+    /// Makes it visible to the client that the answer is not whole (`semantics.md` §1.7).
+    pub fn abort(&mut self) {
+        match self {
+            Self::H1(responder) => responder.abort(),
+        }
+    }
+
+    /// How far the answer has come.
+    pub fn progress(&self) -> Progress {
+        match self {
+            Self::H1(responder) => responder.progress,
+        }
+    }
+
+    /// Bytes of the body that the client got, as far as is known.
+    pub fn content_bytes(&self) -> u64 {
+        match self {
+            Self::H1(responder) => responder.sink.content_bytes(),
+        }
+    }
+}
+
+impl BodySink for Responder {
+    async fn data(&mut self, chunk: &[u8]) -> io::Result<()> {
+        match self {
+            Self::H1(responder) if responder.delivery == Delivery::None => Ok(()),
+            Self::H1(responder) => responder.sink.data(chunk).await,
+        }
+    }
+
+    async fn flush(&mut self) -> io::Result<()> {
+        match self {
+            Self::H1(responder) => responder.sink.flush().await,
+        }
+    }
+
+    async fn end(&mut self, trailers: Option<&Head>) -> io::Result<()> {
+        match self {
+            Self::H1(responder) => {
+                responder.sink.end(trailers).await?;
+                responder.progress = Progress::Ended;
+                Ok(())
+            }
+        }
+    }
+
+    fn has_gathered(&self) -> bool {
+        match self {
+            Self::H1(responder) => responder.sink.has_gathered(),
+        }
+    }
+}
+
+/// The answering side of an HTTP/1 connection, for one exchange.
+#[derive(Debug)]
+pub struct H1Responder {
+    sink: H1Sink,
+    stream: Rc<Stream>,
+    version: Version,
+    delivery: Delivery,
+    progress: Progress,
+}
+
+impl H1Responder {
+    /// For a request with this version.
+    pub fn new(to: Timed, version: Version) -> Self {
+        let stream = Rc::clone(&to.stream);
+        Self { sink: H1Sink::new(to), stream, version, delivery: Delivery::None, progress: Progress::NotBegun }
+    }
+
+    async fn interim(&mut self, head: &Head) -> io::Result<()> {
+        // RFC 9110 §15.2: an HTTP/1.0 client does not know interim answers.
+        if self.version == Version::Http10 || self.progress != Progress::NotBegun {
+            return Ok(());
+        }
+        head.write(self.sink.head(Coding::Plain));
+        self.sink.flush().await
+    }
+
+    fn head(&mut self, head: &Head, delivery: Delivery) {
+        debug_assert_eq!(self.progress, Progress::NotBegun, "an exchange has one final answer");
+        self.delivery = delivery;
+        self.progress = Progress::Begun;
+        let coding = if delivery == Delivery::Chunked { Coding::Chunked } else { Coding::Plain };
+        head.write(self.sink.head(coding));
+    }
+
+    fn delivery(&self, framing: Framing) -> Delivery {
+        match (framing, self.version) {
+            (Framing::None, _) => Delivery::None,
+            (Framing::Sized(_), _) => Delivery::Sized,
+            // RFC 9112 §7.1: chunks are never sent to HTTP/1.0. To later clients they keep the connection usable.
+            (Framing::Chunked | Framing::UntilClose, Version::Http10) => Delivery::UntilClose,
+            (Framing::Chunked | Framing::UntilClose, Version::Http11) => Delivery::Chunked,
+        }
+    }
+
+    fn abort(&mut self) {
+        // A sized or chunked answer shows by its framing that its end is missing. One that the end of the connection
+        // would end must not end in a FIN.
+        if self.delivery == Delivery::UntilClose {
+            self.stream.reset_when_closed();
+        }
+        self.progress = Progress::Aborted;
+    }
+}

@@ -1,0 +1,85 @@
+//! From the checked model to a snapshot.
+
+use std::sync::Arc;
+
+use weir_config::model::{self, AccessLog, FieldEdits, Model};
+use weir_core::route::RouteTable;
+use weir_upstream::member::{Server, Upstream, Waits};
+
+use super::snapshot::{Action, Forward, Route, Service, Snapshot};
+
+/// Builds what workers run on. A model can't hold nonsense, so this can't fail.
+pub fn snapshot(model: &Model) -> Snapshot {
+    let upstreams: Vec<_> = model.upstreams.iter().map(|upstream| Arc::new(self::upstream(upstream))).collect();
+    let table = RouteTable::new(
+        model
+            .services
+            .iter()
+            .map(|service| {
+                let rules = service.routes.iter().map(|route| route.rule.clone()).collect();
+                (service.hosts.clone(), rules)
+            })
+            .collect(),
+    );
+    Snapshot {
+        table,
+        services: model.services.iter().map(|service| self::service(service, &upstreams)).collect(),
+        upstreams,
+        trusted_proxies: model.trusted_proxies.clone(),
+        forwarded: model.forwarded,
+        access_log: match &model.access_log {
+            AccessLog::Off => None,
+            AccessLog::On { format, .. } => Some(*format),
+        },
+        limits: model.limits,
+        timeouts: model.timeouts,
+    }
+}
+
+fn upstream(upstream: &model::Upstream) -> Upstream {
+    let servers = upstream
+        .servers
+        .iter()
+        .map(|server| Arc::new(Server::new(server.address.clone(), server.weight)))
+        .collect();
+    let timeouts = &upstream.timeouts;
+    let waits = Waits {
+        connect: timeouts.connect,
+        answer_head: upstream.retry.per_try_timeout.unwrap_or(timeouts.answer_head),
+        answer_body: timeouts.answer_body,
+        idle: timeouts.upstream_idle,
+        reuse_unsafe: timeouts.reuse_unsafe,
+    };
+    Upstream::new(&upstream.name, servers, upstream.balance, upstream.retry.clone(), waits)
+}
+
+fn service(service: &model::Service, upstreams: &[Arc<Upstream>]) -> Service {
+    Service {
+        name: service.name.as_str().into(),
+        routes: service.routes.iter().map(|route| self::route(route, upstreams)).collect(),
+    }
+}
+
+fn route(route: &model::Route, upstreams: &[Arc<Upstream>]) -> Route {
+    let action = match &route.action {
+        model::Action::Forward(forward) => Action::Forward(Forward {
+            upstream: Arc::clone(&upstreams[forward.upstream.0]),
+            mode: forward.mode,
+            path: forward.path.clone(),
+            request_fields: edits(&forward.request_fields),
+            host: forward.host.clone(),
+        }),
+        model::Action::Redirect(redirect) => Action::Redirect(redirect.clone()),
+        model::Action::Respond(respond) => Action::Respond(respond.clone()),
+    };
+    Route {
+        name: route.name.as_str().into(),
+        action,
+        answer_fields: edits(&route.answer_fields),
+        backend_server: route.backend_server,
+    }
+}
+
+fn edits(edits: &FieldEdits) -> Option<FieldEdits> {
+    (!edits.is_empty()).then(|| edits.clone())
+}

@@ -1,0 +1,114 @@
+//! What a worker counts. Each counter is written by one thread and summed with the others' when it is read.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use weir_core::ports::{DURATION_BOUNDS_SECONDS, Histogram, Status};
+
+/// A counter with one writer: adding is a load and a store, not a locked instruction.
+#[derive(Debug, Default)]
+pub struct Counter(AtomicU64);
+
+impl Counter {
+    /// Adds; only ever called by the counter's own worker.
+    #[inline]
+    pub fn add(&self, count: u64) {
+        self.0.store(self.0.load(Ordering::Relaxed).wrapping_add(count), Ordering::Relaxed);
+    }
+
+    /// Takes away; only ever called by the counter's own worker.
+    #[inline]
+    pub fn subtract(&self, count: u64) {
+        self.0.store(self.0.load(Ordering::Relaxed).wrapping_sub(count), Ordering::Relaxed);
+    }
+
+    /// What it stands at.
+    pub fn value(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// The counters of one worker.
+#[derive(Debug, Default)]
+pub struct WorkerCounters {
+    /// Client connections open now.
+    pub connections_open: Counter,
+    /// Client connections accepted.
+    pub connections: Counter,
+    /// Requests whose head was received.
+    pub requests: Counter,
+    /// Requests in progress now.
+    pub in_flight: Counter,
+    /// Answers by class of the status.
+    pub answers_by_class: [Counter; 5],
+    /// Bytes of request bodies.
+    pub received_bytes: Counter,
+    /// Bytes of answer bodies.
+    pub sent_bytes: Counter,
+    /// Exchanges ended by a panic.
+    pub panics: Counter,
+    duration_buckets: [Counter; DURATION_BOUNDS_SECONDS.len() + 1],
+    duration_nanos: Counter,
+}
+
+/// [`DURATION_BOUNDS_SECONDS`] in nanoseconds, so that observing compares integers.
+const BOUNDS_NANOS: [u64; DURATION_BOUNDS_SECONDS.len()] = {
+    let mut nanos = [0; DURATION_BOUNDS_SECONDS.len()];
+    let mut index = 0;
+    while index < nanos.len() {
+        nanos[index] = (DURATION_BOUNDS_SECONDS[index] * 1e9) as u64;
+        index += 1;
+    }
+    nanos
+};
+
+impl WorkerCounters {
+    /// Counts a finished request.
+    pub fn observe_duration(&self, duration: Duration) {
+        let nanos = u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);
+        self.duration_buckets[BOUNDS_NANOS.partition_point(|bound| *bound < nanos)].add(1);
+        self.duration_nanos.add(nanos);
+    }
+
+    /// Adds what this worker counted to a status.
+    pub fn add_to(&self, status: &mut Status) {
+        status.connections_open += self.connections_open.value();
+        status.connections_total += self.connections.value();
+        status.requests_total += self.requests.value();
+        status.requests_in_flight += self.in_flight.value();
+        for (sum, counter) in status.answers_by_class.iter_mut().zip(&self.answers_by_class) {
+            *sum += counter.value();
+        }
+        status.bytes_received += self.received_bytes.value();
+        status.bytes_sent += self.sent_bytes.value();
+        status.panics_total += self.panics.value();
+        self.add_durations_to(&mut status.request_duration);
+    }
+
+    fn add_durations_to(&self, histogram: &mut Histogram) {
+        histogram.counts.resize(self.duration_buckets.len(), 0);
+        for (sum, counter) in histogram.counts.iter_mut().zip(&self.duration_buckets) {
+            *sum += counter.value();
+        }
+        histogram.sum_seconds += self.duration_nanos.value() as f64 / 1e9;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_fall_into_the_bucket_whose_bound_they_do_not_pass() {
+        let counters = WorkerCounters::default();
+        for nanos in [0, 500_000, 500_001, 1_000_000, 10_000_000_000, 10_000_000_001] {
+            counters.observe_duration(Duration::from_nanos(nanos));
+        }
+        let mut status = Status::default();
+        counters.add_to(&mut status);
+        counters.add_to(&mut status);
+        let counts = status.request_duration.counts;
+        assert_eq!((counts[0], counts[1], counts[13], counts[14]), (4, 4, 2, 2), "each twice, as if from two workers");
+        assert_eq!(counts.iter().sum::<u64>(), 12);
+    }
+}

@@ -1,0 +1,11 @@
+//! What exchanges run on: workers with their inboxes, and the immutable snapshot they read.
+
+pub mod build;
+pub mod clock;
+pub mod counters;
+pub mod inbox;
+pub mod process;
+pub mod snapshot;
+pub mod sockets;
+pub mod status;
+pub mod worker;

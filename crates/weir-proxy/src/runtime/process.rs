@@ -1,0 +1,295 @@
+//! The data plane as a whole: its workers, its sockets and the way to stop it.
+
+use std::fmt;
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use tokio::runtime::{Builder, LocalOptions};
+use tokio::sync::{Semaphore, mpsc, oneshot};
+use weir_config::model::{AccessLog, Drain, Model};
+use weir_core::ports::SharedStatusSource;
+use weir_upstream::io::deadline::{now, pause};
+
+use super::build;
+use super::counters::WorkerCounters;
+use super::inbox::{INBOX_MESSAGES_MAX, Inbox, Inspection, Message, Query};
+use super::sockets::{BoundAddress, ListenError, Listener};
+use super::status::ProcessStatus;
+use super::worker::{self, Setup};
+use crate::access_log::AccessLogWriter;
+
+/// How long the last lines of the access log may take to be written.
+const LOG_FINISH_TIME: Duration = Duration::from_secs(2);
+
+/// Why the data plane can't start.
+#[derive(Debug)]
+pub enum StartError {
+    /// An address can't be listened on.
+    Listen(ListenError),
+    /// The access log can't be opened.
+    AccessLog {
+        /// Where it was to go.
+        target: String,
+        /// The system's word.
+        source: io::Error,
+    },
+    /// A thread or its runtime can't be made.
+    Worker(io::Error),
+}
+
+impl fmt::Display for StartError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Listen(error) => error.fmt(f),
+            Self::AccessLog { target, source } => write!(f, "the access log `{target}` can't be opened: {source}"),
+            Self::Worker(source) => write!(f, "a worker can't be started: {source}"),
+        }
+    }
+}
+
+impl std::error::Error for StartError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Listen(error) => Some(error),
+            Self::AccessLog { source, .. } | Self::Worker(source) => Some(source),
+        }
+    }
+}
+
+/// How a worker ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ended {
+    /// It had been told to, and cut so many connections.
+    Told {
+        /// Connections that were cut.
+        cut: usize,
+    },
+    /// It died; the process should end (`semantics.md` §4.2).
+    Died,
+}
+
+/// A running data plane. Dropping it stops everything at once.
+#[derive(Debug)]
+pub struct Proxy {
+    inboxes: Vec<Inbox>,
+    threads: Vec<JoinHandle<()>>,
+    ended: mpsc::Receiver<Ended>,
+    running: usize,
+    /// Held until the end: the sockets belong to the process.
+    listeners: Vec<Listener>,
+    status: Arc<ProcessStatus>,
+    log: Option<AccessLogWriter>,
+    drain: Drain,
+}
+
+impl Proxy {
+    /// Opens the sockets and starts the workers.
+    ///
+    /// # Errors
+    /// See [`StartError`]; nothing is left running then.
+    pub fn start(model: &Model) -> Result<Self, StartError> {
+        raise_file_limit();
+        let workers = model.workers.unwrap_or_else(cores).max(1);
+        let listeners = model
+            .listen
+            .iter()
+            .map(|listen| Listener::bind(&listen.address, workers))
+            .collect::<Result<Vec<_>, _>>()
+            .map_err(StartError::Listen)?;
+        let log = access_log(&model.access_log)?;
+        let snapshot = Arc::new(build::snapshot(model));
+        let counters: Vec<_> = (0..workers).map(|_| Arc::new(WorkerCounters::default())).collect();
+        let status = Arc::new(ProcessStatus {
+            started: now(),
+            ready: AtomicBool::new(true),
+            listeners: listeners.iter().map(|listener| listener.address().to_string()).collect(),
+            workers: counters.clone(),
+            snapshot: ArcSwap::from(Arc::clone(&snapshot)),
+            log: log.as_ref().map(AccessLogWriter::counts),
+        });
+        let permits = model.limits.connections.map(|max| Arc::new(Semaphore::new(max.min(Semaphore::MAX_PERMITS))));
+        let (ended_sender, ended) = mpsc::channel(workers);
+        let mut proxy = Self {
+            inboxes: Vec::new(),
+            threads: Vec::new(),
+            ended,
+            running: 0,
+            listeners,
+            status,
+            log,
+            drain: model.drain,
+        };
+        for (index, counters) in counters.into_iter().enumerate() {
+            let (inbox, receiver) = mpsc::channel(INBOX_MESSAGES_MAX);
+            let mut sockets = Vec::new();
+            for listener in &proxy.listeners {
+                sockets.extend(listener.for_worker(index, workers).map_err(StartError::Worker)?);
+            }
+            let setup = Setup {
+                snapshot: Arc::clone(&snapshot),
+                sockets,
+                counters,
+                log: proxy.log.as_ref().map(AccessLogWriter::handle),
+                permits: permits.clone(),
+                drain_idle: model.drain.idle,
+                inbox: receiver,
+            };
+            let thread = spawn_worker(index, setup, ended_sender.clone()).map_err(StartError::Worker)?;
+            proxy.inboxes.push(inbox);
+            proxy.threads.push(thread);
+            proxy.running += 1;
+        }
+        Ok(proxy)
+    }
+
+    /// The addresses that are listened on, in the order of the configuration.
+    pub fn addresses(&self) -> impl Iterator<Item = &BoundAddress> {
+        self.listeners.iter().map(Listener::address)
+    }
+
+    /// Where the process's status can be read, also after this is gone.
+    pub fn status_source(&self) -> SharedStatusSource {
+        Arc::clone(&self.status) as SharedStatusSource
+    }
+
+    /// Worker threads.
+    pub fn workers(&self) -> usize {
+        self.inboxes.len()
+    }
+
+    /// Waits until a worker has ended that was not told to; `Died` is a reason to end the process.
+    ///
+    /// Cancel safe.
+    pub async fn worker_ended(&mut self) -> Ended {
+        let ended = self.ended.recv().await.unwrap_or(Ended::Died);
+        self.running = self.running.saturating_sub(1);
+        ended
+    }
+
+    /// Asks every worker; one that is gone gives no answer.
+    pub async fn inspect(&self, query: Query) -> Vec<Inspection> {
+        let mut answers = Vec::new();
+        for inbox in &self.inboxes {
+            let (reply, answer) = oneshot::channel();
+            if inbox.send(Message::Inspect(query, reply)).await.is_ok()
+                && let Ok(answer) = answer.await
+            {
+                answers.push(answer);
+            }
+        }
+        answers
+    }
+
+    /// Closes a client connection of a worker at once.
+    pub async fn cut(&self, worker: usize, connection: super::inbox::ConnectionId) {
+        if let Some(inbox) = self.inboxes.get(worker) {
+            // A worker that is gone has no connections.
+            let _ = inbox.send(Message::Cut(connection)).await;
+        }
+    }
+
+    /// Begins to drain: readiness flips at once, no connection is accepted any more, idle ones end after `drain.idle`.
+    pub async fn begin_drain(&self) {
+        self.status.ready.store(false, Ordering::Relaxed);
+        self.tell_all(|| Message::Drain).await;
+    }
+
+    /// Waits until what runs has ended, at most until the deadline of the configuration; then the rest is cut. Returns how
+    /// many connections were cut. Call after [`begin_drain`](Self::begin_drain). Cancel safe.
+    pub async fn drained(&mut self) -> usize {
+        let deadline = self.drain.deadline;
+        let mut cut = 0;
+        tokio::select! {
+            count = self.all_ended() => return count,
+            () = pause(deadline) => {}
+        }
+        self.tell_all(|| Message::Stop).await;
+        cut += self.all_ended().await;
+        cut
+    }
+
+    /// Cuts everything at once and waits for the workers and the access log to end.
+    pub async fn stop(mut self) -> usize {
+        self.status.ready.store(false, Ordering::Relaxed);
+        self.tell_all(|| Message::Stop).await;
+        let cut = self.all_ended().await;
+        self.finish();
+        cut
+    }
+
+    /// Waits for the threads and for the last lines of the access log. The workers must have ended.
+    pub fn finish(mut self) {
+        for thread in self.threads.drain(..) {
+            // A worker that panicked has said so.
+            let _ = thread.join();
+        }
+        if let Some(log) = self.log.take()
+            && !log.finish(LOG_FINISH_TIME)
+        {
+            tracing::warn!("the last lines of the access log could not be written in time");
+        }
+    }
+
+    async fn tell_all(&self, message: impl Fn() -> Message) {
+        for inbox in &self.inboxes {
+            // A worker that is gone needs no telling.
+            let _ = inbox.send(message()).await;
+        }
+    }
+
+    async fn all_ended(&mut self) -> usize {
+        let mut cut = 0;
+        while self.running > 0 {
+            if let Ended::Told { cut: count } = self.worker_ended().await {
+                cut += count;
+            }
+        }
+        cut
+    }
+}
+
+fn spawn_worker(index: usize, setup: Setup, ended: mpsc::Sender<Ended>) -> io::Result<JoinHandle<()>> {
+    std::thread::Builder::new().name(format!("weir-worker-{index}")).spawn(move || {
+        let run = std::panic::AssertUnwindSafe(|| {
+            let runtime = Builder::new_current_thread().enable_all().build_local(LocalOptions::default());
+            runtime.map(|runtime| runtime.block_on(worker::run(setup)))
+        });
+        let outcome = match std::panic::catch_unwind(run) {
+            Ok(Ok(cut)) => Ended::Told { cut },
+            Ok(Err(error)) => {
+                tracing::error!(%error, "a worker's runtime can't be made");
+                Ended::Died
+            }
+            Err(_) => Ended::Died,
+        };
+        // If nobody listens the process is ending anyway.
+        let _ = ended.try_send(outcome);
+    })
+}
+
+fn access_log(log: &AccessLog) -> Result<Option<AccessLogWriter>, StartError> {
+    let AccessLog::On { target, .. } = log else { return Ok(None) };
+    AccessLogWriter::start(target)
+        .map(Some)
+        .map_err(|source| StartError::AccessLog { target: format!("{target:?}"), source })
+}
+
+/// One worker for each core that the process may run on.
+fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
+}
+
+/// Raises the soft limit of open files to the hard one (`semantics.md` §4.2).
+fn raise_file_limit() {
+    if let Ok((soft, hard)) = getrlimit(Resource::RLIMIT_NOFILE)
+        && soft < hard
+        && let Err(error) = setrlimit(Resource::RLIMIT_NOFILE, hard, hard)
+    {
+        tracing::warn!(%error, soft, hard, "the limit of open files can't be raised");
+    }
+}

@@ -1,0 +1,104 @@
+//! The running configuration: immutable, shared by all workers, replaced as a whole.
+//!
+//! Nothing on a request's way reads the configuration by name. Everything a route needs is in its [`Route`], and what a
+//! route does not use costs it nothing.
+
+use std::sync::Arc;
+
+use ipnet::IpNet;
+use weir_config::model::{FieldEdits, HostPolicy, Limits, PathEdit, Redirect, Respond, Timeouts};
+use weir_core::dispatch::Mode;
+use weir_core::route::RouteTable;
+use weir_upstream::body::BodyLimits;
+use weir_upstream::h1::head::HeadLimits;
+use weir_upstream::member::Upstream;
+
+/// A running configuration.
+#[derive(Debug)]
+pub struct Snapshot {
+    /// Finds services and routes.
+    pub table: RouteTable,
+    /// Services; indexed by what the table finds.
+    pub services: Vec<Service>,
+    /// Upstreams, in the order of the configuration.
+    pub upstreams: Vec<Arc<Upstream>>,
+    /// Peers whose X-Forwarded-* fields are believed.
+    pub trusted_proxies: Vec<IpNet>,
+    /// Whether servers get `Forwarded` too.
+    pub forwarded: bool,
+    /// Whether lines of an access log are wanted.
+    pub access_log: Option<weir_config::model::AccessLogFormat>,
+    /// Limits.
+    pub limits: Limits,
+    /// Timeouts.
+    pub timeouts: Timeouts,
+}
+
+impl Snapshot {
+    /// Limits of heads, in both directions.
+    pub fn head_limits(&self) -> HeadLimits {
+        HeadLimits { bytes_max: self.limits.head_bytes, fields_max: self.limits.fields }
+    }
+
+    /// Limits of request bodies.
+    pub fn request_body_limits(&self) -> BodyLimits {
+        BodyLimits { bytes_max: self.limits.body_bytes, ..self.answer_body_limits() }
+    }
+
+    /// Limits of answer bodies.
+    pub fn answer_body_limits(&self) -> BodyLimits {
+        BodyLimits {
+            bytes_max: None,
+            trailer_bytes_max: self.limits.head_bytes,
+            trailer_fields_max: self.limits.fields,
+        }
+    }
+}
+
+/// The routes of some hosts.
+#[derive(Debug)]
+pub struct Service {
+    /// Its name.
+    pub name: Box<str>,
+    /// Its routes; indexed by what the table finds.
+    pub routes: Vec<Route>,
+}
+
+/// One route.
+#[derive(Debug)]
+pub struct Route {
+    /// Its name.
+    pub name: Box<str>,
+    /// What it does.
+    pub action: Action,
+    /// Changes of the answer's fields; `None` for none.
+    pub answer_fields: Option<FieldEdits>,
+    /// Whether answers carry `X-Backend-Server`.
+    pub backend_server: bool,
+}
+
+/// What a route does.
+#[derive(Debug)]
+pub enum Action {
+    /// Send the request to servers.
+    Forward(Forward),
+    /// Answer with a redirect.
+    Redirect(Redirect),
+    /// Answer with a fixed text.
+    Respond(Respond),
+}
+
+/// Sending a request to servers.
+#[derive(Debug)]
+pub struct Forward {
+    /// Which servers.
+    pub upstream: Arc<Upstream>,
+    /// The dispatch mode.
+    pub mode: Mode,
+    /// What happens to the path before it is sent.
+    pub path: PathEdit,
+    /// Changes of the request's fields; `None` for none.
+    pub request_fields: Option<FieldEdits>,
+    /// What the server gets as Host.
+    pub host: HostPolicy,
+}

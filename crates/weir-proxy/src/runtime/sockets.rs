@@ -1,0 +1,218 @@
+//! The listening sockets of the process.
+//!
+//! They belong to the process and not to its workers: as many per address as there are workers at the start, fixed for the
+//! life of the process, so that a later change of the workers closes none. The kernel spreads connections over the sockets
+//! of an address (`SO_REUSEPORT`).
+
+use std::fmt;
+use std::io;
+use std::net::SocketAddr;
+use std::os::unix::fs::FileTypeExt;
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::{Path, PathBuf};
+
+use socket2::{Domain, Protocol, Socket, Type};
+use weir_config::model::ListenAddress;
+
+use crate::inbound::listener::ListeningSocket;
+
+/// Connections that may wait to be accepted, for each socket.
+const BACKLOG: i32 = 4096;
+
+/// Why an address can't be listened on.
+#[derive(Debug)]
+pub struct ListenError {
+    /// The address, as the user wrote it.
+    pub address: String,
+    /// The system's word.
+    pub source: io::Error,
+}
+
+impl fmt::Display for ListenError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.source.kind() {
+            io::ErrorKind::AddrInUse => write!(
+                f,
+                "`{}` is in use by another program\n\nhint: stop it, or choose another address under `listen`",
+                self.address
+            ),
+            io::ErrorKind::PermissionDenied => write!(
+                f,
+                "`{}` may not be listened on: {}\n\nhint: ports below 1024 need the capability CAP_NET_BIND_SERVICE",
+                self.address, self.source
+            ),
+            _ => write!(f, "`{}` can't be listened on: {}", self.address, self.source),
+        }
+    }
+}
+
+impl std::error::Error for ListenError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        Some(&self.source)
+    }
+}
+
+/// The sockets of one address.
+#[derive(Debug)]
+pub struct Listener {
+    sockets: Vec<ListeningSocket>,
+    address: BoundAddress,
+}
+
+/// An address that is listened on; a port 0 has become the one that the system chose.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum BoundAddress {
+    /// TCP.
+    Tcp(SocketAddr),
+    /// A Unix socket.
+    Unix(PathBuf),
+}
+
+impl fmt::Display for BoundAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tcp(address) => address.fmt(f),
+            Self::Unix(path) => write!(f, "unix:{}", path.display()),
+        }
+    }
+}
+
+impl Listener {
+    /// Opens `count` sockets for this address.
+    ///
+    /// # Errors
+    /// The address can't be had; also when another program, or another Weir, has it (`semantics.md` §4.7).
+    pub fn bind(address: &ListenAddress, count: usize) -> Result<Self, ListenError> {
+        let bound = match address {
+            ListenAddress::Tcp(address) => bind_tcp(*address, count),
+            ListenAddress::Unix(path) => bind_unix(path, count),
+        };
+        bound.map_err(|source| ListenError { address: written(address), source })
+    }
+
+    /// The address.
+    pub fn address(&self) -> &BoundAddress {
+        &self.address
+    }
+
+    /// The sockets of the worker with this index among `workers`.
+    ///
+    /// # Errors
+    /// The system has no file descriptor left.
+    pub fn for_worker(&self, index: usize, workers: usize) -> io::Result<Vec<ListeningSocket>> {
+        self.sockets
+            .iter()
+            .enumerate()
+            .filter(|(socket, _)| socket % workers == index)
+            .map(|(_, socket)| socket.try_clone())
+            .collect()
+    }
+}
+
+impl Drop for Listener {
+    fn drop(&mut self) {
+        if let BoundAddress::Unix(path) = &self.address {
+            // Somebody may have removed it already.
+            let _ = std::fs::remove_file(path);
+        }
+    }
+}
+
+fn written(address: &ListenAddress) -> String {
+    match address {
+        ListenAddress::Tcp(address) => address.to_string(),
+        ListenAddress::Unix(path) => format!("unix:{}", path.display()),
+    }
+}
+
+fn bind_tcp(address: SocketAddr, count: usize) -> io::Result<Listener> {
+    // A probe without SO_REUSEPORT fails where any other socket listens; the group below would quietly join it.
+    let probe = tcp_socket(address, false)?;
+    probe.listen(1)?;
+    let bound = probe.local_addr()?.as_socket().unwrap_or(address);
+    drop(probe);
+    let sockets = (0..count)
+        .map(|_| {
+            let socket = tcp_socket(bound, true)?;
+            socket.listen(BACKLOG)?;
+            Ok(ListeningSocket::Tcp(socket.into()))
+        })
+        .collect::<io::Result<_>>()?;
+    Ok(Listener { sockets, address: BoundAddress::Tcp(bound) })
+}
+
+fn tcp_socket(address: SocketAddr, shared: bool) -> io::Result<Socket> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    socket.set_reuse_address(true)?;
+    socket.set_reuse_port(shared)?;
+    socket.set_nonblocking(true)?;
+    if address.is_ipv6() {
+        // `[::]` takes IPv4 too, which is what `:8080` promises.
+        socket.set_only_v6(false)?;
+    }
+    socket.bind(&address.into())?;
+    Ok(socket)
+}
+
+/// A Unix socket can't be shared as a port can; its one socket is cloned, and all workers accept from it.
+fn bind_unix(path: &Path, count: usize) -> io::Result<Listener> {
+    if std::fs::symlink_metadata(path).is_ok_and(|found| found.file_type().is_socket()) {
+        // One that nobody listens on was left behind by a process that died.
+        if UnixStream::connect(path).is_ok() {
+            return Err(io::ErrorKind::AddrInUse.into());
+        }
+        std::fs::remove_file(path)?;
+    }
+    let socket = UnixListener::bind(path)?;
+    socket.set_nonblocking(true)?;
+    let mut sockets = vec![ListeningSocket::Unix(socket)];
+    for _ in 1..count {
+        let clone = sockets[0].try_clone()?;
+        sockets.push(clone);
+    }
+    Ok(Listener { sockets, address: BoundAddress::Unix(path.to_owned()) })
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    #[test]
+    fn semantics_4_7_a_port_in_use_is_an_error_also_by_our_own_group() {
+        let first = Listener::bind(&ListenAddress::Tcp("127.0.0.1:0".parse().unwrap()), 2).unwrap();
+        let BoundAddress::Tcp(address) = *first.address() else { panic!("TCP was asked for") };
+        let second = Listener::bind(&ListenAddress::Tcp(address), 2).unwrap_err();
+        assert_eq!(second.source.kind(), io::ErrorKind::AddrInUse);
+        let text = second.to_string();
+        assert!(text.contains(&address.to_string()) && text.contains("hint:"), "{text}");
+        drop(first);
+        Listener::bind(&ListenAddress::Tcp(address), 2).unwrap();
+    }
+
+    #[test]
+    fn every_socket_is_served_whatever_the_number_of_workers() {
+        let listener = Listener::bind(&ListenAddress::Tcp("127.0.0.1:0".parse().unwrap()), 3).unwrap();
+        for workers in 1..5 {
+            let served: usize =
+                (0..workers).map(|index| listener.for_worker(index, workers).unwrap().len()).sum();
+            assert_eq!(served, 3, "{workers} workers");
+        }
+    }
+
+    #[test]
+    fn a_unix_socket_left_behind_is_replaced_and_a_live_one_is_not() {
+        let path = std::env::temp_dir().join(format!("weir-sockets-test-{}", std::process::id()));
+        drop(UnixListener::bind(&path).unwrap());
+        let address = ListenAddress::Unix(path.clone());
+        let live = Listener::bind(&address, 2).unwrap();
+        assert_eq!(Listener::bind(&address, 2).unwrap_err().source.kind(), io::ErrorKind::AddrInUse);
+        drop(live);
+        assert!(!path.exists());
+        std::fs::write(&path, "no socket").unwrap();
+        Listener::bind(&address, 1).unwrap_err();
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "no socket", "a file of somebody else is not removed");
+        std::fs::remove_file(&path).unwrap();
+    }
+}

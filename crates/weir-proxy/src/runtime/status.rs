@@ -1,0 +1,65 @@
+//! The process's status: what its workers counted, summed when somebody asks.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use arc_swap::ArcSwap;
+use tokio::time::Instant;
+use weir_core::ports::{ServerStatus, Status, StatusSource, UpstreamStatus};
+use weir_upstream::io::deadline::now;
+use weir_upstream::member::{Server, Upstream};
+
+use super::counters::WorkerCounters;
+use super::snapshot::Snapshot;
+use crate::access_log::LogCounts;
+
+/// What can be told of the process from any thread.
+#[derive(Debug)]
+pub struct ProcessStatus {
+    pub(super) started: Instant,
+    pub(super) ready: AtomicBool,
+    pub(super) listeners: Vec<String>,
+    pub(super) workers: Vec<Arc<WorkerCounters>>,
+    pub(super) snapshot: ArcSwap<Snapshot>,
+    pub(super) log: Option<LogCounts>,
+}
+
+impl StatusSource for ProcessStatus {
+    fn status(&self) -> Status {
+        let mut status = Status {
+            version: env!("CARGO_PKG_VERSION"),
+            uptime_seconds: (now() - self.started).as_secs(),
+            ready: self.ready.load(Ordering::Relaxed),
+            listeners: self.listeners.clone(),
+            workers: self.workers.len(),
+            log_lines_dropped: self.log.as_ref().map_or(0, LogCounts::dropped),
+            upstreams: self.snapshot.load().upstreams.iter().map(|upstream| self::upstream(upstream)).collect(),
+            ..Status::default()
+        };
+        for worker in &self.workers {
+            worker.add_to(&mut status);
+        }
+        status
+    }
+}
+
+fn upstream(upstream: &Upstream) -> UpstreamStatus {
+    UpstreamStatus {
+        name: upstream.name.to_string(),
+        balance: upstream.strategy.name(),
+        servers: upstream.servers.iter().map(|server| self::server(server)).collect(),
+    }
+}
+
+fn server(server: &Server) -> ServerStatus {
+    let counters = &server.counters;
+    ServerStatus {
+        address: server.name().to_owned(),
+        weight: server.weight,
+        requests_in_flight: server.in_flight().into(),
+        requests_total: counters.requests.load(Ordering::Relaxed),
+        connections_total: counters.connections.load(Ordering::Relaxed),
+        connect_failures_total: counters.connect_failures.load(Ordering::Relaxed),
+        failures_total: counters.failures.load(Ordering::Relaxed),
+    }
+}

@@ -1,0 +1,226 @@
+//! The only place where an error becomes an answer: its status, its reason, whose fault it is.
+//!
+//! Every answer that Weir makes because something failed is made here, and nowhere is a failure turned into a status
+//! otherwise. The matches have no catch-all arm: a new failure must say what a client sees of it. Answers name nothing
+//! internal; the log does.
+
+use std::io;
+
+use weir_http::connection::ConnectionError;
+use weir_http::framing::FramingError;
+use weir_http::head::HeadError;
+use weir_http::path::PathError;
+use weir_http::authority::AuthorityError;
+use weir_http::target::TargetError;
+
+/// Why an exchange has no regular end.
+#[derive(Debug)]
+pub enum Failure {
+    /// The request's head is malformed or too large.
+    RequestHead(HeadError),
+    /// The request's head did not come to its end in time.
+    RequestHeadTimeout,
+    /// The connection ended in the middle of the request's head.
+    RequestTruncated,
+    /// The request's body can't be told from what follows.
+    RequestFraming(FramingError),
+    /// The request target is longer than the limit.
+    TargetTooLong,
+    /// The request target is malformed.
+    Target(TargetError),
+    /// The path has no normal form.
+    Path(PathError),
+    /// HTTP/1.1 without Host.
+    HostMissing,
+    /// More than one Host.
+    HostRepeated,
+    /// The Host is malformed.
+    HostMalformed(AuthorityError),
+    /// The Host is not the target's authority.
+    HostDiffers,
+    /// The Connection field is malformed or names what must not be removed.
+    Connection(ConnectionError),
+    /// TRACE or CONNECT.
+    MethodRefused,
+    /// An expectation other than `100-continue`.
+    Expectation,
+    /// The request's body is larger than the limit.
+    BodyTooLarge,
+    /// The request's body is malformed or ends too early.
+    BodyMalformed,
+    /// The request's body stood still.
+    BodyTimeout,
+    /// The client reset the connection, or takes nothing any more.
+    ClientGone,
+    /// No service answers for the host.
+    NoService,
+    /// No route of the service takes the request.
+    NoRoute,
+    /// A route would take the request with another method.
+    MethodNotRouted(Vec<Box<str>>),
+    /// The upstream has no server that may be asked.
+    NoServer,
+    /// No server could be connected to.
+    Unreachable {
+        /// Whether the last one did not answer in time.
+        timed_out: bool,
+    },
+    /// The connection to the server broke before its answer.
+    ServerReset,
+    /// The head of the server's answer did not come in time.
+    ServerTimeout,
+    /// The server's answer is malformed.
+    ServerGarbage(&'static str),
+    /// The server's answer has a head that is too large.
+    ServerHeadTooLarge,
+    /// The server switches to a protocol that nobody asked for.
+    ServerSwitched,
+    /// The server's answer broke after its head.
+    AnswerBroken,
+    /// The whole request took too long.
+    RequestTimeout,
+    /// Every server's answer had this status, which is tried again, and none is left.
+    Discarded(u16),
+    /// The path that a rewrite made is none.
+    Rewrite,
+    /// A bug in Weir.
+    Panic,
+}
+
+impl Failure {
+    /// The status a client gets.
+    pub fn status(&self) -> u16 {
+        match self {
+            Self::RequestHead(error) => match error {
+                HeadError::TooLong | HeadError::TooManyFields => 431,
+                HeadError::Version => 505,
+                HeadError::BareLineFeed
+                | HeadError::ObsoleteFold
+                | HeadError::RequestLine
+                | HeadError::StatusLine
+                | HeadError::FieldName
+                | HeadError::FieldValue => 400,
+            },
+            Self::RequestFraming(error) => match error {
+                FramingError::Coding => 501,
+                FramingError::LengthAndCoding
+                | FramingError::SeveralLengths
+                | FramingError::Length
+                | FramingError::CodingInHttp10 => 400,
+            },
+            Self::RequestTruncated
+            | Self::Target(_)
+            | Self::Path(_)
+            | Self::HostMissing
+            | Self::HostRepeated
+            | Self::HostMalformed(_)
+            | Self::HostDiffers
+            | Self::Connection(_)
+            | Self::BodyMalformed
+            | Self::ClientGone => 400,
+            Self::NoService | Self::NoRoute => 404,
+            Self::MethodRefused | Self::MethodNotRouted(_) => 405,
+            Self::RequestHeadTimeout | Self::BodyTimeout => 408,
+            Self::BodyTooLarge => 413,
+            Self::TargetTooLong => 414,
+            Self::Expectation => 417,
+            Self::Discarded(status) => *status,
+            Self::Rewrite | Self::Panic => 500,
+            Self::Unreachable { timed_out: false }
+            | Self::ServerReset
+            | Self::ServerGarbage(_)
+            | Self::ServerHeadTooLarge
+            | Self::ServerSwitched
+            | Self::AnswerBroken => 502,
+            Self::NoServer => 503,
+            Self::Unreachable { timed_out: true } | Self::ServerTimeout | Self::RequestTimeout => 504,
+        }
+    }
+
+    /// The error type of RFC 9209 §2.3, which is also the reason in the log.
+    pub fn reason(&self) -> &'static str {
+        match self {
+            Self::RequestHead(_)
+            | Self::RequestHeadTimeout
+            | Self::RequestTruncated
+            | Self::RequestFraming(_)
+            | Self::TargetTooLong
+            | Self::Target(_)
+            | Self::Path(_)
+            | Self::HostMissing
+            | Self::HostRepeated
+            | Self::HostMalformed(_)
+            | Self::HostDiffers
+            | Self::Connection(_)
+            | Self::Expectation
+            | Self::BodyTooLarge
+            | Self::BodyMalformed
+            | Self::BodyTimeout
+            | Self::ClientGone => "http_request_error",
+            Self::MethodRefused | Self::MethodNotRouted(_) => "http_request_denied",
+            Self::NoService | Self::NoRoute => "destination_not_found",
+            Self::NoServer | Self::Discarded(_) => "destination_unavailable",
+            Self::Unreachable { timed_out: false } => "connection_refused",
+            Self::Unreachable { timed_out: true } => "connection_timeout",
+            Self::ServerReset => "connection_terminated",
+            Self::ServerTimeout => "http_response_timeout",
+            Self::ServerGarbage(_) => "http_protocol_error",
+            Self::ServerHeadTooLarge => "http_response_header_section_size",
+            Self::ServerSwitched => "http_upgrade_failed",
+            Self::AnswerBroken => "http_response_incomplete",
+            Self::RequestTimeout => "http_response_timeout",
+            Self::Rewrite | Self::Panic => "proxy_internal_error",
+        }
+    }
+
+    /// What went wrong, for people, without anything internal.
+    pub fn text(&self) -> String {
+        match self {
+            Self::RequestHead(error) => error.to_string(),
+            Self::RequestHeadTimeout => "the head of the request did not come in time".to_owned(),
+            Self::RequestTruncated => "the connection ended in the middle of the request".to_owned(),
+            Self::RequestFraming(error) => error.to_string(),
+            Self::TargetTooLong => "the request target is too long".to_owned(),
+            Self::Target(error) => error.to_string(),
+            Self::Path(error) => error.to_string(),
+            Self::HostMissing => "the request has no Host".to_owned(),
+            Self::HostRepeated => "the request has more than one Host".to_owned(),
+            Self::HostMalformed(error) => format!("in the Host, {error}"),
+            Self::HostDiffers => "the Host differs from the request target".to_owned(),
+            Self::Connection(error) => error.to_string(),
+            Self::MethodRefused => "this method is not passed on".to_owned(),
+            Self::Expectation => "the only expectation that can be met is `100-continue`".to_owned(),
+            Self::BodyTooLarge => "the body is too large".to_owned(),
+            Self::BodyMalformed => "the body is malformed or ends too early".to_owned(),
+            Self::BodyTimeout => "the body did not come in time".to_owned(),
+            Self::ClientGone => "the client is gone".to_owned(),
+            Self::NoService => "no service for this host".to_owned(),
+            Self::NoRoute => "no route for this request".to_owned(),
+            Self::MethodNotRouted(_) => "no route for this method".to_owned(),
+            Self::NoServer => "no server is available".to_owned(),
+            Self::Unreachable { .. } => "no server could be connected to".to_owned(),
+            Self::ServerReset => "the server closed the connection without an answer".to_owned(),
+            Self::ServerTimeout => "the server did not answer in time".to_owned(),
+            Self::ServerGarbage(what) => format!("the server's answer can't be understood: {what}"),
+            Self::ServerHeadTooLarge => "the head of the server's answer is too large".to_owned(),
+            Self::ServerSwitched => "the server switched to a protocol that was not asked for".to_owned(),
+            Self::AnswerBroken => "the server's answer broke off".to_owned(),
+            Self::RequestTimeout => "the request took too long".to_owned(),
+            Self::Discarded(_) => "every server gave an answer that is tried again".to_owned(),
+            Self::Rewrite => "the rewritten path is malformed".to_owned(),
+            Self::Panic => "an internal error".to_owned(),
+        }
+    }
+
+    /// Whether there is somebody who could read an answer.
+    pub fn has_reader(&self) -> bool {
+        !matches!(self, Self::ClientGone)
+    }
+}
+
+impl From<io::Error> for Failure {
+    /// Writing to the client failed; reading from it has its own words.
+    fn from(_: io::Error) -> Self {
+        Self::ClientGone
+    }
+}

@@ -1,0 +1,214 @@
+//! Answers that Weir makes itself: small, honest, and with nothing internal in them.
+
+use std::io::{self, Write};
+use std::rc::Rc;
+use std::task::Poll;
+
+use weir_config::model::{Redirect, Respond};
+use weir_http::field::KnownName as K;
+use weir_http::framing::Framing;
+use weir_http::head::{Head, is_field_value};
+use weir_http::{quality, status};
+use weir_upstream::body::Body;
+use weir_upstream::h1::pump::BodySink;
+use weir_upstream::io::deadline::{Wait, now};
+use weir_upstream::io::lent::LentHead;
+
+use super::failure::Failure;
+use super::record;
+use super::respond::{self, Source};
+use super::RequestBody;
+use crate::exchange::Exchange;
+use crate::inbound::client::Client;
+use crate::inbound::responder::{Delivery, Progress, Responder};
+use crate::runtime::worker::Worker;
+
+/// The most bytes of an unread request body that are passed over to keep the connection.
+const DISCARDED_BYTES_MAX: usize = 64 * 1024;
+
+const TEXT: &str = "text/plain; charset=utf-8";
+const JSON: &str = "application/json";
+
+/// Answers with the fixed text of a route.
+pub(super) async fn respond(
+    x: &mut Exchange,
+    respond: &Respond,
+    request: &mut RequestBody,
+    responder: &mut Responder,
+) -> Result<(), Failure> {
+    let mut head = LentHead::new();
+    head.begin_answer(respond.status);
+    send(x, &mut head, respond.content_type.as_bytes(), respond.body.as_bytes(), request, responder).await
+}
+
+/// Answers with the redirect of a route.
+pub(super) async fn redirect(
+    x: &mut Exchange,
+    redirect: &Redirect,
+    request: &mut RequestBody,
+    responder: &mut Responder,
+) -> Result<(), Failure> {
+    let location = location(x, &redirect.location);
+    let mut head = LentHead::new();
+    head.begin_answer(redirect.status);
+    // The path is normal and the query came in a request line, but a template is an operator's text.
+    if !is_field_value(&location) {
+        return Err(Failure::Rewrite);
+    }
+    head.append(K::Location, &location);
+    let body = format!("{} {}\n", redirect.status, status::reason(redirect.status));
+    send(x, &mut head, TEXT.as_bytes(), body.as_bytes(), request, responder).await
+}
+
+/// Answers `OPTIONS *`, which asks nothing but whether we are there (RFC 9110 §9.3.7).
+pub(super) async fn options(
+    x: &mut Exchange,
+    request: &mut RequestBody,
+    responder: &mut Responder,
+) -> Result<(), Failure> {
+    let mut head = LentHead::new();
+    head.begin_answer(204);
+    send(x, &mut head, b"", b"", request, responder).await
+}
+
+/// Puts the request's parts into the template of a redirect.
+fn location(x: &Exchange, template: &str) -> Vec<u8> {
+    let mut out = Vec::with_capacity(template.len() + x.request.target().len());
+    let mut rest = template;
+    while let Some((before, after)) = rest.split_once('$') {
+        out.extend_from_slice(before.as_bytes());
+        let variable = ["scheme", "host", "path", "query"].into_iter().find(|name| after.starts_with(name));
+        match variable {
+            Some("scheme") => out.extend_from_slice(b"http"),
+            Some("host") => out.extend_from_slice(&x.facts.host),
+            Some("path") => out.extend_from_slice(x.path()),
+            Some(_) => {
+                if let Some(query) = x.query() {
+                    out.push(b'?');
+                    out.extend_from_slice(query);
+                }
+            }
+            None => out.push(b'$'),
+        }
+        rest = &after[variable.map_or(0, str::len)..];
+    }
+    out.extend_from_slice(rest.as_bytes());
+    out
+}
+
+/// Makes a failure visible: as an answer, while none has begun, else by cutting it.
+pub(super) async fn fail(x: &mut Exchange, failure: &Failure, request: &mut RequestBody, responder: &mut Responder) {
+    if responder.progress() != Progress::NotBegun || !failure.has_reader() {
+        responder.abort();
+        return;
+    }
+    let mut head = LentHead::new();
+    let wants_json = quality::prefers_json(x.request.get_all(K::Accept));
+    let body = failure_body(&mut head, failure, &x.origin.request_id, wants_json);
+    if let Failure::MethodNotRouted(methods) = failure {
+        head.append("Allow", methods.join(", ").as_bytes());
+    }
+    x.record.reason = Some(failure.reason());
+    x.client.deadlines.clear_all();
+    let content_type = if wants_json { JSON } else { TEXT };
+    if send(x, &mut head, content_type.as_bytes(), &body, request, responder).await.is_err() {
+        responder.abort();
+    }
+}
+
+/// Answers bytes that did not become an exchange.
+///
+/// # Errors
+/// The client is gone.
+pub(crate) async fn answer_without_exchange(
+    worker: &Rc<Worker>,
+    client: &Rc<Client>,
+    failure: &Failure,
+    responder: &mut Responder,
+) -> io::Result<()> {
+    let mut head = LentHead::new();
+    let body = failure_body(&mut head, failure, b"", false);
+    head.append(K::ContentType, TEXT.as_bytes());
+    head.append(K::ContentLength, body.len().to_string().as_bytes());
+    head.append(K::Date, &worker.date.date(now()));
+    head.append(K::Connection, b"close");
+    responder.head(&head, Delivery::Sized);
+    responder.data(&body).await?;
+    responder.end(None).await?;
+    record::record_refused(worker, client, failure, body.len() as u64);
+    Ok(())
+}
+
+/// Begins the head of a failure's answer and gives its body.
+fn failure_body(head: &mut Head, failure: &Failure, request_id: &[u8], json: bool) -> Vec<u8> {
+    let code = failure.status();
+    head.begin_answer(code);
+    let text = failure.text();
+    // RFC 9209 §2: our name, the kind of error, and what it was, as a quoted string.
+    let details = text.replace(['\\', '"'], "'");
+    head.append_parts(
+        K::ProxyStatus,
+        &[b"weir; error=", failure.reason().as_bytes(), b"; details=\"", details.as_bytes(), b"\""],
+    );
+    if code == 503 {
+        head.append(K::RetryAfter, b"1");
+    }
+    let mut body = Vec::new();
+    let id = String::from_utf8_lossy(request_id);
+    let reason = status::reason(code);
+    // Writing into memory can't fail; the texts hold nothing that JSON would have to escape but quotes and backslashes.
+    let _ = if json {
+        let quote = |text: &str| text.replace('\\', "\\\\").replace('"', "\\\"");
+        let (text, id) = (quote(&text), quote(&id));
+        writeln!(body, "{{\"status\":{code},\"error\":\"{reason}\",\"detail\":\"{text}\",\"request_id\":\"{id}\"}}")
+    } else if id.is_empty() {
+        writeln!(body, "{code} {reason}: {text}")
+    } else {
+        writeln!(body, "{code} {reason}: {text}\nrequest id: {id}")
+    };
+    body
+}
+
+/// Sends an answer of ours. The rest of the request's body is passed over if it is small and here already; otherwise the
+/// connection ends after the answer.
+async fn send(
+    x: &mut Exchange,
+    head: &mut Head,
+    content_type: &[u8],
+    content: &[u8],
+    request: &mut RequestBody,
+    responder: &mut Responder,
+) -> Result<(), Failure> {
+    let request_read = x.facts.keep_alive && !x.facts.expects_continue && is_passed_over(&mut request.body).await;
+    let has_content = !matches!(head.status(), 204 | 304);
+    if has_content {
+        if !content.is_empty() {
+            head.append(K::ContentType, content_type);
+        }
+        head.append(K::ContentLength, content.len().to_string().as_bytes());
+    }
+    let is_head = x.request.method() == weir_http::method::Method::Head;
+    let framing =
+        if has_content && !is_head { Framing::Sized(content.len() as u64) } else { Framing::None };
+    respond::begin(x, head, framing, Source::Weir, request_read, responder);
+    let deadlines = Rc::clone(&x.client.deadlines);
+    deadlines.clear(Wait::Request);
+    let written = deadlines.guard(async {
+        responder.data(content).await?;
+        responder.end(None).await
+    });
+    match written.await {
+        Ok(written) => Ok(written?),
+        Err(_) => Err(Failure::ClientGone),
+    }
+}
+
+/// Whether the body could be passed over without waiting for it.
+async fn is_passed_over(body: &mut Body) -> bool {
+    let mut left = DISCARDED_BYTES_MAX;
+    let passed_over = std::future::poll_fn(|cx| match body.poll_discard(cx, &mut left) {
+        Poll::Ready(ended) => Poll::Ready(ended),
+        Poll::Pending => Poll::Ready(false),
+    });
+    passed_over.await
+}

@@ -1,0 +1,123 @@
+//! One exchange, step by step. This file is the list of the steps, in their order; `docs/request-path.md` has the same
+//! names as headings.
+
+pub mod failure;
+mod forward;
+mod identify;
+mod local;
+mod receive;
+mod record;
+pub(crate) mod respond;
+
+use std::panic::AssertUnwindSafe;
+use std::pin::pin;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::Poll;
+
+use weir_http::framing::Framing;
+use weir_upstream::body::{Body, H1Body};
+use weir_upstream::io::buffer::ReadBuffer;
+use weir_upstream::io::deadline::Wait;
+use weir_upstream::io::lent::LentHead;
+
+use self::failure::Failure;
+use crate::exchange::Exchange;
+use crate::inbound::client::Client;
+use crate::inbound::h1::Next;
+use crate::inbound::responder::{H1Responder, Progress, Responder};
+use crate::runtime::snapshot::Snapshot;
+use crate::runtime::worker::Worker;
+
+pub(crate) use self::local::answer_without_exchange;
+
+/// The body of a request and what came behind it on the connection.
+#[derive(Debug)]
+pub(crate) struct RequestBody {
+    /// The body.
+    pub body: Body,
+    /// Bytes behind the head when there is no body; with a body they are in its buffer.
+    pub rest: ReadBuffer,
+}
+
+/// Takes a request through the stages and says what becomes of the connection. `last` says that the connection has
+/// served its share.
+pub(crate) async fn run(
+    worker: &Rc<Worker>,
+    client: &Rc<Client>,
+    snapshot: Rc<Arc<Snapshot>>,
+    head: LentHead,
+    buffer: ReadBuffer,
+    last: bool,
+) -> Next {
+    worker.counters.requests.add(1);
+    worker.counters.in_flight.add(1);
+    let timeouts = snapshot.timeouts;
+    let timed = client.timed(timeouts.request_body, timeouts.client_write);
+    let mut responder = Responder::H1(H1Responder::new(timed.clone(), head.version()));
+    let mut x = Exchange::new(worker, client, snapshot, head, last);
+    client.stream.watch_again();
+    if let Some(request) = timeouts.request {
+        client.deadlines.set(Wait::Request, request);
+    }
+
+    let received = receive::receive(&mut x);
+    let mut request = match (&received, x.facts.framing) {
+        (Ok(()), framing) if framing != Framing::None => {
+            let limits = x.snapshot.request_body_limits();
+            let body = Body::H1(H1Body::new(timed, buffer, framing, limits));
+            RequestBody { body, rest: ReadBuffer::new() }
+        }
+        (Ok(()) | Err(_), _) => RequestBody { body: Body::Empty, rest: buffer },
+    };
+    let refused = received.is_err();
+    let steps = steps(&mut x, received, &mut request, &mut responder);
+    let outcome = catch_panic(steps).await.unwrap_or(Err(Failure::Panic));
+    if let Err(failure) = &outcome {
+        local::fail(&mut x, failure, &mut request, &mut responder).await;
+    }
+    client.deadlines.clear_all();
+    let next = next(&x, request, &responder, refused);
+    record::record(&mut x, &responder, outcome.as_ref().err());
+    next
+}
+
+async fn steps(
+    x: &mut Exchange,
+    received: Result<(), Failure>,
+    request: &mut RequestBody,
+    responder: &mut Responder,
+) -> Result<(), Failure> {
+    received?;
+    identify::identify(x)?;
+    forward::forward(x, request, responder).await
+}
+
+/// What becomes of the connection.
+fn next(x: &Exchange, request: RequestBody, responder: &Responder, refused: bool) -> Next {
+    let finished = request.body.is_end() && !refused;
+    let rest = match request.body {
+        Body::H1(body) => body.into_buffer(),
+        Body::Empty | Body::Memory(_) => request.rest,
+    };
+    match responder.progress() {
+        Progress::NotBegun | Progress::Begun | Progress::Aborted => Next::Cut,
+        // Bytes behind a request that will not be answered are read too, so that closing is no reset.
+        Progress::Ended if !finished || (x.close && !rest.is_empty()) => Next::Linger(rest),
+        Progress::Ended if x.close => Next::Close,
+        Progress::Ended => Next::KeepAlive(rest),
+    }
+}
+
+/// Does `work` and turns a panic in it into `None`: a bug costs one exchange, not the worker (`semantics.md` §4.2).
+async fn catch_panic<T>(work: impl Future<Output = T>) -> Option<T> {
+    let mut work = pin!(work);
+    std::future::poll_fn(|cx| {
+        match std::panic::catch_unwind(AssertUnwindSafe(|| work.as_mut().poll(cx))) {
+            Ok(Poll::Ready(done)) => Poll::Ready(Some(done)),
+            Ok(Poll::Pending) => Poll::Pending,
+            Err(_) => Poll::Ready(None),
+        }
+    })
+    .await
+}

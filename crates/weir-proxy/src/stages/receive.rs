@@ -1,0 +1,267 @@
+//! Stage *receive*: what a request says is made certain, and what is meant for this hop only is taken away.
+//!
+//! After it the head is what servers get, apart from what a route changes: target and host normalised, hop-by-hop fields
+//! gone, X-Forwarded-* ours (RFC 9110 §7.6, RFC 9112 §3 and §6, `semantics.md` §1).
+
+use std::io::Write;
+use std::net::IpAddr;
+
+use smallvec::SmallVec;
+use weir_core::forwarded;
+use weir_http::authority::{self, Authority};
+use weir_http::connection::{self, ConnectionOptions};
+use weir_http::field::{FieldName, KnownName as K};
+use weir_http::framing::{self, Direction, Framing};
+use weir_http::head::Head;
+use weir_http::method::Method;
+use weir_http::path;
+use weir_http::target::{self, Target};
+use weir_http::upgrade;
+use weir_http::version::Version;
+
+use super::failure::Failure;
+use crate::exchange::{Exchange, Origin};
+use crate::runtime::snapshot::Snapshot;
+
+/// The longest X-Request-Id of a client that is kept (`semantics.md` §1.8).
+const REQUEST_ID_BYTES_MAX: usize = 128;
+
+/// Checks and normalises the request of `x`.
+pub(super) fn receive(x: &mut Exchange) -> Result<(), Failure> {
+    let snapshot = x.snapshot.clone();
+    if snapshot.access_log.is_some() {
+        x.origin.target = x.request.target().to_vec();
+    }
+    request_id(x);
+    // Framing first: if it is in doubt, nothing else of the message can be believed.
+    x.facts.framing = framing::decide(&x.request, Direction::Request).map_err(Failure::RequestFraming)?;
+    if let (Framing::Sized(bytes), Some(max)) = (x.facts.framing, snapshot.limits.body_bytes)
+        && bytes > max
+    {
+        return Err(Failure::BodyTooLarge);
+    }
+    if matches!(x.request.method(), Method::Trace | Method::Connect) {
+        return Err(Failure::MethodRefused);
+    }
+    target(x, &snapshot)?;
+    let options = connection_options(&mut x.request)?;
+    x.facts.version = x.request.version();
+    x.facts.keep_alive = match x.facts.version {
+        Version::Http11 => !options.close,
+        Version::Http10 => options.keep_alive && !options.close,
+    };
+    x.close |= !x.facts.keep_alive;
+    expectation(x)?;
+    x.facts.upgrade = wants_upgrade(x, options);
+    forwarding_fields(x, &snapshot);
+    Ok(())
+}
+
+/// Finds host and path, and puts the normal form of the path into the head.
+fn target(x: &mut Exchange, snapshot: &Snapshot) -> Result<(), Failure> {
+    let request = &mut x.request;
+    if request.target().len() > snapshot.limits.target_bytes {
+        return Err(Failure::TargetTooLong);
+    }
+    let host = host(request)?;
+    let target = target::parse(request.target()).map_err(Failure::Target)?;
+    let authority = match (target.authority(), host) {
+        (Some(authority), Some(host)) => {
+            // RFC 9112 §3.2.2 would ignore the Host; two programs that believe different ones are refused instead.
+            if !authority::same_authority(&authority, &host, default_port(&target)) {
+                return Err(Failure::HostDiffers);
+            }
+            Some(authority)
+        }
+        (authority, host) => authority.or(host),
+    };
+    if let Some(authority) = &authority {
+        remember_host(authority, &mut x.facts.host, &mut x.origin);
+    }
+    let Some((path, query)) = target.path_and_query() else {
+        // RFC 9110 §9.3.7: `*` asks the server as a whole. Anything else needs a path.
+        x.facts.server_wide = matches!(target, Target::Asterisk) && request.method() == Method::Options;
+        return if x.facts.server_wide { Ok(()) } else { Err(Failure::Target(target::TargetError::Form)) };
+    };
+    x.facts.query = query.is_some();
+    if matches!(target, Target::Origin { .. }) && path::is_normal(path) {
+        x.facts.path = 0..path.len();
+        return Ok(());
+    }
+    let mut normal = Vec::with_capacity(path.len() + 16);
+    path::normalise(path, &mut normal).map_err(Failure::Path)?;
+    x.facts.path = 0..normal.len();
+    if let Some(query) = query {
+        normal.push(b'?');
+        normal.extend_from_slice(query);
+    }
+    request.set_target(&normal);
+    Ok(())
+}
+
+/// The Host field; HTTP/1.1 must have exactly one, HTTP/1.0 at most one (`semantics.md` §1.1).
+fn host(request: &Head) -> Result<Option<Authority<'_>>, Failure> {
+    let mut hosts = request.get_all(K::Host);
+    match (hosts.next(), hosts.next()) {
+        (None, _) if request.version() == Version::Http10 => Ok(None),
+        (None, _) => Err(Failure::HostMissing),
+        (Some(_), Some(_)) => Err(Failure::HostRepeated),
+        (Some(host), None) => authority::parse(host).map(Some).map_err(Failure::HostMalformed),
+    }
+}
+
+fn default_port(target: &Target<'_>) -> u16 {
+    match target {
+        Target::Absolute { scheme, .. } => scheme.default_port(),
+        Target::Origin { .. } | Target::Authority(_) | Target::Asterisk => 80,
+    }
+}
+
+fn remember_host(authority: &Authority<'_>, host: &mut SmallVec<[u8; 64]>, origin: &mut Origin) {
+    let name = authority.host();
+    if authority::is_normal_host(name) {
+        host.extend_from_slice(name);
+    } else {
+        let mut normal = Vec::with_capacity(name.len());
+        authority::normalise_host(name, &mut normal);
+        host.extend_from_slice(&normal);
+    }
+    origin.authority.extend_from_slice(name);
+    if let Some(port) = authority.port() {
+        // Writing into memory can't fail.
+        let _ = write!(origin.authority, ":{port}");
+    }
+}
+
+/// Reads Connection and removes the fields that it names (RFC 9110 §7.6.1).
+pub(crate) fn connection_options(head: &mut Head) -> Result<ConnectionOptions, Failure> {
+    if !head.has(K::Connection) {
+        return Ok(ConnectionOptions::default());
+    }
+    let mut named: SmallVec<[Box<[u8]>; 4]> = SmallVec::new();
+    let options = connection::read(head.get_all(K::Connection), |name| named.push(name.into()))
+        .map_err(Failure::Connection)?;
+    for name in named {
+        head.remove(&*name);
+    }
+    Ok(options)
+}
+
+fn expectation(x: &mut Exchange) -> Result<(), Failure> {
+    let mut expectations = x.request.get_all(K::Expect);
+    let Some(expectation) = expectations.next() else { return Ok(()) };
+    // RFC 9110 §10.1.1: a 100-continue in an HTTP/1.0 request is ignored.
+    if !expectation.eq_ignore_ascii_case(b"100-continue") || expectations.next().is_some() {
+        return Err(Failure::Expectation);
+    }
+    x.facts.expects_continue = x.facts.version == Version::Http11 && x.facts.framing != Framing::None;
+    if !x.facts.expects_continue {
+        x.request.remove(K::Expect);
+    }
+    Ok(())
+}
+
+/// Whether the request asks for a WebSocket and nothing stands against it (`semantics.md` §1.4).
+fn wants_upgrade(x: &Exchange, options: ConnectionOptions) -> bool {
+    options.upgrade
+        && x.facts.version == Version::Http11
+        && x.facts.framing == Framing::None
+        && x.request.method() == Method::Get
+        && upgrade::asks_websocket(x.request.get_all(K::Upgrade))
+}
+
+/// Takes away what was meant for this hop or must not be believed, and adds what we vouch for (`semantics.md` §1.4, §1.8).
+fn forwarding_fields(x: &mut Exchange, snapshot: &Snapshot) {
+    let peer = x.client.peer.ip();
+    let trusted = !snapshot.trusted_proxies.is_empty() && forwarded::is_trusted(peer, &snapshot.trusted_proxies);
+    let request = &mut *x.request;
+    let te_trailers = request.has(K::Te) && connection::te_trailers(request.get_all(K::Te));
+    let mut forwarded_for: SmallVec<[u8; 64]> = SmallVec::new();
+    x.facts.client = peer;
+    if trusted {
+        let values = request.get_all(K::XForwardedFor);
+        x.facts.client = forwarded::client(peer, &snapshot.trusted_proxies, values);
+        for value in request.get_all(K::XForwardedFor).filter(|value| !value.is_empty()) {
+            forwarded_for.extend_from_slice(value);
+            forwarded_for.extend_from_slice(b", ");
+        }
+    }
+    request.remove_where(|name, _| is_replaced(name, trusted));
+    // Writing into memory can't fail.
+    let _ = write!(forwarded_for, "{peer}");
+    request.append(K::XForwardedFor, &forwarded_for);
+    if !request.has(K::XForwardedProto) {
+        request.append(K::XForwardedProto, b"http");
+    }
+    if !x.origin.authority.is_empty() && !request.has(K::XForwardedHost) {
+        request.append(K::XForwardedHost, &x.origin.authority);
+    }
+    if !request.has(K::XRealIp) {
+        let mut client: SmallVec<[u8; 48]> = SmallVec::new();
+        let _ = write!(client, "{}", x.facts.client);
+        request.append(K::XRealIp, &client);
+    }
+    if snapshot.forwarded {
+        append_forwarded(request, peer, &x.origin.authority);
+    }
+    request.append_parts(K::Via, &[via_version(x.facts.version), b" weir"]);
+    request.append(K::XRequestId, &x.origin.request_id);
+    if te_trailers {
+        request.append(K::Te, b"trailers");
+        request.append(K::Connection, b"TE");
+    }
+}
+
+fn is_replaced(name: FieldName<'_>, trusted: bool) -> bool {
+    match name {
+        FieldName::Known(K::XForwardedFor | K::XRequestId | K::XBackendServer) => true,
+        FieldName::Known(K::XForwardedHost | K::XForwardedProto | K::XRealIp | K::Forwarded) => !trusted,
+        // Programs behind CGI-like interfaces read a field `Proxy` as the variable HTTP_PROXY; no honest client sends one.
+        FieldName::Other(name) if name.eq_ignore_ascii_case(b"proxy") => true,
+        name => connection::is_hop_by_hop(name),
+    }
+}
+
+/// RFC 7239 §4: one element for this hop, behind those of trusted proxies.
+fn append_forwarded(request: &mut Head, peer: IpAddr, authority: &[u8]) {
+    let mut element: SmallVec<[u8; 128]> = SmallVec::new();
+    for value in request.get_all(K::Forwarded) {
+        element.extend_from_slice(value);
+        element.extend_from_slice(b", ");
+    }
+    // §6: an IPv6 address stands in brackets and quotes. Writing into memory can't fail.
+    let _ = match peer {
+        IpAddr::V4(address) => write!(element, "for={address};proto=http"),
+        IpAddr::V6(address) => write!(element, "for=\"[{address}]\";proto=http"),
+    };
+    if !authority.is_empty() {
+        element.extend_from_slice(b";host=\"");
+        element.extend_from_slice(authority);
+        element.push(b'"');
+    }
+    request.replace(K::Forwarded, &element);
+}
+
+/// RFC 9110 §7.6.3: the version in which the message was received.
+pub(crate) fn via_version(version: Version) -> &'static [u8] {
+    match version {
+        Version::Http10 => b"1.0",
+        Version::Http11 => b"1.1",
+    }
+}
+
+/// Keeps the client's request id or makes one.
+fn request_id(x: &mut Exchange) {
+    let visible = |id: &&[u8]| {
+        (1..=REQUEST_ID_BYTES_MAX).contains(&id.len()) && id.iter().all(u8::is_ascii_graphic)
+    };
+    if let Some(id) = x.request.get(K::XRequestId).filter(visible) {
+        x.origin.request_id.extend_from_slice(id);
+        return;
+    }
+    let mut random = fastrand::u128(..);
+    for _ in 0..32 {
+        x.origin.request_id.push(b"0123456789abcdef"[(random & 15) as usize]);
+        random >>= 4;
+    }
+}

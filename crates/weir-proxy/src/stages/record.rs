@@ -1,0 +1,116 @@
+//! Stage *record*: what is told of an exchange when it is over.
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::rc::Rc;
+use std::time::{Duration, SystemTime};
+
+use weir_http::field::KnownName as K;
+use weir_upstream::io::deadline::now;
+
+use super::failure::Failure;
+use crate::access_log::Entry;
+use crate::exchange::Exchange;
+use crate::inbound::client::Client;
+use crate::inbound::responder::{Progress, Responder};
+use crate::runtime::clock::time_of_day;
+use crate::runtime::worker::Worker;
+
+/// Counts the exchange and writes its line.
+pub(super) fn record(x: &mut Exchange, responder: &Responder, failure: Option<&Failure>) {
+    let duration = now() - x.begun;
+    let counters = &x.worker.counters;
+    counters.in_flight.subtract(1);
+    counters.observe_duration(duration);
+    x.record.sent_bytes += responder.content_bytes();
+    counters.sent_bytes.add(x.record.sent_bytes);
+    counters.received_bytes.add(x.record.received_bytes);
+    if matches!(failure, Some(Failure::Panic)) {
+        counters.panics.add(1);
+        tracing::error!(request_id = %String::from_utf8_lossy(&x.origin.request_id), "an exchange panicked");
+    }
+    if responder.progress() == Progress::NotBegun {
+        x.record.status = 0;
+    }
+    count_status(&x.worker, x.record.status);
+    x.record.reason = failure.map(Failure::reason).or(x.record.reason);
+    if let Some(log) = &x.worker.log
+        && let Some(format) = x.snapshot.access_log
+    {
+        log.borrow_mut().log(format, &entry(x, duration));
+    }
+}
+
+/// Counts and logs bytes that did not become an exchange.
+pub(super) fn record_refused(worker: &Rc<Worker>, client: &Rc<Client>, failure: &Failure, sent_bytes: u64) {
+    worker.counters.requests.add(1);
+    count_status(worker, failure.status());
+    let snapshot = worker.snapshot();
+    if let (Some(log), Some(format)) = (&worker.log, snapshot.access_log) {
+        let entry = Entry {
+            client: client.peer.ip(),
+            received: time_of_day(),
+            status: failure.status(),
+            bytes_sent: sent_bytes,
+            reason: Some(failure.reason()),
+            ..blank()
+        };
+        log.borrow_mut().log(format, &entry);
+    }
+}
+
+fn count_status(worker: &Worker, status: u16) {
+    if let Some(class) = usize::from(status / 100).checked_sub(1).filter(|class| *class < 5) {
+        worker.counters.answers_by_class[class].add(1);
+    }
+}
+
+fn entry(x: &Exchange, duration: Duration) -> Entry<'_> {
+    Entry {
+        client: x.facts.client,
+        received: time_of_day() - duration,
+        method: x.request.method_token(),
+        target: &x.origin.target,
+        version: x.facts.version.as_str(),
+        status: x.record.status,
+        bytes_sent: x.record.sent_bytes,
+        referer: x.request.get(K::Referer),
+        user_agent: x.request.get(K::UserAgent),
+        host: (!x.origin.authority.is_empty()).then_some(&*x.origin.authority),
+        service: x.service().map_or("-", |service| &*service.name),
+        route: x.route().map_or("-", |route| &*route.name),
+        server: x.record.server.as_deref().map(weir_upstream::member::Server::name),
+        user: None,
+        attempts: x.record.attempts,
+        mode: "balance",
+        upstream_seconds: x.record.upstream,
+        duration,
+        request_id: &x.origin.request_id,
+        reason: x.record.reason,
+    }
+}
+
+/// An entry in which nothing is known of the request.
+fn blank() -> Entry<'static> {
+    Entry {
+        client: IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+        user: None,
+        received: SystemTime::UNIX_EPOCH,
+        method: b"-",
+        target: b"-",
+        version: "-",
+        status: 0,
+        bytes_sent: 0,
+        referer: None,
+        user_agent: None,
+        host: None,
+        service: "-",
+        route: "-",
+        server: None,
+        attempts: 0,
+        mode: "-",
+        upstream_seconds: None,
+        duration: Duration::ZERO,
+        request_id: b"-",
+        reason: None,
+    }
+}

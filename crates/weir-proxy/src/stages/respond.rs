@@ -1,0 +1,86 @@
+//! Stage *respond*: the head of an answer becomes the head that this client gets.
+
+use weir_http::connection;
+use weir_http::field::KnownName as K;
+use weir_http::framing::Framing;
+use weir_http::head::Head;
+use weir_http::version::Version;
+
+use super::forward::edit_fields;
+use super::receive::via_version;
+use crate::exchange::Exchange;
+use crate::inbound::responder::{Delivery, Responder};
+
+/// Where an answer comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Source {
+    /// A server.
+    Server,
+    /// Weir itself.
+    Weir,
+}
+
+/// Turns the head of a final answer with this framing into what the client gets, and begins the answer.
+///
+/// The fields that Connection names have been removed already. `request_read` says whether the client has been read to
+/// the end of its request; if not, the connection ends after the answer (`semantics.md` §1.7).
+pub(crate) fn begin(
+    x: &mut Exchange,
+    head: &mut Head,
+    framing: Framing,
+    source: Source,
+    request_read: bool,
+    responder: &mut Responder,
+) {
+    let delivery = responder.delivery(framing);
+    x.close |= !request_read || delivery == Delivery::UntilClose || x.worker.is_draining();
+    x.record.status = head.status();
+    if source == Source::Server {
+        clean(head);
+        head.append_parts(K::Via, &[via_version(head.version()), b" weir"]);
+    }
+    frame(head, framing, delivery);
+    // RFC 9110 §6.6.1: a recipient with a clock adds a Date where there is none.
+    if !head.has(K::Date) {
+        head.append(K::Date, &x.worker.date.date(x.begun));
+    }
+    if !x.origin.request_id.is_empty() {
+        head.replace(K::XRequestId, &x.origin.request_id);
+    }
+    route_fields(x, head);
+    if x.close {
+        head.append(K::Connection, b"close");
+    } else if x.facts.version == Version::Http10 {
+        head.append(K::Connection, b"keep-alive");
+    }
+    responder.head(head, delivery);
+}
+
+/// Fields that say how the body ends, as it is delivered.
+fn frame(head: &mut Head, framing: Framing, delivery: Delivery) {
+    if delivery == Delivery::Chunked {
+        head.append(K::TransferEncoding, b"chunked");
+    }
+    // RFC 9110 §8.6: no Content-Length in a 204 or 1xx; for HEAD and 304 it says what a GET would have got.
+    let status = head.status();
+    if status == 204 || (status < 200 && framing == Framing::None) {
+        head.remove(K::ContentLength);
+    }
+}
+
+fn route_fields(x: &Exchange, head: &mut Head) {
+    let Some(route) = x.route() else { return };
+    if route.backend_server
+        && let Some(server) = &x.record.server
+    {
+        head.replace(K::XBackendServer, server.name().as_bytes());
+    }
+    if let Some(edits) = &route.answer_fields {
+        edit_fields(head, edits);
+    }
+}
+
+/// Takes away what a server's answer says to this hop only. What its Connection field names must be gone already.
+pub(crate) fn clean(head: &mut Head) {
+    head.remove_where(|name, _| connection::is_hop_by_hop(name));
+}

@@ -1,0 +1,141 @@
+//! Bodies, as something that lends bytes until it ends.
+//!
+//! `fill` makes some bytes available, `chunk` lends them, `consume` gives them back used; after the end there may be
+//! trailers. HTTP/1 lends straight from its read buffer, so a body that is passed on is copied by nobody.
+
+mod source;
+
+use std::future::poll_fn;
+use std::io;
+use std::task::{Context, Poll, ready};
+
+use bytes::{Buf, Bytes};
+use weir_http::body::BodyError;
+use weir_http::head::Head;
+
+pub use source::H1Body;
+
+/// Why a body can't be read to its end.
+#[derive(Debug)]
+pub enum ReadError {
+    /// The connection failed.
+    Io(io::Error),
+    /// The bytes are no body, or end too early.
+    Body(BodyError),
+    /// The body is larger than the limit.
+    TooLarge,
+}
+
+impl From<BodyError> for ReadError {
+    fn from(error: BodyError) -> Self {
+        Self::Body(error)
+    }
+}
+
+impl std::fmt::Display for ReadError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Io(error) => write!(f, "the connection failed: {error}"),
+            Self::Body(error) => error.fmt(f),
+            Self::TooLarge => f.write_str("the body is larger than the limit"),
+        }
+    }
+}
+
+impl std::error::Error for ReadError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Io(error) => Some(error),
+            Self::Body(error) => Some(error),
+            Self::TooLarge => None,
+        }
+    }
+}
+
+/// The body of a message.
+#[derive(Debug, Default)]
+pub enum Body {
+    /// No bytes.
+    #[default]
+    Empty,
+    /// Bytes in memory.
+    Memory(Bytes),
+    /// Bytes of an HTTP/1 connection as they come.
+    H1(H1Body),
+}
+
+impl Body {
+    /// Waits until [`chunk`](Self::chunk) lends something or the body has ended.
+    ///
+    /// # Errors
+    /// The body can't be read to its end; it must not be asked again.
+    pub fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), ReadError>> {
+        match self {
+            Self::Empty | Self::Memory(_) => Poll::Ready(Ok(())),
+            Self::H1(body) => body.poll_fill(cx),
+        }
+    }
+
+    /// See [`poll_fill`](Self::poll_fill). Cancel safe.
+    ///
+    /// # Errors
+    /// The body can't be read to its end.
+    pub async fn fill(&mut self) -> Result<(), ReadError> {
+        poll_fn(|cx| self.poll_fill(cx)).await
+    }
+
+    /// Bytes that are available now; empty after the end.
+    #[inline]
+    pub fn chunk(&self) -> &[u8] {
+        match self {
+            Self::Empty => &[],
+            Self::Memory(bytes) => bytes,
+            Self::H1(body) => body.chunk(),
+        }
+    }
+
+    /// Says that so many bytes of the chunk have been used.
+    #[inline]
+    pub fn consume(&mut self, count: usize) {
+        match self {
+            Self::Empty => {}
+            Self::Memory(bytes) => bytes.advance(count),
+            Self::H1(body) => body.consume(count),
+        }
+    }
+
+    /// Whether everything, trailers included, has been read and used.
+    pub fn is_end(&self) -> bool {
+        match self {
+            Self::Empty => true,
+            Self::Memory(bytes) => bytes.is_empty(),
+            Self::H1(body) => body.is_end(),
+        }
+    }
+
+    /// The trailers, once the body has ended; `None` when there are none.
+    pub fn trailers(&self) -> Option<&Head> {
+        match self {
+            Self::Empty | Self::Memory(_) => None,
+            Self::H1(body) => body.trailers(),
+        }
+    }
+
+    /// Reads and forgets what is left, up to `bytes_max`. Says whether the end was reached.
+    pub fn poll_discard(&mut self, cx: &mut Context<'_>, bytes_max: &mut usize) -> Poll<bool> {
+        loop {
+            if ready!(self.poll_fill(cx)).is_err() {
+                return Poll::Ready(false);
+            }
+            let count = self.chunk().len();
+            if count == 0 {
+                return Poll::Ready(true);
+            }
+            if count > *bytes_max {
+                return Poll::Ready(false);
+            }
+            *bytes_max -= count;
+            self.consume(count);
+        }
+    }
+}

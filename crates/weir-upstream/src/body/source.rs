@@ -1,0 +1,132 @@
+//! A body that comes from an HTTP/1 connection, of a client or of a server.
+
+use std::task::{Context, Poll, ready};
+
+use weir_http::body::BodyDecoder;
+use weir_http::chunked::{ChunkedError, Step};
+use weir_http::framing::Framing;
+use weir_http::head::Head;
+
+use super::ReadError;
+use crate::io::buffer::ReadBuffer;
+use crate::io::timed::Timed;
+
+/// Limits of a body.
+#[derive(Debug, Clone, Copy)]
+pub struct BodyLimits {
+    /// Bytes of content; `None` is unlimited.
+    pub bytes_max: Option<u64>,
+    /// Bytes of a trailer section.
+    pub trailer_bytes_max: usize,
+    /// Fields of a trailer section.
+    pub trailer_fields_max: usize,
+}
+
+/// A body that is read from a connection as it is asked for.
+///
+/// It owns the connection's read buffer while it lives and gives it back with whatever came behind the body.
+#[derive(Debug)]
+pub struct H1Body {
+    from: Timed,
+    buffer: ReadBuffer,
+    decoder: BodyDecoder,
+    /// Content at the beginning of the buffer that has been found and not consumed.
+    available: usize,
+    received_bytes: u64,
+    limits: BodyLimits,
+    trailers: Option<Box<Head>>,
+    ended: bool,
+}
+
+impl H1Body {
+    /// A body with this framing, whose first bytes may be in the buffer already.
+    pub fn new(from: Timed, buffer: ReadBuffer, framing: Framing, limits: BodyLimits) -> Self {
+        let decoder = BodyDecoder::new(framing, limits.trailer_bytes_max);
+        let ended = decoder.is_end();
+        Self { from, buffer, decoder, available: 0, received_bytes: 0, limits, trailers: None, ended }
+    }
+
+    /// See [`Body::poll_fill`](super::Body::poll_fill).
+    pub fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), ReadError>> {
+        while self.available == 0 && !self.ended {
+            match self.decoder.step(self.buffer.unread())? {
+                Step::Content { skip, length } => {
+                    self.buffer.consume(skip);
+                    self.available = length;
+                    self.received_bytes += length as u64;
+                    if self.limits.bytes_max.is_some_and(|max| self.received_bytes > max) {
+                        return Poll::Ready(Err(ReadError::TooLarge));
+                    }
+                }
+                Step::More { skip } => {
+                    self.buffer.consume(skip);
+                    let count = ready!(self.from.poll_read(cx, &mut self.buffer)).map_err(ReadError::Io)?;
+                    if count == 0 {
+                        self.decoder.connection_ended()?;
+                    }
+                }
+                Step::End { skip, trailers } => {
+                    self.buffer.consume(skip);
+                    self.take_trailers(trailers)?;
+                    self.ended = true;
+                }
+            }
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// See [`Body::chunk`](super::Body::chunk).
+    #[inline]
+    pub fn chunk(&self) -> &[u8] {
+        &self.buffer.unread()[..self.available]
+    }
+
+    /// See [`Body::consume`](super::Body::consume).
+    #[inline]
+    pub fn consume(&mut self, count: usize) {
+        debug_assert!(count <= self.available, "no more than was lent may be consumed");
+        self.buffer.consume(count);
+        self.decoder.consumed(count);
+        self.available -= count;
+        if self.available == 0 && !matches!(self.decoder, BodyDecoder::Chunked(_)) {
+            self.ended = self.decoder.is_end();
+        }
+    }
+
+    /// Whether everything has been read and used.
+    pub fn is_end(&self) -> bool {
+        self.ended
+    }
+
+    /// The trailers, if there were any.
+    pub fn trailers(&self) -> Option<&Head> {
+        self.trailers.as_deref()
+    }
+
+    /// Bytes of content that have come so far.
+    pub fn received_bytes(&self) -> u64 {
+        self.received_bytes
+    }
+
+    /// The stream it reads from.
+    pub fn from(&self) -> &Timed {
+        &self.from
+    }
+
+    /// The buffer with what came behind the body.
+    pub fn into_buffer(self) -> ReadBuffer {
+        self.buffer
+    }
+
+    fn take_trailers(&mut self, bytes: usize) -> Result<(), ReadError> {
+        // A section of two bytes is the empty line alone.
+        if bytes > 2 {
+            let mut head = Head::default();
+            head.parse_trailers(&self.buffer.unread()[..bytes], self.limits.trailer_fields_max)
+                .map_err(|_| ReadError::Body(ChunkedError::Trailers.into()))?;
+            self.trailers = Some(Box::new(head));
+        }
+        self.buffer.consume(bytes);
+        Ok(())
+    }
+}

@@ -1,0 +1,62 @@
+//! Reading the head of an answer.
+
+use std::future::poll_fn;
+use std::io;
+
+use weir_http::head::{Head, HeadError};
+use weir_http::scan::HeadScanner;
+
+use crate::io::buffer::ReadBuffer;
+use crate::io::timed::Timed;
+
+/// Limits of a head.
+#[derive(Debug, Clone, Copy)]
+pub struct HeadLimits {
+    /// Bytes with the final empty line.
+    pub bytes_max: usize,
+    /// Fields.
+    pub fields_max: usize,
+}
+
+/// Why there is no head.
+#[derive(Debug)]
+pub enum AnswerError {
+    /// The connection ended, or was reset, before the first byte.
+    Closed,
+    /// The connection ended in the middle.
+    Truncated,
+    /// The connection failed otherwise, or in the middle.
+    Io(io::Error),
+    /// The bytes are no head of an answer.
+    Head(HeadError),
+}
+
+/// Reads one head, interim or final, into `head`. What came behind it stays in the buffer.
+///
+/// # Errors
+/// See [`AnswerError`]; the connection must not be used further.
+pub async fn read_answer(
+    from: &Timed,
+    buffer: &mut ReadBuffer,
+    head: &mut Head,
+    limits: HeadLimits,
+) -> Result<(), AnswerError> {
+    let mut scanner = HeadScanner::default();
+    loop {
+        if let Some(length) = scanner.scan(buffer.unread(), limits.bytes_max).map_err(AnswerError::Head)? {
+            head.parse_answer(&buffer.unread()[..length], limits.fields_max).map_err(AnswerError::Head)?;
+            buffer.consume(length);
+            return Ok(());
+        }
+        let begun = !buffer.is_empty();
+        match poll_fn(|cx| from.poll_read(cx, buffer)).await {
+            Ok(0) if begun => return Err(AnswerError::Truncated),
+            Ok(0) => return Err(AnswerError::Closed),
+            Ok(_) => {}
+            Err(error) if !begun && error.kind() == io::ErrorKind::ConnectionReset => {
+                return Err(AnswerError::Closed);
+            }
+            Err(error) => return Err(AnswerError::Io(error)),
+        }
+    }
+}

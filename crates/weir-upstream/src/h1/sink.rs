@@ -1,0 +1,126 @@
+//! Writing a message: its head, then its body in the coding that was announced.
+//!
+//! Small pieces are gathered and written together with what comes behind them; large ones go out straight from where
+//! they lie, in one system call with whatever was gathered. So a small answer is one write, head and body.
+
+use std::future::poll_fn;
+use std::io::{self, IoSlice};
+
+use weir_http::chunked::{ChunkSize, LAST_CHUNK};
+use weir_http::head::Head;
+
+use super::pump::BodySink;
+use crate::io::buffer::WriteBuffer;
+use crate::io::timed::Timed;
+
+/// Pieces up to this size are copied: cheaper than another slice for the system call.
+const COPIED_BYTES_MAX: usize = 4 * 1024;
+
+/// Gathered bytes beyond which they are written.
+const GATHERED_BYTES_MAX: usize = 16 * 1024;
+
+/// How a body is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Coding {
+    /// As it is: its length was announced, or the end of the connection ends it.
+    Plain,
+    /// In chunks.
+    Chunked,
+}
+
+/// The writing side of an HTTP/1 connection for one message.
+#[derive(Debug)]
+pub struct H1Sink {
+    to: Timed,
+    gathered: WriteBuffer,
+    coding: Coding,
+    written_bytes: u64,
+    content_bytes: u64,
+}
+
+impl H1Sink {
+    /// A sink that writes to this stream.
+    pub fn new(to: Timed) -> Self {
+        Self { to, gathered: WriteBuffer::new(), coding: Coding::Plain, written_bytes: 0, content_bytes: 0 }
+    }
+
+    /// Where a head is put; it goes out with the next write.
+    pub fn head(&mut self, coding: Coding) -> &mut Vec<u8> {
+        self.coding = coding;
+        &mut self.gathered
+    }
+
+    /// Bytes that have been handed to the system, framing included.
+    pub fn written_bytes(&self) -> u64 {
+        self.written_bytes
+    }
+
+    /// Bytes of content that have been taken.
+    pub fn content_bytes(&self) -> u64 {
+        self.content_bytes
+    }
+
+    async fn write(&mut self, tail: [&[u8]; 3]) -> io::Result<()> {
+        let slices = [self.gathered.as_slice(), tail[0], tail[1], tail[2]];
+        let mut storage = slices.map(IoSlice::new);
+        let mut first = 0;
+        // Empty slices at the beginning would only make the system call more expensive.
+        while first < 4 && storage[first].is_empty() {
+            first += 1;
+        }
+        let end = 4 - storage[first..].iter().rev().take_while(|slice| slice.is_empty()).count();
+        let mut left = &mut storage[first..end.max(first)];
+        let (to, written_bytes) = (&self.to, &mut self.written_bytes);
+        while !left.is_empty() {
+            let count = poll_fn(|cx| to.poll_write(cx, left)).await?;
+            if count == 0 {
+                return Err(io::ErrorKind::WriteZero.into());
+            }
+            *written_bytes += count as u64;
+            IoSlice::advance_slices(&mut left, count);
+        }
+        self.gathered.clear();
+        Ok(())
+    }
+}
+
+impl BodySink for H1Sink {
+    async fn data(&mut self, chunk: &[u8]) -> io::Result<()> {
+        self.content_bytes += chunk.len() as u64;
+        let fits = chunk.len() <= COPIED_BYTES_MAX && self.gathered.len() + chunk.len() <= GATHERED_BYTES_MAX;
+        match (self.coding, fits) {
+            (Coding::Plain, true) => self.gathered.extend_from_slice(chunk),
+            (Coding::Plain, false) => self.write([chunk, b"", b""]).await?,
+            (Coding::Chunked, true) => {
+                self.gathered.extend_from_slice(ChunkSize::of(chunk.len()).as_bytes());
+                self.gathered.extend_from_slice(chunk);
+                self.gathered.extend_from_slice(b"\r\n");
+            }
+            (Coding::Chunked, false) => {
+                let size = ChunkSize::of(chunk.len());
+                self.write([size.as_bytes(), chunk, b"\r\n"]).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn flush(&mut self) -> io::Result<()> {
+        self.write([b"", b"", b""]).await
+    }
+
+    async fn end(&mut self, trailers: Option<&Head>) -> io::Result<()> {
+        match (self.coding, trailers) {
+            (Coding::Plain, _) => {}
+            (Coding::Chunked, None) => self.gathered.extend_from_slice(LAST_CHUNK),
+            (Coding::Chunked, Some(trailers)) => {
+                self.gathered.extend_from_slice(ChunkSize::of(0).as_bytes());
+                trailers.write(&mut self.gathered);
+            }
+        }
+        self.flush().await
+    }
+
+    fn has_gathered(&self) -> bool {
+        !self.gathered.is_empty()
+    }
+}

@@ -1,0 +1,209 @@
+//! The deadlines of a connection, on one timer.
+//!
+//! A proxied exchange waits for many things, one after the other and two at a time. A timer object for each wait costs
+//! more than the waits; so each wait only notes its deadline in a slot, and one timer per connection is moved when it
+//! would come too late. When it comes too early, because the wait is long over, it is moved then.
+
+use std::cell::{Cell, RefCell};
+use std::future::Future;
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use tokio::time::{Instant, Sleep};
+
+/// What a connection may be waiting for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wait {
+    /// The client's next request, or its next byte in an upgraded connection.
+    ClientIdle,
+    /// The rest of the client's head.
+    ClientHead,
+    /// The next byte of the client's body.
+    ClientBody,
+    /// The client taking a byte.
+    ClientWrite,
+    /// A connection to a server.
+    Connect,
+    /// A connection to this one of several servers.
+    ConnectTry,
+    /// The server taking a byte.
+    ServerWrite,
+    /// The head of a server's answer.
+    ServerHead,
+    /// The next byte of a server's body.
+    ServerBody,
+    /// The end of the whole request.
+    Request,
+}
+
+const SLOTS: usize = 10;
+
+/// The deadlines of one connection.
+#[derive(Debug, Default)]
+pub struct Deadlines {
+    slots: [Cell<Option<Instant>>; SLOTS],
+    timer: RefCell<Option<Pin<Box<Sleep>>>>,
+    /// When the timer fires; `None` when it has fired or has never been set.
+    fires_at: Cell<Option<Instant>>,
+}
+
+impl Deadlines {
+    /// None yet.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Sets what this wait may take from now on.
+    pub fn set(&self, wait: Wait, after: Duration) {
+        self.slots[wait as usize].set(Some(now() + after));
+    }
+
+    /// Sets what this wait may take, unless it has begun already.
+    pub fn begin(&self, wait: Wait, after: Duration) {
+        if self.slots[wait as usize].get().is_none() {
+            self.set(wait, after);
+        }
+    }
+
+    /// Says that this wait is over.
+    #[inline]
+    pub fn clear(&self, wait: Wait) {
+        self.slots[wait as usize].set(None);
+    }
+
+    /// Says that every wait is over.
+    pub fn clear_all(&self) {
+        for slot in &self.slots {
+            slot.set(None);
+        }
+    }
+
+    /// Waits until a deadline has passed and says which. The slot is cleared.
+    ///
+    /// Must always be polled from the same task.
+    pub fn poll_passed(&self, cx: &mut Context<'_>) -> Poll<Wait> {
+        loop {
+            let Some((wait, at)) = self.earliest() else { return Poll::Pending };
+            let mut timer = self.timer.borrow_mut();
+            match self.fires_at.get() {
+                Some(fires_at) if fires_at <= at => {
+                    if !timer.as_ref().is_some_and(|timer| timer.is_elapsed()) {
+                        return Poll::Pending;
+                    }
+                    self.fires_at.set(None);
+                    if now() >= at {
+                        self.clear(wait);
+                        return Poll::Ready(wait);
+                    }
+                }
+                _ => {
+                    let timer = timer.get_or_insert_with(|| Box::pin(sleep_until(at)));
+                    timer.as_mut().reset(at);
+                    self.fires_at.set(Some(at));
+                    // Registers the task with the timer; a deadline in the past fires at once.
+                    if timer.as_mut().poll(cx).is_pending() {
+                        return Poll::Pending;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Does `work` unless a deadline passes before it is done.
+    ///
+    /// # Errors
+    /// The wait whose deadline passed; `work` has been dropped then.
+    pub async fn guard<T>(&self, work: impl Future<Output = T>) -> Result<T, Wait> {
+        let mut work = pin!(work);
+        std::future::poll_fn(|cx| match work.as_mut().poll(cx) {
+            Poll::Ready(done) => Poll::Ready(Ok(done)),
+            Poll::Pending => self.poll_passed(cx).map(Err),
+        })
+        .await
+    }
+
+    fn earliest(&self) -> Option<(Wait, Instant)> {
+        use Wait::{
+            ClientBody, ClientHead, ClientIdle, ClientWrite, Connect, ConnectTry, Request, ServerBody, ServerHead,
+            ServerWrite,
+        };
+        [ClientIdle, ClientHead, ClientBody, ClientWrite, Connect, ConnectTry, ServerWrite, ServerHead, ServerBody, Request]
+            .into_iter()
+            .filter_map(|wait| self.slots[wait as usize].get().map(|at| (wait, at)))
+            .min_by_key(|(_, at)| *at)
+    }
+}
+
+/// The clock of everything that waits on a connection; tests pause it.
+pub fn now() -> Instant {
+    Instant::now()
+}
+
+/// Waits; for the rare pause that is no deadline of a connection.
+pub async fn pause(duration: Duration) {
+    tokio::time::sleep(duration).await;
+}
+
+fn sleep_until(at: Instant) -> Sleep {
+    tokio::time::sleep_until(at)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn seconds(count: u64) -> Duration {
+        Duration::from_secs(count)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_earliest_deadline_passes_first() {
+        let deadlines = Deadlines::new();
+        let begun = now();
+        deadlines.set(Wait::ServerHead, seconds(60));
+        deadlines.set(Wait::ClientWrite, seconds(10));
+        let never = std::future::pending::<()>();
+        assert_eq!(deadlines.guard(never).await, Err(Wait::ClientWrite));
+        assert_eq!(now() - begun, seconds(10));
+        assert_eq!(deadlines.guard(std::future::pending::<()>()).await, Err(Wait::ServerHead));
+        assert_eq!(now() - begun, seconds(60));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_wait_that_is_over_does_not_fire_and_a_nearer_one_moves_the_timer() {
+        let deadlines = Deadlines::new();
+        let begun = now();
+        let work = async {
+            deadlines.set(Wait::ServerHead, seconds(5));
+            tokio::task::yield_now().await;
+            deadlines.clear(Wait::ServerHead);
+            deadlines.set(Wait::ServerBody, seconds(50));
+            tokio::time::sleep(seconds(20)).await;
+            deadlines.set(Wait::ClientWrite, seconds(1));
+            std::future::pending::<()>().await;
+        };
+        assert_eq!(deadlines.guard(work).await, Err(Wait::ClientWrite));
+        assert_eq!(now() - begun, seconds(21));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn work_that_is_done_in_time_wins_also_at_the_last_moment() {
+        let deadlines = Deadlines::new();
+        deadlines.set(Wait::Request, seconds(1));
+        assert_eq!(deadlines.guard(tokio::time::sleep(seconds(1))).await, Ok(()));
+        deadlines.clear_all();
+        assert_eq!(deadlines.guard(tokio::time::sleep(seconds(100))).await, Ok(()));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn begin_does_not_move_a_wait_that_has_begun() {
+        let deadlines = Deadlines::new();
+        let begun = now();
+        deadlines.begin(Wait::ClientBody, seconds(3));
+        tokio::time::sleep(seconds(2)).await;
+        deadlines.begin(Wait::ClientBody, seconds(3));
+        assert_eq!(deadlines.guard(std::future::pending::<()>()).await, Err(Wait::ClientBody));
+        assert_eq!(now() - begun, seconds(3));
+    }
+}

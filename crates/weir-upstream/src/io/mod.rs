@@ -1,0 +1,7 @@
+//! Streams, their buffers and their deadlines.
+
+pub mod buffer;
+pub mod deadline;
+pub mod lent;
+pub mod stream;
+pub mod timed;

@@ -1,0 +1,60 @@
+//! A stream together with what reading and writing it may take.
+
+use std::io::{self, IoSlice};
+use std::rc::Rc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use super::buffer::ReadBuffer;
+use super::deadline::{Deadlines, Wait};
+use super::stream::Stream;
+
+/// How long a stream may stand still in one direction, and which slot says so.
+#[derive(Debug, Clone, Copy)]
+pub struct Patience {
+    /// The slot.
+    pub wait: Wait,
+    /// The longest time without a byte.
+    pub at_most: Duration,
+}
+
+/// A stream that notes a deadline whenever it has to wait.
+///
+/// The deadlines only take effect where somebody polls [`Deadlines::guard`] around the work.
+#[derive(Debug, Clone)]
+pub struct Timed {
+    /// The stream.
+    pub stream: Rc<Stream>,
+    /// The deadlines of the task that uses it.
+    pub deadlines: Rc<Deadlines>,
+    /// For reads; `None` when another deadline covers them.
+    pub read: Option<Patience>,
+    /// For writes.
+    pub write: Option<Patience>,
+}
+
+impl Timed {
+    /// Like [`Stream::poll_read`].
+    pub fn poll_read(&self, cx: &mut Context<'_>, buffer: &mut ReadBuffer) -> Poll<io::Result<usize>> {
+        let outcome = self.stream.poll_read(cx, buffer);
+        self.note(self.read, outcome.is_pending());
+        outcome
+    }
+
+    /// Like [`Stream::poll_write`].
+    pub fn poll_write(&self, cx: &mut Context<'_>, slices: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
+        let outcome = self.stream.poll_write(cx, slices);
+        self.note(self.write, outcome.is_pending());
+        outcome
+    }
+
+    #[inline]
+    fn note(&self, patience: Option<Patience>, waits: bool) {
+        let Some(patience) = patience else { return };
+        if waits {
+            self.deadlines.begin(patience.wait, patience.at_most);
+        } else {
+            self.deadlines.clear(patience.wait);
+        }
+    }
+}

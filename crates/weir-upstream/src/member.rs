@@ -1,0 +1,159 @@
+//! Upstreams and their servers, as the whole process shares them.
+//!
+//! What must be exact over all workers is an atomic here: the rotation, the requests in flight, the counters of a
+//! server. Everything else is fixed when the snapshot is built.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use weir_core::balance::{Schedule, Strategy};
+use weir_core::retry::RetryPolicy;
+use weir_core::server::{ServerAddress, Transport};
+
+/// How long things may take with the servers of an upstream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Waits {
+    /// Connecting, all servers that are passed over together.
+    pub connect: Duration,
+    /// From the request sent to the head of the answer.
+    pub answer_head: Duration,
+    /// Without a byte of the answer's body, and without a byte of the request taken.
+    pub answer_body: Duration,
+    /// An idle connection.
+    pub idle: Duration,
+    /// How long a connection may have been idle to carry a request that must not be repeated.
+    pub reuse_unsafe: Duration,
+}
+
+/// One server.
+#[derive(Debug)]
+pub struct Server {
+    /// Identifies the server among all of the process, as a small number.
+    slot: usize,
+    /// Where it is.
+    pub address: ServerAddress,
+    /// Its share.
+    pub weight: u32,
+    /// What `host: server` sends as Host.
+    pub host: Box<str>,
+    /// What happened with it.
+    pub counters: ServerCounters,
+}
+
+/// What happened with a server.
+#[derive(Debug, Default)]
+pub struct ServerCounters {
+    in_flight: AtomicU32,
+    /// Requests of which a byte was sent.
+    pub requests: AtomicU64,
+    /// Connections opened.
+    pub connections: AtomicU64,
+    /// Connects that failed.
+    pub connect_failures: AtomicU64,
+    /// Exchanges that failed after a byte was sent.
+    pub failures: AtomicU64,
+}
+
+static NEXT_SLOT: AtomicUsize = AtomicUsize::new(0);
+
+impl Server {
+    /// A server that nothing has happened with.
+    pub fn new(address: ServerAddress, weight: u32) -> Self {
+        let host = match &address.transport {
+            Transport::Ip(ip, 80) if ip.is_ipv6() => format!("[{ip}]"),
+            Transport::Ip(ip, port) if ip.is_ipv6() => format!("[{ip}]:{port}"),
+            Transport::Ip(ip, 80) => ip.to_string(),
+            Transport::Ip(ip, port) => format!("{ip}:{port}"),
+            Transport::Name(name, 80) => name.to_string(),
+            Transport::Name(name, port) => format!("{name}:{port}"),
+            // A Unix socket has no authority; this is what other proxies and curl send there.
+            Transport::Unix(_) => "localhost".to_owned(),
+        };
+        Self {
+            slot: NEXT_SLOT.fetch_add(1, Ordering::Relaxed),
+            address,
+            weight,
+            host: host.into(),
+            counters: ServerCounters::default(),
+        }
+    }
+
+    /// Identifies the server in tables of a worker.
+    pub fn slot(&self) -> usize {
+        self.slot
+    }
+
+    /// Its name for people: what the configuration says.
+    pub fn name(&self) -> &str {
+        &self.address.written
+    }
+
+    /// Requests in flight, over all workers.
+    pub fn in_flight(&self) -> u32 {
+        self.counters.in_flight.load(Ordering::Relaxed)
+    }
+}
+
+/// A request that is in flight to a server for as long as this lives.
+#[derive(Debug)]
+pub struct InFlight(Arc<Server>);
+
+impl InFlight {
+    /// Counts one more request.
+    pub fn begin(server: &Arc<Server>) -> Self {
+        server.counters.in_flight.fetch_add(1, Ordering::Relaxed);
+        Self(Arc::clone(server))
+    }
+}
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        self.0.counters.in_flight.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// A group of servers that answer the same requests.
+#[derive(Debug)]
+pub struct Upstream {
+    /// Its name.
+    pub name: Box<str>,
+    /// Its servers, in the order of the configuration.
+    pub servers: Vec<Arc<Server>>,
+    /// How one is chosen.
+    pub strategy: Strategy,
+    /// The precomputed rotation.
+    pub schedule: Schedule,
+    /// What is tried again.
+    pub retry: RetryPolicy,
+    /// How long things may take.
+    pub waits: Waits,
+    rotation: AtomicUsize,
+}
+
+impl Upstream {
+    /// An upstream of these servers.
+    pub fn new(
+        name: &str,
+        servers: Vec<Arc<Server>>,
+        strategy: Strategy,
+        retry: RetryPolicy,
+        waits: Waits,
+    ) -> Self {
+        let weights: Vec<u32> = servers.iter().map(|server| server.weight).collect();
+        Self {
+            name: name.into(),
+            servers,
+            strategy,
+            schedule: Schedule::new(&weights),
+            retry,
+            waits,
+            rotation: AtomicUsize::new(0),
+        }
+    }
+
+    /// The next place in the rotation, exact over all workers. One for each request; its repeats use the same.
+    pub fn ticket(&self) -> usize {
+        self.rotation.fetch_add(1, Ordering::Relaxed)
+    }
+}

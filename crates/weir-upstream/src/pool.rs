@@ -1,0 +1,118 @@
+//! The idle connections of a worker, by server; the last one given back is the first one taken.
+//!
+//! Each worker has its own pool, so no lock is taken. The connection that was used last is the least likely to have been
+//! closed by the server, and those at the bottom grow old and are swept away.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::io::deadline::now;
+use crate::io::stream::Stream;
+use crate::member::Server;
+
+/// Idle connections to one server that one worker keeps; more are closed when they are given back.
+pub const IDLE_PER_SERVER_MAX: usize = 256;
+
+/// A connection to a server that carries one request at a time.
+#[derive(Debug)]
+pub struct Connection {
+    /// The stream.
+    pub stream: Rc<Stream>,
+    /// The server at its other end.
+    pub server: Arc<Server>,
+    /// Whether it has carried a request before.
+    pub reused: bool,
+}
+
+#[derive(Debug)]
+struct Idle {
+    connection: Connection,
+    since: Instant,
+    until: Instant,
+}
+
+/// The idle connections of one worker.
+#[derive(Debug, Default)]
+pub struct Pools {
+    by_slot: RefCell<Vec<Vec<Idle>>>,
+}
+
+impl Pools {
+    /// An idle connection to this server, if there is one that nothing has come on.
+    ///
+    /// With `idle_max` the connection must have been idle for less than that, and the system is asked whether it still
+    /// stands: for requests that must not be repeated (`semantics.md` §2.2).
+    pub fn take(&self, server: &Arc<Server>, idle_max: Option<Duration>) -> Option<Connection> {
+        let mut by_slot = self.by_slot.borrow_mut();
+        let idle = by_slot.get_mut(server.slot())?;
+        if idle.is_empty() {
+            return None;
+        }
+        let now = now();
+        while let Some(Idle { connection, since, until }) = idle.pop() {
+            let quiet = || match idle_max {
+                None => connection.stream.seems_quiet(),
+                Some(_) => connection.stream.is_quiet(),
+            };
+            if idle_max.is_some_and(|max| now - since >= max) {
+                // Those below are older still; they may carry other requests.
+                idle.push(Idle { connection, since, until });
+                return None;
+            }
+            if now < until && quiet() {
+                return Some(connection);
+            }
+        }
+        None
+    }
+
+    /// Keeps a connection that has carried a whole answer for the next request.
+    pub fn give_back(&self, mut connection: Connection, idle_timeout: Duration) {
+        if idle_timeout.is_zero() {
+            return;
+        }
+        connection.reused = true;
+        let slot = connection.server.slot();
+        let mut by_slot = self.by_slot.borrow_mut();
+        if by_slot.len() <= slot {
+            by_slot.resize_with(slot + 1, Vec::new);
+        }
+        let idle = &mut by_slot[slot];
+        if idle.len() < IDLE_PER_SERVER_MAX {
+            let since = now();
+            idle.push(Idle { connection, since, until: since + idle_timeout });
+        }
+    }
+
+    /// Closes connections that are too old, that the server has closed, or on which bytes came that nobody asked for.
+    pub fn sweep(&self) {
+        let now = now();
+        for idle in self.by_slot.borrow_mut().iter_mut() {
+            idle.retain(|idle| now < idle.until && idle.connection.stream.seems_quiet());
+            if idle.is_empty() {
+                idle.shrink_to(4);
+            }
+        }
+    }
+
+    /// Closes the half that has been idle longest; for when file descriptors run out.
+    pub fn shed(&self) {
+        for idle in self.by_slot.borrow_mut().iter_mut() {
+            idle.drain(..idle.len().div_ceil(2));
+        }
+    }
+
+    /// Idle connections, over all servers.
+    pub fn len(&self) -> usize {
+        self.by_slot.borrow().iter().map(Vec::len).sum()
+    }
+
+    /// Whether there is no idle connection.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
