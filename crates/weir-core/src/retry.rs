@@ -63,16 +63,11 @@ pub struct Progress {
 
 /// Whether a request may be repeated without the risk of doing twice what should be done once (`semantics.md` §2.2).
 ///
-/// `safe` is true for idempotent methods ([`is_idempotent`]) and for requests with an Idempotency-Key. In either of the two
-/// cases of §2.2 the repeat must also be possible: the body is there from its first byte, and the client has seen nothing.
+/// `safe` is true for idempotent methods ([`Method::is_idempotent`](weir_http::method::Method::is_idempotent)) and for
+/// requests with an Idempotency-Key. In either of the two cases of §2.2 the repeat must also be possible: the body is there from its first byte, and the client has seen nothing.
 pub fn may_repeat(safe: bool, progress: Progress) -> bool {
     let possible = progress.body_whole && !progress.answer_begun;
     possible && (progress.bytes_sent == 0 || safe)
-}
-
-/// Whether sending a request twice means what sending it once means (RFC 9110 §9.2.2). Methods that we do not know do not.
-pub fn is_idempotent(method: &[u8]) -> bool {
-    matches!(method, b"GET" | b"HEAD" | b"OPTIONS" | b"TRACE" | b"PUT" | b"DELETE")
 }
 
 impl RetryPolicy {
@@ -121,16 +116,6 @@ mod tests {
         check(true, 1, true, true, false);
         check(true, 1, false, true, false);
         check(false, 1, false, true, false);
-    }
-
-    #[test]
-    fn methods_are_idempotent_as_the_standard_says() {
-        for method in ["GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"] {
-            assert!(is_idempotent(method.as_bytes()), "{method}");
-        }
-        for method in ["POST", "PATCH", "CONNECT", "get", "PROPFIND", "LOCK", ""] {
-            assert!(!is_idempotent(method.as_bytes()), "{method}");
-        }
     }
 
     #[test]

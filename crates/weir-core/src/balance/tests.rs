@@ -228,4 +228,20 @@ proptest! {
         }
         prop_assert!(counts.iter().max().unwrap() - counts.iter().min().unwrap() <= 1);
     }
+
+    /// With one of equals lost, the others are exactly equal again over as many cycles as there are others.
+    #[test]
+    fn the_rotation_spreads_the_turns_of_a_lost_server_exactly(
+        members in 2usize..20, lost in any::<prop::sample::Index>(), cycle in 0usize..1_000,
+    ) {
+        let lost = lost.index(members);
+        let servers = Servers::weighted(&vec![1; members]).without(lost);
+        let schedule = servers.schedule();
+        let mut counts = vec![0; members];
+        for ticket in cycle * members..(cycle + members - 1) * members {
+            counts[pick(Strategy::RoundRobin, &schedule, ticket, &mut || 0, &servers).unwrap()] += 1;
+        }
+        let expected: Vec<usize> = (0..members).map(|index| if index == lost { 0 } else { members }).collect();
+        prop_assert_eq!(counts, expected);
+    }
 }

@@ -13,6 +13,30 @@ use super::marks::Marks;
 use crate::retry::{Cause, Progress, RetryPolicy, may_repeat};
 
 /// The state of one request in mode `balance`.
+///
+/// A driver performs its actions one after the other:
+///
+/// ```
+/// use weir_core::dispatch::{Action, Attempt, Balance, Event, RequestFacts, Why};
+/// use weir_core::retry::RetryPolicy;
+///
+/// let policy = RetryPolicy::default();
+/// let mut machine = Balance::new(&policy, RequestFacts { safe: true, body_survives: true });
+/// let mut action = machine.begin();
+/// let end = loop {
+///     action = match action {
+///         // Here `balance::pick` chooses among the servers that the machine allows, and the request is sent.
+///         Action::Start { number, reuse: _ } => match (0..2).find(|server| machine.allows(*server)) {
+///             Some(server) => {
+///                 machine.on(Event::ConnectFailed { attempt: Attempt { number, server }, timed_out: false })
+///             }
+///             None => machine.on(Event::NoServer { number }),
+///         },
+///         end @ (Action::Answer { .. } | Action::GiveUp(_)) => break end,
+///     }
+/// };
+/// assert_eq!(end, Action::GiveUp(Why::Unreachable { timed_out: false }));
+/// ```
 #[derive(Debug, Clone)]
 pub struct Balance<'p> {
     policy: &'p RetryPolicy,

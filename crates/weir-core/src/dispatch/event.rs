@@ -108,7 +108,8 @@ pub enum Why {
 /// What a mode must know of a request before it starts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RequestFacts {
-    /// The method is idempotent ([`is_idempotent`](crate::retry::is_idempotent)) or there is an Idempotency-Key.
+    /// The method is idempotent ([`Method::is_idempotent`](weir_http::method::Method::is_idempotent)), or there is an
+    /// Idempotency-Key.
     pub safe: bool,
     /// The body can be sent again after it was sent: there is none, or all of it will be in replay.
     pub body_survives: bool,

@@ -27,7 +27,7 @@ pub enum PathPatternError {
     NotAbsolute,
     /// It holds `?` or `#`: a query is asked for with `query`.
     Query,
-    /// This character is never in a path that is compared; it is refused or escaped.
+    /// A backslash or a control character: a request with one is refused.
     Character(char),
     /// A segment is `.` or `..`, also as `%2e`; requests have none left.
     DotSegment,
@@ -117,7 +117,7 @@ fn checked(text: &str) -> Result<(), PathPatternError> {
     if text.contains(['?', '#']) {
         return Err(PathPatternError::Query);
     }
-    if let Some(other) = text.chars().find(|c| !c.is_ascii_graphic() || *c == '\\') {
+    if let Some(other) = text.chars().find(|c| c.is_ascii_control() || *c == '\\') {
         return Err(PathPatternError::Character(other));
     }
     let spelling = spelling(text)?;
@@ -127,28 +127,30 @@ fn checked(text: &str) -> Result<(), PathPatternError> {
     if spelling == text { Ok(()) } else { Err(PathPatternError::Spelling { instead: spelling.into() }) }
 }
 
-/// The path with escapes as requests have them: unreserved characters (RFC 3986 §2.3) plain, the others in upper case.
+/// The path with escapes as requests have them: unreserved characters (RFC 3986 §2.3) plain, escapes in upper case, and
+/// escaped what has no place in a path (RFC 3986 §3.3).
 fn spelling(text: &str) -> Result<String, PathPatternError> {
     let mut out = String::with_capacity(text.len());
-    let mut rest = text;
-    while let Some((plain, escape)) = rest.split_once('%') {
-        out.push_str(plain);
-        let digits = escape.get(..2).filter(|two| two.bytes().all(|b| b.is_ascii_hexdigit()));
-        let digits = digits.ok_or(PathPatternError::Escape)?;
-        match u8::from_str_radix(digits, 16) {
-            Ok(0) | Err(_) => return Err(PathPatternError::Escape),
-            Ok(byte) if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~') => {
-                out.push(char::from(byte));
-            }
-            Ok(_) => {
-                out.push('%');
-                out.push_str(&digits.to_ascii_uppercase());
-            }
+    let mut bytes = text.bytes();
+    while let Some(byte) = bytes.next() {
+        let (byte, escaped) = match byte {
+            b'%' => (escaped_byte(bytes.next(), bytes.next()).ok_or(PathPatternError::Escape)?, true),
+            other => (other, false),
+        };
+        let unreserved = byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
+        if unreserved || (!escaped && b"/!$&'()*+,;=:@".contains(&byte)) {
+            out.push(char::from(byte));
+        } else {
+            out.push_str(&format!("%{byte:02X}"));
         }
-        rest = &escape[2..];
     }
-    out.push_str(rest);
     Ok(out)
+}
+
+/// What two hexadecimal digits stand for; `%00` is in no request.
+fn escaped_byte(high: Option<u8>, low: Option<u8>) -> Option<u8> {
+    let digit = |byte: Option<u8>| char::from(byte?).to_digit(16).and_then(|value| u8::try_from(value).ok());
+    Some(digit(high)? << 4 | digit(low)?).filter(|byte| *byte != 0)
 }
 
 impl fmt::Display for PathPattern {
@@ -172,14 +174,11 @@ impl PathPatternError {
         match self {
             Self::NotAbsolute => Some("begin it with `/`".to_owned()),
             Self::Query => Some("ask for query parameters with `query`".to_owned()),
-            Self::Character(c) if !c.is_ascii_control() && *c != '\\' => {
-                let mut bytes = [0; 4];
-                let escaped: String =
-                    c.encode_utf8(&mut bytes).bytes().map(|b| format!("%{b:02X}")).collect();
-                Some(format!("write it as `{escaped}`"))
-            }
             Self::DotSegment => Some("requests are compared after `.` and `..` were resolved".to_owned()),
             Self::Escape => Some("write a percent sign as `%25`".to_owned()),
+            Self::Spelling { instead } if instead.contains("%7B") => {
+                Some(format!("paths have no placeholders: use `regex`, or write `{instead}`"))
+            }
             Self::Spelling { instead } => Some(format!("write `{instead}`")),
             Self::Character(_) | Self::Regex { .. } => None,
         }
@@ -191,7 +190,7 @@ impl fmt::Display for PathPatternError {
         match self {
             Self::NotAbsolute => out.write_str("a path begins with `/`"),
             Self::Query => out.write_str("a path ends before `?` and `#`"),
-            Self::Character(c) => write!(out, "`{}` is never in a path that is compared", c.escape_default()),
+            Self::Character(c) => write!(out, "`{}` is in no request's path", c.escape_default()),
             Self::DotSegment => out.write_str("a path has no segment `.` or `..`"),
             Self::Escape => out.write_str("`%` is followed by two hexadecimal digits, not both 0"),
             Self::Spelling { .. } => out.write_str("requests are compared in another spelling of this path"),
