@@ -5,6 +5,7 @@
 //! that hangs must cost lines and never answers. Nothing here decides what is logged; that is the business of `record`.
 
 mod line;
+mod number;
 mod timestamp;
 mod writer;
 

@@ -3,8 +3,9 @@
 //! A few divisions per line are cheaper than a calendar crate and than a cache per worker. Years have four digits up to
 //! 9999; moments before 1970 are written as 1970, which only a wrong clock can see.
 
-use std::io::Write;
 use std::time::{SystemTime, UNIX_EPOCH};
+
+use super::number::padded;
 
 const MONTHS: [&str; 12] =
     ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
@@ -51,17 +52,39 @@ impl Civil {
 
 /// `21/Nov/2026:14:05:00 +0000`, as the NCSA formats write it.
 pub(super) fn ncsa(moment: SystemTime, out: &mut Vec<u8>) {
-    let Civil { year, month, day, hour, minute, second, .. } = Civil::of(moment);
+    let civil = Civil::of(moment);
+    padded(civil.day, 2, out);
+    out.push(b'/');
     // A month is 1 to 12, so the index is in bounds.
-    let month = MONTHS[(month - 1) as usize];
-    // Writing into a vector does not fail.
-    let _ = write!(out, "{day:02}/{month}/{year:04}:{hour:02}:{minute:02}:{second:02} +0000");
+    out.extend_from_slice(MONTHS[(civil.month - 1) as usize].as_bytes());
+    out.push(b'/');
+    padded(civil.year, 4, out);
+    out.push(b':');
+    time_of_day(&civil, out);
+    out.extend_from_slice(b" +0000");
 }
 
 /// `2026-11-21T14:05:00.123Z` (RFC 3339 §5.6).
 pub(super) fn rfc3339(moment: SystemTime, out: &mut Vec<u8>) {
-    let Civil { year, month, day, hour, minute, second, millisecond } = Civil::of(moment);
-    let _ = write!(out, "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{millisecond:03}Z");
+    let civil = Civil::of(moment);
+    padded(civil.year, 4, out);
+    out.push(b'-');
+    padded(civil.month, 2, out);
+    out.push(b'-');
+    padded(civil.day, 2, out);
+    out.push(b'T');
+    time_of_day(&civil, out);
+    out.push(b'.');
+    padded(civil.millisecond.into(), 3, out);
+    out.push(b'Z');
+}
+
+fn time_of_day(civil: &Civil, out: &mut Vec<u8>) {
+    padded(civil.hour, 2, out);
+    out.push(b':');
+    padded(civil.minute, 2, out);
+    out.push(b':');
+    padded(civil.second, 2, out);
 }
 
 #[cfg(test)]
