@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use tokio::time::Instant;
 use weir_core::dispatch::Action;
 use weir_core::retry::{Cause, Progress};
 use weir_http::connection::{self, ConnectionOptions};
@@ -17,7 +18,6 @@ use weir_upstream::io::buffer::ReadBuffer;
 use weir_upstream::io::deadline::{Wait, now};
 use weir_upstream::io::lent::LentHead;
 use weir_upstream::io::timed::{Patience, Timed};
-use tokio::time::Instant;
 
 use super::attempt::Directions;
 use crate::exchange::Exchange;
@@ -90,8 +90,8 @@ impl Reading<'_> {
         self.directions.answered.set(true);
         x.client.deadlines.clear(Wait::ServerHead);
         x.record.upstream = Some(now() - self.begun);
-        let framing = framing::decide(&head, Direction::Answer(x.request.method()))
-            .map_err(|error| garbage(&error))?;
+        let framing =
+            framing::decide(&head, Direction::Answer(x.request.method())).map_err(|error| garbage(&error))?;
         let options = receive::connection_options(&mut head)
             .map_err(|_| Failure::ServerGarbage("its Connection field is malformed"))?;
         // The server has read a request that it answers, whatever we believe to have written.
@@ -121,7 +121,9 @@ impl Reading<'_> {
         responder: &mut Responder,
     ) -> Result<u16, Broken> {
         for _ in 0..=INTERIM_ANSWERS_MAX {
-            read_answer(self.timed, buffer, head, x.snapshot.head_limits()).await.map_err(|error| broken(&error))?;
+            read_answer(self.timed, buffer, head, x.snapshot.head_limits())
+                .await
+                .map_err(|error| broken(&error))?;
             let status = head.status();
             if status >= 200 || status == 101 {
                 return Ok(status);
@@ -144,7 +146,10 @@ impl Reading<'_> {
         responder: &mut Responder,
     ) -> Result<(), Broken> {
         let timed = Timed {
-            read: Some(Patience { wait: Wait::ServerBody, at_most: self.timed.write.map_or(Duration::MAX, |w| w.at_most) }),
+            read: Some(Patience {
+                wait: Wait::ServerBody,
+                at_most: self.timed.write.map_or(Duration::MAX, |w| w.at_most),
+            }),
             ..self.timed.clone()
         };
         let limits = x.snapshot.answer_body_limits();
@@ -170,7 +175,8 @@ async fn switched(x: &mut Exchange, head: &mut Head, responder: &mut Responder) 
         return Err(Failure::ServerSwitched.into());
     }
     framing::decide(head, Direction::Answer(x.request.method())).map_err(|error| garbage(&error))?;
-    receive::connection_options(head).map_err(|_| Failure::ServerGarbage("its Connection field is malformed"))?;
+    receive::connection_options(head)
+        .map_err(|_| Failure::ServerGarbage("its Connection field is malformed"))?;
     respond::clean(head);
     head.append(K::Connection, b"Upgrade");
     head.append(K::Upgrade, b"websocket");
@@ -203,7 +209,9 @@ fn garbage(error: &framing::FramingError) -> Broken {
 
 fn broken(error: &AnswerError) -> Broken {
     let (cause, failure) = match error {
-        AnswerError::Closed | AnswerError::Truncated | AnswerError::Io(_) => (Cause::Reset, Failure::ServerReset),
+        AnswerError::Closed | AnswerError::Truncated | AnswerError::Io(_) => {
+            (Cause::Reset, Failure::ServerReset)
+        }
         AnswerError::Head(HeadError::TooLong | HeadError::TooManyFields) => {
             (Cause::Garbage, Failure::ServerHeadTooLarge)
         }

@@ -111,11 +111,8 @@ pub(super) async fn run(
     };
     x.client.deadlines.clear(Wait::ServerHead);
     x.record.received_bytes = x.record.received_bytes.max(sink.content_bytes());
-    let progress = Progress {
-        bytes_sent: sink.written_bytes(),
-        body_whole,
-        answer_begun: directions.answered.get(),
-    };
+    let progress =
+        Progress { bytes_sent: sink.written_bytes(), body_whole, answer_begun: directions.answered.get() };
     match transferred {
         Ok(Answer::Whole { reusable, idle }) => {
             // What came behind the answer was not asked for: nobody may ever read it as an answer.

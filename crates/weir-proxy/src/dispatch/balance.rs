@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use weir_core::dispatch::{Action, Attempt, Balance, Event, RequestFacts, Why};
-use weir_core::retry::{self, Cause};
+use weir_core::retry::Cause;
 use weir_http::field::KnownName as K;
 use weir_http::framing::Framing;
 use weir_upstream::select;
@@ -26,7 +26,7 @@ pub(crate) async fn run(
 ) -> Result<(), Failure> {
     let upstream = &*forward.upstream;
     let facts = RequestFacts {
-        safe: retry::is_idempotent(x.request.method_token()) || x.request.has(K::IdempotencyKey),
+        safe: x.request.method().is_idempotent() || x.request.has(K::IdempotencyKey),
         body_survives: x.facts.framing == Framing::None,
     };
     let mut machine = Balance::new(&upstream.retry, facts);

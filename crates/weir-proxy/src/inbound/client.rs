@@ -11,7 +11,7 @@ use weir_upstream::io::timed::{Patience, Timed};
 
 /// Who is at the other end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Peer {
+pub(crate) enum Peer {
     /// A network address.
     Network(SocketAddr),
     /// A process of this machine, over a Unix socket.
@@ -20,7 +20,7 @@ pub enum Peer {
 
 impl Peer {
     /// The address for access rules and X-Forwarded-For. A process of this machine counts as loopback.
-    pub fn ip(&self) -> IpAddr {
+    pub(crate) fn ip(&self) -> IpAddr {
         match self {
             Self::Network(address) => address.ip().to_canonical(),
             Self::Local => IpAddr::V4(Ipv4Addr::LOCALHOST),
@@ -39,7 +39,7 @@ impl fmt::Display for Peer {
 
 /// A client's connection.
 #[derive(Debug)]
-pub struct Client {
+pub(crate) struct Client {
     /// Its bytes.
     pub stream: Rc<Stream>,
     /// The deadlines of its task.
@@ -50,7 +50,7 @@ pub struct Client {
 
 impl Client {
     /// The stream with the deadlines of a body that is read and an answer that is written.
-    pub fn timed(&self, body: Duration, write: Duration) -> Timed {
+    pub(crate) fn timed(&self, body: Duration, write: Duration) -> Timed {
         Timed {
             stream: Rc::clone(&self.stream),
             deadlines: Rc::clone(&self.deadlines),

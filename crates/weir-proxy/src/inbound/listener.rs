@@ -68,7 +68,7 @@ impl Acceptor {
 
 /// Accepts connections and serves each in a task of its own, until the worker drains. What waits in the queue of the
 /// socket then is still accepted.
-pub async fn accept(worker: Rc<Worker>, socket: ListeningSocket) {
+pub(crate) async fn accept(worker: Rc<Worker>, socket: ListeningSocket) {
     let acceptor = match Acceptor::new(socket) {
         Ok(acceptor) => acceptor,
         Err(error) => {

@@ -1,7 +1,7 @@
 //! Where bytes of clients become exchanges.
 
-pub mod client;
-pub mod h1;
-pub mod listener;
-pub mod registry;
-pub mod responder;
+pub(crate) mod client;
+pub(crate) mod h1;
+pub(crate) mod listener;
+pub(crate) mod registry;
+pub(crate) mod responder;

@@ -1,6 +1,6 @@
 //! The client connections of a worker: who is there, and how each can be woken or cut from outside.
 
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::future::poll_fn;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
@@ -15,7 +15,7 @@ use crate::runtime::inbox::ConnectionId;
 pub struct Registry {
     entries: RefCell<Slab<Entry>>,
     /// Whoever waits for the last connection to end.
-    emptied: Cell<Option<Waker>>,
+    emptied: RefCell<Option<Waker>>,
 }
 
 #[derive(Debug)]
@@ -27,14 +27,14 @@ struct Entry {
 
 /// A connection's place in the registry; it is given up when this is dropped.
 #[derive(Debug)]
-pub struct Registration {
+pub(crate) struct Registration {
     worker: Rc<crate::runtime::worker::Worker>,
     id: usize,
 }
 
 impl Registration {
     /// Enters a connection.
-    pub fn new(worker: &Rc<crate::runtime::worker::Worker>, peer: Peer) -> Self {
+    pub(crate) fn new(worker: &Rc<crate::runtime::worker::Worker>, peer: Peer) -> Self {
         let id = worker.registry.entries.borrow_mut().insert(Entry { peer, waker: None, cut: false });
         worker.counters.connections.add(1);
         worker.counters.connections_open.add(1);
@@ -42,7 +42,7 @@ impl Registration {
     }
 
     /// Remembers how to wake the connection's task, once, and says whether the connection has been cut.
-    pub fn poll_cut(&self, cx: &mut Context<'_>) -> Poll<()> {
+    pub(crate) fn poll_cut(&self, cx: &mut Context<'_>) -> Poll<()> {
         let mut entries = self.worker.registry.entries.borrow_mut();
         let entry = &mut entries[self.id];
         if entry.cut {
@@ -103,7 +103,7 @@ impl Registry {
             if self.len() == 0 {
                 return Poll::Ready(());
             }
-            self.emptied.set(Some(cx.waker().clone()));
+            self.emptied.replace(Some(cx.waker().clone()));
             Poll::Pending
         })
         .await;

@@ -15,7 +15,7 @@ use weir_upstream::io::timed::Timed;
 
 /// How far an answer has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Progress {
+pub(crate) enum Progress {
     /// No byte of a final answer has been passed on.
     NotBegun,
     /// Its head has.
@@ -28,7 +28,7 @@ pub enum Progress {
 
 /// How the body of an answer is sent to the client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Delivery {
+pub(crate) enum Delivery {
     /// There is none, whatever the fields say.
     None,
     /// Content-Length was announced.
@@ -41,7 +41,7 @@ pub enum Delivery {
 
 /// Where an answer goes.
 #[derive(Debug)]
-pub enum Responder {
+pub(crate) enum Responder {
     /// To an HTTP/1 connection.
     H1(H1Responder),
 }
@@ -51,42 +51,42 @@ impl Responder {
     ///
     /// # Errors
     /// The client is gone.
-    pub async fn interim(&mut self, head: &Head) -> io::Result<()> {
+    pub(crate) async fn interim(&mut self, head: &Head) -> io::Result<()> {
         match self {
             Self::H1(responder) => responder.interim(head).await,
         }
     }
 
     /// Begins the final answer. Its head goes out with the first bytes of its body, or at the next flush.
-    pub fn head(&mut self, head: &Head, delivery: Delivery) {
+    pub(crate) fn head(&mut self, head: &Head, delivery: Delivery) {
         match self {
             Self::H1(responder) => responder.head(head, delivery),
         }
     }
 
     /// How the body of an answer with this framing can be sent to this client.
-    pub fn delivery(&self, framing: Framing) -> Delivery {
+    pub(crate) fn delivery(&self, framing: Framing) -> Delivery {
         match self {
             Self::H1(responder) => responder.delivery(framing),
         }
     }
 
     /// Makes it visible to the client that the answer is not whole (`semantics.md` §1.7).
-    pub fn abort(&mut self) {
+    pub(crate) fn abort(&mut self) {
         match self {
             Self::H1(responder) => responder.abort(),
         }
     }
 
     /// How far the answer has come.
-    pub fn progress(&self) -> Progress {
+    pub(crate) fn progress(&self) -> Progress {
         match self {
             Self::H1(responder) => responder.progress,
         }
     }
 
     /// Bytes of the body that the client got, as far as is known.
-    pub fn content_bytes(&self) -> u64 {
+    pub(crate) fn content_bytes(&self) -> u64 {
         match self {
             Self::H1(responder) => responder.sink.content_bytes(),
         }
@@ -126,7 +126,7 @@ impl BodySink for Responder {
 
 /// The answering side of an HTTP/1 connection, for one exchange.
 #[derive(Debug)]
-pub struct H1Responder {
+pub(crate) struct H1Responder {
     sink: H1Sink,
     stream: Rc<Stream>,
     version: Version,
@@ -136,9 +136,15 @@ pub struct H1Responder {
 
 impl H1Responder {
     /// For a request with this version.
-    pub fn new(to: Timed, version: Version) -> Self {
+    pub(crate) fn new(to: Timed, version: Version) -> Self {
         let stream = Rc::clone(&to.stream);
-        Self { sink: H1Sink::new(to), stream, version, delivery: Delivery::None, progress: Progress::NotBegun }
+        Self {
+            sink: H1Sink::new(to),
+            stream,
+            version,
+            delivery: Delivery::None,
+            progress: Progress::NotBegun,
+        }
     }
 
     async fn interim(&mut self, head: &Head) -> io::Result<()> {

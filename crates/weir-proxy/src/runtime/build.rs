@@ -10,7 +10,8 @@ use super::snapshot::{Action, Forward, Route, Service, Snapshot};
 
 /// Builds what workers run on. A model can't hold nonsense, so this can't fail.
 pub fn snapshot(model: &Model) -> Snapshot {
-    let upstreams: Vec<_> = model.upstreams.iter().map(|upstream| Arc::new(self::upstream(upstream))).collect();
+    let upstreams: Vec<_> =
+        model.upstreams.iter().map(|upstream| Arc::new(self::upstream(upstream))).collect();
     let table = RouteTable::new(
         model
             .services

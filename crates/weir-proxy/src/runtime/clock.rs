@@ -31,7 +31,8 @@ impl DateClock {
             let time = time_of_day();
             let text = httpdate::fmt_http_date(time);
             current.text.copy_from_slice(text.as_bytes());
-            let into_second = time.duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.subsec_nanos());
+            let into_second =
+                time.duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.subsec_nanos());
             current.until = Some(now + Duration::from_nanos(1_000_000_000 - u64::from(into_second)));
         }
         current.text

@@ -108,7 +108,11 @@ mod tests {
         counters.add_to(&mut status);
         counters.add_to(&mut status);
         let counts = status.request_duration.counts;
-        assert_eq!((counts[0], counts[1], counts[13], counts[14]), (4, 4, 2, 2), "each twice, as if from two workers");
+        assert_eq!(
+            (counts[0], counts[1], counts[13], counts[14]),
+            (4, 4, 2, 2),
+            "each twice, as if from two workers"
+        );
         assert_eq!(counts.iter().sum::<u64>(), 12);
     }
 }

@@ -46,7 +46,9 @@ impl fmt::Display for StartError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Listen(error) => error.fmt(f),
-            Self::AccessLog { target, source } => write!(f, "the access log `{target}` can't be opened: {source}"),
+            Self::AccessLog { target, source } => {
+                write!(f, "the access log `{target}` can't be opened: {source}")
+            }
             Self::Worker(source) => write!(f, "a worker can't be started: {source}"),
         }
     }
@@ -112,7 +114,8 @@ impl Proxy {
             snapshot: ArcSwap::from(Arc::clone(&snapshot)),
             log: log.as_ref().map(AccessLogWriter::counts),
         });
-        let permits = model.limits.connections.map(|max| Arc::new(Semaphore::new(max.min(Semaphore::MAX_PERMITS))));
+        let permits =
+            model.limits.connections.map(|max| Arc::new(Semaphore::new(max.min(Semaphore::MAX_PERMITS))));
         let (ended_sender, ended) = mpsc::channel(workers);
         let mut proxy = Self {
             inboxes: Vec::new(),

@@ -212,7 +212,11 @@ mod tests {
         assert!(!path.exists());
         std::fs::write(&path, "no socket").unwrap();
         Listener::bind(&address, 1).unwrap_err();
-        assert_eq!(std::fs::read_to_string(&path).unwrap(), "no socket", "a file of somebody else is not removed");
+        assert_eq!(
+            std::fs::read_to_string(&path).unwrap(),
+            "no socket",
+            "a file of somebody else is not removed"
+        );
         std::fs::remove_file(&path).unwrap();
     }
 }

@@ -33,7 +33,13 @@ impl StatusSource for ProcessStatus {
             listeners: self.listeners.clone(),
             workers: self.workers.len(),
             log_lines_dropped: self.log.as_ref().map_or(0, LogCounts::dropped),
-            upstreams: self.snapshot.load().upstreams.iter().map(|upstream| self::upstream(upstream)).collect(),
+            upstreams: self
+                .snapshot
+                .load()
+                .upstreams
+                .iter()
+                .map(|upstream| self::upstream(upstream))
+                .collect(),
             ..Status::default()
         };
         for worker in &self.workers {

@@ -6,16 +6,16 @@
 
 use std::io;
 
+use weir_http::authority::AuthorityError;
 use weir_http::connection::ConnectionError;
 use weir_http::framing::FramingError;
 use weir_http::head::HeadError;
 use weir_http::path::PathError;
-use weir_http::authority::AuthorityError;
 use weir_http::target::TargetError;
 
 /// Why an exchange has no regular end.
 #[derive(Debug)]
-pub enum Failure {
+pub(crate) enum Failure {
     /// The request's head is malformed or too large.
     RequestHead(HeadError),
     /// The request's head did not come to its end in time.
@@ -89,7 +89,7 @@ pub enum Failure {
 
 impl Failure {
     /// The status a client gets.
-    pub fn status(&self) -> u16 {
+    pub(crate) fn status(&self) -> u16 {
         match self {
             Self::RequestHead(error) => match error {
                 HeadError::TooLong | HeadError::TooManyFields => 431,
@@ -138,7 +138,7 @@ impl Failure {
     }
 
     /// The error type of RFC 9209 §2.3, which is also the reason in the log.
-    pub fn reason(&self) -> &'static str {
+    pub(crate) fn reason(&self) -> &'static str {
         match self {
             Self::RequestHead(_)
             | Self::RequestHeadTimeout
@@ -174,7 +174,7 @@ impl Failure {
     }
 
     /// What went wrong, for people, without anything internal.
-    pub fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         match self {
             Self::RequestHead(error) => error.to_string(),
             Self::RequestHeadTimeout => "the head of the request did not come in time".to_owned(),
@@ -213,7 +213,7 @@ impl Failure {
     }
 
     /// Whether there is somebody who could read an answer.
-    pub fn has_reader(&self) -> bool {
+    pub(crate) fn has_reader(&self) -> bool {
         !matches!(self, Self::ClientGone)
     }
 }

@@ -1,32 +1,21 @@
 //! Stage *identify*: which service and which route a request belongs to.
 
-use weir_core::route::{Fields, Found, RouteQuery};
-use weir_http::head::Head;
+use weir_core::route::{Found, RouteQuery};
 
 use super::failure::Failure;
 use crate::exchange::Exchange;
-
-/// A request's fields, as routing asks for them.
-struct HeadFields<'a>(&'a Head);
-
-impl Fields for HeadFields<'_> {
-    fn any(&self, name: &[u8], test: &mut dyn FnMut(&[u8]) -> bool) -> bool {
-        self.0.get_all(name).any(test)
-    }
-}
 
 /// Finds the route of `x`.
 pub(super) fn identify(x: &mut Exchange) -> Result<(), Failure> {
     if x.facts.server_wide {
         return Ok(());
     }
-    let fields = HeadFields(&x.request);
     let query = RouteQuery {
         host: (!x.facts.host.is_empty()).then_some(&*x.facts.host),
         method: x.request.method_token(),
         path: x.path(),
         query: x.query(),
-        fields: &fields,
+        fields: &*x.request,
     };
     match x.snapshot.table.find(&query) {
         Found::Route { service, route } => {

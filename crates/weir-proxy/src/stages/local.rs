@@ -14,10 +14,10 @@ use weir_upstream::h1::pump::BodySink;
 use weir_upstream::io::deadline::{Wait, now};
 use weir_upstream::io::lent::LentHead;
 
+use super::RequestBody;
 use super::failure::Failure;
 use super::record;
 use super::respond::{self, Source};
-use super::RequestBody;
 use crate::exchange::Exchange;
 use crate::inbound::client::Client;
 use crate::inbound::responder::{Delivery, Progress, Responder};
@@ -97,7 +97,12 @@ fn location(x: &Exchange, template: &str) -> Vec<u8> {
 }
 
 /// Makes a failure visible: as an answer, while none has begun, else by cutting it.
-pub(super) async fn fail(x: &mut Exchange, failure: &Failure, request: &mut RequestBody, responder: &mut Responder) {
+pub(super) async fn fail(
+    x: &mut Exchange,
+    failure: &Failure,
+    request: &mut RequestBody,
+    responder: &mut Responder,
+) {
     if responder.progress() != Progress::NotBegun || !failure.has_reader() {
         responder.abort();
         return;
@@ -160,7 +165,10 @@ fn failure_body(head: &mut Head, failure: &Failure, request_id: &[u8], json: boo
     let _ = if json {
         let quote = |text: &str| text.replace('\\', "\\\\").replace('"', "\\\"");
         let (text, id) = (quote(&text), quote(&id));
-        writeln!(body, "{{\"status\":{code},\"error\":\"{reason}\",\"detail\":\"{text}\",\"request_id\":\"{id}\"}}")
+        writeln!(
+            body,
+            "{{\"status\":{code},\"error\":\"{reason}\",\"detail\":\"{text}\",\"request_id\":\"{id}\"}}"
+        )
     } else if id.is_empty() {
         writeln!(body, "{code} {reason}: {text}")
     } else {
@@ -179,7 +187,8 @@ async fn send(
     request: &mut RequestBody,
     responder: &mut Responder,
 ) -> Result<(), Failure> {
-    let request_read = x.facts.keep_alive && !x.facts.expects_continue && is_passed_over(&mut request.body).await;
+    let request_read =
+        x.facts.keep_alive && !x.facts.expects_continue && is_passed_over(&mut request.body).await;
     let has_content = !matches!(head.status(), 204 | 304);
     if has_content {
         if !content.is_empty() {
@@ -188,8 +197,7 @@ async fn send(
         head.append(K::ContentLength, content.len().to_string().as_bytes());
     }
     let is_head = x.request.method() == weir_http::method::Method::Head;
-    let framing =
-        if has_content && !is_head { Framing::Sized(content.len() as u64) } else { Framing::None };
+    let framing = if has_content && !is_head { Framing::Sized(content.len() as u64) } else { Framing::None };
     respond::begin(x, head, framing, Source::Weir, request_read, responder);
     let deadlines = Rc::clone(&x.client.deadlines);
     deadlines.clear(Wait::Request);

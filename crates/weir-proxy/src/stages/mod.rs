@@ -1,11 +1,11 @@
 //! One exchange, step by step. This file is the list of the steps, in their order; `docs/request-path.md` has the same
 //! names as headings.
 
-pub mod failure;
+pub(crate) mod failure;
 mod forward;
 mod identify;
 mod local;
-mod receive;
+pub(crate) mod receive;
 mod record;
 pub(crate) mod respond;
 
@@ -112,12 +112,10 @@ fn next(x: &Exchange, request: RequestBody, responder: &Responder, refused: bool
 /// Does `work` and turns a panic in it into `None`: a bug costs one exchange, not the worker (`semantics.md` §4.2).
 async fn catch_panic<T>(work: impl Future<Output = T>) -> Option<T> {
     let mut work = pin!(work);
-    std::future::poll_fn(|cx| {
-        match std::panic::catch_unwind(AssertUnwindSafe(|| work.as_mut().poll(cx))) {
-            Ok(Poll::Ready(done)) => Poll::Ready(Some(done)),
-            Ok(Poll::Pending) => Poll::Pending,
-            Err(_) => Poll::Ready(None),
-        }
+    std::future::poll_fn(|cx| match std::panic::catch_unwind(AssertUnwindSafe(|| work.as_mut().poll(cx))) {
+        Ok(Poll::Ready(done)) => Poll::Ready(Some(done)),
+        Ok(Poll::Pending) => Poll::Pending,
+        Err(_) => Poll::Ready(None),
     })
     .await
 }

@@ -148,12 +148,14 @@ pub(crate) fn connection_options(head: &mut Head) -> Result<ConnectionOptions, F
 }
 
 fn expectation(x: &mut Exchange) -> Result<(), Failure> {
-    let mut expectations = x.request.get_all(K::Expect);
-    let Some(expectation) = expectations.next() else { return Ok(()) };
-    // RFC 9110 §10.1.1: a 100-continue in an HTTP/1.0 request is ignored.
-    if !expectation.eq_ignore_ascii_case(b"100-continue") || expectations.next().is_some() {
+    if !x.request.has(K::Expect) {
+        return Ok(());
+    }
+    let known = |expectation: &[u8]| expectation.eq_ignore_ascii_case(b"100-continue");
+    if !x.request.get_all(K::Expect).all(known) || x.request.get_all(K::Expect).count() > 1 {
         return Err(Failure::Expectation);
     }
+    // RFC 9110 §10.1.1: a 100-continue in an HTTP/1.0 request is ignored, and without a body it asks for nothing.
     x.facts.expects_continue = x.facts.version == Version::Http11 && x.facts.framing != Framing::None;
     if !x.facts.expects_continue {
         x.request.remove(K::Expect);
@@ -173,7 +175,8 @@ fn wants_upgrade(x: &Exchange, options: ConnectionOptions) -> bool {
 /// Takes away what was meant for this hop or must not be believed, and adds what we vouch for (`semantics.md` §1.4, §1.8).
 fn forwarding_fields(x: &mut Exchange, snapshot: &Snapshot) {
     let peer = x.client.peer.ip();
-    let trusted = !snapshot.trusted_proxies.is_empty() && forwarded::is_trusted(peer, &snapshot.trusted_proxies);
+    let trusted =
+        !snapshot.trusted_proxies.is_empty() && forwarded::is_trusted(peer, &snapshot.trusted_proxies);
     let request = &mut *x.request;
     let te_trailers = request.has(K::Te) && connection::te_trailers(request.get_all(K::Te));
     let mut forwarded_for: SmallVec<[u8; 64]> = SmallVec::new();
@@ -252,9 +255,8 @@ pub(crate) fn via_version(version: Version) -> &'static [u8] {
 
 /// Keeps the client's request id or makes one.
 fn request_id(x: &mut Exchange) {
-    let visible = |id: &&[u8]| {
-        (1..=REQUEST_ID_BYTES_MAX).contains(&id.len()) && id.iter().all(u8::is_ascii_graphic)
-    };
+    let visible =
+        |id: &&[u8]| (1..=REQUEST_ID_BYTES_MAX).contains(&id.len()) && id.iter().all(u8::is_ascii_graphic);
     if let Some(id) = x.request.get(K::XRequestId).filter(visible) {
         x.origin.request_id.extend_from_slice(id);
         return;

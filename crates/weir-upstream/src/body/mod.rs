@@ -13,7 +13,7 @@ use bytes::{Buf, Bytes};
 use weir_http::body::BodyError;
 use weir_http::head::Head;
 
-pub use source::H1Body;
+pub use source::{BodyLimits, H1Body};
 
 /// Why a body can't be read to its end.
 #[derive(Debug)]

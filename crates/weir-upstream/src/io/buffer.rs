@@ -108,7 +108,8 @@ impl ReadBuffer {
     }
 
     fn replace(&mut self, length: usize) {
-        let mut larger = if length == LARGE_BYTES { take_large() } else { vec![0; length].into_boxed_slice() };
+        let mut larger =
+            if length == LARGE_BYTES { take_large() } else { vec![0; length].into_boxed_slice() };
         let unread = self.end - self.start;
         larger[..unread].copy_from_slice(&self.bytes[self.start..self.end]);
         give_back(std::mem::replace(&mut self.bytes, larger));

@@ -125,13 +125,24 @@ impl Deadlines {
 
     fn earliest(&self) -> Option<(Wait, Instant)> {
         use Wait::{
-            ClientBody, ClientHead, ClientIdle, ClientWrite, Connect, ConnectTry, Request, ServerBody, ServerHead,
-            ServerWrite,
+            ClientBody, ClientHead, ClientIdle, ClientWrite, Connect, ConnectTry, Request, ServerBody,
+            ServerHead, ServerWrite,
         };
-        [ClientIdle, ClientHead, ClientBody, ClientWrite, Connect, ConnectTry, ServerWrite, ServerHead, ServerBody, Request]
-            .into_iter()
-            .filter_map(|wait| self.slots[wait as usize].get().map(|at| (wait, at)))
-            .min_by_key(|(_, at)| *at)
+        [
+            ClientIdle,
+            ClientHead,
+            ClientBody,
+            ClientWrite,
+            Connect,
+            ConnectTry,
+            ServerWrite,
+            ServerHead,
+            ServerBody,
+            Request,
+        ]
+        .into_iter()
+        .filter_map(|wait| self.slots[wait as usize].get().map(|at| (wait, at)))
+        .min_by_key(|(_, at)| *at)
     }
 }
 

@@ -31,7 +31,11 @@ enum Kind {
     Tcp(TcpStream),
     Unix(UnixStream),
     /// A pipe in memory. It can't be asked whether it is readable without reading, so it keeps what it read to answer.
-    Test { pipe: DuplexStream, ahead: Vec<u8>, ended: bool },
+    Test {
+        pipe: DuplexStream,
+        ahead: Vec<u8>,
+        ended: bool,
+    },
 }
 
 impl Stream {
@@ -201,7 +205,12 @@ fn would_block(seen: io::Result<usize>) -> bool {
     matches!(seen, Err(error) if error.kind() == io::ErrorKind::WouldBlock)
 }
 
-fn poll_ahead(pipe: &mut DuplexStream, ahead: &mut Vec<u8>, ended: &mut bool, cx: &mut Context<'_>) -> Poll<()> {
+fn poll_ahead(
+    pipe: &mut DuplexStream,
+    ahead: &mut Vec<u8>,
+    ended: &mut bool,
+    cx: &mut Context<'_>,
+) -> Poll<()> {
     if !ahead.is_empty() || *ended {
         return Poll::Ready(());
     }

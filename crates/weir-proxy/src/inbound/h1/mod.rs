@@ -26,7 +26,7 @@ use crate::stages::failure::Failure;
 
 /// What becomes of a connection after an exchange.
 #[derive(Debug)]
-pub enum Next {
+pub(crate) enum Next {
     /// Another request may follow; these bytes of it are here already.
     KeepAlive(ReadBuffer),
     /// Everything was said: close.
@@ -38,7 +38,12 @@ pub enum Next {
 }
 
 /// Serves a connection to its end.
-pub async fn serve(worker: Rc<Worker>, stream: Stream, peer: Peer, _permit: Option<OwnedSemaphorePermit>) {
+pub(crate) async fn serve(
+    worker: Rc<Worker>,
+    stream: Stream,
+    peer: Peer,
+    _permit: Option<OwnedSemaphorePermit>,
+) {
     let registration = Registration::new(&worker, peer);
     let client = Rc::new(Client { stream: Rc::new(stream), deadlines: Rc::new(Deadlines::new()), peer });
     let mut requests = Box::pin(requests(worker, client));
@@ -120,7 +125,7 @@ async fn refuse(worker: &Rc<Worker>, client: &Rc<Client>, buffer: ReadBuffer, fa
     let timeouts = worker.snapshot().timeouts;
     let timed = client.timed(timeouts.request_body, timeouts.client_write);
     let mut responder = Responder::H1(H1Responder::new(timed, Version::Http11));
-    let told = stages::failure::answer_without_exchange(worker, client, &failure, &mut responder);
+    let told = stages::answer_without_exchange(worker, client, &failure, &mut responder);
     match client.deadlines.guard(told).await {
         Ok(Ok(())) => Next::Linger(buffer),
         Ok(Err(_)) | Err(_) => Next::Cut,

@@ -81,6 +81,10 @@ async fn read(client: &Client, snapshot: &Snapshot, buffer: &mut ReadBuffer) -> 
 fn scan(scanner: &mut HeadScanner, bytes: &[u8], snapshot: &Snapshot) -> Result<Option<usize>, Failure> {
     scanner.scan(bytes, snapshot.limits.head_bytes).map_err(|error| {
         let in_first_line = !bytes[..bytes.len().min(snapshot.limits.head_bytes)].contains(&b'\n');
-        if error == HeadError::TooLong && in_first_line { Failure::TargetTooLong } else { Failure::RequestHead(error) }
+        if error == HeadError::TooLong && in_first_line {
+            Failure::TargetTooLong
+        } else {
+            Failure::RequestHead(error)
+        }
     })
 }
