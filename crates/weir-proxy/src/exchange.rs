@@ -15,7 +15,7 @@ use weir_upstream::io::lent::LentHead;
 use weir_upstream::member::Server;
 
 use crate::inbound::client::Client;
-use crate::runtime::snapshot::{Route, Service, Snapshot};
+use crate::runtime::snapshot::{LocalSnapshot, Route, Service};
 use crate::runtime::worker::Worker;
 
 /// What was found out about a request when it was received; everything later relies on it.
@@ -86,7 +86,7 @@ pub(crate) struct Exchange {
     /// The worker it runs on.
     pub worker: Rc<Worker>,
     /// The configuration it began under; a reload does not touch it.
-    pub snapshot: Rc<Arc<Snapshot>>,
+    pub snapshot: LocalSnapshot,
     /// The client's connection.
     pub client: Rc<Client>,
     /// The request's head, as it was received at first and as servers get it after `receive`.
@@ -121,7 +121,7 @@ impl Exchange {
     pub(crate) fn new(
         worker: &Rc<Worker>,
         client: &Rc<Client>,
-        snapshot: Rc<Arc<Snapshot>>,
+        snapshot: LocalSnapshot,
         request: LentHead,
         last: bool,
     ) -> Self {

@@ -3,6 +3,8 @@
 //! Nothing on a request's way reads the configuration by name. Everything a route needs is in its [`Route`], and what a
 //! route does not use costs it nothing.
 
+use std::ops::Deref;
+use std::rc::Rc;
 use std::sync::Arc;
 
 use ipnet::IpNet;
@@ -32,6 +34,30 @@ pub struct Snapshot {
     pub limits: Limits,
     /// Timeouts.
     pub timeouts: Timeouts,
+}
+
+/// A worker's hold on a snapshot. Exchanges clone it without touching the counter that all workers share.
+#[derive(Debug, Clone)]
+pub struct LocalSnapshot(Rc<Held>);
+
+#[derive(Debug)]
+struct Held {
+    snapshot: Arc<Snapshot>,
+}
+
+impl LocalSnapshot {
+    /// A worker takes hold of what was published to it.
+    pub fn new(snapshot: Arc<Snapshot>) -> Self {
+        Self(Rc::new(Held { snapshot }))
+    }
+}
+
+impl Deref for LocalSnapshot {
+    type Target = Snapshot;
+
+    fn deref(&self) -> &Snapshot {
+        &self.0.snapshot
+    }
 }
 
 impl Snapshot {

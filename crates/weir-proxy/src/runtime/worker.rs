@@ -17,7 +17,7 @@ use weir_upstream::pool::Pools;
 use super::clock::DateClock;
 use super::counters::WorkerCounters;
 use super::inbox::{Inspection, Message, Query};
-use super::snapshot::Snapshot;
+use super::snapshot::{LocalSnapshot, Snapshot};
 use crate::access_log::LogHandle;
 use crate::inbound::listener::{self, ListeningSocket};
 use crate::inbound::registry::Registry;
@@ -32,7 +32,7 @@ const POOL_SWEEP_INTERVAL: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub struct Worker {
     /// The snapshot that new exchanges begin under.
-    view: RefCell<Rc<Arc<Snapshot>>>,
+    view: RefCell<LocalSnapshot>,
     /// Idle connections to servers.
     pub pools: Pools,
     /// Client connections.
@@ -76,8 +76,8 @@ pub struct Setup {
 
 impl Worker {
     /// The snapshot for an exchange that begins now.
-    pub fn snapshot(&self) -> Rc<Arc<Snapshot>> {
-        Rc::clone(&self.view.borrow())
+    pub fn snapshot(&self) -> LocalSnapshot {
+        self.view.borrow().clone()
     }
 
     /// Whether the worker is draining.
@@ -121,7 +121,7 @@ impl Worker {
 pub async fn run(setup: Setup) -> usize {
     let Setup { snapshot, sockets, counters, log, permits, drain_idle, mut inbox } = setup;
     let worker = Rc::new(Worker {
-        view: RefCell::new(Rc::new(snapshot)),
+        view: RefCell::new(LocalSnapshot::new(snapshot)),
         pools: Pools::default(),
         registry: Registry::default(),
         counters,
@@ -148,7 +148,7 @@ pub async fn run(setup: Setup) -> usize {
         };
         match message {
             Some(Message::Publish(snapshot)) => {
-                worker.view.replace(Rc::new(snapshot));
+                worker.view.replace(LocalSnapshot::new(snapshot));
             }
             Some(Message::Drain) => {
                 worker.begin_drain(drain_idle);

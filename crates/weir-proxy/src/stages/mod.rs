@@ -12,7 +12,6 @@ pub(crate) mod respond;
 use std::panic::AssertUnwindSafe;
 use std::pin::pin;
 use std::rc::Rc;
-use std::sync::Arc;
 use std::task::Poll;
 
 use weir_http::framing::Framing;
@@ -26,7 +25,7 @@ use crate::exchange::Exchange;
 use crate::inbound::client::Client;
 use crate::inbound::h1::Next;
 use crate::inbound::responder::{H1Responder, Progress, Responder};
-use crate::runtime::snapshot::Snapshot;
+use crate::runtime::snapshot::LocalSnapshot;
 use crate::runtime::worker::Worker;
 
 pub(crate) use self::local::answer_without_exchange;
@@ -45,7 +44,7 @@ pub(crate) struct RequestBody {
 pub(crate) async fn run(
     worker: &Rc<Worker>,
     client: &Rc<Client>,
-    snapshot: Rc<Arc<Snapshot>>,
+    snapshot: LocalSnapshot,
     head: LentHead,
     buffer: ReadBuffer,
     last: bool,
