@@ -36,13 +36,14 @@ pub enum PathEdit {
     /// As it came (normalised).
     #[default]
     Keep,
-    /// `strip: /api`: this prefix of whole segments is taken away; what is left begins with a slash.
+    /// `strip: /api`: this prefix of whole segments is taken away; what is left begins with a slash. Without a slash at
+    /// its end, never empty.
     Strip(Box<str>),
     /// `rewrite: {prefix: /v2}`: the prefix that matched is replaced.
     ReplacePrefix {
-        /// The prefix that matched.
+        /// The prefix that matched, without a slash at its end; empty for `/`.
         from: Box<str>,
-        /// What stands there instead, with its leading slash.
+        /// What stands there instead: with its leading slash, without one at its end; empty for `/`.
         to: Box<str>,
     },
     /// `rewrite: {regex: ^/user/(\d+)$, to: /u/$1}`: replaced where it matches; the result is normalised again.

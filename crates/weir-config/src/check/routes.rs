@@ -1,0 +1,121 @@
+//! Routes of one service: names, and no two that ask the same.
+
+use std::collections::HashMap;
+
+use weir_core::route::{PathPattern, RouteRule};
+
+use crate::file::route::RouteFile;
+use crate::model::Route;
+use crate::node::shortened;
+use crate::problem::{Problem, Problems};
+use crate::source::{At, Span};
+
+use super::actions::action;
+use super::upstreams::Upstreams;
+
+/// The routes of a service so far.
+pub(super) struct Routes<'s> {
+    service: &'s str,
+    backend_server: bool,
+    names: HashMap<String, Span>,
+    rules: HashMap<String, Span>,
+    list: Vec<Route>,
+}
+
+impl<'s> Routes<'s> {
+    /// Begins with none.
+    pub(super) fn new(service: &'s str, backend_server: bool) -> Self {
+        Self { service, backend_server, names: HashMap::new(), rules: HashMap::new(), list: Vec::new() }
+    }
+
+    /// Takes a route.
+    pub(super) fn add(&mut self, route: At<RouteFile>, upstreams: &mut Upstreams, problems: &mut Problems) {
+        let At { value: mut file, span } = route;
+        let path_span = file.path.as_ref().map_or(span, |path| path.span);
+        let path = file.path.take();
+        let rule = RouteRule {
+            path: path.map_or_else(|| PathPattern::Prefix("/".into()), |path| path.value),
+            methods: std::mem::take(&mut file.methods),
+            fields: std::mem::take(&mut file.fields),
+            query: std::mem::take(&mut file.query),
+        };
+        // A route whose own parts were wrong asks something else than it seems to.
+        if !problems.has_error_in(span)
+            && let Some(first) = self.rules.insert(identity(&rule), path_span)
+        {
+            problems.push(
+                Problem::error(path_span, "another route of this service asks exactly the same")
+                    .beside(first, "the first one")
+                    .hint(
+                        "one of the two can never be taken; take one away or let them ask different things",
+                    ),
+            );
+        }
+        let name = self.name(&file, &rule, problems);
+        let answer_fields = std::mem::take(&mut file.answer_fields);
+        let backend_server = file.backend_server.unwrap_or(self.backend_server);
+        // Names of upstreams have no spaces, so one in place never meets a declared one.
+        let inline_name = format!("{} {name}", self.service);
+        let made = action(
+            file,
+            span,
+            &rule.path,
+            |reference, problems| upstreams.resolve(reference, inline_name, problems),
+            problems,
+        );
+        if let Some(action) = made {
+            self.list.push(Route { name, rule, action, answer_fields, backend_server });
+        }
+    }
+
+    fn name(&mut self, file: &RouteFile, rule: &RouteRule, problems: &mut Problems) -> String {
+        let Some(name) = &file.name else { return made_name(rule) };
+        if name.value.trim().is_empty() || name.value.contains(char::is_control) {
+            problems.push(Problem::error(name.span, "a name has visible characters"));
+        }
+        if let Some(first) = self.names.insert(name.value.clone(), name.span) {
+            let message = format!("two routes of this service are named `{}`", shortened(&name.value));
+            problems.push(Problem::error(name.span, message).beside(first, "the first one"));
+        }
+        name.value.clone()
+    }
+
+    /// The routes in the order of the file.
+    pub(super) fn into_list(self) -> Vec<Route> {
+        self.list
+    }
+}
+
+/// `GET,POST /orders/ x-version=2 ?debug`
+fn made_name(rule: &RouteRule) -> String {
+    let mut parts = Vec::new();
+    if !rule.methods.is_empty() {
+        parts.push(rule.methods.join(","));
+    }
+    parts.push(rule.path.to_string());
+    let with_value = |name: &str, value: Option<&str>| match value {
+        Some(value) => format!("{name}={value}"),
+        None => name.to_owned(),
+    };
+    parts.extend(rule.fields.iter().map(|field| with_value(&field.name, field.value.as_deref())));
+    parts.extend(
+        rule.query.iter().map(|query| format!("?{}", with_value(&query.name, query.value.as_deref()))),
+    );
+    parts.join(" ")
+}
+
+/// Equal for rules that take the same requests by the same words, in whatever order they were written.
+fn identity(rule: &RouteRule) -> String {
+    let path = match &rule.path {
+        PathPattern::Prefix(prefix) => prefix.trim_end_matches('/').to_owned(),
+        other => other.to_string(),
+    };
+    let mut methods = rule.methods.clone();
+    methods.sort_unstable();
+    methods.dedup();
+    let mut fields: Vec<_> = rule.fields.iter().map(|field| (&field.name, &field.value)).collect();
+    fields.sort_unstable();
+    let mut query: Vec<_> = rule.query.iter().map(|query| (&query.name, &query.value)).collect();
+    query.sort_unstable();
+    format!("{path:?} {methods:?} {fields:?} {query:?}")
+}

@@ -1,0 +1,105 @@
+//! Services: no host and no name twice, and each service's routes.
+
+use std::collections::HashMap;
+
+use weir_core::route::HostPattern;
+
+use crate::file::route::RouteFile;
+use crate::file::service::ServiceFile;
+use crate::model::Service;
+use crate::node::shortened;
+use crate::problem::{Problem, Problems};
+use crate::source::{At, Span};
+
+use super::routes::Routes;
+use super::upstreams::Upstreams;
+
+/// The services so far.
+pub(super) struct Services {
+    backend_server: bool,
+    hosts: HashMap<HostPattern, Span>,
+    names: HashMap<String, Span>,
+    list: Vec<Service>,
+}
+
+impl Services {
+    /// Begins with none. `backend_server` is what routes have that do not say.
+    pub(super) fn new(backend_server: bool) -> Self {
+        Self { backend_server, hosts: HashMap::new(), names: HashMap::new(), list: Vec::new() }
+    }
+
+    /// Takes an entry of `services`.
+    pub(super) fn add(
+        &mut self,
+        service: At<ServiceFile>,
+        upstreams: &mut Upstreams,
+        problems: &mut Problems,
+    ) {
+        let At { value: file, span } = service;
+        self.claim_hosts(&file.hosts, problems);
+        let name = self.name(&file, problems);
+        let mut routes = Routes::new(&name, self.backend_server);
+        for route in written_routes(file.routes, file.own, span, problems) {
+            routes.add(route, upstreams, problems);
+        }
+        let routes = routes.into_list();
+        let hosts = file.hosts.into_iter().map(|host| host.value).collect();
+        self.list.push(Service { name, hosts, routes });
+    }
+
+    fn claim_hosts(&mut self, hosts: &[At<HostPattern>], problems: &mut Problems) {
+        for host in hosts {
+            if let Some(first) = self.hosts.insert(host.value.clone(), host.span) {
+                problems.push(
+                    Problem::error(host.span, format!("the host `{}` already has a service", host.value))
+                        .beside(first, "it is written here")
+                        .hint("a host belongs to one service; put the routes together there"),
+                );
+            }
+        }
+    }
+
+    fn name(&mut self, file: &ServiceFile, problems: &mut Problems) -> String {
+        let (name, place) = match (&file.name, file.hosts.first()) {
+            (Some(name), _) => (name.value.clone(), name.span),
+            (None, Some(host)) => (host.value.to_string(), host.span),
+            // It has no host, which was said already.
+            (None, None) => return String::new(),
+        };
+        if name.trim().is_empty() || name.contains(char::is_control) {
+            problems.push(Problem::error(place, "a name has visible characters"));
+        }
+        // A host that stands twice was said already; only written names are new here.
+        if let Some(first) = self.names.insert(name.clone(), place).filter(|_| file.name.is_some()) {
+            problems.push(
+                Problem::error(place, format!("two services are named `{}`", shortened(&name)))
+                    .beside(first, "the first one"),
+            );
+        }
+        name
+    }
+
+    /// The services in the order of the file.
+    pub(super) fn into_list(self) -> Vec<Service> {
+        self.list
+    }
+}
+
+/// The routes under `routes`, or the service itself as one route.
+fn written_routes(
+    routes: Option<Vec<At<RouteFile>>>,
+    own: RouteFile,
+    span: Span,
+    problems: &mut Problems,
+) -> Vec<At<RouteFile>> {
+    let Some(routes) = routes else {
+        return vec![At { value: own, span }];
+    };
+    for (key, place) in own.keys {
+        problems.push(
+            Problem::error(place, format!("`{key}` stands beside `routes`"))
+                .hint("a service has either `routes` or the keys of one route; move it into a route"),
+        );
+    }
+    routes
+}

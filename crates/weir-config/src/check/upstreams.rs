@@ -1,0 +1,189 @@
+//! Upstreams get their numbers; references to them are looked up.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+
+use weir_core::retry::{RetryOn, RetryPolicy};
+use weir_core::server::Transport;
+
+use crate::address;
+use crate::file::upstream::{UpstreamFile, UpstreamRef};
+use crate::model::{Server, Timeouts, Upstream, UpstreamId};
+use crate::node::shortened;
+use crate::problem::{Problem, Problems};
+use crate::source::{At, Span};
+use crate::suggest::{alternatives, nearest};
+
+/// Upstream names that a hint lists; more would hide the message.
+const LISTED_MAX: usize = 8;
+
+/// The upstreams so far.
+pub(super) struct Upstreams {
+    base_dir: PathBuf,
+    timeouts: Timeouts,
+    list: Vec<Upstream>,
+    names: HashMap<String, Declared>,
+    /// Whether every name in the file is known; a list that could not be read would make good names unknown.
+    complete: bool,
+    checked: Vec<Span>,
+    retried: Vec<Span>,
+}
+
+struct Declared {
+    id: UpstreamId,
+    span: Span,
+    used: bool,
+}
+
+impl Upstreams {
+    /// Begins with none.
+    pub(super) fn new(base_dir: &Path, timeouts: Timeouts, problems: &Problems) -> Self {
+        Self {
+            base_dir: base_dir.to_owned(),
+            timeouts,
+            list: Vec::new(),
+            names: HashMap::new(),
+            complete: !problems.has_errors(),
+            checked: Vec::new(),
+            retried: Vec::new(),
+        }
+    }
+
+    /// Takes an entry of `upstreams`.
+    pub(super) fn declare(&mut self, name: At<String>, file: UpstreamFile, problems: &mut Problems) {
+        if let Some(first) = self.names.get(&name.value) {
+            problems.push(
+                Problem::error(name.span, format!("two upstreams are named `{}`", shortened(&name.value)))
+                    .beside(first.span, "the first one"),
+            );
+            return;
+        }
+        let id = self.add(name.value.clone(), file, problems);
+        self.names.insert(name.value, Declared { id, span: name.span, used: false });
+    }
+
+    /// What a route's `upstream` means. `inline_name` names an upstream in place.
+    pub(super) fn resolve(
+        &mut self,
+        reference: At<UpstreamRef>,
+        inline_name: String,
+        problems: &mut Problems,
+    ) -> Option<UpstreamId> {
+        let name = match reference.value {
+            UpstreamRef::Inline(file) => return Some(self.add(inline_name, file, problems)),
+            UpstreamRef::Name(name) => name,
+        };
+        if let Some(declared) = self.names.get_mut(&name) {
+            declared.used = true;
+            return Some(declared.id);
+        }
+        let problem = Problem::error(reference.span, format!("there is no upstream `{}`", shortened(&name)));
+        let near = nearest(&name, self.names.keys().map(String::as_str));
+        if let Some(near) = near {
+            problems.push(problem.hint(format!("did you mean `{near}`?")));
+        } else if name.contains([':', '/']) && address::server(&name).is_ok() {
+            problems.push(problem.hint(format!("for a server in place write a list: `[\"{name}\"]`")));
+        } else if self.complete {
+            let mut names: Vec<&str> = self.names.keys().map(String::as_str).collect();
+            names.sort_unstable();
+            problems.push(match names.len() {
+                0 => problem.hint("declare it under `upstreams`, or write a list of servers"),
+                1..=LISTED_MAX => problem.hint(format!("the upstreams are {}", alternatives(names))),
+                _ => problem,
+            });
+        } else {
+            problems.push(problem);
+        }
+        None
+    }
+
+    fn add(&mut self, name: String, file: UpstreamFile, problems: &mut Problems) -> UpstreamId {
+        self.checked.extend(file.health.as_ref().map(|health| health.span));
+        self.retried
+            .extend(file.retry.as_ref().filter(|retry| beyond_this_version(&retry.value)).map(|r| r.span));
+        let id = UpstreamId(self.list.len());
+        self.list.push(Upstream {
+            name,
+            servers: self.servers(file.servers, problems),
+            balance: file.balance,
+            health: file.health.map(|health| health.value),
+            retry: file.retry.map(|retry| retry.value).unwrap_or_default(),
+            timeouts: file.timeouts.over(&self.timeouts),
+        });
+        id
+    }
+
+    /// A server is its address in its upstream: the same one twice would have two counters and two healths.
+    fn servers(&self, written: Vec<At<Server>>, problems: &mut Problems) -> Vec<Server> {
+        let mut seen = HashMap::new();
+        let mut servers = Vec::with_capacity(written.len());
+        for At { value: mut server, span } in written {
+            if let Transport::Unix(path) = &server.address.transport {
+                server.address.transport = Transport::Unix(self.base_dir.join(path));
+            }
+            let place = (server.address.transport.clone(), server.address.base.clone());
+            if let Some(first) = seen.insert(place, span) {
+                let message = format!("the server `{}` stands twice here", server.address.written);
+                problems.push(
+                    Problem::error(span, message)
+                        .beside(first, "first written here")
+                        .hint("to send it more, write `{address: …, weight: 2}`"),
+                );
+            }
+            servers.push(server);
+        }
+        servers
+    }
+
+    /// Warns of what nobody uses and of what this version does not do.
+    pub(super) fn warn(&self, problems: &mut Problems) {
+        // With errors a use may have been lost.
+        if !problems.has_errors() {
+            let mut unused: Vec<(&String, &Declared)> =
+                self.names.iter().filter(|(_, declared)| !declared.used).collect();
+            unused.sort_unstable_by_key(|(_, declared)| declared.span);
+            for (name, declared) in unused {
+                problems.push(
+                    Problem::warning(declared.span, format!("no route uses the upstream `{name}`"))
+                        .hint("take it away, or write it in a route"),
+                );
+            }
+        }
+        warn_once(
+            &self.checked,
+            "active health checks are not performed in this version; all servers count as healthy",
+            "a server that can't be connected to is passed over all the same",
+            problems,
+        );
+        warn_once(
+            &self.retried,
+            "this retry policy is not performed in this version; one repeat on `reset` is",
+            "a server that can't be connected to is passed over all the same; more attempts, statuses, `timeout` and \
+             `per_try` are kept for later",
+            problems,
+        );
+    }
+
+    /// The upstreams by number.
+    pub(super) fn into_list(self) -> Vec<Upstream> {
+        self.list
+    }
+}
+
+/// One warning at the first place; a file with fifty upstreams would drown in fifty of them.
+fn warn_once(places: &[Span], message: &str, hint: &str, problems: &mut Problems) {
+    let Some(first) = places.iter().min() else { return };
+    let message = match places.len() {
+        1 => message.to_owned(),
+        2 => format!("{message} (here and at one more upstream)"),
+        several => format!("{message} (here and at {} more upstreams)", several - 1),
+    };
+    problems.push(Problem::warning(*first, message).hint(hint));
+}
+
+/// Whether a policy asks for more than passing over and one repeat on reset.
+fn beyond_this_version(policy: &RetryPolicy) -> bool {
+    policy.attempts > 2
+        || policy.per_try_timeout.is_some()
+        || policy.on.iter().any(|on| matches!(on, RetryOn::Timeout | RetryOn::Status(_)))
+}

@@ -1,0 +1,156 @@
+//! Models without a file: what `weir balance` and its kin run.
+
+use std::path::{Path, PathBuf};
+
+use weir_core::balance::Strategy;
+use weir_core::dispatch::Mode;
+use weir_core::retry::RetryPolicy;
+use weir_core::route::{HostPattern, PathPattern, RouteRule};
+
+use crate::address;
+use crate::check::DEFAULT_ADMIN;
+use crate::complaint::Complaint;
+use crate::file::upstream::STRATEGY;
+use crate::model::{
+    AccessLog, AccessLogFormat, Action, Admin, Drain, FieldEdits, Forward, HostPolicy, Limits, Listen,
+    ListenAddress, LogTarget, Model, PathEdit, Route, Server, Service, Timeouts, Upstream, UpstreamId,
+};
+
+/// The name of the one upstream and the one route of a model without a file.
+const NAME: &str = "servers";
+
+/// A model that balances every request over `servers`, each as in a file: `host:port`, `http://host[:port][/base]` or
+/// `unix:PATH`. Everything else has its default, but answers carry `X-Backend-Server`.
+///
+/// # Errors
+/// One complaint for each server that cannot be read, and for each that stands twice; one when there is none.
+pub fn balance(
+    listen: ListenAddress,
+    strategy: Strategy,
+    servers: &[String],
+) -> Result<Model, Vec<Complaint>> {
+    let servers = parse_servers(servers)?;
+    let upstream = Upstream {
+        name: NAME.to_owned(),
+        servers,
+        balance: strategy,
+        health: None,
+        retry: RetryPolicy::default(),
+        timeouts: Timeouts::default(),
+    };
+    let forward = Forward {
+        upstream: UpstreamId(0),
+        mode: Mode::Balance,
+        path: PathEdit::Keep,
+        request_fields: FieldEdits::default(),
+        host: HostPolicy::Keep,
+    };
+    let route = Route {
+        name: NAME.to_owned(),
+        rule: RouteRule {
+            path: PathPattern::Prefix("/".into()),
+            methods: Vec::new(),
+            fields: Vec::new(),
+            query: Vec::new(),
+        },
+        action: Action::Forward(forward),
+        answer_fields: FieldEdits::default(),
+        backend_server: true,
+    };
+    Ok(Model {
+        listen: vec![Listen { address: listen }],
+        workers: None,
+        admin: Admin::Default(DEFAULT_ADMIN),
+        state: state(),
+        access_log: AccessLog::On { format: AccessLogFormat::Common, target: LogTarget::Stderr },
+        trusted_proxies: Vec::new(),
+        forwarded: false,
+        limits: Limits::default(),
+        timeouts: Timeouts::default(),
+        drain: Drain::default(),
+        services: vec![Service { name: "*".to_owned(), hosts: vec![HostPattern::Any], routes: vec![route] }],
+        upstreams: vec![upstream],
+    })
+}
+
+/// A strategy by its name in the configuration.
+///
+/// # Errors
+/// When there is no such strategy; the hint says which there are.
+pub fn strategy(name: &str) -> Result<Strategy, Complaint> {
+    STRATEGY.parse(name)
+}
+
+fn parse_servers(written: &[String]) -> Result<Vec<Server>, Vec<Complaint>> {
+    let mut servers: Vec<Server> = Vec::with_capacity(written.len());
+    let mut complaints = Vec::new();
+    for text in written {
+        match address::server(text) {
+            Ok(address) => {
+                let same = |other: &Server| {
+                    other.address.transport == address.transport && other.address.base == address.base
+                };
+                if servers.iter().any(same) {
+                    complaints.push(Complaint::new(format!("the server `{}` stands twice", address.written)));
+                }
+                servers.push(Server { address, weight: 1 });
+            }
+            Err(complaint) => complaints.push(complaint),
+        }
+    }
+    if written.is_empty() {
+        complaints.push(Complaint::new("there is no server").hint("write at least one: `127.0.0.1:9001`"));
+    }
+    if complaints.is_empty() { Ok(servers) } else { Err(complaints) }
+}
+
+/// As for a file in the current directory (semantics.md §4.1).
+fn state() -> PathBuf {
+    let around = crate::check::Surroundings {
+        base_dir: Path::new(""),
+        state_directory: std::env::var("STATE_DIRECTORY").ok(),
+    };
+    crate::check::state(None, &around)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use weir_core::balance::Strategy;
+
+    use super::{balance, strategy};
+    use crate::address;
+
+    fn check(servers: &[&str], expected: Result<usize, &[&str]>) {
+        let servers: Vec<String> = servers.iter().map(|&server| server.to_owned()).collect();
+        let outcome = balance(address::listen(":8080").unwrap(), Strategy::Random, &servers);
+        match (outcome, expected) {
+            (Ok(model), Ok(number)) => assert_eq!(model.upstreams[0].servers.len(), number),
+            (Err(complaints), Err(parts)) => {
+                assert_eq!(complaints.len(), parts.len(), "{complaints:?}");
+                for (complaint, part) in complaints.iter().zip(parts) {
+                    assert!(complaint.to_string().contains(part), "{complaint}");
+                }
+            }
+            (got, _) => panic!("{servers:?}: {got:?}"),
+        }
+    }
+
+    #[test]
+    fn servers_become_one_upstream() {
+        check(&["127.0.0.1:9001"], Ok(1));
+        check(&["127.0.0.1:9001", "app:80", "unix:/run/a"], Ok(3));
+        check(&[], Err(&["no server"]));
+        check(
+            &["9001", "127.0.0.1:9001", "127.0.0.1:9001", "https://x"],
+            Err(&["127.0.0.1:9001", "twice", "yet"]),
+        );
+    }
+
+    #[test]
+    fn strategies_have_names() {
+        assert_eq!(strategy("p2c"), Ok(Strategy::P2c));
+        assert!(strategy("roundrobin").unwrap_err().to_string().contains("did you mean `round_robin`?"));
+    }
+}

@@ -1,0 +1,119 @@
+//! An entry of `listen`, and `access_log`.
+
+use std::path::PathBuf;
+
+use crate::address;
+use crate::model::{AccessLog, AccessLogFormat, ListenAddress, LogTarget};
+use crate::node::{Node, NodeKind};
+use crate::source::At;
+
+use super::decoder::Decoder;
+use super::describe::Presence::{Default as Unless, Optional, Required};
+use super::describe::Shape;
+use super::kind::{Either, Kind, Mapped, Placed};
+use super::scalar::{Parsed, Text, Words};
+use super::table::{Field, Kept, Mapping, Table};
+
+/// An address to listen on.
+pub(crate) const LISTEN_ADDRESS: Parsed<ListenAddress> = Parsed {
+    label: "address to listen on",
+    pattern: r"^(unix:.+|:[0-9]{1,5}|[0-9.]+:[0-9]{1,5}|\[[0-9a-fA-F:.%]+\]:[0-9]{1,5})$",
+    parse: address::listen,
+};
+
+/// A mapping with `address`.
+#[derive(Debug, Default)]
+pub(crate) struct ListenFile {
+    address: Option<At<ListenAddress>>,
+}
+
+/// An entry of `listen`: an address, or a mapping with one. `None` when the mapping has none.
+pub(crate) type ListenKind = Either<
+    Mapped<Placed<Parsed<ListenAddress>>, Option<At<ListenAddress>>>,
+    Mapped<Mapping<ListenFile>, Option<At<ListenAddress>>>,
+>;
+
+/// See [`ListenKind`].
+pub(crate) const LISTEN_ENTRY: ListenKind =
+    Either(Mapped(Placed(LISTEN_ADDRESS), Some), Mapped(Mapping(&LISTEN), |file| file.address));
+
+/// An entry of `listen` as a mapping
+pub(crate) static LISTEN: Table<ListenFile> = Table {
+    name: "listener",
+    doc: "An entry of `listen` as a mapping.",
+    fields: &[Field {
+        name: "address",
+        presence: Required,
+        value: &Kept(Placed(LISTEN_ADDRESS), |listen: &mut ListenFile, address| {
+            listen.address = Some(address);
+        }),
+        doc: "`127.0.0.1:8080`, `[::1]:8080`, `:8080` (all addresses, IPv6 and IPv4) or `unix:PATH`. Port 0 lets the \
+              system choose.",
+    }],
+    within: None,
+    later: &["tls", "protocol", "proxy_protocol"],
+    note: None,
+};
+
+const FORMAT: Words<AccessLogFormat> = Words {
+    label: "access log format",
+    words: &[
+        ("common", AccessLogFormat::Common),
+        ("combined", AccessLogFormat::Combined),
+        ("json", AccessLogFormat::Json),
+    ],
+    later: &[],
+};
+
+#[derive(Debug, Default)]
+pub(crate) struct AccessLogFile {
+    format: AccessLogFormat,
+    file: Option<PathBuf>,
+}
+
+/// `access_log` as a mapping
+pub(crate) static ACCESS_LOG: Table<AccessLogFile> = Table {
+    name: "access log",
+    doc: "`access_log` as a mapping.",
+    fields: &[
+        Field {
+            name: "format",
+            presence: Unless("common"),
+            value: &Kept(FORMAT, |log: &mut AccessLogFile, format| log.format = format),
+            doc: "`common` (NCSA), `combined` (with Referer and User-Agent), both with our fields behind it, or `json`.",
+        },
+        Field {
+            name: "file",
+            presence: Optional,
+            value: &Kept(Text, |log: &mut AccessLogFile, file| log.file = Some(file.into())),
+            doc: "A file that lines are appended to; relative to the configuration's directory. Standard error without it.",
+        },
+    ],
+    within: None,
+    later: &[],
+    note: None,
+};
+
+/// `off`, a format, or a mapping.
+pub(crate) struct AccessLogKind;
+
+impl Kind for AccessLogKind {
+    type Value = AccessLog;
+
+    fn decode(&self, node: &Node, decoder: &mut Decoder<'_>) -> Option<AccessLog> {
+        let on = |format, target| AccessLog::On { format, target };
+        if let NodeKind::Mapping(_) = node.kind {
+            let log = Mapping(&ACCESS_LOG).decode(node, decoder)?;
+            return Some(on(log.format, log.file.map_or(LogTarget::Stderr, LogTarget::File)));
+        }
+        let scalar = decoder.scalar("`off`, a format or a mapping", node)?;
+        if scalar.text == "off" {
+            return Some(AccessLog::Off);
+        }
+        FORMAT.decode(node, decoder).map(|format| on(format, LogTarget::Stderr))
+    }
+
+    fn shape(&self) -> Shape {
+        Shape::Either(vec![Shape::Words(vec!["off"]), FORMAT.shape(), Shape::Mapping(&ACCESS_LOG)])
+    }
+}

@@ -1,0 +1,46 @@
+//! What the user wrote, decoded: every value has its type, nothing is looked up yet.
+//!
+//! `table` and `kind` are the machinery; the other files each hold the table of one part of the file. A new key is one
+//! line in a table: the decoder, the schema and the reference follow.
+
+pub(crate) mod action;
+pub(crate) mod decoder;
+pub(crate) mod describe;
+pub(crate) mod dispatch;
+pub(crate) mod edit;
+pub(crate) mod host_services;
+pub(crate) mod kind;
+pub(crate) mod limit;
+pub(crate) mod listen;
+pub(crate) mod named;
+pub(crate) mod route;
+pub(crate) mod rule;
+pub(crate) mod scalar;
+pub(crate) mod server;
+pub(crate) mod service;
+pub(crate) mod table;
+pub(crate) mod top;
+pub(crate) mod upstream;
+
+use crate::node::Node;
+use crate::problem::Problems;
+
+use decoder::Decoder;
+use describe::Describe;
+use kind::Kind;
+use table::Mapping;
+use top::File;
+
+/// The root tables: our own shape, and that of the second system (`proxy: …`).
+pub(crate) const ROOTS: [&dyn Describe; 2] = [&top::FILE, &host_services::FILE];
+
+/// Decodes the file; notes everything that is wrong with it. `None` when its root is not even a mapping.
+pub(crate) fn decode(root: &Node, problems: &mut Problems) -> Option<File> {
+    if root.value_of("proxy").is_some() {
+        let mut decoder = Decoder::new(&host_services::FILE, problems);
+        let file = Mapping(&host_services::FILE).decode(root, &mut decoder)?;
+        return Some(host_services::converted(file, root.span, decoder.problems));
+    }
+    let mut decoder = Decoder::new(&top::FILE, problems);
+    Mapping(&top::FILE).decode(root, &mut decoder).map(|file| File { span: root.span, ..file })
+}

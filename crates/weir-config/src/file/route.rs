@@ -1,0 +1,202 @@
+//! Routes: what a request must have, and what is done with it.
+
+use weir_core::dispatch::Mode;
+use weir_core::route::{FieldRule, HostPattern, PathPattern, QueryRule};
+
+use crate::complaint::Complaint;
+use crate::model::{FieldEdits, HostPolicy, Redirect, Respond};
+use crate::node::shortened;
+use crate::source::{At, Span};
+
+use super::action::{REDIRECT_KIND, RESPOND_KIND, REWRITE_KIND, Rewrite};
+use super::describe::Presence::{Default as Unless, Optional};
+use super::dispatch::DispatchKind;
+use super::edit::FIELD_EDITS;
+use super::kind::{OneOrList, Placed};
+use super::rule::{FieldRules, METHOD, PATH, PLAIN_PATH, QUERY};
+use super::scalar::{Boolean, Parsed, Text};
+use super::table::{Field, Kept, Table};
+use super::upstream::{UpstreamRef, UpstreamRefKind};
+
+/// A route as it was written.
+#[derive(Debug, Default)]
+pub(crate) struct RouteFile {
+    /// The keys that were written, with their places.
+    pub(crate) keys: Vec<(&'static str, Span)>,
+    /// `name`
+    pub(crate) name: Option<At<String>>,
+    /// `path`
+    pub(crate) path: Option<At<PathPattern>>,
+    /// `methods`
+    pub(crate) methods: Vec<Box<str>>,
+    /// `headers`
+    pub(crate) fields: Vec<FieldRule>,
+    /// `query`
+    pub(crate) query: Vec<QueryRule>,
+    /// `upstream`
+    pub(crate) upstream: Option<At<UpstreamRef>>,
+    /// `dispatch`
+    pub(crate) mode: Mode,
+    /// `host`
+    pub(crate) host: HostPolicy,
+    /// `strip`, without a slash at its end
+    pub(crate) strip: Option<At<Box<str>>>,
+    /// `rewrite`
+    pub(crate) rewrite: Option<At<Rewrite>>,
+    /// `request_headers`
+    pub(crate) request_fields: FieldEdits,
+    /// `answer_headers`
+    pub(crate) answer_fields: FieldEdits,
+    /// `redirect`
+    pub(crate) redirect: Option<Redirect>,
+    /// `respond`
+    pub(crate) respond: Option<Respond>,
+    /// `backend_server`
+    pub(crate) backend_server: Option<bool>,
+}
+
+impl RouteFile {
+    /// Where a key was written, if it was.
+    pub(crate) fn key(&self, name: &str) -> Option<Span> {
+        self.keys.iter().find(|(key, _)| *key == name).map(|(_, span)| *span)
+    }
+}
+
+const HOST_POLICY: Parsed<HostPolicy> = Parsed {
+    label: "`keep`, `server` or the name of a host",
+    pattern: r"^[A-Za-z0-9_.:\[\]-]+$",
+    parse: host_policy,
+};
+
+fn host_policy(text: &str) -> Result<HostPolicy, Complaint> {
+    match text {
+        "keep" => return Ok(HostPolicy::Keep),
+        "server" => return Ok(HostPolicy::Server),
+        _ => {}
+    }
+    let (host, port) = match text.rsplit_once(':') {
+        Some((host, port)) if !port.contains(']') => (host, Some(port)),
+        _ => (text, None),
+    };
+    let good_port = port.is_none_or(|port| {
+        !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit()) && port.parse::<u16>().is_ok()
+    });
+    match HostPattern::parse(host) {
+        Ok(HostPattern::Exact(_)) if good_port => Ok(HostPolicy::Name(text.into())),
+        Ok(_) | Err(_) => Err(Complaint::new(format!("`{}` cannot be sent as Host", shortened(text)))
+            .hint("in a route `host` is what the server gets: `keep`, `server` or a name")),
+    }
+}
+
+/// A route
+pub(crate) static ROUTE: Table<RouteFile> = Table {
+    name: "route",
+    doc: "What a request must have (`path`, `methods`, `headers`, `query`; all of it), and the one thing that is done with \
+          it: `upstream`, `redirect` or `respond`.",
+    fields: &[
+        Field {
+            name: "name",
+            presence: Optional,
+            value: &Kept(Placed(Text), |route: &mut RouteFile, name| route.name = Some(name)),
+            doc: "Its name in logs and metrics; made of what it asks when not written.",
+        },
+        Field {
+            name: "path",
+            presence: Unless("/"),
+            value: &Kept(Placed(PATH), |route: &mut RouteFile, path| route.path = Some(path)),
+            doc: "`/orders/` is a prefix of whole segments, `exact:/health` the whole path, `regex:^/u/\\d+$` an expression \
+                  that must match from the first to the last byte. Compared with the normalised path.",
+        },
+        Field {
+            name: "methods",
+            presence: Optional,
+            value: &Kept(OneOrList(METHOD, "methods"), |route: &mut RouteFile, methods| {
+                route.methods = methods;
+            }),
+            doc: "One method or a list; any when not written. HEAD is taken where GET is.",
+        },
+        Field {
+            name: "headers",
+            presence: Optional,
+            value: &Kept(FieldRules, |route: &mut RouteFile, fields| route.fields = fields),
+            doc: "Fields that must be there with exactly this value; `true` or `\"*\"` for any value.",
+        },
+        Field {
+            name: "query",
+            presence: Optional,
+            value: &Kept(QUERY, |route: &mut RouteFile, query| route.query = query),
+            doc: "Query parameters that must be there with exactly this value, compared as sent; `true` or `\"*\"` for any.",
+        },
+        Field {
+            name: "upstream",
+            presence: Optional,
+            value: &Kept(Placed(UpstreamRefKind), |route: &mut RouteFile, upstream| {
+                route.upstream = Some(upstream);
+            }),
+            doc: "The name of an upstream, or an upstream in place.",
+        },
+        Field {
+            name: "dispatch",
+            presence: Unless("balance"),
+            value: &Kept(DispatchKind, |route: &mut RouteFile, mode| route.mode = mode),
+            doc: "How many servers get a request: a mode, a mapping with `mode`, or a mapping from methods to modes. This \
+                  version has `balance`.",
+        },
+        Field {
+            name: "host",
+            presence: Unless("keep"),
+            value: &Kept(HOST_POLICY, |route: &mut RouteFile, host| route.host = host),
+            doc: "What the server gets as Host: `keep` what the client sent, `server` for the server's own `host:port`, or \
+                  a name. Only in `routes`: at a service `host` is the host it answers for.",
+        },
+        Field {
+            name: "strip",
+            presence: Optional,
+            value: &Kept(Placed(PLAIN_PATH), |route: &mut RouteFile, strip| route.strip = Some(strip)),
+            doc: "A prefix of whole segments that is taken away from the path before it is sent.",
+        },
+        Field {
+            name: "rewrite",
+            presence: Optional,
+            value: &Kept(Placed(REWRITE_KIND), |route: &mut RouteFile, rewrite| {
+                route.rewrite = Some(rewrite);
+            }),
+            doc: "Another change of the path before it is sent.",
+        },
+        Field {
+            name: "request_headers",
+            presence: Optional,
+            value: &Kept(FIELD_EDITS, |route: &mut RouteFile, edits| route.request_fields = edits),
+            doc: "Changes of the request's fields.",
+        },
+        Field {
+            name: "answer_headers",
+            presence: Optional,
+            value: &Kept(FIELD_EDITS, |route: &mut RouteFile, edits| route.answer_fields = edits),
+            doc: "Changes of the answer's fields, whoever made the answer.",
+        },
+        Field {
+            name: "redirect",
+            presence: Optional,
+            value: &Kept(REDIRECT_KIND, |route: &mut RouteFile, redirect| {
+                route.redirect = Some(redirect);
+            }),
+            doc: "Answer with a redirect.",
+        },
+        Field {
+            name: "respond",
+            presence: Optional,
+            value: &Kept(RESPOND_KIND, |route: &mut RouteFile, respond| route.respond = Some(respond)),
+            doc: "Answer with a fixed text.",
+        },
+        Field {
+            name: "backend_server",
+            presence: Optional,
+            value: &Kept(Boolean, |route: &mut RouteFile, on| route.backend_server = Some(on)),
+            doc: "Whether answers carry `X-Backend-Server`; as at the top when not written.",
+        },
+    ],
+    within: None,
+    later: &["mirror", "compare"],
+    note: Some(|route: &mut RouteFile, key, span| route.keys.push((key, span))),
+};

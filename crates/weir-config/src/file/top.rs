@@ -1,0 +1,185 @@
+//! The root of the file.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use ipnet::IpNet;
+
+use crate::address;
+use crate::model::{AccessLog, Admin, Drain, ListenAddress, Timeouts};
+use crate::source::{At, Span};
+
+use super::describe::Presence::{Default as Unless, Optional, Required};
+use super::kind::{List, Mapped, OneOrList, OrWord, Placed};
+use super::limit::{DRAIN, LIMITS, LimitsFile, TIMEOUTS};
+use super::listen::{AccessLogKind, LISTEN_ENTRY};
+use super::named::Named;
+use super::scalar::{Boolean, Integer, Parsed, Text};
+use super::service::{SERVICE, ServiceFile};
+use super::table::{Field, Kept, Mapping, Table};
+use super::upstream::{INLINE, NAME_PATTERN, UpstreamFile, upstream_name};
+
+/// More threads than this are a mistake on any machine.
+const WORKERS_MAX: u64 = 1024;
+
+/// A whole file as it was written.
+#[derive(Debug, Default)]
+pub(crate) struct File {
+    /// From its first to its last key.
+    pub(crate) span: Span,
+    /// `listen`
+    pub(crate) listen: Vec<At<ListenAddress>>,
+    /// `workers`
+    pub(crate) workers: Option<usize>,
+    /// `admin`
+    pub(crate) admin: Option<At<Admin>>,
+    /// `state`
+    pub(crate) state: Option<PathBuf>,
+    /// `access_log`
+    pub(crate) access_log: Option<AccessLog>,
+    /// `trusted_proxies`
+    pub(crate) trusted_proxies: Vec<IpNet>,
+    /// `forwarded`
+    pub(crate) forwarded: bool,
+    /// `backend_server`
+    pub(crate) backend_server: bool,
+    /// `limits`
+    pub(crate) limits: LimitsFile,
+    /// `timeouts`
+    pub(crate) timeouts: Timeouts,
+    /// `drain`
+    pub(crate) drain: Drain,
+    /// `services`
+    pub(crate) services: Vec<At<ServiceFile>>,
+    /// `upstreams`; the places are those of the names
+    pub(crate) upstreams: Vec<(At<String>, UpstreamFile)>,
+}
+
+const ADMIN_ADDRESS: Parsed<SocketAddr> = Parsed {
+    label: "address",
+    pattern: r"^(:[0-9]{1,5}|[0-9.]+:[0-9]{1,5}|\[[0-9a-fA-F:.%]+\]:[0-9]{1,5})$",
+    parse: address::socket,
+};
+
+const NETWORK: Parsed<IpNet> = Parsed {
+    label: "address or network",
+    pattern: "^[0-9a-fA-F.:]+(/[0-9]{1,3})?$",
+    parse: address::network,
+};
+
+/// The root
+pub(crate) static FILE: Table<File> = Table {
+    name: "configuration",
+    doc: "The root of the file.",
+    fields: &[
+        Field {
+            name: "listen",
+            presence: Unless("127.0.0.1:8080"),
+            value: &Kept(OneOrList(LISTEN_ENTRY, "addresses to listen on"), |file: &mut File, listen| {
+                file.listen = listen.into_iter().flatten().collect();
+            }),
+            doc: "Where clients are accepted: one address or a list. `127.0.0.1:8080`, `[::1]:8080`, `:8080` (all \
+                  addresses, IPv6 and IPv4) or `unix:PATH`.",
+        },
+        Field {
+            name: "services",
+            presence: Required,
+            value: &Kept(
+                List {
+                    of: Placed(Mapping(&SERVICE)),
+                    label: "a list of services",
+                    hint: Some("begin each service with `- `"),
+                    max: None,
+                },
+                |file: &mut File, services| file.services = services,
+            ),
+            doc: "What is done with requests, by host.",
+        },
+        Field {
+            name: "upstreams",
+            presence: Optional,
+            value: &Kept(
+                Named { key: "name of an upstream", pattern: NAME_PATTERN, name: upstream_name, of: INLINE },
+                |file: &mut File, upstreams| file.upstreams = upstreams,
+            ),
+            doc: "Groups of servers, by name.",
+        },
+        Field {
+            name: "workers",
+            presence: Optional,
+            value: &Kept(
+                Integer { label: "the number of workers", min: 1, max: WORKERS_MAX },
+                |file: &mut File, workers| file.workers = usize::try_from(workers).ok(),
+            ),
+            doc: "Worker threads, from 1 to 1024; one per core when not written.",
+        },
+        Field {
+            name: "admin",
+            presence: Unless("127.0.0.1:9180"),
+            value: &Kept(
+                Placed(Mapped(OrWord("off", ADMIN_ADDRESS), |address| match address {
+                    Some(address) => Admin::At(address),
+                    None => Admin::Off,
+                })),
+                |file: &mut File, admin| file.admin = Some(admin),
+            ),
+            doc: "Where metrics, health and the API are served. When the default is taken it is a warning, when a written \
+                  address is taken an error.",
+        },
+        Field {
+            name: "state",
+            presence: Optional,
+            value: &Kept(Text, |file: &mut File, state| file.state = Some(state.into())),
+            doc: "The directory for state that outlives a run; relative to the configuration's directory. \
+                  `$STATE_DIRECTORY` when not written, else `.weir` beside the configuration.",
+        },
+        Field {
+            name: "access_log",
+            presence: Unless("common"),
+            value: &Kept(AccessLogKind, |file: &mut File, log| file.access_log = Some(log)),
+            doc: "One line per request to standard error: `off`, `common`, `combined` or `json`; or a mapping to write to a \
+                  file.",
+        },
+        Field {
+            name: "trusted_proxies",
+            presence: Optional,
+            value: &Kept(OneOrList(NETWORK, "addresses or networks"), |file: &mut File, networks| {
+                file.trusted_proxies = networks;
+            }),
+            doc: "Peers whose `X-Forwarded-*` fields are believed: addresses and networks (`10.0.0.0/8`).",
+        },
+        Field {
+            name: "forwarded",
+            presence: Unless("false"),
+            value: &Kept(Boolean, |file: &mut File, on| file.forwarded = on),
+            doc: "Whether `Forwarded` (RFC 7239) is sent to servers beside `X-Forwarded-*`.",
+        },
+        Field {
+            name: "backend_server",
+            presence: Unless("false"),
+            value: &Kept(Boolean, |file: &mut File, on| file.backend_server = on),
+            doc: "Whether answers carry `X-Backend-Server`, the server that answered; a route may say otherwise.",
+        },
+        Field {
+            name: "limits",
+            presence: Optional,
+            value: &Kept(Mapping(&LIMITS), |file: &mut File, limits| file.limits = limits),
+            doc: "Limits.",
+        },
+        Field {
+            name: "timeouts",
+            presence: Optional,
+            value: &Kept(Mapping(&TIMEOUTS), |file: &mut File, timeouts| file.timeouts = timeouts),
+            doc: "Timeouts.",
+        },
+        Field {
+            name: "drain",
+            presence: Optional,
+            value: &Kept(Mapping(&DRAIN), |file: &mut File, drain| file.drain = drain),
+            doc: "How a stop goes.",
+        },
+    ],
+    within: None,
+    later: &["tls", "mirror", "compare"],
+    note: None,
+};
