@@ -19,7 +19,6 @@ pub(crate) fn cargo() -> Command {
 }
 
 /// The directory that cargo builds into: `CARGO_TARGET_DIR` or `target`.
-#[allow(dead_code)]
 pub(crate) fn target_directory() -> PathBuf {
     match std::env::var_os("CARGO_TARGET_DIR") {
         Some(directory) => root().join(directory),

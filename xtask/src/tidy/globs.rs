@@ -1,7 +1,7 @@
 //! No `use …::*`: a reader finds where a name comes from by searching the file.
 //!
-//! Two kinds are let pass: a `prelude`, which was made for that, and `super::*` inside `#[cfg(test)] mod tests { … }`,
-//! where the names stand in the same file.
+//! Two kinds are let pass: a `prelude`, which was made for that, and `super::*` in tests, which are a part of the module
+//! they test.
 
 use syn::visit::{self, Visit};
 
@@ -12,8 +12,8 @@ use super::tree::Tree;
 /// See the module's words.
 pub(super) fn check(tree: &Tree) -> Vec<Finding> {
     let mut found = Vec::new();
-    for (path, _, syntax) in tree.rust() {
-        let mut globs = Globs { path, in_tests: false, found: &mut found };
+    for (path, file, syntax) in tree.rust() {
+        let mut globs = Globs { path, in_tests: file.for_tests, found: &mut found };
         globs.visit_file(syntax);
     }
     found
@@ -21,7 +21,7 @@ pub(super) fn check(tree: &Tree) -> Vec<Finding> {
 
 struct Globs<'a> {
     path: &'a str,
-    /// Inside a test module with a body.
+    /// In a test module or a file of tests.
     in_tests: bool,
     found: &'a mut Vec<Finding>,
 }
@@ -37,8 +37,8 @@ impl<'ast> Visit<'ast> for Globs<'_> {
     fn visit_item_use(&mut self, item: &'ast syn::ItemUse) {
         for (path, name) in syntax::imports(&item.tree) {
             let is_prelude = path.last().is_some_and(|last| last == "prelude");
-            let is_own_file = self.in_tests && path == ["super"];
-            if name == "*" && !is_prelude && !is_own_file {
+            let is_tested_module = self.in_tests && path == ["super"];
+            if name == "*" && !is_prelude && !is_tested_module {
                 let line = item.use_token.span.start().line;
                 let message = format!("`use {}::*` hides where names come from: list them", path.join("::"));
                 self.found.push(Finding::new("globs", self.path, line, message));
