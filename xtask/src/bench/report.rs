@@ -168,6 +168,11 @@ fn time(microseconds: f64) -> String {
     }
 }
 
+/// How many threads wanted a core, on the average of the last minute.
+pub(crate) fn load_average() -> Option<f64> {
+    fs::read_to_string("/proc/loadavg").ok()?.split(' ').next()?.parse().ok()
+}
+
 /// Where and when: processor, kernel, how busy the machine was, date.
 fn machine() -> Vec<String> {
     let read = |path: &str| fs::read_to_string(path).unwrap_or_default();

@@ -36,6 +36,9 @@ const PROXY_CORE: usize = 0;
 /// The core of the server and of the load generator.
 const OTHER_CORE: usize = 1;
 
+/// A load average of the last minute above which others disturb the measurement.
+const BUSY: f64 = 0.7;
+
 /// How to measure.
 #[derive(Args)]
 pub(crate) struct Options {
@@ -79,6 +82,9 @@ pub(crate) fn run(options: &Options) -> Result<bool> {
     peers.iter().try_for_each(|peer| peer.build())?;
     let directory = workspace::target_directory().join("bench");
     fs::create_dir_all(&directory).with_context(|| format!("cannot make `{}`", directory.display()))?;
+    if let Some(load) = report::load_average().filter(|load| *load > BUSY) {
+        eprintln!("warning: others use this machine (load average {load}): the figures will be worth less");
+    }
     let samples = measure(options, &peers, &directory)?;
     if options.json {
         println!("{}", report::json(&samples));
