@@ -4,7 +4,8 @@
 
 use libfuzzer_sys::fuzz_target;
 use weir_http::framing::{Direction, decide};
-use weir_http::head::{Head, HeadError, is_field_value, is_token};
+use weir_http::head::{Head, HeadError, is_field_value};
+use weir_http::list::is_token;
 use weir_http::scan::{HeadScanner, blank_lines};
 
 /// Small enough that the fuzzer finds the way past them.
