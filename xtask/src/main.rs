@@ -1,2 +1,71 @@
-//! Tasks of the project.
-fn main() {}
+//! Tasks of the project: what continuous integration runs, and the yardsticks.
+//!
+//! They are a program and not shell scripts, because they then run wherever the compiler does, share one way of printing,
+//! and can be tested like everything else. Nothing here is part of the proxy.
+
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program for people: it prints")]
+
+mod bench;
+mod check;
+mod dependencies;
+mod fuzz;
+mod packages;
+mod relay;
+mod step;
+mod test;
+mod tidy;
+mod workspace;
+
+use std::net::SocketAddr;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Tasks of the project.
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+struct Arguments {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    /// Format, lints, tidy, documentation, licences: what continuous integration runs before the tests.
+    Check(check::Options),
+    /// The rules of the house that no compiler knows: floors, sizes, module docs, circles, leftovers.
+    Tidy,
+    /// All tests of the workspace.
+    Test(test::Options),
+    /// Weir beside nginx, HAProxy and a bare relay of bytes.
+    Bench(bench::Options),
+    /// The fuzz targets, on the stable compiler.
+    Fuzz(fuzz::Options),
+    /// The bare relay of bytes that `bench` measures: the limit of the design.
+    #[command(hide = true)]
+    Relay {
+        /// Address to listen on.
+        listen: SocketAddr,
+        /// Where every byte goes.
+        upstream: SocketAddr,
+    },
+}
+
+fn main() -> ExitCode {
+    let outcome = match Arguments::parse().task {
+        Task::Check(options) => check::run(&options),
+        Task::Tidy => tidy::run(),
+        Task::Test(options) => test::run(&options),
+        Task::Bench(options) => bench::run(&options),
+        Task::Fuzz(options) => fuzz::run(&options),
+        Task::Relay { listen, upstream } => relay::run(listen, upstream).map(|()| true),
+    };
+    match outcome {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

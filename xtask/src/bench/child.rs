@@ -1,0 +1,190 @@
+//! Programs that a measurement starts: pinned to a core, timed, and ended however the measurement ends.
+
+use std::fs;
+use std::io::{self, ErrorKind};
+use std::process::{Child, Command};
+use std::sync::Mutex;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
+use nix::sys::signal::{SigSet, Signal, kill};
+use nix::unistd::Pid;
+
+/// Running programs, for [`end_all_on_signal`].
+static RUNNING: Mutex<Vec<u32>> = Mutex::new(Vec::new());
+
+/// A running program. Dropping it ends it and everything it started.
+#[derive(Debug)]
+pub(crate) struct Running {
+    child: Child,
+}
+
+impl Running {
+    /// Starts a program on one core only. It inherits that from the thread that starts it.
+    ///
+    /// # Errors
+    /// When there is no such core or the program cannot be started.
+    pub(crate) fn start_on(core: usize, command: &mut Command) -> Result<Self> {
+        let this = Pid::from_raw(0);
+        let before = sched_getaffinity(this)?;
+        let mut only = CpuSet::new();
+        only.set(core)?;
+        sched_setaffinity(this, &only).with_context(|| format!("cannot run on core {core}"))?;
+        let started = command.spawn();
+        sched_setaffinity(this, &before)?;
+        let child =
+            started.with_context(|| format!("cannot start `{}`", command.get_program().to_string_lossy()))?;
+        if let Ok(mut running) = RUNNING.lock() {
+            running.push(child.id());
+        }
+        Ok(Self { child })
+    }
+
+    /// Its process id.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Whether it has ended by itself, and how.
+    pub(crate) fn ended(&mut self) -> Option<String> {
+        self.child.try_wait().ok().flatten().map(|status| status.to_string())
+    }
+
+    /// CPU time used so far, user and system, by all threads of the program and of the programs it started.
+    ///
+    /// # Errors
+    /// When it has ended.
+    pub(crate) fn cpu_time(&self) -> Result<Duration> {
+        let mut nanoseconds = 0;
+        for process in tree(self.child.id()) {
+            let threads = fs::read_dir(format!("/proc/{process}/task"))
+                .with_context(|| format!("process {process} has ended"))?;
+            for thread in threads {
+                // The first number is the time on a core in nanoseconds; /proc/PID/stat counts in steps of 10 ms.
+                let text = fs::read_to_string(thread?.path().join("schedstat")).unwrap_or_default();
+                nanoseconds += text.split(' ').next().and_then(|time| time.parse::<u64>().ok()).unwrap_or(0);
+            }
+        }
+        Ok(Duration::from_nanos(nanoseconds))
+    }
+
+    /// Waits for its end and gives back what it wrote, if that was piped.
+    ///
+    /// # Errors
+    /// When its output cannot be read.
+    pub(crate) fn output(mut self) -> Result<String> {
+        let mut text = String::new();
+        if let Some(output) = &mut self.child.stdout {
+            io::Read::read_to_string(output, &mut text)?;
+        }
+        self.child.wait()?;
+        Ok(text)
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        if let Ok(mut running) = RUNNING.lock() {
+            running.retain(|id| *id != self.child.id());
+        }
+        if self.ended().is_some() {
+            return;
+        }
+        let processes = tree(self.child.id());
+        signal(&processes[..1], Signal::SIGTERM);
+        for _ in 0..100 {
+            if self.ended().is_some() {
+                break;
+            }
+            pause();
+        }
+        signal(&processes, Signal::SIGKILL);
+        let _status = self.child.wait();
+    }
+}
+
+/// From now on, Ctrl-C and TERM end every program that runs, then this one. Call before any thread is started.
+///
+/// # Errors
+/// When the signals cannot be blocked.
+pub(crate) fn end_all_on_signal() -> Result<()> {
+    let mut signals = SigSet::empty();
+    signals.add(Signal::SIGINT);
+    signals.add(Signal::SIGTERM);
+    // Programs started later do not inherit this: the standard library clears their mask.
+    signals.thread_block()?;
+    std::thread::spawn(move || {
+        if signals.wait().is_ok() {
+            let running = RUNNING.lock().map(|running| running.clone()).unwrap_or_default();
+            for process in running {
+                signal(&tree(process), Signal::SIGKILL);
+            }
+            eprintln!("interrupted: all programs of the measurement are ended");
+            leave();
+        }
+    });
+    Ok(())
+}
+
+#[expect(clippy::disallowed_methods, reason = "interrupted by the user, and everything we started is ended")]
+fn leave() -> ! {
+    std::process::exit(130)
+}
+
+/// A breath while waiting for another program.
+#[expect(clippy::disallowed_methods, reason = "no event tells that another program listens or ends")]
+pub(crate) fn pause() {
+    std::thread::sleep(Duration::from_millis(20));
+}
+
+fn signal(processes: &[u32], signal: Signal) {
+    for process in processes {
+        // One that is gone already is what we want.
+        let _gone = kill(Pid::from_raw(process.cast_signed()), signal);
+    }
+}
+
+/// A process and all below it.
+fn tree(root: u32) -> Vec<u32> {
+    let mut all = vec![root];
+    let mut next = 0;
+    while let Some(process) = all.get(next).copied() {
+        next += 1;
+        let children = match fs::read_to_string(format!("/proc/{process}/task/{process}/children")) {
+            Ok(children) => children,
+            Err(error) if error.kind() == ErrorKind::NotFound => continue,
+            Err(_) => continue,
+        };
+        all.extend(children.split_whitespace().filter_map(|id| id.parse::<u32>().ok()));
+    }
+    all
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use std::path::Path;
+    use std::process::Command;
+
+    use super::Running;
+
+    #[test]
+    fn a_program_is_pinned_timed_and_ended_with_what_it_started() {
+        let mut shell = Command::new("sh");
+        shell.args(["-c", "sleep 600 & while :; do :; done"]);
+        let mut running = Running::start_on(0, &mut shell).unwrap();
+        let id = running.id();
+        while running.cpu_time().unwrap().is_zero() || super::tree(id).len() < 2 {
+            assert_eq!(running.ended(), None);
+        }
+        let status = std::fs::read_to_string(format!("/proc/{id}/status")).unwrap();
+        assert!(status.lines().any(|line| line == "Cpus_allowed_list:\t0"), "{status}");
+        let below = super::tree(id)[1];
+        drop(running);
+        assert!(!Path::new(&format!("/proc/{id}")).exists());
+        let state = std::fs::read_to_string(format!("/proc/{below}/stat")).unwrap_or_default();
+        assert!(state.is_empty() || state.contains(") Z "), "{state}");
+    }
+}
