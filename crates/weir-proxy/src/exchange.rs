@@ -10,6 +10,8 @@ use smallvec::SmallVec;
 use tokio::time::Instant;
 use weir_http::framing::Framing;
 use weir_http::version::Version;
+use weir_upstream::body::Body;
+use weir_upstream::io::buffer::ReadBuffer;
 use weir_upstream::io::deadline::now;
 use weir_upstream::io::lent::LentHead;
 use weir_upstream::member::Server;
@@ -114,6 +116,15 @@ pub(crate) struct Origin {
     pub authority: SmallVec<[u8; 64]>,
     /// The request id.
     pub request_id: SmallVec<[u8; 64]>,
+}
+
+/// The body of a request and what came behind it on the connection.
+#[derive(Debug)]
+pub(crate) struct RequestBody {
+    /// The body.
+    pub body: Body,
+    /// Bytes behind the head when there is no body; with a body they are in its buffer.
+    pub rest: ReadBuffer,
 }
 
 impl Exchange {

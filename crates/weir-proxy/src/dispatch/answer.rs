@@ -1,5 +1,6 @@
 //! The reading side of an attempt: from the first byte of an answer to its last.
 
+use std::cell::Cell;
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -19,7 +20,6 @@ use weir_upstream::io::deadline::{Wait, now};
 use weir_upstream::io::lent::LentHead;
 use weir_upstream::io::timed::{Patience, Timed};
 
-use super::attempt::Directions;
 use crate::exchange::Exchange;
 use crate::inbound::responder::{Delivery, Responder};
 use crate::stages::failure::Failure;
@@ -60,6 +60,15 @@ impl From<Failure> for Broken {
     fn from(failure: Failure) -> Self {
         Self::Over(failure)
     }
+}
+
+/// What the two directions of an attempt know of each other.
+#[derive(Debug, Default)]
+pub(super) struct Directions {
+    /// The client has been read, and the server written, to the end of the request.
+    pub request_done: Cell<bool>,
+    /// The head of the final answer has come.
+    pub answered: Cell<bool>,
 }
 
 /// What reading an answer needs to know of the attempt.

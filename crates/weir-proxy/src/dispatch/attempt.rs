@@ -3,9 +3,8 @@
 //! Both directions move at the same time: the answer may come, and be passed on, while the body of the request is still
 //! on its way. Dropping the future closes the connection to the server.
 
-use std::cell::Cell;
 use std::future::poll_fn;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::sync::atomic::Ordering;
 use std::task::Poll;
@@ -24,12 +23,11 @@ use weir_upstream::io::timed::{Patience, Timed};
 use weir_upstream::member::InFlight;
 use weir_upstream::pool::Connection;
 
-use super::answer::{Answer, Broken, Reading};
+use super::answer::{Answer, Broken, Directions, Reading};
 use super::tunnel;
-use crate::exchange::Exchange;
+use crate::exchange::{Exchange, RequestBody};
 use crate::inbound::responder::Responder;
 use crate::runtime::snapshot::Forward;
-use crate::stages::RequestBody;
 use crate::stages::failure::Failure;
 
 /// How an attempt ended.
@@ -49,15 +47,6 @@ pub(super) enum Outcome {
     },
     /// The exchange is over, by the client's fault or in the middle of the answer.
     Over(Failure),
-}
-
-/// What the two directions of an attempt know of each other.
-#[derive(Debug, Default)]
-pub(super) struct Directions {
-    /// The client has been read, and the server written, to the end of the request.
-    pub request_done: Cell<bool>,
-    /// The head of the final answer has come.
-    pub answered: Cell<bool>,
 }
 
 /// Sends the request of `x` on this connection and passes the answer on, if the mode agrees when `decide` is asked.
@@ -107,7 +96,7 @@ pub(super) async fn run(
             }
             Poll::Pending
         });
-        guarded(&deadlines, both).await
+        guarded(&deadlines, pin!(both)).await
     };
     x.client.deadlines.clear(Wait::ServerHead);
     x.record.received_bytes = x.record.received_bytes.max(sink.content_bytes());
@@ -136,7 +125,7 @@ pub(super) async fn run(
 /// The deadlines of both directions, as what they mean for the attempt.
 async fn guarded(
     deadlines: &Deadlines,
-    both: impl Future<Output = Result<Answer, Broken>>,
+    both: Pin<&mut impl Future<Output = Result<Answer, Broken>>>,
 ) -> Result<Answer, Broken> {
     match deadlines.guard(both).await {
         Ok(outcome) => outcome,

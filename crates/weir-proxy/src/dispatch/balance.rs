@@ -11,10 +11,9 @@ use weir_upstream::select;
 
 use super::attempt::{self, Outcome};
 use super::obtain::{self, Refused};
-use crate::exchange::Exchange;
+use crate::exchange::{Exchange, RequestBody};
 use crate::inbound::responder::Responder;
 use crate::runtime::snapshot::Forward;
-use crate::stages::RequestBody;
 use crate::stages::failure::Failure;
 
 /// Sends the request of `x` to one server, or to the next one where that does no harm, and its answer to the client.

@@ -63,7 +63,7 @@ pub(super) async fn obtain(
         }
         x.client.stream.poll_reset(cx).map(|_| Err(Failure::ClientGone))
     });
-    let outcome = deadlines.guard(connected).await;
+    let outcome = deadlines.guard(pin!(connected)).await;
     deadlines.clear(Wait::ConnectTry);
     let refused = match outcome {
         Ok(Ok(Ok(stream))) => {

@@ -56,7 +56,7 @@ pub(super) async fn run(
             }
             if up_done && down_done { Poll::Ready(Ok::<(), PumpError>(())) } else { Poll::Pending }
         });
-        deadlines.guard(both).await
+        deadlines.guard(pin!(both)).await
     };
     x.record.received_bytes += to_server.content_bytes();
     match outcome {

@@ -3,16 +3,19 @@
 use std::cell::RefCell;
 use std::future::poll_fn;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 use slab::Slab;
 
 use super::client::Peer;
+use crate::runtime::counters::WorkerCounters;
 use crate::runtime::inbox::ConnectionId;
 
 /// The client connections of a worker.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Registry {
+    counters: Arc<WorkerCounters>,
     entries: RefCell<Slab<Entry>>,
     /// Whoever waits for the last connection to end.
     emptied: RefCell<Option<Waker>>,
@@ -28,22 +31,22 @@ struct Entry {
 /// A connection's place in the registry; it is given up when this is dropped.
 #[derive(Debug)]
 pub(crate) struct Registration {
-    worker: Rc<crate::runtime::worker::Worker>,
+    registry: Rc<Registry>,
     id: usize,
 }
 
 impl Registration {
     /// Enters a connection.
-    pub(crate) fn new(worker: &Rc<crate::runtime::worker::Worker>, peer: Peer) -> Self {
-        let id = worker.registry.entries.borrow_mut().insert(Entry { peer, waker: None, cut: false });
-        worker.counters.connections.add(1);
-        worker.counters.connections_open.add(1);
-        Self { worker: Rc::clone(worker), id }
+    pub(crate) fn new(registry: &Rc<Registry>, peer: Peer) -> Self {
+        let id = registry.entries.borrow_mut().insert(Entry { peer, waker: None, cut: false });
+        registry.counters.connections.add(1);
+        registry.counters.connections_open.add(1);
+        Self { registry: Rc::clone(registry), id }
     }
 
     /// Remembers how to wake the connection's task, once, and says whether the connection has been cut.
     pub(crate) fn poll_cut(&self, cx: &mut Context<'_>) -> Poll<()> {
-        let mut entries = self.worker.registry.entries.borrow_mut();
+        let mut entries = self.registry.entries.borrow_mut();
         let entry = &mut entries[self.id];
         if entry.cut {
             return Poll::Ready(());
@@ -57,10 +60,10 @@ impl Registration {
 
 impl Drop for Registration {
     fn drop(&mut self) {
-        self.worker.registry.entries.borrow_mut().remove(self.id);
-        self.worker.counters.connections_open.subtract(1);
-        if self.worker.registry.len() == 0
-            && let Some(waker) = self.worker.registry.emptied.take()
+        self.registry.entries.borrow_mut().remove(self.id);
+        self.registry.counters.connections_open.subtract(1);
+        if self.registry.len() == 0
+            && let Some(waker) = self.registry.emptied.take()
         {
             waker.wake();
         }
@@ -68,6 +71,11 @@ impl Drop for Registration {
 }
 
 impl Registry {
+    /// No connections yet; they are counted there.
+    pub(crate) fn new(counters: Arc<WorkerCounters>) -> Self {
+        Self { counters, entries: RefCell::default(), emptied: RefCell::default() }
+    }
+
     /// Connections.
     pub fn len(&self) -> usize {
         self.entries.borrow().len()

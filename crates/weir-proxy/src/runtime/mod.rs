@@ -5,6 +5,7 @@ pub mod clock;
 pub mod counters;
 pub mod inbox;
 pub mod process;
+mod run;
 pub mod snapshot;
 pub mod sockets;
 pub mod status;

@@ -18,9 +18,9 @@ use weir_upstream::io::deadline::{now, pause};
 use super::build;
 use super::counters::WorkerCounters;
 use super::inbox::{INBOX_MESSAGES_MAX, Inbox, Inspection, Message, Query};
+use super::run::{self, Setup};
 use super::sockets::{BoundAddress, ListenError, Listener};
 use super::status::ProcessStatus;
-use super::worker::{self, Setup};
 use crate::access_log::AccessLogWriter;
 
 /// How long the last lines of the access log may take to be written.
@@ -260,7 +260,7 @@ fn spawn_worker(index: usize, setup: Setup, ended: mpsc::Sender<Ended>) -> io::R
     std::thread::Builder::new().name(format!("weir-worker-{index}")).spawn(move || {
         let run = std::panic::AssertUnwindSafe(|| {
             let runtime = Builder::new_current_thread().enable_all().build_local(LocalOptions::default());
-            runtime.map(|runtime| runtime.block_on(worker::run(setup)))
+            runtime.map(|runtime| runtime.block_on(run::run(setup)))
         });
         let outcome = match std::panic::catch_unwind(run) {
             Ok(Ok(cut)) => Ended::Told { cut },

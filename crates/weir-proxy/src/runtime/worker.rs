@@ -8,25 +8,17 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{Notify, Semaphore, mpsc};
-use tokio::task::JoinHandle;
-use tokio::time::{Instant, MissedTickBehavior};
+use tokio::sync::{Notify, Semaphore};
+use tokio::time::Instant;
 use weir_upstream::io::deadline::now;
 use weir_upstream::pool::Pools;
 
 use super::clock::DateClock;
 use super::counters::WorkerCounters;
-use super::inbox::{Inspection, Message, Query};
+use super::inbox::{Inspection, Query};
 use super::snapshot::{LocalSnapshot, Snapshot};
 use crate::access_log::LogHandle;
-use crate::inbound::listener::{self, ListeningSocket};
 use crate::inbound::registry::Registry;
-
-/// How often lines of the access log leave a worker that has little to say.
-const LOG_FLUSH_INTERVAL: Duration = Duration::from_millis(100);
-
-/// How often idle connections to servers are looked through.
-const POOL_SWEEP_INTERVAL: Duration = Duration::from_secs(1);
 
 /// What all exchanges of a worker share.
 #[derive(Debug)]
@@ -36,7 +28,7 @@ pub struct Worker {
     /// Idle connections to servers.
     pub pools: Pools,
     /// Client connections.
-    pub registry: Registry,
+    pub registry: Rc<Registry>,
     /// What it counts.
     pub counters: Arc<WorkerCounters>,
     /// Where lines of the access log go.
@@ -56,25 +48,32 @@ struct Drain {
     idle: Duration,
 }
 
-/// What a worker is made of.
-pub struct Setup {
-    /// The snapshot to begin with.
-    pub snapshot: Arc<Snapshot>,
-    /// The sockets it accepts from.
-    pub sockets: Vec<ListeningSocket>,
-    /// Its counters.
-    pub counters: Arc<WorkerCounters>,
-    /// Where lines of the access log go.
-    pub log: Option<LogHandle>,
-    /// Permits for client connections, where they are limited.
-    pub permits: Option<Arc<Semaphore>>,
-    /// How long idle connections are kept while draining.
-    pub drain_idle: Duration,
-    /// Where it is told what to do.
-    pub inbox: mpsc::Receiver<Message>,
-}
-
 impl Worker {
+    /// A worker without connections.
+    pub fn new(
+        snapshot: Arc<Snapshot>,
+        counters: Arc<WorkerCounters>,
+        log: Option<LogHandle>,
+        permits: Option<Arc<Semaphore>>,
+    ) -> Self {
+        Self {
+            view: RefCell::new(LocalSnapshot::new(snapshot)),
+            pools: Pools::default(),
+            registry: Rc::new(Registry::new(Arc::clone(&counters))),
+            counters,
+            log: log.map(RefCell::new),
+            date: DateClock::default(),
+            permits,
+            draining: Cell::new(None),
+            drain_signal: Notify::new(),
+        }
+    }
+
+    /// Exchanges that begin from now on use this snapshot.
+    pub fn publish(&self, snapshot: Arc<Snapshot>) {
+        self.view.replace(LocalSnapshot::new(snapshot));
+    }
+
     /// The snapshot for an exchange that begins now.
     pub fn snapshot(&self) -> LocalSnapshot {
         self.view.borrow().clone()
@@ -93,7 +92,8 @@ impl Worker {
         }
     }
 
-    fn begin_drain(&self, idle: Duration) {
+    /// Begins to drain: connections that are idle are kept for `idle`, the others end with their answers.
+    pub fn begin_drain(&self, idle: Duration) {
         if !self.is_draining() {
             self.draining.set(Some(Drain { since: now(), idle }));
             self.registry.wake_all();
@@ -109,83 +109,11 @@ impl Worker {
         }
     }
 
-    fn inspect(&self, query: Query) -> Inspection {
+    /// Answers a question about the worker.
+    pub fn inspect(&self, query: Query) -> Inspection {
         match query {
             Query::Connections => Inspection::Connections(self.registry.list()),
             Query::IdleUpstream => Inspection::IdleUpstream(self.pools.len()),
-        }
-    }
-}
-
-/// Runs a worker until it has drained or is stopped. Returns how many connections were cut.
-pub async fn run(setup: Setup) -> usize {
-    let Setup { snapshot, sockets, counters, log, permits, drain_idle, mut inbox } = setup;
-    let worker = Rc::new(Worker {
-        view: RefCell::new(LocalSnapshot::new(snapshot)),
-        pools: Pools::default(),
-        registry: Registry::default(),
-        counters,
-        log: log.map(RefCell::new),
-        date: DateClock::default(),
-        permits,
-        draining: Cell::new(None),
-        drain_signal: Notify::new(),
-    });
-    let mut accepting: Vec<JoinHandle<()>> = sockets
-        .into_iter()
-        .map(|socket| tokio::task::spawn_local(listener::accept(Rc::clone(&worker), socket)))
-        .collect();
-    let ticking = tokio::task::spawn_local(tick(Rc::clone(&worker)));
-    let mut cut = 0;
-    loop {
-        let message = if worker.is_draining() {
-            tokio::select! {
-                message = inbox.recv() => message,
-                () = worker.registry.emptied() => break,
-            }
-        } else {
-            inbox.recv().await
-        };
-        match message {
-            Some(Message::Publish(snapshot)) => {
-                worker.view.replace(LocalSnapshot::new(snapshot));
-            }
-            Some(Message::Drain) => {
-                worker.begin_drain(drain_idle);
-                // The accept loops take what waits in their queues and end.
-                for accepting in accepting.drain(..) {
-                    let _ = accepting.await;
-                }
-            }
-            Some(Message::Inspect(query, reply)) => {
-                // Whoever asked may have gone.
-                let _ = reply.send(worker.inspect(query));
-            }
-            Some(Message::Cut(id)) => worker.registry.cut(id),
-            Some(Message::Stop) | None => {
-                cut = worker.registry.len();
-                break;
-            }
-        }
-    }
-    ticking.abort();
-    accepting.iter().for_each(JoinHandle::abort);
-    cut
-}
-
-async fn tick(worker: Rc<Worker>) {
-    let period = if worker.log.is_some() { LOG_FLUSH_INTERVAL } else { POOL_SWEEP_INTERVAL };
-    let mut interval = tokio::time::interval(period);
-    interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut swept = now();
-    loop {
-        interval.tick().await;
-        if let Some(log) = &worker.log {
-            log.borrow_mut().flush();
-        }
-        if now() - swept >= POOL_SWEEP_INTERVAL {
-            swept = now();
-            worker.pools.sweep();
         }
     }
 }

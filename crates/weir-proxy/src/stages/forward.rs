@@ -7,9 +7,9 @@ use weir_http::head::Head;
 use weir_http::path;
 
 use super::failure::Failure;
-use super::{RequestBody, local};
+use super::local;
 use crate::dispatch;
-use crate::exchange::Exchange;
+use crate::exchange::{Exchange, RequestBody};
 use crate::inbound::responder::Responder;
 use crate::runtime::snapshot::{Action, Forward};
 

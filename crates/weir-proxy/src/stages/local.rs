@@ -1,6 +1,7 @@
 //! Answers that Weir makes itself: small, honest, and with nothing internal in them.
 
 use std::io::{self, Write};
+use std::pin::pin;
 use std::rc::Rc;
 use std::task::Poll;
 
@@ -14,11 +15,10 @@ use weir_upstream::h1::pump::BodySink;
 use weir_upstream::io::deadline::{Wait, now};
 use weir_upstream::io::lent::LentHead;
 
-use super::RequestBody;
 use super::failure::Failure;
 use super::record;
 use super::respond::{self, Source};
-use crate::exchange::Exchange;
+use crate::exchange::{Exchange, RequestBody};
 use crate::inbound::client::Client;
 use crate::inbound::responder::{Delivery, Progress, Responder};
 use crate::runtime::worker::Worker;
@@ -201,11 +201,11 @@ async fn send(
     respond::begin(x, head, framing, Source::Weir, request_read, responder);
     let deadlines = Rc::clone(&x.client.deadlines);
     deadlines.clear(Wait::Request);
-    let written = deadlines.guard(async {
+    let written = pin!(async {
         responder.data(content).await?;
         responder.end(None).await
     });
-    match written.await {
+    match deadlines.guard(written).await {
         Ok(written) => Ok(written?),
         Err(_) => Err(Failure::ClientGone),
     }

@@ -10,7 +10,7 @@ mod record;
 pub(crate) mod respond;
 
 use std::panic::AssertUnwindSafe;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::task::Poll;
 
@@ -21,7 +21,7 @@ use weir_upstream::io::deadline::Wait;
 use weir_upstream::io::lent::LentHead;
 
 use self::failure::Failure;
-use crate::exchange::Exchange;
+use crate::exchange::{Exchange, RequestBody};
 use crate::inbound::client::Client;
 use crate::inbound::h1::Next;
 use crate::inbound::responder::{H1Responder, Progress, Responder};
@@ -29,15 +29,6 @@ use crate::runtime::snapshot::LocalSnapshot;
 use crate::runtime::worker::Worker;
 
 pub(crate) use self::local::answer_without_exchange;
-
-/// The body of a request and what came behind it on the connection.
-#[derive(Debug)]
-pub(crate) struct RequestBody {
-    /// The body.
-    pub body: Body,
-    /// Bytes behind the head when there is no body; with a body they are in its buffer.
-    pub rest: ReadBuffer,
-}
 
 /// Takes a request through the stages and says what becomes of the connection. `last` says that the connection has
 /// served its share.
@@ -70,8 +61,10 @@ pub(crate) async fn run(
         (Ok(()) | Err(_), _) => RequestBody { body: Body::Empty, rest: buffer },
     };
     let refused = received.is_err();
-    let steps = steps(&mut x, received, &mut request, &mut responder);
-    let outcome = catch_panic(steps).await.unwrap_or(Err(Failure::Panic));
+    let outcome = {
+        let steps = pin!(steps(&mut x, received, &mut request, &mut responder));
+        catch_panic(steps).await.unwrap_or(Err(Failure::Panic))
+    };
     if let Err(failure) = &outcome {
         local::fail(&mut x, failure, &mut request, &mut responder).await;
     }
@@ -109,8 +102,7 @@ fn next(x: &Exchange, request: RequestBody, responder: &Responder, refused: bool
 }
 
 /// Does `work` and turns a panic in it into `None`: a bug costs one exchange, not the worker (`semantics.md` §4.2).
-async fn catch_panic<T>(work: impl Future<Output = T>) -> Option<T> {
-    let mut work = pin!(work);
+async fn catch_panic<T>(mut work: Pin<&mut impl Future<Output = T>>) -> Option<T> {
     std::future::poll_fn(|cx| match std::panic::catch_unwind(AssertUnwindSafe(|| work.as_mut().poll(cx))) {
         Ok(Poll::Ready(done)) => Poll::Ready(Some(done)),
         Ok(Poll::Pending) => Poll::Pending,

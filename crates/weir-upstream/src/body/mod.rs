@@ -3,54 +3,17 @@
 //! `fill` makes some bytes available, `chunk` lends them, `consume` gives them back used; after the end there may be
 //! trailers. HTTP/1 lends straight from its read buffer, so a body that is passed on is copied by nobody.
 
+mod error;
 mod source;
 
 use std::future::poll_fn;
-use std::io;
 use std::task::{Context, Poll, ready};
 
 use bytes::{Buf, Bytes};
-use weir_http::body::BodyError;
 use weir_http::head::Head;
 
+pub use error::ReadError;
 pub use source::{BodyLimits, H1Body};
-
-/// Why a body can't be read to its end.
-#[derive(Debug)]
-pub enum ReadError {
-    /// The connection failed.
-    Io(io::Error),
-    /// The bytes are no body, or end too early.
-    Body(BodyError),
-    /// The body is larger than the limit.
-    TooLarge,
-}
-
-impl From<BodyError> for ReadError {
-    fn from(error: BodyError) -> Self {
-        Self::Body(error)
-    }
-}
-
-impl std::fmt::Display for ReadError {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Io(error) => write!(f, "the connection failed: {error}"),
-            Self::Body(error) => error.fmt(f),
-            Self::TooLarge => f.write_str("the body is larger than the limit"),
-        }
-    }
-}
-
-impl std::error::Error for ReadError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match self {
-            Self::Io(error) => Some(error),
-            Self::Body(error) => Some(error),
-            Self::TooLarge => None,
-        }
-    }
-}
 
 /// The body of a message.
 #[derive(Debug, Default)]

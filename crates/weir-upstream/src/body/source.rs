@@ -7,7 +7,7 @@ use weir_http::chunked::{ChunkedError, Step};
 use weir_http::framing::Framing;
 use weir_http::head::Head;
 
-use super::ReadError;
+use super::error::ReadError;
 use crate::io::buffer::ReadBuffer;
 use crate::io::timed::Timed;
 

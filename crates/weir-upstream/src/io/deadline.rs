@@ -6,7 +6,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::future::Future;
-use std::pin::{Pin, pin};
+use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -112,10 +112,11 @@ impl Deadlines {
 
     /// Does `work` unless a deadline passes before it is done.
     ///
+    /// The work is pinned by the caller, because handing a large future over by value copies all of it.
+    ///
     /// # Errors
-    /// The wait whose deadline passed; `work` has been dropped then.
-    pub async fn guard<T>(&self, work: impl Future<Output = T>) -> Result<T, Wait> {
-        let mut work = pin!(work);
+    /// The wait whose deadline passed; `work` should be dropped then.
+    pub async fn guard<T>(&self, mut work: Pin<&mut impl Future<Output = T>>) -> Result<T, Wait> {
         std::future::poll_fn(|cx| match work.as_mut().poll(cx) {
             Poll::Ready(done) => Poll::Ready(Ok(done)),
             Poll::Pending => self.poll_passed(cx).map(Err),
@@ -147,21 +148,28 @@ impl Deadlines {
 }
 
 /// The clock of everything that waits on a connection; tests pause it.
+#[expect(clippy::disallowed_methods, reason = "this is the clock module")]
 pub fn now() -> Instant {
     Instant::now()
 }
 
 /// Waits; for the rare pause that is no deadline of a connection.
+#[expect(clippy::disallowed_methods, reason = "this is the clock module")]
 pub async fn pause(duration: Duration) {
     tokio::time::sleep(duration).await;
 }
 
+#[expect(clippy::disallowed_methods, reason = "this is the clock module")]
 fn sleep_until(at: Instant) -> Sleep {
     tokio::time::sleep_until(at)
 }
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::disallowed_methods)]
+
+    use std::pin::pin;
+
     use super::*;
 
     fn seconds(count: u64) -> Duration {
@@ -174,10 +182,9 @@ mod tests {
         let begun = now();
         deadlines.set(Wait::ServerHead, seconds(60));
         deadlines.set(Wait::ClientWrite, seconds(10));
-        let never = std::future::pending::<()>();
-        assert_eq!(deadlines.guard(never).await, Err(Wait::ClientWrite));
+        assert_eq!(deadlines.guard(pin!(std::future::pending::<()>())).await, Err(Wait::ClientWrite));
         assert_eq!(now() - begun, seconds(10));
-        assert_eq!(deadlines.guard(std::future::pending::<()>()).await, Err(Wait::ServerHead));
+        assert_eq!(deadlines.guard(pin!(std::future::pending::<()>())).await, Err(Wait::ServerHead));
         assert_eq!(now() - begun, seconds(60));
     }
 
@@ -194,7 +201,7 @@ mod tests {
             deadlines.set(Wait::ClientWrite, seconds(1));
             std::future::pending::<()>().await;
         };
-        assert_eq!(deadlines.guard(work).await, Err(Wait::ClientWrite));
+        assert_eq!(deadlines.guard(pin!(work)).await, Err(Wait::ClientWrite));
         assert_eq!(now() - begun, seconds(21));
     }
 
@@ -202,9 +209,9 @@ mod tests {
     async fn work_that_is_done_in_time_wins_also_at_the_last_moment() {
         let deadlines = Deadlines::new();
         deadlines.set(Wait::Request, seconds(1));
-        assert_eq!(deadlines.guard(tokio::time::sleep(seconds(1))).await, Ok(()));
+        assert_eq!(deadlines.guard(pin!(tokio::time::sleep(seconds(1)))).await, Ok(()));
         deadlines.clear_all();
-        assert_eq!(deadlines.guard(tokio::time::sleep(seconds(100))).await, Ok(()));
+        assert_eq!(deadlines.guard(pin!(tokio::time::sleep(seconds(100)))).await, Ok(()));
     }
 
     #[tokio::test(start_paused = true)]
@@ -214,7 +221,7 @@ mod tests {
         deadlines.begin(Wait::ClientBody, seconds(3));
         tokio::time::sleep(seconds(2)).await;
         deadlines.begin(Wait::ClientBody, seconds(3));
-        assert_eq!(deadlines.guard(std::future::pending::<()>()).await, Err(Wait::ClientBody));
+        assert_eq!(deadlines.guard(pin!(std::future::pending::<()>())).await, Err(Wait::ClientBody));
         assert_eq!(now() - begun, seconds(3));
     }
 }

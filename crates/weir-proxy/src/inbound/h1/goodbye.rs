@@ -1,6 +1,7 @@
 //! Ending a connection so that the client gets all that was written to it.
 
 use std::future::poll_fn;
+use std::pin::pin;
 use std::task::Poll;
 use std::time::Duration;
 
@@ -39,5 +40,5 @@ pub(super) async fn linger(client: &Client, mut buffer: ReadBuffer) {
         }
     });
     // Whether the client stopped or the time is over, the connection ends now.
-    let _ = client.deadlines.guard(drained).await;
+    let _ = client.deadlines.guard(pin!(drained)).await;
 }

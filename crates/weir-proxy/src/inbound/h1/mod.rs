@@ -7,6 +7,7 @@ mod goodbye;
 mod request;
 
 use std::future::poll_fn;
+use std::pin::pin;
 use std::rc::Rc;
 use std::task::Poll;
 
@@ -44,7 +45,7 @@ pub(crate) async fn serve(
     peer: Peer,
     _permit: Option<OwnedSemaphorePermit>,
 ) {
-    let registration = Registration::new(&worker, peer);
+    let registration = Registration::new(&worker.registry, peer);
     let client = Rc::new(Client { stream: Rc::new(stream), deadlines: Rc::new(Deadlines::new()), peer });
     let mut requests = Box::pin(requests(worker, client));
     poll_fn(|cx| {
@@ -93,7 +94,7 @@ async fn wait_for_request(worker: &Worker, client: &Client) -> bool {
         }
         Poll::Pending
     });
-    let outcome = client.deadlines.guard(readable).await;
+    let outcome = client.deadlines.guard(pin!(readable)).await;
     client.deadlines.clear(Wait::ClientIdle);
     outcome.is_ok()
 }
@@ -126,7 +127,7 @@ async fn refuse(worker: &Rc<Worker>, client: &Rc<Client>, buffer: ReadBuffer, fa
     let timed = client.timed(timeouts.request_body, timeouts.client_write);
     let mut responder = Responder::H1(H1Responder::new(timed, Version::Http11));
     let told = stages::answer_without_exchange(worker, client, &failure, &mut responder);
-    match client.deadlines.guard(told).await {
+    match client.deadlines.guard(pin!(told)).await {
         Ok(Ok(())) => Next::Linger(buffer),
         Ok(Err(_)) | Err(_) => Next::Cut,
     }

@@ -1,6 +1,7 @@
 //! Reading the head of a request.
 
 use std::future::poll_fn;
+use std::pin::pin;
 
 use weir_http::head::HeadError;
 use weir_http::scan::{HeadScanner, blank_lines};
@@ -29,7 +30,7 @@ pub(super) async fn receive(
     snapshot: &Snapshot,
     buffer: &mut ReadBuffer,
 ) -> Result<Received, Failure> {
-    match client.deadlines.guard(read(client, snapshot, buffer)).await {
+    match client.deadlines.guard(pin!(read(client, snapshot, buffer))).await {
         Ok(outcome) => {
             client.deadlines.clear(Wait::ClientHead);
             outcome

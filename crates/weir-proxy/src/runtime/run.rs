@@ -1,0 +1,102 @@
+//! A worker's main loop: it accepts, listens to its inbox, and ends when it has drained.
+
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{Semaphore, mpsc};
+use tokio::task::JoinHandle;
+use tokio::time::MissedTickBehavior;
+use weir_upstream::io::deadline::now;
+
+use super::counters::WorkerCounters;
+use super::inbox::Message;
+use super::snapshot::Snapshot;
+use super::worker::Worker;
+use crate::access_log::LogHandle;
+use crate::inbound::listener::{self, ListeningSocket};
+
+/// How often lines of the access log leave a worker that has little to say.
+const LOG_FLUSH_INTERVAL: Duration = Duration::from_millis(100);
+
+/// How often idle connections to servers are looked through.
+const POOL_SWEEP_INTERVAL: Duration = Duration::from_secs(1);
+
+/// What a worker is made of.
+pub struct Setup {
+    /// The snapshot to begin with.
+    pub snapshot: Arc<Snapshot>,
+    /// The sockets it accepts from.
+    pub sockets: Vec<ListeningSocket>,
+    /// Its counters.
+    pub counters: Arc<WorkerCounters>,
+    /// Where lines of the access log go.
+    pub log: Option<LogHandle>,
+    /// Permits for client connections, where they are limited.
+    pub permits: Option<Arc<Semaphore>>,
+    /// How long idle connections are kept while draining.
+    pub drain_idle: Duration,
+    /// Where it is told what to do.
+    pub inbox: mpsc::Receiver<Message>,
+}
+
+/// Runs a worker until it has drained or is stopped. Returns how many connections were cut.
+pub async fn run(setup: Setup) -> usize {
+    let Setup { snapshot, sockets, counters, log, permits, drain_idle, mut inbox } = setup;
+    let worker = Rc::new(Worker::new(snapshot, counters, log, permits));
+    let mut accepting: Vec<JoinHandle<()>> = sockets
+        .into_iter()
+        .map(|socket| tokio::task::spawn_local(listener::accept(Rc::clone(&worker), socket)))
+        .collect();
+    let ticking = tokio::task::spawn_local(tick(Rc::clone(&worker)));
+    let mut cut = 0;
+    loop {
+        let message = if worker.is_draining() {
+            tokio::select! {
+                message = inbox.recv() => message,
+                () = worker.registry.emptied() => break,
+            }
+        } else {
+            inbox.recv().await
+        };
+        match message {
+            Some(Message::Publish(snapshot)) => worker.publish(snapshot),
+            Some(Message::Drain) => {
+                worker.begin_drain(drain_idle);
+                // The accept loops take what waits in their queues and end.
+                for accepting in accepting.drain(..) {
+                    let _ = accepting.await;
+                }
+            }
+            Some(Message::Inspect(query, reply)) => {
+                // Whoever asked may have gone.
+                let _ = reply.send(worker.inspect(query));
+            }
+            Some(Message::Cut(id)) => worker.registry.cut(id),
+            Some(Message::Stop) | None => {
+                cut = worker.registry.len();
+                break;
+            }
+        }
+    }
+    ticking.abort();
+    accepting.iter().for_each(JoinHandle::abort);
+    cut
+}
+
+async fn tick(worker: Rc<Worker>) {
+    let period = if worker.log.is_some() { LOG_FLUSH_INTERVAL } else { POOL_SWEEP_INTERVAL };
+    let mut interval = tokio::time::interval(period);
+    interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut swept = now();
+    loop {
+        interval.tick().await;
+        if let Some(log) = &worker.log {
+            log.borrow_mut().flush();
+        }
+        if now() - swept >= POOL_SWEEP_INTERVAL {
+            swept = now();
+            worker.pools.sweep();
+        }
+    }
+}
