@@ -127,6 +127,19 @@ pub(crate) struct RequestBody {
     pub rest: ReadBuffer,
 }
 
+/// What becomes of a connection after an exchange.
+#[derive(Debug)]
+pub(crate) enum Next {
+    /// Another request may follow; these bytes of it are here already.
+    KeepAlive(ReadBuffer),
+    /// Everything was said: close.
+    Close,
+    /// The client may still be sending: half-close, read and discard for a while, then close.
+    Linger(ReadBuffer),
+    /// Close at once; the answer was cut, or the client is gone.
+    Cut,
+}
+
 impl Exchange {
     /// An exchange of which nothing but the head is known. `last` says that the connection ends after it.
     pub(crate) fn new(

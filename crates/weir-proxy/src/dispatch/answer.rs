@@ -32,9 +32,7 @@ const INTERIM_ANSWERS_MAX: usize = 16;
 pub(super) enum Answer {
     /// The answer was passed on to its end.
     Whole {
-        /// Whether the server would take another request on the connection.
-        reusable: bool,
-        /// How long the server keeps it, if it said so.
+        /// How long the server keeps the connection for another request; `None` when it does not.
         idle: Option<Duration>,
     },
     /// The mode threw it away; this is next.
@@ -113,12 +111,13 @@ impl Reading<'_> {
             }
         }
         let reusable = is_persistent(&head, options) && framing != Framing::UntilClose;
-        let idle = head.get(K::KeepAlive).and_then(connection::keep_alive_timeout);
+        let stated = head.get(K::KeepAlive).and_then(connection::keep_alive_timeout);
+        let idle = reusable.then(|| stated.unwrap_or(Duration::MAX));
         let request_done = self.directions.request_done.get();
         respond::begin(x, &mut head, framing, respond::Source::Server, request_done, responder);
         drop(head);
         self.body(x, framing, buffer, responder).await?;
-        Ok(Answer::Whole { reusable, idle })
+        Ok(Answer::Whole { idle })
     }
 
     /// Reads heads until one is final, or is a 101; passes interim ones on.

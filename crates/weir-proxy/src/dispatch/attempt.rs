@@ -103,11 +103,10 @@ pub(super) async fn run(
     let progress =
         Progress { bytes_sent: sink.written_bytes(), body_whole, answer_begun: directions.answered.get() };
     match transferred {
-        Ok(Answer::Whole { reusable, idle }) => {
+        Ok(Answer::Whole { idle }) => {
             // What came behind the answer was not asked for: nobody may ever read it as an answer.
-            if reusable && directions.request_done.get() && buffer.is_empty() {
-                let idle = idle.map_or(upstream.waits.idle, |idle| idle.min(upstream.waits.idle));
-                x.worker.pools.give_back(connection, idle);
+            if let Some(idle) = idle.filter(|_| directions.request_done.get() && buffer.is_empty()) {
+                x.worker.pools.give_back(connection, idle.min(upstream.waits.idle));
             }
             Outcome::Answered
         }

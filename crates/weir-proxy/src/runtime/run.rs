@@ -23,7 +23,7 @@ const LOG_FLUSH_INTERVAL: Duration = Duration::from_millis(100);
 const POOL_SWEEP_INTERVAL: Duration = Duration::from_secs(1);
 
 /// What a worker is made of.
-pub struct Setup {
+pub(super) struct Setup {
     /// The snapshot to begin with.
     pub snapshot: Arc<Snapshot>,
     /// The sockets it accepts from.
@@ -41,7 +41,7 @@ pub struct Setup {
 }
 
 /// Runs a worker until it has drained or is stopped. Returns how many connections were cut.
-pub async fn run(setup: Setup) -> usize {
+pub(super) async fn run(setup: Setup) -> usize {
     let Setup { snapshot, sockets, counters, log, permits, drain_idle, mut inbox } = setup;
     let worker = Rc::new(Worker::new(snapshot, counters, log, permits));
     let mut accepting: Vec<JoinHandle<()>> = sockets

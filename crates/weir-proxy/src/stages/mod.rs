@@ -21,9 +21,8 @@ use weir_upstream::io::deadline::Wait;
 use weir_upstream::io::lent::LentHead;
 
 use self::failure::Failure;
-use crate::exchange::{Exchange, RequestBody};
+use crate::exchange::{Exchange, Next, RequestBody};
 use crate::inbound::client::Client;
-use crate::inbound::h1::Next;
 use crate::inbound::responder::{H1Responder, Progress, Responder};
 use crate::runtime::snapshot::LocalSnapshot;
 use crate::runtime::worker::Worker;

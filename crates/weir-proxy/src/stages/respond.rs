@@ -6,7 +6,7 @@ use weir_http::framing::Framing;
 use weir_http::head::Head;
 use weir_http::version::Version;
 
-use super::forward::edit_fields;
+use super::edit;
 use super::receive::via_version;
 use crate::exchange::Exchange;
 use crate::inbound::responder::{Delivery, Responder};
@@ -76,7 +76,7 @@ fn route_fields(x: &Exchange, head: &mut Head) {
         head.replace(K::XBackendServer, server.name().as_bytes());
     }
     if let Some(edits) = &route.answer_fields {
-        edit_fields(head, edits);
+        edit::fields(head, edits);
     }
 }
 

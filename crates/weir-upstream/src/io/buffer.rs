@@ -197,9 +197,14 @@ impl Drop for WriteBuffer {
 mod tests {
     use super::*;
 
-    fn read(buffer: &mut ReadBuffer, bytes: &[u8]) {
-        buffer.room()[..bytes.len()].copy_from_slice(bytes);
-        buffer.advance(bytes.len());
+    fn read(buffer: &mut ReadBuffer, mut bytes: &[u8]) {
+        while !bytes.is_empty() {
+            let room = buffer.room();
+            let count = bytes.len().min(room.len());
+            room[..count].copy_from_slice(&bytes[..count]);
+            buffer.advance(count);
+            bytes = &bytes[count..];
+        }
     }
 
     #[test]

@@ -21,22 +21,10 @@ use self::request::Received;
 use super::client::{Client, Peer};
 use super::registry::Registration;
 use super::responder::{H1Responder, Responder};
+use crate::exchange::Next;
 use crate::runtime::worker::Worker;
 use crate::stages;
 use crate::stages::failure::Failure;
-
-/// What becomes of a connection after an exchange.
-#[derive(Debug)]
-pub(crate) enum Next {
-    /// Another request may follow; these bytes of it are here already.
-    KeepAlive(ReadBuffer),
-    /// Everything was said: close.
-    Close,
-    /// The client may still be sending: half-close, read and discard for a while, then close.
-    Linger(ReadBuffer),
-    /// Close at once; the answer was cut, or the client is gone.
-    Cut,
-}
 
 /// Serves a connection to its end.
 pub(crate) async fn serve(
