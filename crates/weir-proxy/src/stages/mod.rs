@@ -1,6 +1,7 @@
 //! One exchange, step by step. This file is the list of the steps, in their order; `docs/request-path.md` has the same
 //! names as headings.
 
+mod edit;
 pub(crate) mod failure;
 mod forward;
 mod identify;
