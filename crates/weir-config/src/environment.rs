@@ -117,7 +117,7 @@ mod tests {
         let NodeKind::Scalar(scalar) = node.kind else { panic!("still a scalar") };
         match expected {
             Ok(text) => {
-                assert_eq!((scalar.text.as_str(), messages.len()), (text, 0), "{written}: {messages:?}")
+                assert_eq!((scalar.text.as_str(), messages.len()), (text, 0), "{written}: {messages:?}");
             }
             Err(part) => assert!(failed && messages.join("; ").contains(part), "{written}: {messages:?}"),
         }

@@ -137,3 +137,6 @@ fn not_utf8(name: &str, bytes: &[u8], offset: usize) -> Report {
     // Bytes before the bad one are the same after this, so its place is right.
     Report::single(Source::new(name, String::from_utf8_lossy(bytes).into_owned()), problem.hint(hint))
 }
+
+#[cfg(test)]
+mod tests;

@@ -137,7 +137,7 @@ mod tests {
         match (parse(text), expected) {
             (Ok(value), Ok(expected)) => assert_eq!(value, expected, "{text}"),
             (Err(complaint), Err(part)) => {
-                assert!(complaint.to_string().contains(part), "{text}: {complaint}")
+                assert!(complaint.to_string().contains(part), "{text}: {complaint}");
             }
             (got, expected) => panic!("{text}: got {got:?}, expected {expected:?}"),
         }

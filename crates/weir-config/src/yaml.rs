@@ -159,7 +159,8 @@ impl<'s, 'p> Builder<'s, 'p> {
         }
         let (node, count) = (node.clone(), *count);
         self.count(count.saturating_sub(1), span)?;
-        self.finished(node, 0)
+        // The copy stands where the alias stands; what is inside it, where it was written.
+        self.finished(Node { span, ..node }, 0)
     }
 
     fn count(&mut self, more: usize, span: Span) -> Result<(), Problem> {
@@ -249,6 +250,10 @@ fn syntax_problem(source: &Source, offset: usize, error: &ScanError) -> Problem 
     let (_, start, line) = source.line_at(offset);
     let rest = line.get(offset.saturating_sub(start)..).unwrap_or_default();
     let span = Span { start: offset, end: offset + rest.chars().next().map_or(0, char::len_utf8) };
+    // The library's own bound on `[` and `{`, above ours, is met first when many stand in a row.
+    if error.info() == "recursion limit exceeded" {
+        return too_deep(span);
+    }
     let indent = &line[..line.len() - line.trim_start().len()];
     let hint = if error.info().contains("anchor") && rest.starts_with('*') {
         Some("`*` begins an alias in YAML; put the value in quotes: `\"*\"`, `\"*.example.com\"`")

@@ -56,7 +56,7 @@ pub(super) fn action(
         }));
     }
     for key in FORWARDING {
-        if let (Some(place), [(what, _)]) = (file.key(key), written.as_slice()).clone()
+        if let (Some(place), [(what, _)]) = (file.key(key), written.as_slice())
             && *what != "upstream"
         {
             problems.push(

@@ -1,1 +1,276 @@
-//! Tests.
+//! What several values mean together.
+#![allow(clippy::unwrap_used)]
+
+use std::path::Path;
+
+use crate::load;
+
+/// Parts of all problems, warnings included, as `line:column severity message | hint`, in order.
+fn check(text: &str, expected: &[&str]) {
+    let outcome = load::parse("t", text.as_bytes(), &|_| None, Path::new("/base"));
+    let report = outcome.map_or_else(|report| report, |loaded| loaded.warnings);
+    let shown: Vec<String> = report
+        .problems()
+        .iter()
+        .map(|problem| {
+            let place = report.source().position(problem.span.unwrap_or_default().start);
+            let hint = problem.hint.as_deref().unwrap_or_default();
+            let severity = problem.severity.name();
+            format!("{}:{} {severity} {} | {hint}", place.line, place.column, problem.message)
+        })
+        .collect();
+    assert_eq!(shown.len(), expected.len(), "{text}\n{shown:#?}");
+    for (problem, part) in shown.iter().zip(expected) {
+        let fits = part.split(" … ").all(|part| problem.contains(part));
+        assert!(fits, "{text}\n{problem:?} has not {part:?}");
+    }
+}
+
+/// A part of the model's debug text.
+fn check_model(text: &str, part: &str) {
+    let loaded = load::parse("t", text.as_bytes(), &|_| None, Path::new("/base")).unwrap();
+    let shown = format!("{:?}", loaded.model);
+    assert!(shown.contains(part), "{text}: no {part:?} in {shown}");
+}
+
+#[test]
+fn hosts_and_names_belong_to_one_service() {
+    check(
+        "services:\n- {host: a, respond: {}}\n- {host: [b, A.], respond: {}}",
+        &["3:14 error the host `a` already"],
+    );
+    check("services:\n- {host: [a, a], respond: {}}", &["2:14 error the host `a` already"]);
+    check(
+        "services:\n- {host: '*', respond: {}}\n- {host: '*', respond: {}}",
+        &["3:10 error the host `*` already"],
+    );
+    check("services:\n- {host: '*.a', respond: {}}\n- {host: a, respond: {}}", &[]);
+    check(
+        "services:\n- {host: a, name: x, respond: {}}\n- {host: b, name: x, respond: {}}",
+        &["3:19 error two services are named `x`"],
+    );
+    check("services: [{host: a, name: \" \", respond: {}}]", &["a name has visible characters"]);
+}
+
+#[test]
+fn no_two_routes_ask_the_same() {
+    let check = |first: &str, second: &str, expected: &[&str]| {
+        let routes = format!(
+            "services:\n- host: a\n  routes:\n  - {{respond: {{}}, {first}}}\n  - {{respond: {{}}, {second}}}"
+        );
+        check(&routes, expected);
+    };
+    let same = ["5: … error another route of this service asks exactly the same"];
+    check("path: /x", "path: /x/", &same);
+    check("path: /", "methods: GET, path: /", &[]);
+    check("path: exact:/x", "path: /x", &[]);
+    check("path: exact:/x", "path: exact:/x/", &[]);
+    check("methods: [GET, PUT]", "methods: [PUT, GET]", &same);
+    check("headers: {A: 1, B: 2}", "headers: {b: 2, a: 1}", &same);
+    check("headers: {A: 1}", "headers: {A: true}", &[]);
+    check("query: {a: 1}", "query: {a: 2}", &[]);
+    check("path: /a, name: n", "path: /b, name: n", &["two routes of this service are named `n`"]);
+    // A route that was misread is not compared: it would be called the same as one it was not meant to be.
+    check("path: /", "pth: /b", &["unknown key `pth`"]);
+}
+
+#[test]
+fn a_route_does_one_thing() {
+    check("services: [{host: a}]", &["1:12 error this route does not say what to do"]);
+    check("services: [{host: a, routes: [{path: /}]}]", &["this route does not say what to do"]);
+    check("services: [{host: a, redirect: /x, respond: {}}]", &["not `redirect` and `respond`"]);
+    check(
+        "services: [{host: a, respond: {}, strip: /x}]",
+        &["`strip` has no effect on a route with `respond`"],
+    );
+    check(
+        "services: [{host: a, redirect: /x, dispatch: balance, request_headers: {remove: X}}]",
+        &["`dispatch` has no effect", "`request_headers` has no effect"],
+    );
+    check("services: [{host: a, redirect: /x, answer_headers: {set: {X: y}}}]", &[]);
+    check(
+        "services: [{host: a, upstream: [\"b:1\"], routes: [{respond: {}}]}]",
+        &["1:22 error `upstream` stands beside `routes`"],
+    );
+    check("services: [{host: a, routes: []}]", &["expected a list of routes, found an empty one"]);
+}
+
+#[test]
+fn upstreams_are_found_and_used() {
+    let file = |reference: &str| {
+        format!("services: [{{host: a, upstream: {reference}}}]\nupstreams: {{web: [\"b:1\"]}}")
+    };
+    check(&file("web"), &[]);
+    check(&file("wbe"), &["1:32 error there is no upstream `wbe` | did you mean `web`?"]);
+    check(&file("orders"), &["there is no upstream `orders` | the upstreams are `web`"]);
+    check(
+        &file("\"b:1\""),
+        &["there is no upstream `b:1` | for a server in place write a list: `[\"b:1\"]`"],
+    );
+    check(&file("[\"c:1\"]"), &["2:13 warning no route uses the upstream `web`"]);
+    check("services: [{host: a, upstream: web}]", &["declare it under `upstreams`"]);
+    check(
+        "services: [{host: a, upstream: web}]\nupstreams: {web: [\"b\"]}",
+        &["2:19 error `b` is not a server"],
+    );
+    check(
+        "services: [{host: a, upstream: [\"b:1\", \"http://b:1/\", \"http://b:1/x\"]}]",
+        &["1:40 error the server `http://b:1/` stands twice here | to send it more"],
+    );
+}
+
+/// The second mistake is only there because of the first: told together they would mislead.
+#[test]
+fn one_mistake_is_told_once() {
+    check("services: [{host: a, upstrem: b}]", &["unknown key `upstrem`"]);
+    check("services: [{host: a, respond: {status: 1000}}]", &["is 200 to 599"]);
+    check("services: [{host: a, redirect: x}]", &["is not a location"]);
+    check(
+        "services: [{host: a, upstream: u}]\nupstreams: {u: {server: [\"b:1\"]}}",
+        &["did you mean `servers`?"],
+    );
+    check("servces: [{host: a, respond: {}}]", &["did you mean `services`?"]);
+    check(
+        "services: &s\n- {host: a, respond: {}, x: 1}\nstate: *s",
+        &["2:26 error unknown key `x`", "3:8 error expected a text, found a list"],
+    );
+}
+
+#[test]
+fn what_this_version_does_not_do_is_said_once() {
+    let upstream = |keys: &str| {
+        format!(
+            "services: [{{host: a, upstream: u}}, {{host: b, upstream: v}}]\nupstreams:\n  u: {{servers: [\"b:1\"], {keys}}}\n  v: {{servers: [\"b:1\"], {keys}}}"
+        )
+    };
+    check(&upstream("health: {tcp: true}"), &["3:33 warning active health checks … one more upstream"]);
+    check(&upstream("retry: {attempts: 3}"), &["3:32 warning this retry policy"]);
+    check(&upstream("retry: {on: [503]}"), &["warning this retry policy"]);
+    check(&upstream("retry: {per_try: 1s}"), &["warning this retry policy"]);
+    check(&upstream("retry: {attempts: 2, on: [connect_failure, reset]}"), &[]);
+    check(&upstream("retry: {attempts: 1}"), &[]);
+}
+
+#[test]
+fn a_prefix_that_is_never_there_is_not_stripped() {
+    let check = |path: &str, strip: &str, expected: &[&str]| {
+        check(
+            &format!("services: [{{host: a, upstream: [\"b:1\"], path: {path}, strip: {strip}}}]"),
+            expected,
+        );
+    };
+    check("/api/", "/api", &[]);
+    check("/api/v1", "/api", &[]);
+    check("/", "/api", &[]);
+    check("/api", "/api/v1", &[]);
+    check("exact:/api/x", "/api", &[]);
+    check("/apix", "/api", &["warning no path of this route begins with `/api`"]);
+    check("exact:/api", "/api/x", &["warning no path"]);
+}
+
+#[test]
+fn names_are_made_of_what_a_route_asks() {
+    check_model("services: [{host: a, respond: {}}]", "Service { name: \"a\"");
+    check_model("services: [{host: ['*', a], respond: {}}]", "Service { name: \"*\"");
+    check_model("services: [{host: a, respond: {}, path: /orders/}]", "Route { name: \"/orders/\"");
+    check_model(
+        "services: [{host: a, respond: {}, path: exact:/x, methods: [GET, PUT], headers: {A: 1, B: true}, query: {q: 1}}]",
+        "Route { name: \"GET,PUT exact:/x a=1 b ?q=1\"",
+    );
+    check_model("services: [{host: a, upstream: [\"b:1\"]}]", "Upstream { name: \"a /\"");
+}
+
+#[test]
+fn paths_begin_at_the_configuration() {
+    check_model("listen: unix:run/x\nservices: [{host: a, respond: {}}]", "Unix(\"/base/run/x\")");
+    check_model(
+        "services: [{host: a, upstream: [\"unix:app\"]}]",
+        "written: \"unix:app\", transport: Unix(\"/base/app\")",
+    );
+    check_model("access_log: {file: a.log}\nservices: [{host: a, respond: {}}]", "File(\"/base/a.log\")");
+}
+
+#[test]
+fn settings_reach_where_they_hold() {
+    check_model("backend_server: true\nservices: [{host: a, respond: {}}]", "backend_server: true");
+    check_model(
+        "backend_server: true\nservices: [{host: a, respond: {}, backend_server: false}]",
+        "backend_server: false }",
+    );
+    let text = "timeouts: {connect: 7s, idle: 8s}\nservices: [{host: a, upstream: {servers: [\"b:1\"], timeouts: {connect: 3s}}}]";
+    check_model(text, "idle: 8s, client_write: 60s, connect: 3s");
+    check_model(text, "idle: 8s, client_write: 60s, connect: 7s");
+}
+
+const HOST_SERVICES: &str = include_str!("../../../../examples/host-services.yaml");
+
+#[test]
+fn the_other_shape_becomes_the_same_model() {
+    check_model(
+        HOST_SERVICES,
+        "attempts: 4, on: [ConnectFailure, Reset, Timeout], per_try_timeout: Some(2s)",
+    );
+    check_model(HOST_SERVICES, "probe: Tcp, interval: 15s, timeout: 1s");
+    check_model(HOST_SERVICES, "balance: RoundRobin");
+    check_model(&HOST_SERVICES.replace("ROUND_ROBIN", "RANDOM"), "balance: Random");
+    check_model(
+        HOST_SERVICES,
+        "Service { name: \"my-service\", hosts: [Exact(\"my-service.my-company.com\")]",
+    );
+    check_model(HOST_SERVICES, "written: \"127.0.0.1:9091\"");
+    check_model(
+        &HOST_SERVICES.replace("127.0.0.1, port: 9090", "client1, port: 9090"),
+        "Name(\"client1\", 9090)",
+    );
+    check_model(&HOST_SERVICES.replace("\"127.0.0.1\", port: 8080", "localhost, port: 81"), "127.0.0.1:81");
+}
+
+/// The file with one part replaced; `expected` as in [`check`].
+fn check_replaced(from: &str, to: &str, expected: &[&str]) {
+    assert!(HOST_SERVICES.contains(from), "{from}");
+    check(&HOST_SERVICES.replacen(from, to, 1), expected);
+}
+
+#[test]
+fn the_other_shape_is_as_strict() {
+    let retry = "warning this retry policy";
+    let health = "warning active health checks";
+    check_replaced("ROUND_ROBIN", "RANDOM", &[retry, health]);
+    check_replaced("lbPolicy", "lbpolicy", &[retry, "did you mean `lbPolicy`?", health]);
+    check_replaced(
+        "ROUND_ROBIN",
+        "LEAST",
+        &[retry, "`LEAST` is no policy … `ROUND_ROBIN` or `RANDOM`", health],
+    );
+    check_replaced("timeout: 2,", "timeout: 2s,", &[retry, "a time is a number without a unit", health]);
+    check_replaced("timeout: 2,", "timeout: .nan,", &[retry, "is not a number of seconds", health]);
+    check_replaced("interval: 15", "interval: 0", &[retry, health, "is not a number of seconds"]);
+    check_replaced("{interval: 15, timeout: 1.0}", "{timeout: 1.0}", &[retry, "needs `interval`", health]);
+    check_replaced(
+        "[{timeout: 2, retries: 3}]",
+        "[{timeout: 2, retries: 1}]",
+        &[retry, "12: … warning hosts of one service differ in `retryPolicy`", health],
+    );
+    check_replaced(
+        ", retryPolicy: [{timeout: 2, retries: 3}]}",
+        "}",
+        &["warning hosts of one service differ in `retryPolicy`", health],
+    );
+    check_replaced(
+        "[{timeout: 2, retries: 3}]",
+        "[{timeout: 2}, {timeout: 3}]",
+        &[retry, "with at most 1", health],
+    );
+    check_replaced("[{timeout: 2, retries: 3}]", "{timeout: 2}", &["found a mapping", health]);
+    check_replaced("port: 9090", "port: 70000", &["a port is 1 to 65535, found 70000", retry, health]);
+    check_replaced("port: 9091", "port: 9090", &[retry, "the server `127.0.0.1:9090` stands twice", health]);
+    check_replaced(
+        "127.0.0.1, port: 9090",
+        "\"http://x\", port: 9090",
+        &["is not the host of a server", retry, health],
+    );
+    check_replaced("domain: my-service.my-company.com", "x: 1", &["needs `domain`", "unknown key `x`"]);
+    check_replaced("proxy:", "admin: off\nproxy:", &["unknown key `admin`", retry, health]);
+    check("proxy: 5", &["expected a mapping (`proxy`), found `5`"]);
+    check("proxy: {}", &["`proxy` needs `listen`", "`proxy` needs `services`"]);
+}

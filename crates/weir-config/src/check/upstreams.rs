@@ -70,7 +70,7 @@ impl Upstreams {
         problems: &mut Problems,
     ) -> Option<UpstreamId> {
         let name = match reference.value {
-            UpstreamRef::Inline(file) => return Some(self.add(inline_name, file, problems)),
+            UpstreamRef::Inline(file) => return Some(self.add(inline_name, *file, problems)),
             UpstreamRef::Name(name) => name,
         };
         if let Some(declared) = self.names.get_mut(&name) {

@@ -13,7 +13,7 @@ use super::decoder::Decoder;
 use super::describe::Presence::{Default as Unless, Optional, Required};
 use super::edit::VALUE;
 use super::kind::{Either, Mapped, Placed, Refined};
-use super::rule::PLAIN_PATH;
+use super::rule::{PLAIN_PATH, last_line};
 use super::scalar::{Integer, Parsed, Text};
 use super::table::{Field, Kept, Mapping, Table};
 
@@ -198,9 +198,7 @@ fn expression(text: &str) -> Result<Regex, Complaint> {
             Complaint::new(format!("this regular expression needs more than {limit} bytes"))
         }
         other => {
-            // The library draws a picture over several lines; its last one says what is wrong.
-            let reason = other.to_string();
-            let reason = reason.lines().last().unwrap_or_default().trim_start_matches("error: ").to_owned();
+            let reason = last_line(&other.to_string());
             Complaint::new(format!("`{}` is no regular expression: {reason}", shortened(text)))
         }
     })

@@ -395,7 +395,8 @@ fn server(host: At<Host>) -> Option<At<Server>> {
 /// answer about which one holds.
 fn retry_of(hosts: &[At<Host>], problems: &mut Problems) -> Option<At<RetryPolicy>> {
     let first = hosts.first()?.value.retry.first();
-    for host in hosts {
+    // With an error among them they may only seem to differ.
+    for host in hosts.iter().filter(|_| !problems.has_errors()) {
         let other = host.value.retry.first();
         if other.map(|retry| &retry.value) != first.map(|retry| &retry.value) {
             let place = other.map_or(host.span, |retry| retry.span);

@@ -115,7 +115,9 @@ impl<K: Kind> Kind for List<K> {
 
     fn decode(&self, node: &Node, decoder: &mut Decoder<'_>) -> Option<Self::Value> {
         let NodeKind::List(nodes) = &node.kind else {
-            match self.hint {
+            // Nothing at all is another mistake than one value where a list should be.
+            let nothing = matches!(&node.kind, NodeKind::Scalar(scalar) if scalar.is_nothing());
+            match self.hint.filter(|_| !nothing) {
                 Some(hint) => decoder.push(
                     Problem::error(node.span, format!("expected {}, found {}", self.label, node.described()))
                         .hint(hint),

@@ -44,3 +44,6 @@ pub(crate) fn decode(root: &Node, problems: &mut Problems) -> Option<File> {
     let mut decoder = Decoder::new(&top::FILE, problems);
     Mapping(&top::FILE).decode(root, &mut decoder).map(|file| File { span: root.span, ..file })
 }
+
+#[cfg(test)]
+mod tests;

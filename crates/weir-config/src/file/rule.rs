@@ -54,8 +54,14 @@ fn path(text: &str) -> Result<PathPattern, Complaint> {
             _ if text.starts_with('^') => Some(format!("write an expression as `regex:{}`", shortened(text))),
             _ => error.hint(),
         };
-        Complaint { message: format!("`{}` is not a path: {error}", shortened(text)), hint }
+        let reason = last_line(&error.to_string());
+        Complaint { message: format!("`{}` is not a path: {reason}", shortened(text)), hint }
     })
+}
+
+/// The library for expressions draws its errors over several lines; the last one says what is wrong.
+pub(crate) fn last_line(error: &str) -> String {
+    error.lines().last().unwrap_or_default().trim_start_matches("error: ").to_owned()
 }
 
 /// A path that stands for itself, without its slash at the end; empty for `/`.
@@ -227,7 +233,7 @@ mod tests {
         match (parse(text).map(|value| value.to_string()), expected) {
             (Ok(value), Ok(expected)) => assert_eq!(value, expected, "{text}"),
             (Err(complaint), Err(part)) => {
-                assert!(complaint.to_string().contains(part), "{text}: {complaint}")
+                assert!(complaint.to_string().contains(part), "{text}: {complaint}");
             }
             (got, expected) => panic!("{text}: got {got:?}, expected {expected:?}"),
         }
@@ -243,7 +249,7 @@ mod tests {
         check(path, "prefix:/orders", Err("without a word"));
         check(path, "regexp:/x", Err("did you mean `regex:`"));
         check(path, "^/x", Err("write an expression as `regex:^/x`"));
-        check(path, "regex:(", Err("regular expression"));
+        check(path, "regex:(", Err("is not a path: unclosed group"));
         check(path, "/a?b", Err("`query`"));
         check(path, "/%7Ex", Err("write `/~x`"));
         check(path, "/a:b", Ok("/a:b"));

@@ -117,7 +117,7 @@ pub(crate) enum UpstreamRef {
     /// The name of an upstream.
     Name(String),
     /// An upstream of this route alone.
-    Inline(UpstreamFile),
+    Inline(Box<UpstreamFile>),
 }
 
 /// `upstream` of a route.
@@ -132,7 +132,9 @@ impl Kind for UpstreamRefKind {
                 let scalar = decoder.scalar("the name of an upstream, or a list of servers", node)?;
                 Some(UpstreamRef::Name(scalar.text.clone()))
             }
-            NodeKind::List(_) | NodeKind::Mapping(_) => INLINE.decode(node, decoder).map(UpstreamRef::Inline),
+            NodeKind::List(_) | NodeKind::Mapping(_) => {
+                INLINE.decode(node, decoder).map(|file| UpstreamRef::Inline(Box::new(file)))
+            }
         }
     }
 

@@ -1,0 +1,289 @@
+//! Single keys: what is taken, what is refused, where and with which hint.
+#![allow(clippy::unwrap_used)]
+
+use std::path::Path;
+
+use crate::load;
+use crate::model::{Drain, Limits, Model, Timeouts};
+
+fn outcome(text: &str) -> Result<Model, Vec<String>> {
+    load::parse("t", text.as_bytes(), &|_| None, Path::new("")).map(|loaded| loaded.model).map_err(|report| {
+        let shown = report.problems().iter().map(|problem| {
+            let place = problem.span.map(|span| report.source().position(span.start));
+            let column = place.map_or(0, |place| place.column);
+            format!("{column} {} | {}", problem.message, problem.hint.as_deref().unwrap_or_default())
+        });
+        shown.collect()
+    })
+}
+
+/// `Ok`: a part of the model's debug text. `Err`: parts of the problems in order; columns count in the whole text.
+fn check(text: &str, expected: Result<&str, &[&str]>) {
+    match (outcome(text), expected) {
+        (Ok(model), Ok(part)) => {
+            let shown = format!("{model:?}");
+            assert!(shown.contains(part), "{text}: no {part:?} in {shown}");
+        }
+        (Err(problems), Err(parts)) => {
+            assert_eq!(problems.len(), parts.len(), "{text}: {problems:#?}");
+            for (problem, part) in problems.iter().zip(parts) {
+                let fits = part.split(" … ").all(|part| problem.contains(part));
+                assert!(fits, "{text}: {problem:?} has not {part:?}");
+            }
+        }
+        (got, _) => panic!("{text}: {got:#?}"),
+    }
+}
+
+fn check_top(line: &str, expected: Result<&str, &[&str]>) {
+    check(&format!("{line}\nservices: [{{host: a, respond: {{}}}}]"), expected);
+}
+
+/// Keys of a route; columns begin at 33.
+fn check_route(keys: &str, expected: Result<&str, &[&str]>) {
+    check(&format!("services: [{{host: a, routes: [{{{keys}}}]}}]"), expected);
+}
+
+fn check_forward(keys: &str, expected: Result<&str, &[&str]>) {
+    check_route(&format!("upstream: [\"b:1\"], {keys}"), expected);
+}
+
+/// What the reference calls a default is what the model has without the key.
+#[test]
+fn written_defaults_are_the_defaults() {
+    let limits = "limits: {head: 32KiB, fields: 100, target: 16KiB, body: unlimited, connections: unlimited, \
+                  requests_per_connection: unlimited}";
+    let timeouts = "timeouts: {request_head: 15s, request_body: 60s, idle: 75s, client_write: 60s, connect: 2s, \
+                    answer_head: 60s, answer_body: 60s, upstream_idle: 4s, reuse_unsafe: 1s, upgraded_idle: 1h, \
+                    request: off}";
+    let drain = "drain: {idle: 5s, deadline: 30s}";
+    let model =
+        outcome(&format!("{limits}\n{timeouts}\n{drain}\nservices: [{{host: a, respond: {{}}}}]")).unwrap();
+    assert_eq!(model.limits, Limits::default());
+    assert_eq!(model.timeouts, Timeouts::default());
+    assert_eq!(model.drain, Drain::default());
+
+    // The same for every table at once: a default in a table decodes to what its absence gives.
+    let bare = format!("{:?}", outcome("services: [{host: a, respond: {}}]").unwrap());
+    for line in [
+        "listen: 127.0.0.1:8080",
+        "access_log: common",
+        "access_log: {format: common}",
+        "forwarded: false",
+        "backend_server: false",
+    ] {
+        let model = outcome(&format!("{line}\nservices: [{{host: a, respond: {{}}}}]")).unwrap();
+        assert_eq!(format!("{model:?}"), bare, "{line}");
+    }
+    let bare = format!("{:?}", outcome("services: [{host: a, upstream: {servers: [\"b:1\"]}}]").unwrap());
+    for (route, upstream, server) in [
+        ("path: /", "balance: round_robin", "weight: 1"),
+        ("dispatch: balance", "retry: {attempts: 2, on: [connect_failure, reset]}", "weight: 1"),
+        (
+            "methods: GET",
+            "health: {tcp: true, interval: 1s, timeout: 1s, unhealthy_after: 3, healthy_after: 1}",
+            "weight: 1",
+        ),
+    ] {
+        let text = format!(
+            "services: [{{host: a, {route}, upstream: {{servers: [{{address: \"b:1\", {server}}}], {upstream}}}}}]"
+        );
+        let shown = format!("{:?}", outcome(&text).unwrap());
+        if !upstream.starts_with("health") {
+            assert_eq!(shown, bare, "{text}");
+        } else {
+            assert!(
+                shown.contains("interval: 1s, timeout: 1s, healthy_after: 1, unhealthy_after: 3"),
+                "{shown}"
+            );
+        }
+    }
+}
+
+#[test]
+fn keys_are_strict() {
+    check_top("workerz: 1", Err(&["1 unknown key `workerz` … did you mean `workers`?"]));
+    check_top("Workers: 1", Err(&["did you mean `workers`?"]));
+    check_top("weight: 1", Err(&["`weight` is a key of `server`, not of `configuration`"]));
+    check_top("colour: 1", Err(&["the keys of `configuration` are `listen`"]));
+    check_top("tls: {certificate: x}", Err(&["1 `tls` is not in this version yet"]));
+    check_top("listen: {address: :80, tls: {}}", Err(&["24 `tls` is not in this version yet"]));
+    check_top("listen: {adress: :80}", Err(&["did you mean `address`?"]));
+    check_top("listen: {}", Err(&["`listener` needs `address`"]));
+    check_forward("mirror: [{upstream: b}]", Err(&["`mirror` is not in this version yet"]));
+    check_forward("compare: {}", Err(&["`compare` is not in this version yet"]));
+    check("services: [{hots: a, respond: {}}]", Err(&["did you mean `host`?"]));
+    check("services: [{respond: {}}]", Err(&["`service` needs `host`"]));
+}
+
+#[test]
+fn quantities_have_units_and_bounds() {
+    check_top("timeouts: {connect: 250ms}", Ok("connect: 250ms"));
+    check_top("timeouts: {connect: 2}", Err(&["21 `2` is not a duration … write `2s`"]));
+    check_top("timeouts: {connect: 0s}", Err(&["`0s` is not from `1ms` to `24h`"]));
+    check_top("timeouts: {connect: 25h}", Err(&["`25h` is not from `1ms` to `24h`"]));
+    check_top("timeouts: {upgraded_idle: 25h}", Ok("upgraded_idle: 90000s"));
+    check_top("timeouts: {request: off}", Ok("request: None"));
+    check_top("timeouts: {request: 5s}", Ok("request: Some(5s)"));
+    check_top("timeouts: {idle: off}", Err(&["`off` is not a duration"]));
+    check_top("drain: {idle: 0s, deadline: 0s}", Ok("Drain { idle: 0ns, deadline: 0ns }"));
+    check_top("limits: {head: 64KiB}", Ok("head_bytes: 65536"));
+    check_top("limits: {head: 64}", Err(&["write `64B`"]));
+    check_top("limits: {head: 512B}", Err(&["is not from `1KiB` to `1MiB`"]));
+    check_top("limits: {head: 2MiB}", Err(&["is not from `1KiB` to `1MiB`"]));
+    check_top("limits: {head: 4KiB}", Ok("target_bytes: 4096"));
+    check_top("limits: {head: 4KiB, target: 8KiB}", Err(&["30 `target` is larger than `head`"]));
+    check_top("limits: {body: 10MiB}", Ok("body_bytes: Some(10485760)"));
+    check_top("limits: {body: 0B}", Ok("body_bytes: Some(0)"));
+    check_top("limits: {fields: 0}", Err(&["the number of fields is 1 to 256, found 0"]));
+    check_top("limits: {connections: 99999999999999999999}", Err(&["is 1 to 10000000, found"]));
+    check_top("workers: 2000", Err(&["the number of workers is 1 to 1024"]));
+    check_top("workers: -1", Err(&["expected a whole number, found `-1`"]));
+    check_top("workers: 0x10", Err(&["expected a whole number"]));
+    check_top("workers: [4]", Err(&["expected a whole number, found a list"]));
+    check_top("workers:", Err(&["expected a whole number, found nothing … take the key away"]));
+}
+
+#[test]
+fn routes_ask() {
+    check_route("respond: {}, path: /orders/", Ok("path: Prefix(\"/orders/\")"));
+    check_route("respond: {}, path: exact:/x", Ok("path: Exact(\"/x\")"));
+    check_route("respond: {}, path: orders", Err(&["51 `orders` is not a path … begin it with `/`"]));
+    check_route("respond: {}, path: \"regex:(\"", Err(&["is not a path: unclosed group"]));
+    check_route("respond: {}, methods: [GET, POST]", Ok("methods: [\"GET\", \"POST\"]"));
+    check_route("respond: {}, methods: post", Err(&["upper case: `POST`"]));
+    check_route("respond: {}, methods: []", Err(&["found an empty list"]));
+    check_route("respond: {}, headers: {X-A: 5}", Ok("FieldRule { name: \"x-a\", value: Some(\"5\") }"));
+    check_route("respond: {}, headers: {X-A: true}", Ok("FieldRule { name: \"x-a\", value: None }"));
+    check_route("respond: {}, headers: {X-A: \"*\"}", Ok("FieldRule { name: \"x-a\", value: None }"));
+    check_route(
+        "respond: {}, headers: {X-A: \"true\"}",
+        Ok("FieldRule { name: \"x-a\", value: Some(\"true\") }"),
+    );
+    check_route("respond: {}, headers: {X-A: false}", Err(&["cannot ask that something is absent"]));
+    check_route("respond: {}, headers: {X-A: 1, x-a: 2}", Err(&["`x-a` stands twice"]));
+    check_route("respond: {}, headers: {Host: x}", Err(&["does not ask for the field `Host`"]));
+    check_route("respond: {}, query: {debug: true}", Ok("QueryRule { name: \"debug\", value: None }"));
+    check_route("respond: {}, query: {q: a b}", Err(&["a space is `%20`"]));
+    check("services: [{host: \"*.Example.com.\", respond: {}}]", Ok("Wildcard(\"example.com\")"));
+    check("services: [{host: \"a:80\", respond: {}}]", Err(&["a host has no port here"]));
+    check("services: [{host: [], respond: {}}]", Err(&["found an empty list"]));
+}
+
+#[test]
+fn routes_edit() {
+    check_forward("strip: /api/", Ok("path: Strip(\"/api\")"));
+    check_forward("strip: /", Err(&["takes nothing away"]));
+    check_forward(
+        "path: /api/, rewrite: {prefix: /v2/}",
+        Ok("ReplacePrefix { from: \"/api\", to: \"/v2\" }"),
+    );
+    check_forward("rewrite: {prefix: /v2}", Ok("ReplacePrefix { from: \"\", to: \"/v2\" }"));
+    check_forward("path: exact:/x, rewrite: {prefix: /v2}", Err(&["needs a `path` that is a prefix"]));
+    check_forward("strip: /a, rewrite: {prefix: /v2}", Err(&["either `strip` or `rewrite`"]));
+    check_forward("rewrite: {regex: '/(\\d+)', to: /$1}", Ok("to: \"/$1\""));
+    check_forward("rewrite: {regex: '/(?<id>\\d+)', to: /$id/$0}", Ok("to: \"/$id/$0\""));
+    check_forward("rewrite: {regex: '/(\\d+)', to: /$2}", Err(&["no group `2` … `$0` to `$1`"]));
+    check_forward("rewrite: {regex: '/(\\d+)', to: /$1a}", Err(&["no group `1a` … write `$${1}a`"]));
+    check_forward("rewrite: {regex: '/(\\d+)', to: \"/$${1}a\"}", Ok("to: \"/${1}a\""));
+    check_forward("rewrite: {regex: '(', to: /}", Err(&["is no regular expression: unclosed group"]));
+    check_forward("rewrite: {regex: 'a'}", Err(&["either `prefix`, or `regex` with `to`"]));
+    check_forward("rewrite: {}", Err(&["either `prefix`, or `regex` with `to`"]));
+    check_forward("rewrite: {prefix: /a, regex: b, to: c}", Err(&["either `prefix`, or `regex` with `to`"]));
+    check_forward("request_headers: {set: {X-A: b}, remove: X-B}", Ok("set: [(\"X-A\", \"b\")]"));
+    check_forward("answer_headers: {add: {Link: [a, b]}}", Ok("add: [(\"Link\", \"a\"), (\"Link\", \"b\")]"));
+    check_forward("request_headers: {set: {Content-Length: 5}}", Err(&["belongs to the connection"]));
+    check_forward("request_headers: {remove: [transfer-encoding]}", Err(&["belongs to the connection"]));
+    check_forward("request_headers: {set: {Host: x}}", Err(&["`host: NAME`"]));
+    check_forward("request_headers: {set: {X-A: \"a\\r\\nX-B: c\"}}", Err(&["has no line end"]));
+    check_forward("request_headers: {set: {X-A: 1, x-A: 2}}", Err(&["stands twice"]));
+    check_forward("host: keep", Ok("host: Keep"));
+    check_forward("host: server", Ok("host: Server"));
+    check_forward("host: Other.example:8080", Ok("host: Name(\"Other.example:8080\")"));
+    check_forward("host: \"a b\"", Err(&["cannot be sent as Host"]));
+    check_forward("host: \"*.example\"", Err(&["cannot be sent as Host"]));
+}
+
+#[test]
+fn routes_answer() {
+    check_route("redirect: /x", Ok("Redirect { status: 302, location: \"/x\" }"));
+    check_route("redirect: {status: 308, to: \"https://$host$path$query\"}", Ok("status: 308"));
+    check_route("redirect: {status: 304, to: /x}", Err(&["304 is no redirect"]));
+    check_route("redirect: {to: x}", Err(&["neither a path nor a URL"]));
+    check_route("redirect: $hots/x", Err(&["did you mean `$host`?"]));
+    check_route("redirect: \"/x\\r\\nSet-Cookie: a\"", Err(&["is not a location"]));
+    check_route("redirect: {}", Err(&["`redirect` needs `to`"]));
+    check_route("respond: {status: 404, body: no}", Ok("status: 404, body: \"no\""));
+    check_route("respond: {}", Ok("status: 200, body: \"\", content_type: \"text/plain; charset=utf-8\""));
+    check_route("respond: {status: 204, body: x}", Err(&["status 204 has no body"]));
+    check_route("respond: {status: 99}", Err(&["is 200 to 599"]));
+    check_route("respond: {content_type: \"a\\nb\"}", Err(&["has no line end"]));
+}
+
+#[test]
+fn dispatch_has_one_mode_and_knows_the_others() {
+    for taken in ["balance", "{mode: balance}", "{GET: balance}", "{GET: {mode: balance}, \"*\": balance}"] {
+        check_forward(&format!("dispatch: {taken}"), Ok("mode: Balance"));
+    }
+    for mode in ["duplicate", "race", "hedge", "majority"] {
+        let later = format!("dispatch mode `{mode}` is not in this version yet");
+        check_forward(&format!("dispatch: {mode}"), Err(&[&later]));
+        check_forward(&format!("dispatch: {{mode: {mode}, acknowledge: all, x: 1}}"), Err(&[&later]));
+        check_forward(&format!("dispatch: {{POST: {mode}, GET: {{mode: {mode}}}}}"), Err(&[&later, &later]));
+    }
+    check_forward("dispatch: balence", Err(&["did you mean `balance`?"]));
+    check_forward("dispatch: {mode: balance, budget: 5%}", Err(&["`budget` is not in this version yet"]));
+    check_forward("dispatch: {post: balance}", Err(&["upper case: `POST`"]));
+    check_forward("dispatch: {\"p95 \": balance}", Err(&["is not a method … maps methods to modes"]));
+    check_forward("dispatch: {}", Err(&["found an empty mapping"]));
+    check_forward("dispatch: [balance]", Err(&["found a list"]));
+}
+
+#[test]
+fn upstreams_check_and_retry() {
+    let check = |keys: &str, expected: Result<&str, &[&str]>| {
+        check(&format!("services: [{{host: a, upstream: {{servers: [\"b:1\"], {keys}}}}}]"), expected);
+    };
+    check("balance: least_requests", Ok("balance: LeastRequests"));
+    check("balance: least_conn", Err(&["`least_conn` is no balancing strategy"]));
+    check("balance: roundrobin", Err(&["did you mean `round_robin`?"]));
+    check("health: {path: /z, interval: 2s}", Ok("Http { path: \"/z\" }, interval: 2s"));
+    check("health: {tcp: true}", Ok("probe: Tcp"));
+    check("health: {tcp: false}", Err(&["checks nothing"]));
+    check("health: {}", Err(&["does not say what to check"]));
+    check("health: {path: /, tcp: true}", Err(&["either `path` or `tcp`"]));
+    check("health: {path: z}", Err(&["begin it with `/`"]));
+    check("health: {tcp: true, unhealthy_after: 0}", Err(&["1 to 1000, found 0"]));
+    check(
+        "retry: {attempts: 3, on: [reset, 503], per_try: 1s}",
+        Ok("attempts: 3, on: [Reset, Status(503)], per_try_timeout: Some(1s)"),
+    );
+    check("retry: {on: 502}", Ok("on: [Status(502)]"));
+    check("retry: {on: [200]}", Err(&["400 to 599"]));
+    check("retry: {on: [resets]}", Err(&["did you mean `reset`?"]));
+    check("retry: {attempts: 0}", Err(&["1 to 10, found 0"]));
+    check("timeouts: {idle: 9s, connect: 1s}", Ok("upstream_idle: 9s"));
+    check("timeouts: {upstream_idle: 9s}", Err(&["unknown key `upstream_idle`"]));
+}
+
+#[test]
+fn listening_and_logging() {
+    check_top("listen: [:80, \"unix:/x\"]", Ok("Unix(\"/x\")"));
+    check_top("listen: [:80, {address: :80}]", Err(&["this address stands twice"]));
+    check_top("listen: [:0, :0]", Ok("[::]:0"));
+    check_top("listen: 8080", Err(&["write `127.0.0.1:8080`"]));
+    check_top("listen: [8080, 8081]", Err(&["`127.0.0.1:8080`", "`127.0.0.1:8081`"]));
+    check_top("admin: off", Ok("admin: Off"));
+    check_top("admin: 127.0.0.1:1", Ok("admin: At(127.0.0.1:1)"));
+    check_top("admin: false", Err(&["write `off`"]));
+    check_top("admin: unix:/x", Err(&["is not an address"]));
+    check_top("listen: :80\nadmin: :80", Err(&["cannot share an address"]));
+    check_top("access_log: off", Ok("access_log: Off"));
+    check_top("access_log: json", Ok("format: Json, target: Stderr"));
+    check_top("access_log: {file: a.log}", Ok("format: Common, target: File(\"a.log\")"));
+    check_top("access_log: jsn", Err(&["did you mean `json`?"]));
+    check_top("access_log: []", Err(&["found a list"]));
+    check_top("trusted_proxies: [10.0.0.0/8, \"::1\"]", Ok("[10.0.0.0/8, ::1/128]"));
+    check_top("trusted_proxies: 10.0.0.1/8", Err(&["bits behind its prefix"]));
+    check_top("forwarded: on", Err(&["write `true`"]));
+}
