@@ -1,2 +1,35 @@
-//! The program.
-fn main() {}
+//! The program: command line, signals, exit codes, and [`wiring`], where the crates meet.
+//!
+//! It decides nothing about requests. Each command is one file under [`commands`]; what a command says to a person goes
+//! through [`output`], and why it failed through [`failure`].
+
+mod arguments;
+mod commands;
+mod failure;
+mod lifetime;
+mod logging;
+mod output;
+mod signals;
+mod wiring;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use arguments::CommandLine;
+
+/// Workers allocate small things per request; this is measurably cheaper there than the allocator of the C library.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    let line = CommandLine::parse();
+    logging::start(line.log);
+    match commands::run(line.command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            failure.tell();
+            failure.exit_code()
+        }
+    }
+}

@@ -196,6 +196,13 @@ impl Proxy {
         }
     }
 
+    /// Opens the file of the access log anew before the next line is written, so that it can be moved away.
+    pub fn reopen_logs(&self) {
+        if let Some(log) = &self.log {
+            log.reopen();
+        }
+    }
+
     /// Begins to drain: readiness flips at once, no connection is accepted any more, idle ones end after `drain.idle`.
     pub async fn begin_drain(&self) {
         self.status.ready.store(false, Ordering::Relaxed);

@@ -1,0 +1,64 @@
+//! The command line: which commands there are and what holds for all of them. Each command's own arguments stand beside
+//! what it does, in [`commands`](crate::commands).
+
+use clap::builder::styling::{AnsiColor, Effects, Style, Styles};
+use clap::{Parser, Subcommand};
+
+use crate::commands::{check, run};
+use crate::logging::{self, LogFilter};
+
+/// Columns that help may take. Wider lines are harder to read, however wide the terminal is.
+const HELP_COLUMNS_MAX: usize = 80;
+
+const STYLES: Styles = Styles::styled()
+    .header(bold(AnsiColor::Green))
+    .usage(bold(AnsiColor::Green))
+    .literal(bold(AnsiColor::Cyan))
+    .placeholder(Style::new().fg_color(Some(clap::builder::styling::Color::Ansi(AnsiColor::Cyan))))
+    .error(bold(AnsiColor::Red))
+    .valid(bold(AnsiColor::Cyan))
+    .invalid(bold(AnsiColor::Yellow));
+
+const fn bold(color: AnsiColor) -> Style {
+    Style::new().fg_color(Some(clap::builder::styling::Color::Ansi(color))).effects(Effects::BOLD)
+}
+
+/// The whole command line.
+#[derive(Debug, Parser)]
+#[command(
+    name = "weir",
+    version,
+    about = "A reverse proxy that brings each request to the right server",
+    after_help = "Example:\n  weir demo",
+    max_term_width = HELP_COLUMNS_MAX,
+    styles = STYLES,
+    disable_help_subcommand = true,
+    arg_required_else_help = true
+)]
+pub(crate) struct CommandLine {
+    /// What to do.
+    #[command(subcommand)]
+    pub(crate) command: Command,
+
+    /// Log this and what is worse: off, error, warn, info, debug, trace
+    #[arg(
+        long,
+        global = true,
+        value_name = "LEVEL",
+        env = logging::VARIABLE,
+        hide_env_values = true,
+        default_value = "info",
+        hide_default_value = true,
+        value_parser = LogFilter::parse
+    )]
+    pub(crate) log: LogFilter,
+}
+
+/// The commands, in the order in which a newcomer needs them.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Run what a configuration says, in the foreground
+    Run(run::Arguments),
+    /// Check a configuration without running it
+    Check(check::Arguments),
+}

@@ -1,0 +1,39 @@
+//! `weir run`: a proxy as a file describes it, in the foreground, until a signal ends it.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::check;
+use crate::failure::Failure;
+use crate::lifetime;
+use crate::output;
+
+/// What `weir run` takes.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Signals: TERM and INT finish what runs, a second one stops at once; QUIT finishes;
+USR1 opens the log files anew.
+Exit codes: 1 can't start or failed, 2 wrong usage, 3 invalid configuration.
+
+Example:
+  weir run -c weir.yaml")]
+pub(crate) struct Arguments {
+    /// The configuration
+    #[arg(short, long, value_name = "FILE", default_value = check::DEFAULT_FILE)]
+    pub(crate) config: PathBuf,
+
+    /// Only check the configuration, as `weir check` does
+    #[arg(short = 't', long)]
+    pub(crate) test: bool,
+}
+
+/// Runs until a signal.
+pub(crate) fn run(arguments: Arguments) -> Result<(), Failure> {
+    if arguments.test {
+        return check::check(&arguments.config, false);
+    }
+    let loaded = weir_config::load(&arguments.config)?;
+    output::message(loaded.warnings.render(output::messages_have_color()));
+    lifetime::on_control_thread(lifetime::run(&loaded.model))
+}

@@ -1,0 +1,112 @@
+//! From the start of a proxy to its end: what signals do to it, and what it says at the end.
+
+use tokio::runtime::Builder;
+use weir_config::model::Model;
+use weir_proxy::Proxy;
+
+use crate::failure::Failure;
+use crate::signals::{Signal, Signals};
+use crate::wiring::Weir;
+
+/// Runs a future on the control thread's runtime, which is this thread.
+///
+/// # Errors
+/// The future's own, and when the system gives no runtime.
+pub(crate) fn on_control_thread(work: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
+    let runtime = Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::Running(format!("the control thread can't be started: {error}")))?;
+    runtime.block_on(work)
+}
+
+/// Starts what a model asks for and runs it until a signal ends it.
+///
+/// # Errors
+/// It could not start, or a worker died.
+pub(crate) async fn run(model: &Model) -> Result<(), Failure> {
+    let mut signals = listen()?;
+    let weir = Weir::start(model).await?;
+    announce(&weir);
+    until_end(weir, &mut signals).await
+}
+
+/// Begins to listen for signals; before anything is announced, so that a signal that follows the announcement counts.
+pub(crate) fn listen() -> Result<Signals, Failure> {
+    Signals::listen().map_err(|error| Failure::Running(format!("signals can't be listened to: {error}")))
+}
+
+fn announce(weir: &Weir) {
+    for address in weir.proxy.addresses() {
+        tracing::info!(%address, "listening");
+    }
+    if let Some(admin) = &weir.admin {
+        tracing::info!(address = %admin.address, "admin listening");
+    }
+    tracing::info!(version = env!("CARGO_PKG_VERSION"), workers = weir.proxy.workers(), "started");
+}
+
+/// Serves until a signal ends it: the first one drains, a second TERM or INT cuts what is left.
+///
+/// # Errors
+/// A worker died (`semantics.md` §4.2); everything has been stopped then.
+pub(crate) async fn until_end(mut weir: Weir, signals: &mut Signals) -> Result<(), Failure> {
+    loop {
+        let signal = tokio::select! {
+            signal = signals.next() => signal,
+            _ = weir.proxy.worker_ended() => {
+                weir.proxy.stop().await;
+                return Err(Failure::Running("a worker died, so the process ends".to_owned()));
+            }
+        };
+        match signal {
+            Signal::Stop | Signal::Drain => break,
+            Signal::ReopenLogs => weir.proxy.reopen_logs(),
+            Signal::Reload => warn_of_reload(),
+        }
+    }
+    tracing::info!("draining; a second signal stops at once");
+    let cut = drain(weir.proxy, signals).await;
+    // Last, so that readiness could be asked for until the end.
+    if let Some(admin) = weir.admin {
+        admin.stop().await;
+    }
+    match cut {
+        0 => tracing::info!(connections_cut = 0, "stopped"),
+        cut => tracing::warn!(connections_cut = cut, "stopped"),
+    }
+    Ok(())
+}
+
+/// Drains, and cuts what is left after the deadline or at a second TERM or INT. Returns how many connections were cut.
+async fn drain(mut proxy: Proxy, signals: &mut Signals) -> usize {
+    let in_order = async {
+        proxy.begin_drain().await;
+        proxy.drained().await
+    };
+    let impatient = async {
+        loop {
+            match signals.next().await {
+                Signal::Stop => return,
+                Signal::Reload => warn_of_reload(),
+                // Draining already; and what is left to log may go where the rest went.
+                Signal::Drain | Signal::ReopenLogs => {}
+            }
+        }
+    };
+    let drained = tokio::select! {
+        cut = in_order => Some(cut),
+        () = impatient => None,
+    };
+    match drained {
+        Some(cut) => {
+            proxy.finish();
+            cut
+        }
+        None => proxy.stop().await,
+    }
+}
+
+fn warn_of_reload() {
+    tracing::warn!("reload is not in this version; restart to use a changed configuration");
+}

@@ -1,0 +1,60 @@
+//! The signals that a running process listens to, as words of ours.
+
+use std::io;
+
+use tokio::signal::unix::{Signal as Stream, SignalKind, signal};
+
+/// What somebody wants of the process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Signal {
+    /// TERM or INT: drain; while draining: stop now.
+    Stop,
+    /// QUIT: drain, and never more than that.
+    Drain,
+    /// USR1: open log files anew.
+    ReopenLogs,
+    /// HUP: read the configuration again.
+    Reload,
+}
+
+/// All of them. From the moment this exists none of them ends the process by itself.
+#[derive(Debug)]
+pub(crate) struct Signals {
+    terminate: Stream,
+    interrupt: Stream,
+    quit: Stream,
+    user1: Stream,
+    hangup: Stream,
+}
+
+impl Signals {
+    /// Begins to listen. Needs a tokio runtime with IO.
+    ///
+    /// # Errors
+    /// What the system says when it does not let a signal be listened to.
+    pub(crate) fn listen() -> io::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            quit: signal(SignalKind::quit())?,
+            user1: signal(SignalKind::user_defined1())?,
+            hangup: signal(SignalKind::hangup())?,
+        })
+    }
+
+    /// Waits for the next one. Cancel safe. Two of the same kind that come before somebody looks are one.
+    pub(crate) async fn next(&mut self) -> Signal {
+        tokio::select! {
+            _ = self.terminate.recv() => Signal::Stop,
+            _ = self.interrupt.recv() => Signal::Stop,
+            _ = self.quit.recv() => Signal::Drain,
+            _ = self.user1.recv() => Signal::ReopenLogs,
+            _ = self.hangup.recv() => Signal::Reload,
+        }
+    }
+
+    /// Waits for one that ends a program without anything to drain.
+    pub(crate) async fn end(&mut self) {
+        while !matches!(self.next().await, Signal::Stop | Signal::Drain) {}
+    }
+}
