@@ -52,7 +52,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_date_is_a_date_and_stays_for_its_second() {
         let clock = DateClock::default();
-        let now = Instant::now();
+        let now = weir_upstream::io::deadline::now();
         let first = clock.date(now);
         assert!(httpdate::parse_http_date(&String::from_utf8_lossy(&first)).is_ok());
         assert_eq!(clock.date(now), first);
