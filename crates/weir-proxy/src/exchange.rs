@@ -20,6 +20,9 @@ use crate::inbound::client::Client;
 use crate::runtime::snapshot::{LocalSnapshot, Route, Service};
 use crate::runtime::worker::Worker;
 
+/// The text of a host; longer ones than usual are allocated.
+pub(crate) type HostText = SmallVec<[u8; 64]>;
+
 /// What was found out about a request when it was received; everything later relies on it.
 #[derive(Debug)]
 pub(crate) struct Facts {
@@ -34,7 +37,7 @@ pub(crate) struct Facts {
     /// Whether the connection is to be upgraded, to `websocket`.
     pub upgrade: bool,
     /// The host for routing: lower case, without port and trailing dot; empty without one.
-    pub host: SmallVec<[u8; 64]>,
+    pub host: HostText,
     /// The client's address (`semantics.md` §1.8).
     pub client: IpAddr,
     /// The path within the request target.
@@ -113,7 +116,7 @@ pub(crate) struct Origin {
     /// The request target; empty unless an access log wants it.
     pub target: Vec<u8>,
     /// The Host, or the authority of the target.
-    pub authority: SmallVec<[u8; 64]>,
+    pub authority: HostText,
     /// The request id.
     pub request_id: SmallVec<[u8; 64]>,
 }

@@ -46,9 +46,21 @@ pub(crate) struct Client {
     pub deadlines: Rc<Deadlines>,
     /// Who is at the other end.
     pub peer: Peer,
+    /// The peer's address as text; every request passes it on.
+    pub peer_text: Box<str>,
 }
 
 impl Client {
+    /// A connection that has just been accepted.
+    pub(crate) fn new(stream: Stream, peer: Peer) -> Self {
+        Self {
+            stream: Rc::new(stream),
+            deadlines: Rc::new(Deadlines::new()),
+            peer,
+            peer_text: peer.ip().to_string().into(),
+        }
+    }
+
     /// The stream with the deadlines of a body that is read and an answer that is written.
     pub(crate) fn timed(&self, body: Duration, write: Duration) -> Timed {
         Timed {

@@ -20,7 +20,7 @@ use weir_http::upgrade;
 use weir_http::version::Version;
 
 use super::failure::Failure;
-use crate::exchange::{Exchange, Origin};
+use crate::exchange::{Exchange, HostText, Origin};
 use crate::runtime::snapshot::Snapshot;
 
 /// The longest X-Request-Id of a client that is kept (`semantics.md` §1.8).
@@ -76,7 +76,7 @@ fn target(x: &mut Exchange, snapshot: &Snapshot) -> Result<(), Failure> {
         (authority, host) => authority.or(host),
     };
     if let Some(authority) = &authority {
-        remember_host(authority, &mut x.facts.host, &mut x.origin);
+        remember_host(authority, request.get(K::Host), &mut x.facts.host, &mut x.origin);
     }
     let Some((path, query)) = target.path_and_query() else {
         // RFC 9110 §9.3.7: `*` asks the server as a whole. Anything else needs a path.
@@ -117,16 +117,21 @@ fn default_port(target: &Target<'_>) -> u16 {
     }
 }
 
-fn remember_host(authority: &Authority<'_>, host: &mut SmallVec<[u8; 64]>, origin: &mut Origin) {
+/// Keeps the host for routing in its normal form, and the authority as it was written for those who are told of it.
+fn remember_host(authority: &Authority<'_>, written: Option<&[u8]>, host: &mut HostText, origin: &mut Origin) {
     let name = authority.host();
     if authority::is_normal_host(name) {
-        host.extend_from_slice(name);
+        *host = SmallVec::from_slice(name);
     } else {
         let mut normal = Vec::with_capacity(name.len());
         authority::normalise_host(name, &mut normal);
-        host.extend_from_slice(&normal);
+        *host = SmallVec::from_vec(normal);
     }
-    origin.authority.extend_from_slice(name);
+    if let Some(written) = written {
+        origin.authority = SmallVec::from_slice(written);
+        return;
+    }
+    origin.authority = SmallVec::from_slice(name);
     if let Some(port) = authority.port() {
         // Writing into memory can't fail.
         let _ = write!(origin.authority, ":{port}");
@@ -179,20 +184,19 @@ fn forwarding_fields(x: &mut Exchange, snapshot: &Snapshot) {
         !snapshot.trusted_proxies.is_empty() && forwarded::is_trusted(peer, &snapshot.trusted_proxies);
     let request = &mut *x.request;
     let te_trailers = request.has(K::Te) && connection::te_trailers(request.get_all(K::Te));
-    let mut forwarded_for: SmallVec<[u8; 64]> = SmallVec::new();
     x.facts.client = peer;
+    let mut before: Vec<u8> = Vec::new();
     if trusted {
         let values = request.get_all(K::XForwardedFor);
         x.facts.client = forwarded::client(peer, &snapshot.trusted_proxies, values);
         for value in request.get_all(K::XForwardedFor).filter(|value| !value.is_empty()) {
-            forwarded_for.extend_from_slice(value);
-            forwarded_for.extend_from_slice(b", ");
+            before.extend_from_slice(value);
+            before.extend_from_slice(b", ");
         }
     }
     request.remove_where(|name, _| is_replaced(name, trusted));
-    // Writing into memory can't fail.
-    let _ = write!(forwarded_for, "{peer}");
-    request.append(K::XForwardedFor, &forwarded_for);
+    let peer_text = x.client.peer_text.as_bytes();
+    request.append_parts(K::XForwardedFor, &[&before, peer_text]);
     if !request.has(K::XForwardedProto) {
         request.append(K::XForwardedProto, b"http");
     }
@@ -200,9 +204,11 @@ fn forwarding_fields(x: &mut Exchange, snapshot: &Snapshot) {
         request.append(K::XForwardedHost, &x.origin.authority);
     }
     if !request.has(K::XRealIp) {
-        let mut client: SmallVec<[u8; 48]> = SmallVec::new();
-        let _ = write!(client, "{}", x.facts.client);
-        request.append(K::XRealIp, &client);
+        if x.facts.client == peer {
+            request.append(K::XRealIp, peer_text);
+        } else {
+            request.append(K::XRealIp, x.facts.client.to_string().as_bytes());
+        }
     }
     if snapshot.forwarded {
         append_forwarded(request, peer, &x.origin.authority);
@@ -258,12 +264,14 @@ fn request_id(x: &mut Exchange) {
     let visible =
         |id: &&[u8]| (1..=REQUEST_ID_BYTES_MAX).contains(&id.len()) && id.iter().all(u8::is_ascii_graphic);
     if let Some(id) = x.request.get(K::XRequestId).filter(visible) {
-        x.origin.request_id.extend_from_slice(id);
+        x.origin.request_id = SmallVec::from_slice(id);
         return;
     }
-    let mut random = fastrand::u128(..);
-    for _ in 0..32 {
-        x.origin.request_id.push(b"0123456789abcdef"[(random & 15) as usize]);
-        random >>= 4;
+    let mut id = [0; 32];
+    let random = fastrand::u128(..).to_le_bytes();
+    for (pair, byte) in id.chunks_exact_mut(2).zip(random) {
+        pair[0] = b"0123456789abcdef"[usize::from(byte >> 4)];
+        pair[1] = b"0123456789abcdef"[usize::from(byte & 15)];
     }
+    x.origin.request_id = SmallVec::from_slice(&id);
 }
