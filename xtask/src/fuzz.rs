@@ -83,7 +83,7 @@ fn build(home: &Path, targets: &[String]) -> Result<PathBuf> {
     let host = host()?;
     let directory = workspace::target_directory().join("fuzz");
     let mut cargo = workspace::cargo();
-    cargo.current_dir(home).args(["build", "--release", "--quiet", "--locked", "--target", &host]);
+    cargo.current_dir(home).args(["build", "--release", "--quiet", "--target", &host]);
     for target in targets {
         cargo.args(["--bin", target]);
     }

@@ -1,8 +1,8 @@
 //! Licences, banned crates and sources of everything in the lock file, by the rules of `deny.toml`.
 //!
-//! `cargo deny` is the known tool for this and is used as well when it is installed. Building it takes longer than the
-//! whole rest of the checks on two cores, so what must hold everywhere is checked here, from `cargo metadata`, without
-//! network. Advisories need a database from the network; those are `cargo xtask check --advisories`.
+//! `cargo deny` is the known tool for this and is used as well when it is installed. Building it means two hundred more
+//! crates, about as many as all of ours need, on every fresh machine; so what must hold everywhere is checked here, from
+//! `cargo metadata`, without network. Advisories need a database from the network; those are `cargo xtask check --advisories`.
 
 mod licence;
 mod policy;

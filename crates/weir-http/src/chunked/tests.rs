@@ -1,9 +1,14 @@
+//! The chunked coding: however its bytes are split, and everything that is not it.
+
 #![allow(clippy::unwrap_used)]
 
 use super::*;
 
+/// Content, trailers and what is left over.
+type Decoded = (Vec<u8>, Vec<u8>, Vec<u8>);
+
 /// Decodes `input`, which arrives in pieces of `piece` bytes, into content, trailers and what is left over.
-fn decode(input: &[u8], piece: usize) -> Result<Option<(Vec<u8>, Vec<u8>, Vec<u8>)>, ChunkedError> {
+fn decode(input: &[u8], piece: usize) -> Result<Option<Decoded>, ChunkedError> {
     let mut decoder = ChunkedDecoder::new(64);
     let (mut content, mut window, mut offered) = (Vec::new(), Vec::new(), 0);
     loop {

@@ -1,3 +1,5 @@
+//! Heads: adopted, changed and written out again.
+
 #![allow(clippy::unwrap_used)]
 
 use super::*;
