@@ -4,7 +4,7 @@
 use clap::builder::styling::{AnsiColor, Effects, Style, Styles};
 use clap::{Parser, Subcommand};
 
-use crate::commands::{check, run};
+use crate::commands::{balance, check, completions, demo, explain, man, mock, run};
 use crate::logging::{self, LogFilter};
 
 /// Columns that help may take. Wider lines are harder to read, however wide the terminal is.
@@ -32,7 +32,6 @@ const fn bold(color: AnsiColor) -> Style {
     after_help = "Example:\n  weir demo",
     max_term_width = HELP_COLUMNS_MAX,
     styles = STYLES,
-    disable_help_subcommand = true,
     arg_required_else_help = true
 )]
 pub(crate) struct CommandLine {
@@ -57,8 +56,20 @@ pub(crate) struct CommandLine {
 /// The commands, in the order in which a newcomer needs them.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    /// See it work: three servers, the proxy and a burst of requests
+    Demo(demo::Arguments),
+    /// Spread requests over servers, without a configuration
+    Balance(balance::Arguments),
     /// Run what a configuration says, in the foreground
     Run(run::Arguments),
     /// Check a configuration without running it
     Check(check::Arguments),
+    /// Tell which route a request takes, and why not the others
+    Explain(explain::Arguments),
+    /// Serve test answers on some ports: something to put behind a proxy
+    Mock(mock::Arguments),
+    /// Print the completions for a shell
+    Completions(completions::Arguments),
+    /// Print the manual page, or write one for each command
+    Man(man::Arguments),
 }

@@ -10,7 +10,7 @@ use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use weir_config::model::{Admin, Model};
-use weir_proxy::Proxy;
+use weir_proxy::{Proxy, StartError};
 
 use crate::failure::Failure;
 
@@ -21,6 +21,44 @@ pub(crate) struct Weir {
     pub(crate) proxy: Proxy,
     /// The admin listener, where there is one.
     pub(crate) admin: Option<AdminListener>,
+}
+
+/// Why there is no running Weir.
+#[derive(Debug)]
+pub(crate) enum CannotStart {
+    /// The admin listener's written address can't be had.
+    Admin {
+        /// The address.
+        address: SocketAddr,
+        /// The system's word.
+        source: io::Error,
+    },
+    /// The data plane can't start.
+    Proxy(StartError),
+}
+
+impl CannotStart {
+    /// Whether an address to accept clients on has been taken by another program.
+    pub(crate) fn address_is_taken(&self) -> bool {
+        matches!(self, Self::Proxy(StartError::Listen(error)) if error.source.kind() == io::ErrorKind::AddrInUse)
+    }
+}
+
+impl From<CannotStart> for Failure {
+    fn from(error: CannotStart) -> Self {
+        Self::Running(match error {
+            CannotStart::Proxy(error) => error.to_string(),
+            CannotStart::Admin { address, source } => {
+                let reason = match source.kind() {
+                    io::ErrorKind::AddrInUse => "is in use by another program".to_owned(),
+                    _ => format!("can't be listened on: {source}"),
+                };
+                format!(
+                    "`{address}`, for the admin listener, {reason}\n\nhint: choose another address, or `admin: off`"
+                )
+            }
+        })
+    }
 }
 
 /// The running admin listener.
@@ -37,10 +75,10 @@ impl Weir {
     ///
     /// # Errors
     /// An address is taken, or something else is not to be had; nothing is left running then.
-    pub(crate) async fn start(model: &Model) -> Result<Self, Failure> {
+    pub(crate) async fn start(model: &Model) -> Result<Self, CannotStart> {
         // First, so that a written address that is taken is found before a client is accepted.
         let admin = bind_admin(model.admin).await?;
-        let proxy = Proxy::start(model).map_err(|error| Failure::Running(error.to_string()))?;
+        let proxy = Proxy::start(model).map_err(CannotStart::Proxy)?;
         let admin = admin.map(|(listener, address)| {
             let (stop, stopped) = oneshot::channel();
             let shutdown = async {
@@ -64,7 +102,7 @@ impl AdminListener {
 }
 
 /// The default address may be taken, a written one may not (`semantics.md` §4.5).
-async fn bind_admin(admin: Admin) -> Result<Option<(TcpListener, SocketAddr)>, Failure> {
+async fn bind_admin(admin: Admin) -> Result<Option<(TcpListener, SocketAddr)>, CannotStart> {
     let (address, written) = match admin {
         Admin::Off => return Ok(None),
         Admin::Default(address) => (address, false),
@@ -72,10 +110,7 @@ async fn bind_admin(admin: Admin) -> Result<Option<(TcpListener, SocketAddr)>, F
     };
     match bind(address).await {
         Ok(bound) => Ok(Some(bound)),
-        Err(error) if written => Err(Failure::Running(format!(
-            "the admin listener can't have `{address}`: {error}\n\nhint: choose another address under `admin`, or \
-             `admin: off`"
-        ))),
+        Err(source) if written => Err(CannotStart::Admin { address, source }),
         Err(error) => {
             tracing::warn!(%address, %error, "there is no admin listener: its default address can't be had");
             Ok(None)
