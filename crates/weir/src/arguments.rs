@@ -73,3 +73,39 @@ pub(crate) enum Command {
     /// Print the manual page, or write one for each command
     Man(man::Arguments),
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_contradicts_itself_nowhere() {
+        CommandLine::command().debug_assert();
+    }
+
+    #[test]
+    fn every_help_ends_with_an_example_that_is_taken() {
+        let mut command = CommandLine::command();
+        command.build();
+        let all = std::iter::once(&command).chain(command.get_subcommands());
+        for command in all.filter(|command| command.get_name() != "help") {
+            let help = command.clone().render_long_help().to_string();
+            let (_, example) = help.rsplit_once("Example:\n  ").unwrap_or_else(|| panic!("{help}"));
+            let words = example.trim_end().split_whitespace().take_while(|word| *word != ">");
+            if let Err(error) = CommandLine::try_parse_from(words) {
+                panic!("{example}: {error}");
+            }
+            assert!(!example.trim_end().contains('\n'), "{example}");
+        }
+    }
+
+    #[test]
+    fn the_log_is_set_before_and_after_the_command() {
+        for words in ["weir --log warn check", "weir check --log warn"] {
+            assert!(CommandLine::try_parse_from(words.split(' ')).is_ok(), "{words}");
+        }
+        assert!(CommandLine::try_parse_from(["weir", "check", "--log", "loud"]).is_err());
+    }
+}

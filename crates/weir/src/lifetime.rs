@@ -58,7 +58,10 @@ async fn until_end(mut weir: Weir, signals: &mut Signals) -> Result<(), Failure>
         };
         match signal {
             Signal::Stop | Signal::Drain => return end(weir, signals).await,
-            Signal::ReopenLogs => weir.proxy.reopen_logs(),
+            Signal::ReopenLogs => {
+                weir.proxy.reopen_logs();
+                tracing::info!("log files are opened anew");
+            }
             Signal::Reload => warn_of_reload(),
         }
     }

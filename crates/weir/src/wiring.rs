@@ -123,3 +123,51 @@ async fn bind(address: SocketAddr) -> io::Result<(TcpListener, SocketAddr)> {
     let address = listener.local_addr()?;
     Ok((listener, address))
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use std::net::Ipv4Addr;
+
+    use super::*;
+
+    fn here(port: u16) -> SocketAddr {
+        SocketAddr::from((Ipv4Addr::LOCALHOST, port))
+    }
+
+    fn model(listen: SocketAddr, admin: Admin) -> Model {
+        let listen = weir_config::model::ListenAddress::Tcp(listen);
+        let servers = ["127.0.0.1:1".to_owned()];
+        let mut model = weir_config::balance(listen, Default::default(), &servers).unwrap();
+        model.admin = admin;
+        model
+    }
+
+    // semantics.md §4.5
+    #[tokio::test]
+    async fn an_admin_address_that_is_taken_matters_only_when_it_was_written() {
+        let taken = std::net::TcpListener::bind(here(0)).unwrap();
+        let address = taken.local_addr().unwrap();
+        let weir = Weir::start(&model(here(0), Admin::Default(address))).await.unwrap();
+        assert!(weir.admin.is_none());
+        weir.proxy.stop().await;
+        let error = Weir::start(&model(here(0), Admin::At(address))).await.unwrap_err();
+        assert!(!error.address_is_taken(), "the listener of clients has nothing to do with it");
+        let Failure::Running(text) = Failure::from(error) else { panic!("running") };
+        assert!(text.contains(&address.to_string()) && text.contains("in use"), "{text}");
+    }
+
+    #[tokio::test]
+    async fn a_failed_start_leaves_the_admin_address_free() {
+        let taken = std::net::TcpListener::bind(here(0)).unwrap();
+        let free = std::net::TcpListener::bind(here(0)).unwrap().local_addr().unwrap();
+        let error = Weir::start(&model(taken.local_addr().unwrap(), Admin::At(free))).await.unwrap_err();
+        assert!(error.address_is_taken());
+        let weir = Weir::start(&model(here(0), Admin::At(free))).await.unwrap();
+        let admin = weir.admin.unwrap();
+        assert_eq!(admin.address, free);
+        admin.stop().await;
+        weir.proxy.stop().await;
+    }
+}

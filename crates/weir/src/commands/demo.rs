@@ -162,3 +162,27 @@ fn suggest(address: SocketAddr, weir: &Weir) {
     }
     output::message(format_args!("{text}\nStop it with Ctrl-C.\n"));
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    async fn check(may_move: bool) -> Result<(), CannotStart> {
+        let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = taken.local_addr().unwrap();
+        let arguments = Arguments { once: true, requests: 1, listen: Some(address) };
+        let model = model(&arguments, &["127.0.0.1:1".to_owned()]).unwrap();
+        let weir = start(model, may_move).await?;
+        assert_ne!(reachable(&weir).unwrap().port(), address.port());
+        weir.proxy.stop().await;
+        Ok(())
+    }
+
+    #[tokio::test]
+    async fn a_port_that_is_taken_is_left_alone_unless_it_was_asked_for() {
+        check(true).await.unwrap();
+        assert!(check(false).await.unwrap_err().address_is_taken());
+    }
+}

@@ -6,7 +6,7 @@ use super::burst::Outcome;
 use crate::output::Paint;
 
 /// Width of a full bar.
-const BAR_COLUMNS: usize = 30;
+const BAR_COLUMNS: usize = 15;
 
 /// The counts of a burst.
 #[derive(Debug)]
@@ -63,7 +63,7 @@ impl Tally {
         let mut table = format!("{}\n", Paint::Strong.on(color, head));
         let most = self.servers.iter().map(|line| line.took.len()).max().unwrap_or(0);
         for line in &self.servers {
-            let bar = "▇".repeat(line.took.len() * BAR_COLUMNS / most.max(1) / 2);
+            let bar = "▇".repeat(line.took.len() * BAR_COLUMNS / most.max(1));
             table += &format!("{}  {}\n", self.columns(line, width), Paint::Good.on(color, bar));
         }
         table += &format!("{}\n", self.columns(&self.all, width));

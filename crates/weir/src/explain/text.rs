@@ -155,12 +155,14 @@ impl Text {
         self.line("");
         self.line("Other services:");
         for (service, pattern) in answer.outranked.iter().take(LISTED_MAX) {
-            self.line(&format!("    {}: `{pattern}` fits the host too, but less closely", service.name));
+            let (name, pattern) = (&service.name, pattern.to_string());
+            let by = if pattern == *name { String::new() } else { format!(", by `{pattern}`") };
+            self.line(&format!("    {name}  fits the host too{by}, but less closely"));
         }
         if answer.other_services > 0 {
             let count = answer.other_services;
             let hosts = if answer.service.is_none() { other_hosts(model) } else { String::new() };
-            let have = if count == 1 { "has" } else { "have" };
+            let have = if count == 1 { "service has" } else { "services have" };
             self.line(&format!("    {count} {have} other hosts{hosts}"));
         }
     }
