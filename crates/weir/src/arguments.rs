@@ -4,7 +4,7 @@
 use clap::builder::styling::{AnsiColor, Effects, Style, Styles};
 use clap::{Parser, Subcommand};
 
-use crate::commands::{check, run};
+use crate::commands::{balance, check, completions, demo, explain, man, mock, run};
 use crate::logging::{self, LogFilter};
 
 /// Columns that help may take. Wider lines are harder to read, however wide the terminal is.
@@ -32,7 +32,6 @@ const fn bold(color: AnsiColor) -> Style {
     after_help = "Example:\n  weir demo",
     max_term_width = HELP_COLUMNS_MAX,
     styles = STYLES,
-    disable_help_subcommand = true,
     arg_required_else_help = true
 )]
 pub(crate) struct CommandLine {
@@ -57,8 +56,56 @@ pub(crate) struct CommandLine {
 /// The commands, in the order in which a newcomer needs them.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    /// See it work: three servers, the proxy and a burst of requests
+    Demo(demo::Arguments),
+    /// Spread requests over servers, without a configuration
+    Balance(balance::Arguments),
     /// Run what a configuration says, in the foreground
     Run(run::Arguments),
     /// Check a configuration without running it
     Check(check::Arguments),
+    /// Tell which route a request takes, and why not the others
+    Explain(explain::Arguments),
+    /// Serve test answers on some ports: something to put behind a proxy
+    Mock(mock::Arguments),
+    /// Print the completions for a shell
+    Completions(completions::Arguments),
+    /// Print the manual page, or write one for each command
+    Man(man::Arguments),
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_contradicts_itself_nowhere() {
+        CommandLine::command().debug_assert();
+    }
+
+    #[test]
+    fn every_help_ends_with_an_example_that_is_taken() {
+        let mut command = CommandLine::command();
+        command.build();
+        let all = std::iter::once(&command).chain(command.get_subcommands());
+        for command in all.filter(|command| command.get_name() != "help") {
+            let help = command.clone().render_long_help().to_string();
+            let (_, example) = help.rsplit_once("Example:\n  ").unwrap_or_else(|| panic!("{help}"));
+            let words = example.trim_end().split_whitespace().take_while(|word| *word != ">");
+            if let Err(error) = CommandLine::try_parse_from(words) {
+                panic!("{example}: {error}");
+            }
+            assert!(!example.trim_end().contains('\n'), "{example}");
+        }
+    }
+
+    #[test]
+    fn the_log_is_set_before_and_after_the_command() {
+        for words in ["weir --log warn check", "weir check --log warn"] {
+            assert!(CommandLine::try_parse_from(words.split(' ')).is_ok(), "{words}");
+        }
+        assert!(CommandLine::try_parse_from(["weir", "check", "--log", "loud"]).is_err());
+    }
 }

@@ -14,8 +14,8 @@ use crate::output::{self, Paint};
 pub(crate) enum Failure {
     /// It could not start, or failed while it ran.
     Running(String),
-    /// The command line asks for something that there is not.
-    Usage(String),
+    /// The command line asks for something that there is not; everything that is wrong with it.
+    Usage(Vec<String>),
     /// The configuration has errors.
     Configuration(Box<Report>),
     /// The configuration has errors, and they have been shown already.
@@ -36,7 +36,11 @@ impl Failure {
     pub(crate) fn tell(&self) {
         let color = output::messages_have_color();
         match self {
-            Self::Running(text) | Self::Usage(text) => output::message(render(text, color)),
+            Self::Running(text) => output::message(render(text, color)),
+            Self::Usage(texts) => {
+                let texts: Vec<_> = texts.iter().map(|text| render(text, color)).collect();
+                output::message(texts.join("\n"));
+            }
             Self::Configuration(report) => output::message(report.render(color)),
             Self::ConfigurationShown => {}
         }

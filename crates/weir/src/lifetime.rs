@@ -46,25 +46,35 @@ fn announce(weir: &Weir) {
     tracing::info!(version = env!("CARGO_PKG_VERSION"), workers = weir.proxy.workers(), "started");
 }
 
-/// Serves until a signal ends it: the first one drains, a second TERM or INT cuts what is left.
+/// Serves until a signal ends it.
 ///
 /// # Errors
 /// A worker died (`semantics.md` §4.2); everything has been stopped then.
-pub(crate) async fn until_end(mut weir: Weir, signals: &mut Signals) -> Result<(), Failure> {
+async fn until_end(mut weir: Weir, signals: &mut Signals) -> Result<(), Failure> {
     loop {
         let signal = tokio::select! {
             signal = signals.next() => signal,
-            _ = weir.proxy.worker_ended() => {
-                weir.proxy.stop().await;
-                return Err(Failure::Running("a worker died, so the process ends".to_owned()));
-            }
+            _ = weir.proxy.worker_ended() => return Err(worker_died(weir).await),
         };
         match signal {
-            Signal::Stop | Signal::Drain => break,
-            Signal::ReopenLogs => weir.proxy.reopen_logs(),
+            Signal::Stop | Signal::Drain => return end(weir, signals).await,
+            Signal::ReopenLogs => {
+                weir.proxy.reopen_logs();
+                tracing::info!("log files are opened anew");
+            }
             Signal::Reload => warn_of_reload(),
         }
     }
+}
+
+/// Stops what a worker that died has left behind. The failure that it was.
+pub(crate) async fn worker_died(weir: Weir) -> Failure {
+    weir.proxy.stop().await;
+    Failure::Running("a worker died, so the process ends".to_owned())
+}
+
+/// Drains and says how that went.
+pub(crate) async fn end(weir: Weir, signals: &mut Signals) -> Result<(), Failure> {
     tracing::info!("draining; a second signal stops at once");
     let cut = drain(weir.proxy, signals).await;
     // Last, so that readiness could be asked for until the end.

@@ -5,6 +5,8 @@
 
 mod arguments;
 mod commands;
+mod demo;
+mod explain;
 mod failure;
 mod lifetime;
 mod logging;

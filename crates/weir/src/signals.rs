@@ -53,8 +53,8 @@ impl Signals {
         }
     }
 
-    /// Waits for one that ends a program without anything to drain.
+    /// Waits for one that ends a program that somebody tries something with: also HUP, because its terminal has gone.
     pub(crate) async fn end(&mut self) {
-        while !matches!(self.next().await, Signal::Stop | Signal::Drain) {}
+        while self.next().await == Signal::ReopenLogs {}
     }
 }

@@ -10,7 +10,7 @@ use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use weir_config::model::{Admin, Model};
-use weir_proxy::Proxy;
+use weir_proxy::{Proxy, StartError};
 
 use crate::failure::Failure;
 
@@ -21,6 +21,44 @@ pub(crate) struct Weir {
     pub(crate) proxy: Proxy,
     /// The admin listener, where there is one.
     pub(crate) admin: Option<AdminListener>,
+}
+
+/// Why there is no running Weir.
+#[derive(Debug)]
+pub(crate) enum CannotStart {
+    /// The admin listener's written address can't be had.
+    Admin {
+        /// The address.
+        address: SocketAddr,
+        /// The system's word.
+        source: io::Error,
+    },
+    /// The data plane can't start.
+    Proxy(StartError),
+}
+
+impl CannotStart {
+    /// Whether an address to accept clients on has been taken by another program.
+    pub(crate) fn address_is_taken(&self) -> bool {
+        matches!(self, Self::Proxy(StartError::Listen(error)) if error.source.kind() == io::ErrorKind::AddrInUse)
+    }
+}
+
+impl From<CannotStart> for Failure {
+    fn from(error: CannotStart) -> Self {
+        Self::Running(match error {
+            CannotStart::Proxy(error) => error.to_string(),
+            CannotStart::Admin { address, source } => {
+                let reason = match source.kind() {
+                    io::ErrorKind::AddrInUse => "is in use by another program".to_owned(),
+                    _ => format!("can't be listened on: {source}"),
+                };
+                format!(
+                    "`{address}`, for the admin listener, {reason}\n\nhint: choose another address, or `admin: off`"
+                )
+            }
+        })
+    }
 }
 
 /// The running admin listener.
@@ -37,10 +75,10 @@ impl Weir {
     ///
     /// # Errors
     /// An address is taken, or something else is not to be had; nothing is left running then.
-    pub(crate) async fn start(model: &Model) -> Result<Self, Failure> {
+    pub(crate) async fn start(model: &Model) -> Result<Self, CannotStart> {
         // First, so that a written address that is taken is found before a client is accepted.
         let admin = bind_admin(model.admin).await?;
-        let proxy = Proxy::start(model).map_err(|error| Failure::Running(error.to_string()))?;
+        let proxy = Proxy::start(model).map_err(CannotStart::Proxy)?;
         let admin = admin.map(|(listener, address)| {
             let (stop, stopped) = oneshot::channel();
             let shutdown = async {
@@ -64,7 +102,7 @@ impl AdminListener {
 }
 
 /// The default address may be taken, a written one may not (`semantics.md` §4.5).
-async fn bind_admin(admin: Admin) -> Result<Option<(TcpListener, SocketAddr)>, Failure> {
+async fn bind_admin(admin: Admin) -> Result<Option<(TcpListener, SocketAddr)>, CannotStart> {
     let (address, written) = match admin {
         Admin::Off => return Ok(None),
         Admin::Default(address) => (address, false),
@@ -72,10 +110,7 @@ async fn bind_admin(admin: Admin) -> Result<Option<(TcpListener, SocketAddr)>, F
     };
     match bind(address).await {
         Ok(bound) => Ok(Some(bound)),
-        Err(error) if written => Err(Failure::Running(format!(
-            "the admin listener can't have `{address}`: {error}\n\nhint: choose another address under `admin`, or \
-             `admin: off`"
-        ))),
+        Err(source) if written => Err(CannotStart::Admin { address, source }),
         Err(error) => {
             tracing::warn!(%address, %error, "there is no admin listener: its default address can't be had");
             Ok(None)
@@ -87,4 +122,52 @@ async fn bind(address: SocketAddr) -> io::Result<(TcpListener, SocketAddr)> {
     let listener = TcpListener::bind(address).await?;
     let address = listener.local_addr()?;
     Ok((listener, address))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use std::net::Ipv4Addr;
+
+    use super::*;
+
+    fn here(port: u16) -> SocketAddr {
+        SocketAddr::from((Ipv4Addr::LOCALHOST, port))
+    }
+
+    fn model(listen: SocketAddr, admin: Admin) -> Model {
+        let listen = weir_config::model::ListenAddress::Tcp(listen);
+        let servers = ["127.0.0.1:1".to_owned()];
+        let mut model = weir_config::balance(listen, Default::default(), &servers).unwrap();
+        model.admin = admin;
+        model
+    }
+
+    // semantics.md §4.5
+    #[tokio::test]
+    async fn an_admin_address_that_is_taken_matters_only_when_it_was_written() {
+        let taken = std::net::TcpListener::bind(here(0)).unwrap();
+        let address = taken.local_addr().unwrap();
+        let weir = Weir::start(&model(here(0), Admin::Default(address))).await.unwrap();
+        assert!(weir.admin.is_none());
+        weir.proxy.stop().await;
+        let error = Weir::start(&model(here(0), Admin::At(address))).await.unwrap_err();
+        assert!(!error.address_is_taken(), "the listener of clients has nothing to do with it");
+        let Failure::Running(text) = Failure::from(error) else { panic!("running") };
+        assert!(text.contains(&address.to_string()) && text.contains("in use"), "{text}");
+    }
+
+    #[tokio::test]
+    async fn a_failed_start_leaves_the_admin_address_free() {
+        let taken = std::net::TcpListener::bind(here(0)).unwrap();
+        let free = std::net::TcpListener::bind(here(0)).unwrap().local_addr().unwrap();
+        let error = Weir::start(&model(taken.local_addr().unwrap(), Admin::At(free))).await.unwrap_err();
+        assert!(error.address_is_taken());
+        let weir = Weir::start(&model(here(0), Admin::At(free))).await.unwrap();
+        let admin = weir.admin.unwrap();
+        assert_eq!(admin.address, free);
+        admin.stop().await;
+        weir.proxy.stop().await;
+    }
 }

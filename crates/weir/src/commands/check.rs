@@ -77,3 +77,28 @@ fn contents(model: &Model) -> String {
     ]
     .join(", ")
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    fn check(text: &str, expected: &str) {
+        let loaded = weir_config::parse("x", text.as_bytes(), &|_| None, Path::new("")).unwrap();
+        assert_eq!(contents(&loaded.model), expected);
+    }
+
+    #[test]
+    fn what_a_configuration_holds_is_counted() {
+        let text = "listen: [':0']\nservices: [{host: a, respond: {body: x}}, {host: b, upstream: c}]\n";
+        check(
+            &format!("{text}upstreams: {{c: {{servers: ['d:1', 'e:2']}}}}\n"),
+            "2 services, 2 routes, 1 upstream, 2 servers",
+        );
+        check(
+            "listen: [':0']\nservices: [{host: a, respond: {body: x}}]\n",
+            "1 service, 1 route, 0 upstreams, 0 servers",
+        );
+    }
+}

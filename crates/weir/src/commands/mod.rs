@@ -1,6 +1,12 @@
 //! The commands, one file each: its arguments, and what it does with them.
 
+pub(crate) mod balance;
 pub(crate) mod check;
+pub(crate) mod completions;
+pub(crate) mod demo;
+pub(crate) mod explain;
+pub(crate) mod man;
+pub(crate) mod mock;
 pub(crate) mod run;
 
 use crate::arguments::Command;
@@ -12,7 +18,13 @@ use crate::failure::Failure;
 /// The command's own.
 pub(crate) fn run(command: Command) -> Result<(), Failure> {
     match command {
+        Command::Demo(arguments) => demo::run(arguments),
+        Command::Balance(arguments) => balance::run(arguments),
         Command::Run(arguments) => run::run(arguments),
         Command::Check(arguments) => check::run(arguments),
+        Command::Explain(arguments) => explain::run(arguments),
+        Command::Mock(arguments) => mock::run(arguments),
+        Command::Completions(arguments) => completions::run(arguments),
+        Command::Man(arguments) => man::run(arguments),
     }
 }

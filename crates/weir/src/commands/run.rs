@@ -12,8 +12,8 @@ use crate::output;
 /// What `weir run` takes.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Signals: TERM and INT finish what runs, a second one stops at once; QUIT finishes;
-USR1 opens the log files anew.
+Signals: TERM, INT and QUIT end it when what runs has finished, a second TERM or
+INT at once; USR1 opens the log files anew.
 Exit codes: 1 can't start or failed, 2 wrong usage, 3 invalid configuration.
 
 Example:

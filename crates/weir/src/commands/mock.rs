@@ -1,0 +1,78 @@
+//! `weir mock`: servers that answer anything and say who they are.
+
+use std::net::{IpAddr, SocketAddr};
+
+use clap::Args;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use weir_tools::mock::{AnswerStatus, Delay, Mock, MockOptions, Share};
+
+use crate::failure::Failure;
+use crate::lifetime;
+use crate::output;
+
+/// What `weir mock` takes.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Paths: /echo the request as JSON, /status/N, /delay/250ms, /bytes/N, /stream/N;
+every other path answers with a line. Every answer names its port.
+
+Example:
+  weir mock 9001 9002 9003 --delay 0..50ms")]
+pub(crate) struct Arguments {
+    /// Ports to listen on; 0 takes a free one
+    #[arg(value_name = "PORT", required = true)]
+    ports: Vec<u16>,
+
+    /// Where to listen
+    #[arg(short, long, value_name = "IP", default_value = "127.0.0.1")]
+    listen: IpAddr,
+
+    /// Answer every path with the request as JSON
+    #[arg(long)]
+    debug: bool,
+
+    /// Answer this share of requests with 500, such as `50%`
+    #[arg(long, value_name = "SHARE", default_value = "0%", hide_default_value = true)]
+    errors: Share,
+
+    /// Answer after this time, such as `20ms` or `0..1000ms`
+    #[arg(long, value_name = "TIME", default_value = "0", hide_default_value = true)]
+    delay: Delay,
+
+    /// Answer with this status instead of 200
+    #[arg(long, value_name = "N", default_value = "200", hide_default_value = true)]
+    status: AnswerStatus,
+}
+
+/// Serves until a signal.
+pub(crate) fn run(arguments: Arguments) -> Result<(), Failure> {
+    lifetime::on_control_thread(serve(arguments))
+}
+
+async fn serve(arguments: Arguments) -> Result<(), Failure> {
+    let Arguments { ports, listen, debug, errors, delay, status } = arguments;
+    let mut signals = lifetime::listen()?;
+    let options = MockOptions { debug, errors, delay, status, seed: None };
+    let mut mocks = Vec::new();
+    for port in ports {
+        let mock = Mock::bind(SocketAddr::new(listen, port), options.clone()).await;
+        mocks.push(mock.map_err(|error| Failure::Running(error.to_string()))?);
+    }
+    for mock in &mocks {
+        output::message(format_args!("listening on http://{}\n", mock.address()));
+    }
+    let (stop, stopped) = watch::channel(());
+    let mut serving = JoinSet::new();
+    for mock in mocks {
+        let mut stopped = stopped.clone();
+        serving.spawn(mock.serve(async move {
+            // The sender's end is the word.
+            let _ = stopped.changed().await;
+        }));
+    }
+    signals.end().await;
+    drop(stop);
+    while serving.join_next().await.is_some() {}
+    Ok(())
+}

@@ -1,0 +1,14 @@
+//! The program as a person meets it: its real command line, exit codes, signals and words.
+//!
+//! Nothing sleeps and no port is fixed: a test waits for a line that the program prints, and reads addresses from it.
+
+#![allow(clippy::unwrap_used)]
+
+mod bad_input;
+mod check;
+mod demo;
+mod explain;
+mod help;
+mod lifetime;
+mod process;
+mod scratch;
