@@ -46,7 +46,7 @@ fn semantics_1_1_http_1_0_without_host_takes_only_the_rest() {
 #[test]
 fn hosts_are_compared_without_case_port_and_trailing_dot() {
     let proxy = services(false);
-    for host in ["a.test", "A.TeSt", "a.test:80", "a.test:8443", "a.test.", "a.test.:80", "a.test:"] {
+    for host in ["a.test", "A.TeSt", "a.test:80", "a.test:8443", "a.test.", "a.test.:80"] {
         check(&proxy, &format!("GET / HTTP/1.1\r\nHost: {host}\r\n"), Ok("a"));
     }
     for host in ["x.b.test", "x.y.B.test:1"] {
@@ -84,6 +84,7 @@ fn semantics_1_1_bad_authorities_are_400() {
         ".a.test",
         "a.test..",
         "a.test:x",
+        "a.test:",
         "a.test:65536",
         "a.test:-1",
         "a.test:80:80",

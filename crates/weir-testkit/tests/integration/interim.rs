@@ -7,7 +7,7 @@ use weir_testkit::server::Server;
 #[test]
 fn semantics_1_5_interim_answers_are_passed_on_as_they_come() {
     let server = Server::start(|mut connection| {
-        connection.expect_request();
+        connection.request_head();
         connection
             .send("HTTP/1.1 103 Early Hints\r\nLink: </a.css>\r\nConnection: X-Hop\r\nX-Hop: 1\r\n\r\n");
         // Only when the client has said that it has the hints.
@@ -16,11 +16,12 @@ fn semantics_1_5_interim_answers_are_passed_on_as_they_come() {
     });
     let proxy = proxy::to(&server);
     let mut client = connect(&proxy);
-    client.send("POST / HTTP/1.1\r\nHost: a.test\r\nContent-Length: 0\r\n\r\n");
+    client.send("POST / HTTP/1.1\r\nHost: a.test\r\nContent-Length: 2\r\n\r\n");
     let hints = client.answer().expect(103);
     assert_eq!(hints.field("link"), Some("</a.css>"));
     assert!(!hints.has("x-hop") && !hints.has("connection"), "{hints}");
-    drop(client);
+    client.send("ok").answer().expect(102);
+    client.answer().expect(200);
 }
 
 #[test]
@@ -63,7 +64,7 @@ fn semantics_1_5_the_servers_100_is_passed_on_and_only_then_the_body_comes() {
     });
     let proxy = proxy::to(&server);
     let mut client = connect(&proxy);
-    client.send("POST / HTTP/1.1\r\nHost: a.test\r\nContent-Length: 5\r\nExpect: 100-Continue\r\n\r\n");
+    client.send("POST / HTTP/1.1\r\nHost: a.test\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\n");
     client.answer().expect(100);
     client.send("hello");
     let answer = client.answer().expect(200);

@@ -135,7 +135,7 @@ fn broken_chunks_are_400_and_never_reach_the_server_as_a_whole_request() {
         "+5\r\nhello\r\n0\r\n\r\n",
     ] {
         let server = Server::start(|mut connection| {
-            connection.request_head();
+            // Perhaps nothing comes at all, when the fault is seen before anything is sent.
             let (bytes, _) = connection.read_to_end();
             assert!(!bytes.ends_with(b"0\r\n\r\n"), "a broken body looks whole: {bytes:?}");
         });
@@ -152,6 +152,21 @@ fn broken_chunks_are_400_and_never_reach_the_server_as_a_whole_request() {
 }
 
 #[test]
+fn a_malformed_trailer_section_is_no_request() {
+    // The trailers of a body that is refused were once read again, as the next request on the connection.
+    let server = Server::saying("ok");
+    let proxy = proxy::to(&server);
+    let mut client = connect(&proxy);
+    client.send(
+        "POST / HTTP/1.1\r\nHost: a.test\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\
+         GET /smuggled HTTP/1.1\r\nHost: a.test\r\n\r\n",
+    );
+    assert!(client.answer().expect(400).says_close());
+    assert_eq!(client.half_close().expect_end(), End::Fin);
+    assert!(!server.requests().iter().any(|request| request.target() == "/smuggled"));
+}
+
+#[test]
 fn a_body_that_ends_too_early_is_400_and_cancels_the_request() {
     for request in [
         "POST / HTTP/1.1\r\nHost: a.test\r\nContent-Length: 10\r\n\r\n12345",
@@ -159,9 +174,9 @@ fn a_body_that_ends_too_early_is_400_and_cancels_the_request() {
         "POST / HTTP/1.1\r\nHost: a.test\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n",
     ] {
         let server = Server::start(|mut connection| {
-            connection.request_head();
+            // Perhaps nothing comes at all, when the fault is seen before anything is sent.
             let (bytes, _) = connection.read_to_end();
-            assert!(!bytes.ends_with(b"0\r\n\r\n") && bytes.len() < 20, "{bytes:?}");
+            assert!(!bytes.ends_with(b"0\r\n\r\n") && !bytes.ends_with(b"1234567890"), "{bytes:?}");
         });
         let proxy = proxy::to(&server);
         let mut client = connect(&proxy);
