@@ -56,6 +56,42 @@ pub fn is_hop_by_hop<'n>(name: impl Into<FieldName<'n>>) -> bool {
     }
 }
 
+/// Whether a field has no business in a trailer section, so that it is not passed on from there.
+///
+/// RFC 9110 §6.5.1 keeps what is needed for framing, routing, authentication or reading the content out of trailers, because
+/// it comes too late and a receiver that merges trailers into the head would believe it. What this proxy vouches for in the
+/// head must not be claimed behind it either (semantics.md §1.8).
+pub fn is_refused_in_trailers<'n>(name: impl Into<FieldName<'n>>) -> bool {
+    let name = name.into();
+    let known = matches!(
+        name,
+        FieldName::Known(
+            KnownName::Authorization
+                | KnownName::ContentEncoding
+                | KnownName::ContentLength
+                | KnownName::ContentRange
+                | KnownName::ContentType
+                | KnownName::Cookie
+                | KnownName::Expect
+                | KnownName::Forwarded
+                | KnownName::Host
+                | KnownName::IdempotencyKey
+                | KnownName::Location
+                | KnownName::MaxForwards
+                | KnownName::SetCookie
+                | KnownName::Trailer
+                | KnownName::Via
+                | KnownName::XBackendServer
+                | KnownName::XForwardedFor
+                | KnownName::XForwardedHost
+                | KnownName::XForwardedProto
+                | KnownName::XRealIp
+                | KnownName::XRequestId
+        )
+    );
+    known || is_hop_by_hop(name)
+}
+
 /// Fields whose removal would change where the message ends or whom it is for.
 const NEVER_NAMED: [&str; 3] = ["host", "content-length", "transfer-encoding"];
 

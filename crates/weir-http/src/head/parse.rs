@@ -24,7 +24,7 @@ impl Head {
         let mut parsed = httparse::Request::new(&mut []);
         let status = parsed
             .parse_with_uninit_headers(bytes, &mut table[..fields_max.min(FIELDS_MAX)])
-            .map_err(request_error)?;
+            .map_err(|error| request_error(error, bytes))?;
         if status != Status::Complete(bytes.len()) {
             return Err(HeadError::RequestLine);
         }
@@ -130,14 +130,22 @@ fn field_error(error: httparse::Error) -> HeadError {
     }
 }
 
-fn request_error(error: httparse::Error) -> HeadError {
+fn request_error(error: httparse::Error, bytes: &[u8]) -> HeadError {
     match error {
+        // What stands where the version should is only a version if it looks like one; `GET /a b HTTP/1.1` is no request.
+        httparse::Error::Version if !bytes.split(|byte| *byte == b' ').nth(2).is_some_and(is_version_like) => {
+            HeadError::RequestLine
+        }
         httparse::Error::Token | httparse::Error::NewLine | httparse::Error::Status => HeadError::RequestLine,
         httparse::Error::HeaderName
         | httparse::Error::HeaderValue
         | httparse::Error::TooManyHeaders
         | httparse::Error::Version => field_error(error),
     }
+}
+
+fn is_version_like(text: &[u8]) -> bool {
+    text.starts_with(b"HTTP/")
 }
 
 fn answer_error(error: httparse::Error) -> HeadError {

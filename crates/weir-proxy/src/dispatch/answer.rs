@@ -141,6 +141,8 @@ impl Reading<'_> {
             receive::connection_options(head)
                 .map_err(|_| Failure::ServerGarbage("its Connection field is malformed"))?;
             respond::clean(head);
+            // RFC 9110 §8.6: a client that believed it would wait for a body that never comes.
+            head.remove(K::ContentLength);
             responder.interim(head).await.map_err(Failure::from)?;
         }
         Err(Failure::ServerGarbage("too many interim answers").into())
@@ -186,6 +188,7 @@ async fn switched(x: &mut Exchange, head: &mut Head, responder: &mut Responder) 
     receive::connection_options(head)
         .map_err(|_| Failure::ServerGarbage("its Connection field is malformed"))?;
     respond::clean(head);
+    head.remove(K::ContentLength);
     head.append(K::Connection, b"Upgrade");
     head.append(K::Upgrade, b"websocket");
     x.record.status = 101;

@@ -49,6 +49,8 @@ pub(super) async fn obtain(
         Reuse::Never => None,
     };
     if let Some(connection) = idle_max.and_then(|idle_max| x.worker.pools.take(server, idle_max)) {
+        // A server that was passed over before may have begun the wait for a connection; it is over now.
+        x.client.deadlines.clear(Wait::Connect);
         return Ok(connection);
     }
     let deadlines = &x.client.deadlines;

@@ -78,6 +78,13 @@ impl Responder {
         }
     }
 
+    /// Takes an answer back of which no byte has left yet, so that another may be given. Says whether one may be given.
+    pub(crate) fn take_back(&mut self) -> bool {
+        match self {
+            Self::H1(responder) => responder.take_back(),
+        }
+    }
+
     /// How far the answer has come.
     pub(crate) fn progress(&self) -> Progress {
         match self {
@@ -132,6 +139,8 @@ pub(crate) struct H1Responder {
     version: Version,
     delivery: Delivery,
     progress: Progress,
+    /// Bytes that had been written, as interim answers, when the final answer began.
+    written_before: u64,
 }
 
 impl H1Responder {
@@ -144,6 +153,7 @@ impl H1Responder {
             version,
             delivery: Delivery::None,
             progress: Progress::NotBegun,
+            written_before: 0,
         }
     }
 
@@ -160,6 +170,7 @@ impl H1Responder {
         debug_assert_eq!(self.progress, Progress::NotBegun, "an exchange has one final answer");
         self.delivery = delivery;
         self.progress = Progress::Begun;
+        self.written_before = self.sink.written_bytes();
         let coding = if delivery == Delivery::Chunked { Coding::Chunked } else { Coding::Plain };
         head.write(self.sink.head(coding));
     }
@@ -172,6 +183,13 @@ impl H1Responder {
             (Framing::Chunked | Framing::UntilClose, Version::Http10) => Delivery::UntilClose,
             (Framing::Chunked | Framing::UntilClose, Version::Http11) => Delivery::Chunked,
         }
+    }
+
+    fn take_back(&mut self) -> bool {
+        if self.progress == Progress::Begun && self.sink.forget_since(self.written_before) {
+            self.progress = Progress::NotBegun;
+        }
+        self.progress == Progress::NotBegun
     }
 
     fn abort(&mut self) {

@@ -20,7 +20,7 @@ use super::record;
 use super::respond::{self, Source};
 use crate::exchange::{Exchange, RequestBody};
 use crate::inbound::client::Client;
-use crate::inbound::responder::{Delivery, Progress, Responder};
+use crate::inbound::responder::{Delivery, Responder};
 use crate::runtime::worker::Worker;
 
 /// The most bytes of an unread request body that are passed over to keep the connection.
@@ -103,7 +103,9 @@ pub(super) async fn fail(
     request: &mut RequestBody,
     responder: &mut Responder,
 ) {
-    if responder.progress() != Progress::NotBegun || !failure.has_reader() {
+    // An answer whose head has not left yet is taken back: a client that got nothing at all would take the connection for
+    // one that died while it was idle, and send its request again.
+    if !failure.has_reader() || !responder.take_back() {
         responder.abort();
         return;
     }

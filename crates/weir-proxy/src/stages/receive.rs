@@ -65,6 +65,7 @@ fn target(x: &mut Exchange, snapshot: &Snapshot) -> Result<(), Failure> {
     }
     let host = host(request)?;
     let target = target::parse(request.target()).map_err(Failure::Target)?;
+    let host_missing = host.is_none();
     let authority = match (target.authority(), host) {
         (Some(authority), Some(host)) => {
             // RFC 9112 §3.2.2 would ignore the Host; two programs that believe different ones are refused instead.
@@ -96,6 +97,10 @@ fn target(x: &mut Exchange, snapshot: &Snapshot) -> Result<(), Failure> {
         normal.extend_from_slice(query);
     }
     request.set_target(&normal);
+    if host_missing && !x.origin.authority.is_empty() {
+        // RFC 9112 §3.2.2: the target has lost its authority, so the Host says it from here on. Only HTTP/1.0 comes here.
+        request.append(K::Host, &x.origin.authority);
+    }
     Ok(())
 }
 

@@ -2,8 +2,9 @@
 
 use std::task::{Context, Poll, ready};
 
-use weir_http::body::BodyDecoder;
+use weir_http::body::{BodyDecoder, BodyError};
 use weir_http::chunked::{ChunkedError, Step};
+use weir_http::connection;
 use weir_http::framing::Framing;
 use weir_http::head::Head;
 
@@ -36,6 +37,8 @@ pub struct H1Body {
     limits: BodyLimits,
     trailers: Option<Box<Head>>,
     ended: bool,
+    /// Whether it could not be read on. It has no end then, and nothing behind it may be taken for a message.
+    failed: bool,
 }
 
 impl H1Body {
@@ -43,11 +46,20 @@ impl H1Body {
     pub fn new(from: Timed, buffer: ReadBuffer, framing: Framing, limits: BodyLimits) -> Self {
         let decoder = BodyDecoder::new(framing, limits.trailer_bytes_max);
         let ended = decoder.is_end();
-        Self { from, buffer, decoder, available: 0, received_bytes: 0, limits, trailers: None, ended }
+        Self { from, buffer, decoder, available: 0, received_bytes: 0, limits, trailers: None, ended, failed: false }
     }
 
     /// See [`Body::poll_fill`](super::Body::poll_fill).
     pub fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), ReadError>> {
+        if self.failed {
+            return Poll::Ready(Err(BodyError::Truncated.into()));
+        }
+        let filled = self.poll_more(cx);
+        self.failed = matches!(filled, Poll::Ready(Err(_)));
+        filled
+    }
+
+    fn poll_more(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), ReadError>> {
         while self.available == 0 && !self.ended {
             match self.decoder.step(self.buffer.unread())? {
                 Step::Content { skip, length } => {
@@ -95,7 +107,7 @@ impl H1Body {
 
     /// Whether everything has been read and used.
     pub fn is_end(&self) -> bool {
-        self.ended
+        self.ended && !self.failed
     }
 
     /// The trailers, if there were any.
@@ -124,6 +136,7 @@ impl H1Body {
             let mut head = Head::default();
             head.parse_trailers(&self.buffer.unread()[..bytes], self.limits.trailer_fields_max)
                 .map_err(|_| ReadError::Body(ChunkedError::Trailers.into()))?;
+            head.remove_where(|name, _| connection::is_refused_in_trailers(name));
             self.trailers = Some(Box::new(head));
         }
         self.buffer.consume(bytes);

@@ -50,6 +50,16 @@ impl H1Sink {
         &mut self.gathered
     }
 
+    /// Forgets what is gathered, if nothing has been handed to the system since `written_bytes` was this. Says whether.
+    pub fn forget_since(&mut self, written_bytes: u64) -> bool {
+        if self.written_bytes != written_bytes {
+            return false;
+        }
+        self.gathered.clear();
+        self.content_bytes = 0;
+        true
+    }
+
     /// Bytes that have been handed to the system, framing included.
     pub fn written_bytes(&self) -> u64 {
         self.written_bytes

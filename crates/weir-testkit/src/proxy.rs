@@ -1,0 +1,123 @@
+//! A proxy that runs in the test's own process.
+
+use std::net::SocketAddr;
+
+use tokio::runtime::{Builder, Runtime};
+use weir_proxy::Proxy;
+use weir_proxy::runtime::inbox::{Inspection, Query};
+use weir_proxy::runtime::sockets::BoundAddress;
+
+use crate::server::Server;
+
+/// What a configuration of a test says at the top unless it says something else.
+const DEFAULTS: [(&str, &str); 4] =
+    [("listen", "127.0.0.1:0"), ("admin", "off"), ("access_log", "off"), ("workers", "1")];
+
+/// A running proxy; it is stopped when this is dropped.
+#[derive(Debug)]
+pub struct Running {
+    proxy: Option<Proxy>,
+    runtime: Runtime,
+}
+
+/// Starts a proxy with this configuration, in YAML. It listens on 127.0.0.1 with a port of the system's choice, has one
+/// worker, no admin listener and no access log unless the text says so.
+///
+/// # Panics
+/// When the configuration is wrong or the proxy can't be started.
+pub fn start(yaml: &str) -> Running {
+    let mut text = String::new();
+    for (key, value) in DEFAULTS {
+        if !yaml.lines().any(|line| line.starts_with(&format!("{key}:"))) {
+            text.push_str(&format!("{key}: \"{value}\"\n").replace("\"1\"", "1").replace("\"off\"", "off"));
+        }
+    }
+    text.push_str(yaml);
+    let directory = std::env::temp_dir();
+    let loaded = match weir_config::parse("test.yaml", text.as_bytes(), &|_| None, &directory) {
+        Ok(loaded) => loaded,
+        Err(report) => panic!("the configuration of the test is wrong:\n{report}"),
+    };
+    let runtime = Builder::new_current_thread().enable_all().build().expect("a small runtime can be made");
+    let proxy = Proxy::start(&loaded.model).unwrap_or_else(|error| panic!("the proxy can't start: {error}"));
+    Running { proxy: Some(proxy), runtime }
+}
+
+/// Starts a proxy that sends everything to this server.
+pub fn to(server: &Server) -> Running {
+    with(server, "")
+}
+
+/// Starts a proxy that sends everything to this server, with more at the top of its configuration. A request is never
+/// repeated.
+pub fn with(server: &Server, top: &str) -> Running {
+    start(&format!(
+        "{top}
+services:
+  - {{host: \"*\", upstream: web}}
+upstreams:
+  web: {{servers: [\"{server}\"], retry: {{attempts: 1}}}}
+"
+    ))
+}
+
+impl Running {
+    /// The first address that is listened on.
+    ///
+    /// # Panics
+    /// After the proxy was drained.
+    pub fn bound(&self) -> &BoundAddress {
+        self.proxy().addresses().next().expect("a configuration has an address")
+    }
+
+    /// The first address, which is TCP.
+    ///
+    /// # Panics
+    /// When it is not.
+    pub fn address(&self) -> SocketAddr {
+        match self.bound() {
+            BoundAddress::Tcp(address) => *address,
+            BoundAddress::Unix(path) => panic!("{} is no TCP address", path.display()),
+        }
+    }
+
+    /// Idle connections to servers, over all workers.
+    pub fn idle_upstream(&self) -> usize {
+        let counted = self.runtime.block_on(self.proxy().inspect(Query::IdleUpstream));
+        counted.into_iter().map(|one| if let Inspection::IdleUpstream(count) = one { count } else { 0 }).sum()
+    }
+
+    /// Client connections, over all workers.
+    pub fn connections(&self) -> usize {
+        let listed = self.runtime.block_on(self.proxy().inspect(Query::Connections));
+        listed.into_iter().map(|one| if let Inspection::Connections(all) = one { all.len() } else { 0 }).sum()
+    }
+
+    /// Begins to drain.
+    pub fn begin_drain(&self) {
+        self.runtime.block_on(self.proxy().begin_drain());
+    }
+
+    /// Waits until all has ended and says how many connections were cut.
+    ///
+    /// # Panics
+    /// When it was drained before.
+    pub fn drained(&mut self) -> usize {
+        let mut proxy = self.proxy.take().expect("a proxy is drained once");
+        let cut = self.runtime.block_on(proxy.drained());
+        proxy.finish();
+        cut
+    }
+
+    fn proxy(&self) -> &Proxy {
+        self.proxy.as_ref().expect("the proxy has not been drained")
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        if let Some(proxy) = self.proxy.take() {
+            self.runtime.block_on(proxy.stop());
+        }
+    }
+}

@@ -1,0 +1,314 @@
+//! Servers that do exactly what a test says.
+//!
+//! A server is a function that is called for each connection, in a thread of its own. What it reads with
+//! [`Connection::request`] is recorded. A panic in it fails the test when the server is dropped.
+
+use std::fmt;
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::ops::{Deref, DerefMut};
+use std::os::unix::net::UnixListener;
+use std::panic::AssertUnwindSafe;
+use std::path::PathBuf;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard};
+use std::thread;
+
+use crate::message::Message;
+use crate::socket::{End, PATIENCE, Socket};
+
+/// A scripted server.
+pub struct Server {
+    address: Address,
+    state: Arc<State>,
+}
+
+#[derive(Debug, Clone)]
+enum Address {
+    Tcp(SocketAddr),
+    Unix(PathBuf),
+}
+
+#[derive(Default)]
+struct State {
+    seen: Mutex<Seen>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct Seen {
+    requests: Vec<Message>,
+    connections: usize,
+    /// Connections whose function has returned.
+    ended: usize,
+    failures: Vec<String>,
+    closing: bool,
+}
+
+impl State {
+    fn seen(&self) -> MutexGuard<'_, Seen> {
+        self.seen.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    fn change(&self, change: impl FnOnce(&mut Seen)) {
+        change(&mut self.seen());
+        self.changed.notify_all();
+    }
+}
+
+/// A connection to a scripted server.
+pub struct Connection {
+    socket: Socket,
+    state: Arc<State>,
+    /// The number of this connection, from 0.
+    pub number: usize,
+}
+
+impl Deref for Connection {
+    type Target = Socket;
+
+    fn deref(&self) -> &Socket {
+        &self.socket
+    }
+}
+
+impl DerefMut for Connection {
+    fn deref_mut(&mut self) -> &mut Socket {
+        &mut self.socket
+    }
+}
+
+impl Connection {
+    /// The next request, which is recorded; `None` when the connection ends before.
+    pub fn request(&mut self) -> Option<Message> {
+        let request = self.socket.request()?;
+        self.state.change(|seen| seen.requests.push(request.clone()));
+        Some(request)
+    }
+
+    /// The next request, which must come.
+    ///
+    /// # Panics
+    /// When it does not.
+    pub fn expect_request(&mut self) -> Message {
+        self.request().expect("another request on this connection")
+    }
+
+    /// The head of the next request, which is recorded.
+    ///
+    /// # Panics
+    /// When there is none.
+    pub fn request_head(&mut self) -> Message {
+        let head = self.socket.request_head();
+        self.state.change(|seen| seen.requests.push(head.clone()));
+        head
+    }
+
+    /// Ends the connection with a reset.
+    pub fn reset(self) {
+        self.socket.reset();
+    }
+
+    /// Waits until the proxy ends the connection, whatever comes before.
+    pub fn until_end(&mut self) -> End {
+        self.socket.drain(|_| {})
+    }
+}
+
+impl Server {
+    /// A server on 127.0.0.1 that calls this for each connection.
+    ///
+    /// # Panics
+    /// When there is no port left.
+    pub fn start(serve: impl Fn(Connection) + Send + Sync + 'static) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port of the system's choice can be had");
+        let address = listener.local_addr().expect("a bound socket has an address");
+        let accept = move || listener.accept().map(|(stream, _)| Socket::from(stream));
+        Self::run(Address::Tcp(address), accept, serve)
+    }
+
+    /// Like [`start`](Self::start), on a Unix socket.
+    ///
+    /// # Panics
+    /// When the path can't be bound.
+    pub fn unix(serve: impl Fn(Connection) + Send + Sync + 'static) -> Self {
+        let path = unix_path();
+        let listener = UnixListener::bind(&path).expect("a path of our own can be bound");
+        let accept = move || listener.accept().map(|(stream, _)| Socket::from(stream));
+        Self::run(Address::Unix(path), accept, serve)
+    }
+
+    fn run(
+        address: Address,
+        accept: impl Fn() -> io::Result<Socket> + Send + 'static,
+        serve: impl Fn(Connection) + Send + Sync + 'static,
+    ) -> Self {
+        let state = Arc::new(State::default());
+        let shared = Arc::clone(&state);
+        thread::spawn(move || {
+            let serve = Arc::new(serve);
+            while let Ok(socket) = accept() {
+                let mut number = 0;
+                shared.change(|seen| {
+                    number = seen.connections;
+                    seen.connections += 1;
+                });
+                if shared.seen().closing {
+                    return;
+                }
+                let (state, serve) = (Arc::clone(&shared), Arc::clone(&serve));
+                thread::spawn(move || {
+                    let connection = Connection { socket, state: Arc::clone(&state), number };
+                    let outcome = std::panic::catch_unwind(AssertUnwindSafe(|| serve(connection)));
+                    state.change(|seen| {
+                        seen.ended += 1;
+                        seen.failures.extend(outcome.err().map(|payload| text(&*payload)));
+                    });
+                });
+            }
+        });
+        Self { address, state }
+    }
+
+    /// A server that answers each request with these bytes and keeps the connection.
+    pub fn answering(answer: impl AsRef<[u8]>) -> Self {
+        let answer = answer.as_ref().to_vec();
+        Self::start(move |mut connection| {
+            while connection.request().is_some() {
+                if connection.try_send(&answer).is_err() {
+                    return;
+                }
+            }
+        })
+    }
+
+    /// A server that answers each request with 200 and this text.
+    pub fn saying(text: &str) -> Self {
+        Self::answering(sized(text))
+    }
+
+    /// A server that answers the first request of each connection with these bytes and ends the connection.
+    pub fn closing(answer: impl AsRef<[u8]>) -> Self {
+        let answer = answer.as_ref().to_vec();
+        Self::start(move |mut connection| {
+            if connection.request().is_some() {
+                // Whether the proxy reads all of it is for the test to see.
+                let _ = connection.try_send(&answer);
+            }
+        })
+    }
+
+    /// An address that refuses connections: nobody listens there.
+    ///
+    /// # Panics
+    /// When there is no port left.
+    pub fn refusing() -> SocketAddr {
+        // Bound and never listened on: the port can't be given to anybody else while the socket lives, so it is leaked.
+        let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None);
+        let socket = socket.expect("a socket can be had");
+        let any: SocketAddr = ([127, 0, 0, 1], 0).into();
+        socket.bind(&any.into()).expect("a port of the system's choice can be had");
+        let address = socket.local_addr().ok().and_then(|address| address.as_socket());
+        std::mem::forget(socket);
+        address.expect("a bound socket has an address")
+    }
+
+    /// What was recorded.
+    pub fn requests(&self) -> Vec<Message> {
+        self.state.seen().requests.clone()
+    }
+
+    /// The only request that was recorded.
+    ///
+    /// # Panics
+    /// When there are none or several.
+    pub fn only_request(&self) -> Message {
+        let mut requests = self.requests();
+        assert_eq!(requests.len(), 1, "{requests:#?}");
+        requests.remove(0)
+    }
+
+    /// The request that was recorded last.
+    ///
+    /// # Panics
+    /// When there is none.
+    pub fn last_request(&self) -> Message {
+        self.requests().pop().expect("the server got a request")
+    }
+
+    /// Connections so far.
+    pub fn connections(&self) -> usize {
+        self.state.seen().connections
+    }
+
+    /// Waits until so many connections have ended, as far as the server's function is concerned.
+    ///
+    /// # Panics
+    /// When they do not in time.
+    pub fn wait_ended(&self, count: usize) {
+        self.wait("connections that ended", count, |seen| seen.ended);
+    }
+
+    /// Waits until so many requests have been recorded.
+    ///
+    /// # Panics
+    /// When they do not come in time.
+    pub fn wait_requests(&self, count: usize) {
+        self.wait("requests", count, |seen| seen.requests.len());
+    }
+
+    fn wait(&self, what: &str, count: usize, of: impl Fn(&Seen) -> usize) {
+        let seen = self.state.seen();
+        let waited = self.state.changed.wait_timeout_while(seen, PATIENCE, |seen| of(seen) < count);
+        let (seen, _) = waited.unwrap_or_else(std::sync::PoisonError::into_inner);
+        let found = of(&seen);
+        drop(seen);
+        assert!(found >= count, "{found} {what} instead of {count}");
+    }
+}
+
+impl fmt::Display for Server {
+    /// As a configuration names it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.address {
+            Address::Tcp(address) => address.fmt(f),
+            Address::Unix(path) => write!(f, "unix:{}", path.display()),
+        }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.state.change(|seen| seen.closing = true);
+        // Wakes the thread that accepts, so that it ends.
+        match &self.address {
+            Address::Tcp(address) => drop(std::net::TcpStream::connect(address)),
+            Address::Unix(path) => {
+                drop(std::os::unix::net::UnixStream::connect(path));
+                // Somebody may have removed it already.
+                let _ = std::fs::remove_file(path);
+            }
+        }
+        let failures = std::mem::take(&mut self.state.seen().failures);
+        if !thread::panicking() {
+            assert!(failures.is_empty(), "the server failed: {}", failures.join("; "));
+        }
+    }
+}
+
+/// A 200 with this text.
+pub fn sized(text: &str) -> String {
+    format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{text}", text.len())
+}
+
+/// A path for a Unix socket that nobody else uses.
+pub fn unix_path() -> PathBuf {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    static NEXT: AtomicUsize = AtomicUsize::new(0);
+    let number = NEXT.fetch_add(1, Ordering::Relaxed);
+    std::env::temp_dir().join(format!("weir-test-{}-{number}", std::process::id()))
+}
+
+fn text(payload: &(dyn std::any::Any + Send)) -> String {
+    let text = payload.downcast_ref::<String>().cloned();
+    text.or_else(|| payload.downcast_ref::<&str>().map(|text| (*text).to_owned())).unwrap_or_default()
+}

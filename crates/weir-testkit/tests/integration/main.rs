@@ -1,0 +1,17 @@
+//! The whole proxy, through real sockets: one binary, one file per theme.
+//!
+//! Tests whose names begin with `semantics_1_3` are about that sentence of `semantics.md`.
+
+#![allow(clippy::unwrap_used)]
+
+mod actions;
+mod balance;
+mod connection;
+mod fields;
+mod forwarded;
+mod garbage;
+mod host;
+mod interim;
+mod length;
+mod old_versions;
+mod path;
