@@ -18,6 +18,9 @@ const OVERHEAD_PER_BYTE_MAX: u64 = 16;
 /// Overhead that any body may have, in bytes.
 const OVERHEAD_ALLOWANCE_BYTES: u64 = 16 * 1024;
 
+/// The line end that stands for a trailer section without trailers.
+const EMPTY_LINE_BYTES: usize = 2;
+
 /// What is wrong with a chunked body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ChunkedError {
@@ -96,19 +99,19 @@ enum State {
 pub struct ChunkedDecoder {
     state: State,
     trailer_bytes_max: usize,
-    /// Bytes of framing seen beyond what the content paid for.
-    overhead_bytes: u64,
-    content_bytes: u64,
+    /// Bytes of framing that the body may still have before its content pays for more. Each byte is counted as it is
+    /// read: a body that is refused is refused at the same byte however it arrives.
+    overhead_left: u64,
 }
 
 impl ChunkedDecoder {
-    /// A decoder at the beginning of a body, whose trailer section may have this many bytes.
+    /// A decoder at the beginning of a body, whose trailer section may have this many bytes with its final empty line.
+    /// The empty line alone, which is no trailer, is always allowed.
     pub fn new(trailer_bytes_max: usize) -> Self {
         Self {
             state: State::Size { value: 0, digits: 0 },
-            trailer_bytes_max,
-            overhead_bytes: 0,
-            content_bytes: 0,
+            trailer_bytes_max: trailer_bytes_max.max(EMPTY_LINE_BYTES),
+            overhead_left: OVERHEAD_ALLOWANCE_BYTES,
         }
     }
 
@@ -126,7 +129,6 @@ impl ChunkedDecoder {
                 State::Content { left } => {
                     let available = input.len() - position;
                     let length = left.min(available as u64) as usize;
-                    self.pay_overhead(position)?;
                     return Ok(if length == 0 {
                         Step::More { skip: position }
                     } else {
@@ -138,7 +140,6 @@ impl ChunkedDecoder {
                 _ => {}
             }
             let Some(&byte) = input.get(position) else {
-                self.pay_overhead(position)?;
                 return Ok(Step::More { skip: position });
             };
             self.framing_byte(byte)?;
@@ -151,7 +152,8 @@ impl ChunkedDecoder {
         if let State::Content { left } = &mut self.state {
             debug_assert!(bytes as u64 <= *left, "no more than was reported may be consumed");
             *left = left.saturating_sub(bytes as u64);
-            self.content_bytes += bytes as u64;
+            let paid = (bytes as u64).saturating_mul(OVERHEAD_PER_BYTE_MAX);
+            self.overhead_left = self.overhead_left.saturating_add(paid);
             if *left == 0 {
                 self.state = State::ContentReturn;
             }
@@ -164,6 +166,7 @@ impl ChunkedDecoder {
     }
 
     fn framing_byte(&mut self, byte: u8) -> Result<(), ChunkedError> {
+        self.overhead_left = self.overhead_left.checked_sub(1).ok_or(ChunkedError::Overhead)?;
         self.state = match (self.state, byte) {
             (State::Size { value, digits }, _) if byte.is_ascii_hexdigit() => {
                 // Sixteen digits fill 64 bits; leading zeros beyond that are nobody's honest size.
@@ -214,13 +217,6 @@ impl ChunkedDecoder {
                 Step::More { skip }
             }
         })
-    }
-
-    fn pay_overhead(&mut self, framing_bytes: usize) -> Result<(), ChunkedError> {
-        self.overhead_bytes += framing_bytes as u64;
-        let allowed =
-            OVERHEAD_ALLOWANCE_BYTES.saturating_add(self.content_bytes.saturating_mul(OVERHEAD_PER_BYTE_MAX));
-        if self.overhead_bytes > allowed { Err(ChunkedError::Overhead) } else { Ok(()) }
     }
 }
 

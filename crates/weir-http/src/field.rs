@@ -17,7 +17,7 @@ macro_rules! known_names {
 
         impl KnownName {
             /// The name in its usual spelling.
-            pub fn as_str(self) -> &'static str {
+            pub const fn as_str(self) -> &'static str {
                 match self {
                     $(Self::$id => $text,)+
                 }
@@ -65,46 +65,119 @@ known_names! {
     XRequestId = "X-Request-Id",
 }
 
+/// A set of known names: one bit for each.
+pub(crate) type KnownNames = u64;
+
+const _: () = assert!(ALL.len() <= KnownNames::BITS as usize, "every known name needs a bit");
+
+impl KnownName {
+    /// The set that holds this name alone.
+    #[inline]
+    pub(crate) const fn bit(self) -> KnownNames {
+        1 << self as u8
+    }
+
+    /// The id of a name in any case; `None` for a name without one.
+    #[inline]
+    pub fn of(name: &[u8]) -> Option<Self> {
+        let candidates = BY_LENGTH.get(name.len())?;
+        let [first, last] = edges(name)?;
+        let found = candidates.iter().find(|spelling| {
+            (first | spelling.case[0]) == spelling.lower[0] && (last | spelling.case[1]) == spelling.lower[1]
+        })?;
+        // The edges of longer names leave out what lies between them.
+        (name.len() <= 16 || found.known.as_str().as_bytes().eq_ignore_ascii_case(name))
+            .then_some(found.known)
+    }
+}
+
+/// The first and the last bytes of a name as two numbers, which overlap in all names but the longest: so a name is
+/// compared at once, and not byte by byte.
+#[inline]
+const fn edges(name: &[u8]) -> Option<[u64; 2]> {
+    if let (Some(first), Some(last)) = (name.first_chunk(), name.last_chunk()) {
+        Some([u64::from_le_bytes(*first), u64::from_le_bytes(*last)])
+    } else if let (Some(first), Some(last)) = (name.first_chunk(), name.last_chunk()) {
+        Some([u32::from_le_bytes(*first) as u64, u32::from_le_bytes(*last) as u64])
+    } else if let (Some(first), Some(last)) = (name.first_chunk(), name.last_chunk()) {
+        Some([u16::from_le_bytes(*first) as u64, u16::from_le_bytes(*last) as u64])
+    } else {
+        None
+    }
+}
+
+/// What a lookup compares with.
+struct Spelling {
+    known: KnownName,
+    /// The edges of the name in lower case.
+    lower: [u64; 2],
+    /// The bit that makes a letter lower-case, for every byte of the edges that is a letter. A hyphen has to be one: with
+    /// the bit set, a CR would look like it.
+    case: [u64; 2],
+}
+
+const fn spelling(known: KnownName) -> Spelling {
+    let Some(written) = edges(known.as_str().as_bytes()) else {
+        panic!("known names have at least two bytes");
+    };
+    let mut spelling = Spelling { known, lower: [0; 2], case: [0; 2] };
+    let mut edge = 0;
+    while edge < 2 {
+        let mut bytes = written[edge].to_le_bytes();
+        let mut case = [0; 8];
+        let mut at = 0;
+        while at < 8 {
+            if bytes[at].is_ascii_alphabetic() {
+                case[at] = b' ';
+            }
+            bytes[at] |= case[at];
+            at += 1;
+        }
+        spelling.lower[edge] = u64::from_le_bytes(bytes);
+        spelling.case[edge] = u64::from_le_bytes(case);
+        edge += 1;
+    }
+    spelling
+}
+
 const LENGTH_MAX: usize = 19;
 
 /// Known names by their length: a lookup compares two or three names at most.
-static BY_LENGTH: [&[KnownName]; LENGTH_MAX + 1] = {
+static BY_LENGTH: [&[Spelling]; LENGTH_MAX + 1] = {
     use KnownName as K;
     [
         &[],
         &[],
-        &[K::Te],
-        &[K::Via],
-        &[K::Host, K::Date],
+        &[spelling(K::Te)],
+        &[spelling(K::Via)],
+        &[spelling(K::Host), spelling(K::Date)],
         &[],
-        &[K::Accept, K::Cookie, K::Expect, K::Server],
-        &[K::Referer, K::Trailer, K::Upgrade],
-        &[K::Location],
-        &[K::Forwarded, K::XRealIp],
-        &[K::Connection, K::KeepAlive, K::UserAgent, K::SetCookie],
-        &[K::RetryAfter],
-        &[K::ContentType, K::MaxForwards, K::ProxyStatus, K::XRequestId],
-        &[K::Authorization, K::ContentRange],
-        &[K::ContentLength],
-        &[K::XForwardedFor, K::IdempotencyKey],
-        &[K::ContentEncoding, K::ProxyConnection, K::XForwardedHost, K::XBackendServer],
-        &[K::TransferEncoding, K::XForwardedProto],
-        &[K::ProxyAuthenticate],
-        &[K::ProxyAuthorization],
+        &[spelling(K::Accept), spelling(K::Cookie), spelling(K::Expect), spelling(K::Server)],
+        &[spelling(K::Referer), spelling(K::Trailer), spelling(K::Upgrade)],
+        &[spelling(K::Location)],
+        &[spelling(K::Forwarded), spelling(K::XRealIp)],
+        &[spelling(K::Connection), spelling(K::KeepAlive), spelling(K::UserAgent), spelling(K::SetCookie)],
+        &[spelling(K::RetryAfter)],
+        &[
+            spelling(K::ContentType),
+            spelling(K::MaxForwards),
+            spelling(K::ProxyStatus),
+            spelling(K::XRequestId),
+        ],
+        &[spelling(K::Authorization), spelling(K::ContentRange)],
+        &[spelling(K::ContentLength)],
+        &[spelling(K::XForwardedFor), spelling(K::IdempotencyKey)],
+        &[
+            spelling(K::ContentEncoding),
+            spelling(K::ProxyConnection),
+            spelling(K::XForwardedHost),
+            spelling(K::XBackendServer),
+        ],
+        &[spelling(K::TransferEncoding), spelling(K::XForwardedProto)],
+        &[spelling(K::ProxyAuthenticate)],
+        &[spelling(K::ProxyAuthorization)],
     ]
 };
-
-impl KnownName {
-    /// The id of a name in any case; `None` for a name without one.
-    #[inline]
-    pub fn of(name: &[u8]) -> Option<Self> {
-        BY_LENGTH
-            .get(name.len())?
-            .iter()
-            .copied()
-            .find(|known| known.as_str().as_bytes().eq_ignore_ascii_case(name))
-    }
-}
 
 /// A field name: known, or as text in any case.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -163,6 +236,24 @@ mod tests {
             ["", "Hos", "Hosts", "Host ", "Content_Length", "Transfer-Encodin", "X-Forwarded-Fox", "é"]
         {
             assert_eq!(KnownName::of(name.as_bytes()), None, "{name}");
+        }
+    }
+
+    #[test]
+    fn one_changed_byte_is_another_name() {
+        // Names are compared in words with the case masked: every byte at every place must still count, and none that
+        // differs from the right one only in the masked bit (CR and hyphen, `@` and backtick) may pass for it.
+        for known in ALL {
+            let mut name = known.as_str().as_bytes().to_vec();
+            for at in 0..name.len() {
+                let right = name[at];
+                for byte in 0..=u8::MAX {
+                    name[at] = byte;
+                    let expected = byte.eq_ignore_ascii_case(&right).then_some(*known);
+                    assert_eq!(KnownName::of(&name), expected, "{:?}", name.escape_ascii().to_string());
+                }
+                name[at] = right;
+            }
         }
     }
 }

@@ -70,9 +70,11 @@ pub fn decide(head: &Head, direction: Direction) -> Result<Framing, FramingError
     let Direction::Answer(method) = direction else {
         return Ok(stated.unwrap_or(Framing::None));
     };
-    // RFC 9112 §6.3, items 1 and 2: these never have a body, whatever their fields say.
+    // RFC 9112 §6.3, items 1 and 2: these never have a body, whatever their fields say. What follows the 2xx to a CONNECT
+    // is the tunnel's.
     let status = head.status();
-    if method == Method::Head || status < 200 || status == 204 || status == 304 {
+    let tunnel = method == Method::Connect && status / 100 == 2;
+    if method == Method::Head || tunnel || status < 200 || status == 204 || status == 304 {
         return Ok(Framing::None);
     }
     Ok(stated.unwrap_or(Framing::UntilClose))

@@ -1,15 +1,15 @@
-//! The chunked coding: however its bytes are split, and everything that is not it.
+//! The decoder on bodies that arrive in pieces of several sizes.
 
 #![allow(clippy::unwrap_used)]
 
 use super::*;
 
-/// Content, trailers and what is left over.
+/// Content, trailers, and what is left over.
 type Decoded = (Vec<u8>, Vec<u8>, Vec<u8>);
 
-/// Decodes `input`, which arrives in pieces of `piece` bytes, into content, trailers and what is left over.
-fn decode(input: &[u8], piece: usize) -> Result<Option<Decoded>, ChunkedError> {
-    let mut decoder = ChunkedDecoder::new(64);
+/// Decodes `input`, which arrives in pieces of `piece` bytes; `None` when it ends too early.
+fn decode(input: &[u8], piece: usize, trailer_bytes_max: usize) -> Result<Option<Decoded>, ChunkedError> {
+    let mut decoder = ChunkedDecoder::new(trailer_bytes_max);
     let (mut content, mut window, mut offered) = (Vec::new(), Vec::new(), 0);
     loop {
         match decoder.step(&window)? {
@@ -41,7 +41,7 @@ fn check(input: &str, expected: Result<Option<(&str, &str, &str)>, ChunkedError>
         whole.map(|(a, b, c)| (a.as_bytes().to_vec(), b.as_bytes().to_vec(), c.as_bytes().to_vec()))
     });
     for piece in [1, 2, 3, 7, usize::MAX >> 1] {
-        assert_eq!(decode(input.as_bytes(), piece), expected, "{input:?} in pieces of {piece}");
+        assert_eq!(decode(input.as_bytes(), piece, 64), expected, "{input:?} in pieces of {piece}");
     }
 }
 
@@ -89,6 +89,39 @@ fn framing_without_content_is_an_attack() {
     check(&body, Err(ChunkedError::Overhead));
     let honest = "1\r\na\r\n".repeat(10_000) + "0\r\n\r\n";
     check(&honest, Ok(Some((&"a".repeat(10_000), "\r\n", ""))));
+}
+
+#[test]
+fn overhead_is_refused_at_the_same_byte_however_it_arrives() {
+    // Framing used to be counted when a step ended, so that the extension of the last chunk counted only if it came in
+    // more than one piece: the same body was whole for one reader and an attack for another.
+    let mut refused = 0;
+    for chunks in 60..80 {
+        let body = format!("1;{}\r\na\r\n", "x".repeat(250)).repeat(chunks)
+            + &format!("0;{}\r\n\r\n", "x".repeat(250));
+        let whole = decode(body.as_bytes(), body.len(), 64);
+        for piece in [1, 2, 255, 1000] {
+            assert_eq!(decode(body.as_bytes(), piece, 64), whole, "{chunks} chunks in pieces of {piece}");
+        }
+        refused += usize::from(whole == Err(ChunkedError::Overhead));
+    }
+    assert!((1..20).contains(&refused), "the limit lies between the smallest and the largest body");
+}
+
+#[test]
+fn a_limit_of_no_trailers_lets_bodies_without_trailers_end() {
+    // The empty line behind the last chunk counted against the limit, so that a limit of 0 refused every chunked body.
+    for limit in 0..=2 {
+        for piece in [1, 7] {
+            let whole = decode(b"1\r\na\r\n0\r\n\r\n", piece, limit);
+            assert_eq!(whole, Ok(Some((b"a".to_vec(), b"\r\n".to_vec(), Vec::new()))), "limit {limit}");
+            assert_eq!(
+                decode(b"0\r\nA: b\r\n\r\n", piece, limit),
+                Err(ChunkedError::Trailers),
+                "limit {limit}"
+            );
+        }
+    }
 }
 
 #[test]

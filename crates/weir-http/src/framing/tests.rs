@@ -1,4 +1,4 @@
-//! How bodies end, by tables: every way two readers could disagree is refused.
+//! Every way to state the length of a body, and every way to get it wrong.
 
 #![allow(clippy::unwrap_used)]
 
@@ -93,4 +93,7 @@ fn answers_follow_rfc_9112_6_3() {
         "HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\n\r\n",
         Err(FramingError::Coding),
     );
+    check_answer(Method::Connect, "HTTP/1.1 200 OK\r\n\r\n", Ok(Framing::None));
+    check_answer(Method::Connect, ok, Ok(Framing::None));
+    check_answer(Method::Connect, "HTTP/1.1 403 x\r\n\r\n", Ok(Framing::UntilClose));
 }

@@ -14,7 +14,7 @@ mod write;
 
 use std::fmt;
 
-use crate::field::{FieldName, KnownName};
+use crate::field::{FieldName, KnownName, KnownNames};
 use crate::list;
 use crate::method::Method;
 use crate::version::Version;
@@ -89,6 +89,27 @@ struct Field {
     canonical: bool,
 }
 
+impl Field {
+    #[inline]
+    fn name<'a>(&self, buffer: &'a [u8]) -> FieldName<'a> {
+        match self.known {
+            Some(known) => FieldName::Known(known),
+            None => FieldName::Other(self.name.of(buffer)),
+        }
+    }
+
+    #[inline]
+    fn is(&self, name: FieldName<'_>, buffer: &[u8]) -> bool {
+        self.live
+            && match name {
+                FieldName::Known(known) => self.known == Some(known),
+                FieldName::Other(text) => {
+                    self.known.is_none() && self.name.of(buffer).eq_ignore_ascii_case(text)
+                }
+            }
+    }
+}
+
 /// What the first line says.
 #[derive(Debug, Clone, Copy)]
 enum Start {
@@ -110,13 +131,21 @@ enum Start {
 pub struct Head {
     buffer: Vec<u8>,
     fields: Vec<Field>,
+    /// The known names of which at least one field lives: most questions are about fields that are not there.
+    present: KnownNames,
     start: Start,
     version: Version,
 }
 
 impl Default for Head {
     fn default() -> Self {
-        Self { buffer: Vec::new(), fields: Vec::new(), start: Start::None, version: Version::Http11 }
+        Self {
+            buffer: Vec::new(),
+            fields: Vec::new(),
+            present: 0,
+            start: Start::None,
+            version: Version::Http11,
+        }
     }
 }
 
@@ -148,6 +177,7 @@ impl Head {
     pub fn clear(&mut self) {
         self.buffer.clear();
         self.fields.clear();
+        self.present = 0;
         self.start = Start::None;
         self.version = Version::Http11;
     }
@@ -207,40 +237,53 @@ impl Head {
 
     /// Every field in order, as name and value.
     pub fn fields(&self) -> impl Iterator<Item = (FieldName<'_>, &[u8])> {
-        self.fields.iter().filter(|field| field.live).map(|field| {
-            let name = match field.known {
-                Some(known) => FieldName::Known(known),
-                None => FieldName::Other(field.name.of(&self.buffer)),
-            };
-            (name, field.value.of(&self.buffer))
-        })
+        let buffer = &self.buffer;
+        self.fields
+            .iter()
+            .filter(|field| field.live)
+            .map(|field| (field.name(buffer), field.value.of(buffer)))
     }
 
     /// The first value of a field.
+    #[inline]
     pub fn get<'n>(&self, name: impl Into<FieldName<'n>>) -> Option<&[u8]> {
         let name = name.into();
-        self.fields.iter().find(|field| self.is(field, name)).map(|field| field.value.of(&self.buffer))
+        let field = self.candidates(name).iter().find(|field| field.is(name, &self.buffer))?;
+        Some(field.value.of(&self.buffer))
     }
 
     /// Every value of a field, in order.
+    #[inline]
     pub fn get_all<'a, 'n: 'a>(&'a self, name: impl Into<FieldName<'n>>) -> impl Iterator<Item = &'a [u8]> {
         let name = name.into();
-        self.fields.iter().filter(move |field| self.is(field, name)).map(|field| field.value.of(&self.buffer))
+        self.candidates(name)
+            .iter()
+            .filter(move |field| field.is(name, &self.buffer))
+            .map(|field| field.value.of(&self.buffer))
     }
 
     /// Whether the field is there.
+    #[inline]
     pub fn has<'n>(&self, name: impl Into<FieldName<'n>>) -> bool {
-        let name = name.into();
-        self.fields.iter().any(|field| self.is(field, name))
+        match name.into() {
+            FieldName::Known(known) => self.present & known.bit() != 0,
+            name @ FieldName::Other(_) => self.fields.iter().any(|field| field.is(name, &self.buffer)),
+        }
     }
 
     /// Takes every field of this name away and says whether there was one.
     pub fn remove<'n>(&mut self, name: impl Into<FieldName<'n>>) -> bool {
         let name = name.into();
+        if let FieldName::Known(known) = name {
+            if self.present & known.bit() == 0 {
+                return false;
+            }
+            self.present &= !known.bit();
+        }
         let mut found = false;
-        for index in 0..self.fields.len() {
-            if self.is(&self.fields[index], name) {
-                self.fields[index].live = false;
+        for field in &mut self.fields {
+            if field.is(name, &self.buffer) {
+                field.live = false;
                 found = true;
             }
         }
@@ -249,14 +292,12 @@ impl Head {
 
     /// Takes away every field for which `unwanted` says so, in one pass.
     pub fn remove_where(&mut self, mut unwanted: impl FnMut(FieldName<'_>, &[u8]) -> bool) {
-        let buffer = &self.buffer;
+        self.present = 0;
         for field in self.fields.iter_mut().filter(|field| field.live) {
-            let name = match field.known {
-                Some(known) => FieldName::Known(known),
-                None => FieldName::Other(field.name.of(buffer)),
-            };
-            if unwanted(name, field.value.of(buffer)) {
+            if unwanted(field.name(&self.buffer), field.value.of(&self.buffer)) {
                 field.live = false;
+            } else {
+                self.present |= field.known.map_or(0, KnownName::bit);
             }
         }
     }
@@ -278,8 +319,12 @@ impl Head {
         );
         let known = match name {
             FieldName::Known(known) => Some(known),
-            FieldName::Other(_) => None,
+            FieldName::Other(text) => {
+                debug_assert!(KnownName::of(text).is_none(), "a known name is asked for by its id");
+                None
+            }
         };
+        self.present |= known.map_or(0, KnownName::bit);
         let name = self.store(name.as_bytes());
         self.buffer.extend_from_slice(b": ");
         let start = self.buffer.len();
@@ -298,15 +343,13 @@ impl Head {
         self.append(name, value);
     }
 
+    /// The fields among which one of this name may be: none of them when it is known to be absent.
     #[inline]
-    fn is(&self, field: &Field, name: FieldName<'_>) -> bool {
-        field.live
-            && match name {
-                FieldName::Known(known) => field.known == Some(known),
-                FieldName::Other(text) => {
-                    field.known.is_none() && field.name.of(&self.buffer).eq_ignore_ascii_case(text)
-                }
-            }
+    fn candidates(&self, name: FieldName<'_>) -> &[Field] {
+        match name {
+            FieldName::Known(known) if self.present & known.bit() == 0 => &[],
+            FieldName::Known(_) | FieldName::Other(_) => &self.fields,
+        }
     }
 
     fn store(&mut self, bytes: &[u8]) -> Span {

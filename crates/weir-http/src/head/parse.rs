@@ -87,7 +87,12 @@ impl Head {
             _ => return Err(HeadError::Version),
         };
         self.buffer.extend_from_slice(bytes);
-        self.fields.extend(headers.iter().map(|header| field(bytes, header)));
+        let present = &mut self.present;
+        self.fields.extend(headers.iter().map(|header| {
+            let field = field(bytes, header);
+            *present |= field.known.map_or(0, KnownName::bit);
+            field
+        }));
         Ok(())
     }
 }

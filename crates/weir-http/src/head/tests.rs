@@ -1,6 +1,9 @@
-//! Heads: adopted, changed and written out again.
+//! Heads parsed, asked, changed and written; and held against a plain list of fields under any sequence of changes.
 
 #![allow(clippy::unwrap_used)]
+
+use proptest::collection::vec;
+use proptest::prelude::*;
 
 use super::*;
 use crate::field::KnownName as K;
@@ -128,4 +131,95 @@ fn trailers_have_no_first_line() {
 fn a_head_may_be_handed_to_another_thread() {
     fn sendable<T: Send + Sync>() {}
     sendable::<Head>();
+}
+
+/// A change to a head; numbers choose among [`NAMES`].
+#[derive(Debug, Clone)]
+enum Change {
+    Append(usize, u8),
+    Replace(usize, u8),
+    Remove(usize),
+    RemoveValue(u8),
+    Clear,
+    Clone,
+    WriteAndParse,
+}
+
+const NAMES: [&str; 6] = ["Host", "hOST", "Via", "X-Other", "x-other", "Y"];
+
+fn change() -> impl Strategy<Value = Change> {
+    let name = 0..NAMES.len();
+    prop_oneof![
+        4 => (name.clone(), 0..4u8).prop_map(|(name, value)| Change::Append(name, value)),
+        2 => (name.clone(), 0..4u8).prop_map(|(name, value)| Change::Replace(name, value)),
+        2 => name.prop_map(Change::Remove),
+        1 => (0..4u8).prop_map(Change::RemoveValue),
+        1 => Just(Change::Clear),
+        1 => Just(Change::Clone),
+        1 => Just(Change::WriteAndParse),
+    ]
+}
+
+/// What a head is meant to be: names in lower case and values, in order.
+type Model = Vec<(String, Vec<u8>)>;
+
+fn apply(head: &mut Head, model: &mut Model, change: &Change) {
+    let lower = |name: usize| NAMES[name].to_lowercase();
+    match *change {
+        Change::Append(name, value) => {
+            head.append_parts(NAMES[name], &[b"v", &[b'0' + value]]);
+            model.push((lower(name), vec![b'v', b'0' + value]));
+        }
+        Change::Replace(name, value) => {
+            head.replace(NAMES[name], &[b'v', b'0' + value]);
+            model.retain(|(other, _)| *other != lower(name));
+            model.push((lower(name), vec![b'v', b'0' + value]));
+        }
+        Change::Remove(name) => {
+            let before = model.len();
+            model.retain(|(other, _)| *other != lower(name));
+            assert_eq!(head.remove(NAMES[name]), model.len() < before);
+        }
+        Change::RemoveValue(value) => {
+            head.remove_where(|_, other| other == [b'v', b'0' + value]);
+            model.retain(|(_, other)| *other != [b'v', b'0' + value]);
+        }
+        Change::Clear => {
+            head.clear();
+            model.clear();
+        }
+        Change::Clone => *head = head.clone(),
+        Change::WriteAndParse => {
+            let bytes = written(head).into_bytes();
+            head.parse_trailers(&bytes, FIELDS).unwrap();
+        }
+    }
+}
+
+const FIELDS: usize = 64;
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// The set of names that are present is kept beside the table: no sequence of changes may part the two.
+    #[test]
+    fn any_sequence_of_changes_leaves_what_a_list_would_hold(changes in vec(change(), 0..24)) {
+        let (mut head, mut model) = (Head::default(), Model::new());
+        for change in &changes {
+            apply(&mut head, &mut model, change);
+            let fields: Model = head
+                .fields()
+                .map(|(name, value)| (String::from_utf8(name.as_bytes().to_ascii_lowercase()).unwrap(), value.to_vec()))
+                .collect();
+            prop_assert_eq!(&fields, &model);
+            for name in NAMES {
+                let expected: Vec<&[u8]> =
+                    model.iter().filter(|(other, _)| name.eq_ignore_ascii_case(other)).map(|(_, value)| &**value).collect();
+                prop_assert_eq!(head.get_all(name).collect::<Vec<_>>(), expected.clone());
+                prop_assert_eq!(head.get(name), expected.first().copied());
+                prop_assert_eq!(head.has(name), !expected.is_empty());
+            }
+            prop_assert!(!head.has(K::Date) && head.get(K::Date).is_none() && !head.remove(K::Date));
+        }
+    }
 }
