@@ -70,9 +70,8 @@ pub(crate) fn print(samples: &[Sample]) {
             summary.cpu_us,
             summary.lowest_us,
             summary.highest_us,
-            ratio(&summaries, summary.peer, Peer::Nginx).map_or("–".into(), |ratio| format!("{ratio:.2}")),
-            ratio(&summaries, summary.peer, Peer::Haproxy)
-                .map_or("–".into(), |ratio| format!("{ratio:.2}")),
+            ratio(samples, summary.peer, Peer::Nginx).map_or("–".into(), |ratio| format!("{ratio:.2}")),
+            ratio(samples, summary.peer, Peer::Haproxy).map_or("–".into(), |ratio| format!("{ratio:.2}")),
             summary.per_second,
             time(summary.median_us),
             time(summary.p99_us),
@@ -80,7 +79,7 @@ pub(crate) fn print(samples: &[Sample]) {
     }
     println!();
     for (peer, goal) in GOALS {
-        if let Some(ratio) = ratio(&summaries, Peer::Weir, peer) {
+        if let Some(ratio) = ratio(samples, Peer::Weir, peer) {
             let verdict = if ratio <= goal { "met" } else { "MISSED" };
             println!("weir ÷ {}: {ratio:.2}, goal at most {goal:.2}: {verdict}", peer.name());
         }
@@ -112,8 +111,8 @@ pub(crate) fn json(samples: &[Sample]) -> Value {
                 "peer": summary.peer.name(), "version": summary.peer.version(),
                 "cpu_us_per_request": summary.cpu_us, "requests_per_second": summary.per_second,
                 "p50_us": summary.median_us, "p99_us": summary.p99_us,
-                "of_nginx": ratio(&summaries, summary.peer, Peer::Nginx),
-                "of_haproxy": ratio(&summaries, summary.peer, Peer::Haproxy),
+                "of_nginx": ratio(samples, summary.peer, Peer::Nginx),
+                "of_haproxy": ratio(samples, summary.peer, Peer::Haproxy),
             })
         })
         .collect();
@@ -153,11 +152,15 @@ fn median(sorted: &[f64]) -> Option<f64> {
     Some(if sorted.len() % 2 == 1 { *upper } else { f64::midpoint(sorted[middle - 1], *upper) })
 }
 
-/// What `peer` costs, as a part of what `other` costs.
-fn ratio(summaries: &[Summary], peer: Peer, other: Peer) -> Option<f64> {
-    let cost =
-        |wanted: Peer| summaries.iter().find(|summary| summary.peer == wanted).map(|summary| summary.cpu_us);
-    Some(cost(peer)? / cost(other)?)
+/// What `peer` costs, as a part of what `other` costs: the median of the rounds' own ratios. Within a round both ran within
+/// seconds, so what slows the machine down for a while slows both.
+fn ratio(samples: &[Sample], peer: Peer, other: Peer) -> Option<f64> {
+    let of = |wanted: Peer| samples.iter().filter(move |sample| sample.peer == wanted);
+    let pairs = of(peer)
+        .flat_map(|one| of(other).filter(|two| two.round == one.round).map(|two| one.cpu_us / two.cpu_us));
+    let mut ratios: Vec<f64> = pairs.collect();
+    ratios.sort_by(f64::total_cmp);
+    median(&ratios)
 }
 
 fn time(microseconds: f64) -> String {
@@ -212,14 +215,19 @@ mod tests {
     }
 
     #[test]
-    fn ratios_are_of_medians() {
+    fn a_ratio_is_taken_within_each_round() {
         let samples = [
             sample(Peer::Weir, 1, 9.0),
             sample(Peer::Nginx, 1, 12.0),
             sample(Peer::Weir, 2, 9.0),
             sample(Peer::Nginx, 2, 12.0),
-            sample(Peer::Weir, 3, 100.0),
-            sample(Peer::Nginx, 3, 12.0),
+            // A machine that was busy for a while was busy for both.
+            sample(Peer::Weir, 3, 90.0),
+            sample(Peer::Nginx, 3, 120.0),
+            sample(Peer::Weir, 4, 100.0),
+            sample(Peer::Nginx, 4, 12.0),
+            sample(Peer::Weir, 5, 9.0),
+            sample(Peer::Nginx, 5, 12.0),
         ];
         let report = json(&samples);
         assert_eq!(report["medians"][0]["of_nginx"], 0.75);
