@@ -93,7 +93,7 @@ mod tests {
         for command in all.filter(|command| command.get_name() != "help") {
             let help = command.clone().render_long_help().to_string();
             let (_, example) = help.rsplit_once("Example:\n  ").unwrap_or_else(|| panic!("{help}"));
-            let words = example.trim_end().split_whitespace().take_while(|word| *word != ">");
+            let words = example.split_whitespace().take_while(|word| *word != ">");
             if let Err(error) = CommandLine::try_parse_from(words) {
                 panic!("{example}: {error}");
             }

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 
 use weir_config::{LoadError, Report};
 
-use crate::output::{self, Paint};
+use crate::output::{self, Paint, StdoutError};
 
 /// Why a command failed.
 #[derive(Debug)]
@@ -44,6 +44,12 @@ impl Failure {
             Self::Configuration(report) => output::message(report.render(color)),
             Self::ConfigurationShown => {}
         }
+    }
+}
+
+impl From<StdoutError> for Failure {
+    fn from(error: StdoutError) -> Self {
+        Self::Running(error.to_string())
     }
 }
 

@@ -62,7 +62,7 @@ async fn until_end(mut weir: Weir, signals: &mut Signals) -> Result<(), Failure>
                 weir.proxy.reopen_logs();
                 tracing::info!("log files are opened anew");
             }
-            Signal::Reload => warn_of_reload(),
+            Signal::Reload | Signal::Replace => warn_of(signal),
         }
     }
 }
@@ -98,7 +98,7 @@ async fn drain(mut proxy: Proxy, signals: &mut Signals) -> usize {
         loop {
             match signals.next().await {
                 Signal::Stop => return,
-                Signal::Reload => warn_of_reload(),
+                signal @ (Signal::Reload | Signal::Replace) => warn_of(signal),
                 // Draining already; and what is left to log may go where the rest went.
                 Signal::Drain | Signal::ReopenLogs => {}
             }
@@ -117,6 +117,12 @@ async fn drain(mut proxy: Proxy, signals: &mut Signals) -> usize {
     }
 }
 
-fn warn_of_reload() {
-    tracing::warn!("reload is not in this version; restart to use a changed configuration");
+/// A signal of a later version must not end the process, as it would by itself.
+fn warn_of(signal: Signal) {
+    match signal {
+        Signal::Reload => {
+            tracing::warn!("reload is not in this version; restart to use a changed configuration");
+        }
+        _ => tracing::warn!("replacing the program is not in this version; restart to use another one"),
+    }
 }

@@ -7,18 +7,24 @@ use std::env;
 use std::fmt;
 use std::io::{self, ErrorKind, IsTerminal, Write};
 
-use crate::failure::Failure;
+/// Stdout takes nothing, because the disk is full, say.
+#[derive(Debug)]
+pub(crate) struct StdoutError(io::Error);
 
-/// Writes data to stdout, at once. A reader that has gone, as in `weir man | head`, is no failure.
+impl fmt::Display for StdoutError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "stdout can't be written: {}", self.0)
+    }
+}
+
+/// Writes data to stdout, at once. A reader that has gone, as in `weir man | head`, is no error.
 ///
 /// # Errors
-/// When stdout takes nothing, because the disk is full, say.
-pub(crate) fn data(text: impl fmt::Display) -> Result<(), Failure> {
+/// When stdout takes nothing.
+pub(crate) fn data(text: impl fmt::Display) -> Result<(), StdoutError> {
     let mut stdout = io::stdout().lock();
     match write!(stdout, "{text}").and_then(|()| stdout.flush()) {
-        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
-            Err(Failure::Running(format!("stdout can't be written: {error}")))
-        }
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(StdoutError(error)),
         Ok(()) | Err(_) => Ok(()),
     }
 }

@@ -15,6 +15,8 @@ pub(crate) enum Signal {
     ReopenLogs,
     /// HUP: read the configuration again.
     Reload,
+    /// USR2: replace the program by a new one.
+    Replace,
 }
 
 /// All of them. From the moment this exists none of them ends the process by itself.
@@ -24,6 +26,7 @@ pub(crate) struct Signals {
     interrupt: Stream,
     quit: Stream,
     user1: Stream,
+    user2: Stream,
     hangup: Stream,
 }
 
@@ -38,6 +41,7 @@ impl Signals {
             interrupt: signal(SignalKind::interrupt())?,
             quit: signal(SignalKind::quit())?,
             user1: signal(SignalKind::user_defined1())?,
+            user2: signal(SignalKind::user_defined2())?,
             hangup: signal(SignalKind::hangup())?,
         })
     }
@@ -49,12 +53,13 @@ impl Signals {
             _ = self.interrupt.recv() => Signal::Stop,
             _ = self.quit.recv() => Signal::Drain,
             _ = self.user1.recv() => Signal::ReopenLogs,
+            _ = self.user2.recv() => Signal::Replace,
             _ = self.hangup.recv() => Signal::Reload,
         }
     }
 
     /// Waits for one that ends a program that somebody tries something with: also HUP, because its terminal has gone.
     pub(crate) async fn end(&mut self) {
-        while self.next().await == Signal::ReopenLogs {}
+        while matches!(self.next().await, Signal::ReopenLogs | Signal::Replace) {}
     }
 }

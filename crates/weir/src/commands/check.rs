@@ -36,7 +36,7 @@ pub(crate) struct Arguments {
 /// Checks, or prints the schema.
 pub(crate) fn run(arguments: Arguments) -> Result<(), Failure> {
     if arguments.schema {
-        return output::data(format_args!("{:#}\n", weir_config::schema()));
+        return Ok(output::data(format_args!("{:#}\n", weir_config::schema()))?);
     }
     check(&arguments.config, arguments.json)
 }
@@ -47,7 +47,7 @@ pub(crate) fn run(arguments: Arguments) -> Result<(), Failure> {
 /// It can't be read, or has errors; as JSON these have been printed already.
 pub(crate) fn check(file: &Path, as_json: bool) -> Result<(), Failure> {
     match weir_config::load(file) {
-        Ok(loaded) if as_json => output::data(format_args!("{:#}\n", loaded.warnings.to_json())),
+        Ok(loaded) if as_json => Ok(output::data(format_args!("{:#}\n", loaded.warnings.to_json()))?),
         Ok(loaded) => tell(file, &loaded),
         Err(LoadError::Invalid(report)) if as_json => {
             output::data(format_args!("{:#}\n", report.to_json()))?;
@@ -60,7 +60,7 @@ pub(crate) fn check(file: &Path, as_json: bool) -> Result<(), Failure> {
 fn tell(file: &Path, loaded: &Loaded) -> Result<(), Failure> {
     output::message(loaded.warnings.render(output::messages_have_color()));
     let valid = Paint::Good.on(output::data_has_color(), "valid");
-    output::data(format_args!("`{}` is {valid}: {}\n", file.display(), contents(&loaded.model)))
+    Ok(output::data(format_args!("`{}` is {valid}: {}\n", file.display(), contents(&loaded.model)))?)
 }
 
 /// `2 services, 3 routes, 1 upstream, 4 servers`

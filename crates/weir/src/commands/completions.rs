@@ -1,9 +1,8 @@
 //! `weir completions`: what a shell needs to complete our command lines.
 
-use clap::{Args, CommandFactory};
+use clap::{Args, Command};
 use clap_complete::Shell;
 
-use crate::arguments::CommandLine;
 use crate::failure::Failure;
 use crate::output;
 
@@ -17,9 +16,9 @@ pub(crate) struct Arguments {
     shell: Shell,
 }
 
-/// Prints the completions.
-pub(crate) fn run(arguments: Arguments) -> Result<(), Failure> {
+/// Prints the completions of the whole command line.
+pub(crate) fn run(arguments: Arguments, mut command_line: Command) -> Result<(), Failure> {
     let mut script = Vec::new();
-    clap_complete::generate(arguments.shell, &mut CommandLine::command(), "weir", &mut script);
-    output::data(String::from_utf8_lossy(&script))
+    clap_complete::generate(arguments.shell, &mut command_line, "weir", &mut script);
+    Ok(output::data(String::from_utf8_lossy(&script))?)
 }

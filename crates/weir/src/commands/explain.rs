@@ -53,17 +53,17 @@ pub(crate) fn run(arguments: Arguments) -> Result<(), Failure> {
         Ok(request) => request,
         Err(Unreadable::Usage(text)) => return Err(Failure::Usage(vec![text])),
         Err(Unreadable::Refused { status, reason }) if *as_json => {
-            return output::data(format_args!("{:#}\n", json::refused(method, url, status, &reason)));
+            return Ok(output::data(format_args!("{:#}\n", json::refused(method, url, status, &reason)))?);
         }
         Err(Unreadable::Refused { status, reason }) => {
-            return output::data(text::refused(method, url, status, &reason, color));
+            return Ok(output::data(text::refused(method, url, status, &reason, color))?);
         }
     };
     // The very table that the workers would ask.
     let snapshot = build::snapshot(&model);
     let answer = Answer::new(&model, &snapshot.table, &request);
     if *as_json {
-        return output::data(format_args!("{:#}\n", json::render(&model, &answer)));
+        return Ok(output::data(format_args!("{:#}\n", json::render(&model, &answer)))?);
     }
-    output::data(text::render(&model, &answer, color))
+    Ok(output::data(text::render(&model, &answer, color))?)
 }

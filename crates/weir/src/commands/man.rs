@@ -3,9 +3,8 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use clap::{Args, CommandFactory};
+use clap::{Args, Command};
 
-use crate::arguments::CommandLine;
 use crate::failure::Failure;
 use crate::output;
 
@@ -20,26 +19,25 @@ pub(crate) struct Arguments {
     directory: Option<PathBuf>,
 }
 
-/// Prints or writes the pages.
-pub(crate) fn run(arguments: Arguments) -> Result<(), Failure> {
+/// Prints or writes the pages of the whole command line.
+pub(crate) fn run(arguments: Arguments, command_line: Command) -> Result<(), Failure> {
     let failed = |place: &str, error: &io::Error| {
         Failure::Running(format!("the manual pages can't be written to `{place}`: {error}"))
     };
     match arguments.directory {
         None => {
             let mut page = Vec::new();
-            clap_mangen::Man::new(CommandLine::command())
+            clap_mangen::Man::new(command_line)
                 .render(&mut page)
                 .map_err(|error| failed("memory", &error))?;
-            output::data(String::from_utf8_lossy(&page))
+            Ok(output::data(String::from_utf8_lossy(&page))?)
         }
-        Some(directory) => {
-            write_all(&directory).map_err(|error| failed(&directory.display().to_string(), &error))
-        }
+        Some(directory) => write_all(&directory, command_line)
+            .map_err(|error| failed(&directory.display().to_string(), &error)),
     }
 }
 
-fn write_all(directory: &Path) -> io::Result<()> {
+fn write_all(directory: &Path, command_line: Command) -> io::Result<()> {
     std::fs::create_dir_all(directory)?;
-    clap_mangen::generate_to(CommandLine::command(), directory)
+    clap_mangen::generate_to(command_line, directory)
 }

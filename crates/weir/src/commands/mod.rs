@@ -9,7 +9,9 @@ pub(crate) mod man;
 pub(crate) mod mock;
 pub(crate) mod run;
 
-use crate::arguments::Command;
+use clap::CommandFactory;
+
+use crate::arguments::{Command, CommandLine};
 use crate::failure::Failure;
 
 /// Does what the command line says.
@@ -24,7 +26,7 @@ pub(crate) fn run(command: Command) -> Result<(), Failure> {
         Command::Check(arguments) => check::run(arguments),
         Command::Explain(arguments) => explain::run(arguments),
         Command::Mock(arguments) => mock::run(arguments),
-        Command::Completions(arguments) => completions::run(arguments),
-        Command::Man(arguments) => man::run(arguments),
+        Command::Completions(arguments) => completions::run(arguments, CommandLine::command()),
+        Command::Man(arguments) => man::run(arguments, CommandLine::command()),
     }
 }

@@ -114,12 +114,11 @@ async fn connect(address: SocketAddr) -> Result<SendRequest<Empty<Bytes>>, Strin
     Ok(sender)
 }
 
-#[allow(clippy::disallowed_methods, reason = "what a person waits for is measured by a person's clock")]
+#[expect(clippy::disallowed_methods, reason = "what a person waits for is measured by a person's clock")]
 fn now() -> Instant {
     Instant::now()
 }
 
-#[allow(clippy::disallowed_methods, reason = "the deadline of the demo's own client")]
 async fn within_time<T>(work: impl Future<Output = Result<T, String>>) -> Result<T, String> {
     tokio::time::timeout(REQUEST_TIMEOUT, work)
         .await

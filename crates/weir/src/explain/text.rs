@@ -154,10 +154,12 @@ impl Text {
         }
         self.line("");
         self.line("Other services:");
+        let width =
+            answer.outranked.iter().map(|(service, _)| service.name.chars().count()).max().unwrap_or(0);
         for (service, pattern) in answer.outranked.iter().take(LISTED_MAX) {
             let (name, pattern) = (&service.name, pattern.to_string());
             let by = if pattern == *name { String::new() } else { format!(", by `{pattern}`") };
-            self.line(&format!("    {name}  fits the host too{by}, but less closely"));
+            self.line(&format!("    {name:<width$}  fits the host too{by}, but less closely"));
         }
         if answer.other_services > 0 {
             let count = answer.other_services;

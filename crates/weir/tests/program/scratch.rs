@@ -2,14 +2,18 @@
 
 use std::fs;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// A directory of its own; removed at the end.
 pub(crate) struct Scratch(PathBuf);
 
 impl Scratch {
-    /// Makes it, empty. Each test gives another name.
+    /// Makes it, empty. The name is for whoever finds one that was left behind.
     pub(crate) fn new(test: &str) -> Self {
-        let path = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("{test}-{}", std::process::id()));
+        static COUNT: AtomicUsize = AtomicUsize::new(0);
+        let count = COUNT.fetch_add(1, Ordering::Relaxed);
+        let path =
+            PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("{test}-{}-{count}", std::process::id()));
         // What a run that was killed left behind.
         let _ = fs::remove_dir_all(&path);
         fs::create_dir_all(&path).unwrap();
