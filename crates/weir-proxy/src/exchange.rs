@@ -49,6 +49,11 @@ pub(crate) struct Facts {
 }
 
 impl Facts {
+    /// Whether there is nothing that would have to be sent again with a repeat: no body, or one of no bytes.
+    pub(crate) fn body_is_empty(&self) -> bool {
+        matches!(self.framing, Framing::None | Framing::Sized(0))
+    }
+
     /// What is assumed until it is found out: nothing that would keep the connection open.
     fn unknown(version: Version, client: IpAddr) -> Self {
         Self {

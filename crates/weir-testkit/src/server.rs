@@ -212,6 +212,30 @@ impl Server {
         address.expect("a bound socket has an address")
     }
 
+    /// An address where connecting takes forever: its queue is full and nobody accepts.
+    ///
+    /// # Panics
+    /// When there is no port left.
+    pub fn unresponsive() -> SocketAddr {
+        let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None);
+        let socket = socket.expect("a socket can be had");
+        let any: SocketAddr = ([127, 0, 0, 1], 0).into();
+        socket.bind(&any.into()).expect("a port of the system's choice can be had");
+        socket.listen(0).expect("a bound socket can listen");
+        let address = socket.local_addr().ok().and_then(|address| address.as_socket());
+        let address = address.expect("a bound socket has an address");
+        for _ in 0..4 {
+            let filler = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None);
+            let filler = filler.expect("a socket can be had");
+            filler.set_nonblocking(true).expect("a new socket takes options");
+            // In progress or done: either way it stands in the queue or waits before it.
+            let _ = filler.connect(&address.into());
+            std::mem::forget(filler);
+        }
+        std::mem::forget(socket);
+        address
+    }
+
     /// What was recorded.
     pub fn requests(&self) -> Vec<Message> {
         self.state.seen().requests.clone()

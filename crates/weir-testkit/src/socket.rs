@@ -111,10 +111,14 @@ impl Socket {
         }
     }
 
-    /// Makes the buffers of this side small, so that a reader which does not read is noticed soon.
-    pub fn shrink_receive_buffer(&self) {
-        if let Kind::Tcp(stream) = &self.kind {
-            SockRef::from(stream).set_recv_buffer_size(4096).expect("a connected socket takes options");
+    /// Another handle of the same connection, to write while this one reads.
+    ///
+    /// # Panics
+    /// When the system has no file descriptor left.
+    pub fn another(&self) -> Self {
+        match &self.kind {
+            Kind::Tcp(stream) => stream.try_clone().expect("a socket can be cloned").into(),
+            Kind::Unix(stream) => stream.try_clone().expect("a socket can be cloned").into(),
         }
     }
 

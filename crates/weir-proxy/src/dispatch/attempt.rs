@@ -65,7 +65,7 @@ pub(super) async fn run(
     let mut sink = H1Sink::new(timed.clone());
     let coding = if x.facts.framing == Framing::Chunked { Coding::Chunked } else { Coding::Plain };
     write_request(x, forward, &connection, sink.head(coding));
-    let body_whole = x.facts.framing == Framing::None;
+    let body_whole = x.facts.body_is_empty();
     let directions = Directions::default();
     let mut buffer = ReadBuffer::new();
     let reading = Reading { timed: &timed, directions: &directions, begun: now(), body_whole };

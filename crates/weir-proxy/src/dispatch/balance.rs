@@ -6,7 +6,6 @@ use std::sync::atomic::Ordering;
 use weir_core::dispatch::{Action, Attempt, Balance, Event, RequestFacts, Why};
 use weir_core::retry::Cause;
 use weir_http::field::KnownName as K;
-use weir_http::framing::Framing;
 use weir_upstream::select;
 
 use super::attempt::{self, Outcome};
@@ -26,7 +25,7 @@ pub(crate) async fn run(
     let upstream = &*forward.upstream;
     let facts = RequestFacts {
         safe: x.request.method().is_idempotent() || x.request.has(K::IdempotencyKey),
-        body_survives: x.facts.framing == Framing::None,
+        body_survives: x.facts.body_is_empty(),
     };
     let mut machine = Balance::new(&upstream.retry, facts);
     let ticket = select::ticket(upstream);

@@ -80,10 +80,11 @@ pub(crate) async fn accept(worker: Rc<Worker>, socket: ListeningSocket) {
         // Biased, so that connections which wait are taken before the end of accepting is noticed.
         let accepted = tokio::select! {
             biased;
-            accepted = permitted(&worker, &acceptor) => accepted,
+            accepted = poll_fn(|cx| acceptor.poll_accept(cx)) => accepted,
             () = worker.drain_begun() => break,
         };
-        serve_or_pause(&worker, accepted).await;
+        let permit = if accepted.is_ok() { permit(&worker).await } else { None };
+        serve_or_pause(&worker, accepted.map(|accepted| (accepted, permit))).await;
     }
     // What waits in the queue is accepted beyond any limit rather than reset.
     while let Poll::Ready(Ok(accepted)) = poll_fn(|cx| Poll::Ready(acceptor.poll_accept(cx))).await {
@@ -93,13 +94,16 @@ pub(crate) async fn accept(worker: Rc<Worker>, socket: ListeningSocket) {
 
 type Accepted = ((Stream, Peer), Option<OwnedSemaphorePermit>);
 
-async fn permitted(worker: &Worker, acceptor: &Acceptor) -> io::Result<Accepted> {
-    let permit = match &worker.permits {
-        None => None,
-        Some(permits) => Arc::clone(permits).acquire_owned().await.ok(),
-    };
-    let accepted = poll_fn(|cx| acceptor.poll_accept(cx)).await?;
-    Ok((accepted, permit))
+/// Waits until the connection that was just accepted may be served; not at all once the worker drains.
+///
+/// Not before accepting: a worker that held a permit while nobody came would keep it from another worker where somebody
+/// waits. So each socket may hold one connection beyond the limit, accepted and not served.
+async fn permit(worker: &Worker) -> Option<OwnedSemaphorePermit> {
+    let permits = worker.permits.as_ref()?;
+    tokio::select! {
+        permit = Arc::clone(permits).acquire_owned() => permit.ok(),
+        () = worker.drain_begun() => None,
+    }
 }
 
 async fn serve_or_pause(worker: &Rc<Worker>, accepted: io::Result<Accepted>) {

@@ -5,13 +5,18 @@
 #![allow(clippy::unwrap_used)]
 
 mod actions;
+mod attempts;
 mod balance;
 mod connection;
+mod departure;
 mod fields;
 mod forwarded;
 mod garbage;
 mod host;
 mod interim;
 mod length;
+mod limits;
 mod old_versions;
 mod path;
+mod timeouts;
+mod websocket;
