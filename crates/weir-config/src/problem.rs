@@ -82,6 +82,9 @@ impl Problem {
 /// Problems kept in memory. Far more than are shown: a file that has more than this is not the file that was meant.
 const KEPT_MAX: usize = 1000;
 
+/// Problems for which a near word is searched; beyond it nobody reads them, and searching costs the square of the file.
+const HINTED_MAX: usize = 100;
+
 /// Problems as they are found.
 #[derive(Debug, Default)]
 pub(crate) struct Problems {
@@ -103,9 +106,9 @@ impl Problems {
         }
     }
 
-    /// Whether so much is wrong that searching on helps nobody.
-    pub(crate) fn is_full(&self) -> bool {
-        self.list.len() >= KEPT_MAX
+    /// Whether a search for what was meant is still worth its time.
+    pub(crate) fn wants_hints(&self) -> bool {
+        self.list.len() < HINTED_MAX
     }
 
     /// Whether there is an error.

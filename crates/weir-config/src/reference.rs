@@ -81,22 +81,37 @@ fn value(shape: &Shape) -> String {
         Shape::Integer { min, max } if *max == u64::MAX => format!("number from {min}"),
         Shape::Integer { min, max } => format!("number from {min} to {max}"),
         Shape::Seconds => "seconds".to_owned(),
-        Shape::List { of, .. } => format!("list of {}", value(of)),
+        Shape::List { of, .. } => format!("list of {}", grouped(of)),
         Shape::Either(several) => either(several),
         Shape::Mapping(table) => {
             format!("[{}](#{})", table.name(), table.name().replace(' ', "-").to_lowercase())
         }
-        Shape::Named { key, of, .. } => format!("mapping from {key} to {}", value(of)),
+        Shape::Named { key, of, .. } => format!("mapping: {key} → {}", grouped(of)),
     }
+}
+
+/// In brackets when it is several things.
+fn grouped(shape: &Shape) -> String {
+    let words = value(shape);
+    if matches!(shape, Shape::Either(_)) && words.contains(", or ") { format!("({words})") } else { words }
 }
 
 /// `X, or a list of them` for the usual pair; `X, or Y` otherwise.
 fn either(several: &[Shape]) -> String {
-    let words: Vec<String> = several.iter().map(value).collect();
-    match (several, words.as_slice()) {
-        ([_, Shape::List { of, .. }], [one, _]) if value(of) == *one => format!("{one}, or a list of them"),
-        _ => words.join(", or "),
+    if let [one, Shape::List { of, .. }] = several
+        && value(of) == value(one)
+    {
+        return format!("{}, or a list of them", value(one));
     }
+    // A text that is short for a mapping of the same name is explained there.
+    let short_for_mapping = |shape: &&Shape| match shape {
+        Shape::Text { label, .. } => {
+            several.iter().any(|other| matches!(other, Shape::Mapping(table) if table.name() == *label))
+        }
+        _ => false,
+    };
+    let words: Vec<String> = several.iter().filter(|shape| !short_for_mapping(shape)).map(value).collect();
+    words.join(", or ")
 }
 
 #[cfg(test)]

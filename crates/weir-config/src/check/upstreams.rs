@@ -3,7 +3,6 @@
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
-use weir_core::retry::{RetryOn, RetryPolicy};
 use weir_core::server::Transport;
 
 use crate::address;
@@ -26,7 +25,6 @@ pub(super) struct Upstreams {
     /// Whether every name in the file is known; a list that could not be read would make good names unknown.
     complete: bool,
     checked: Vec<Span>,
-    retried: Vec<Span>,
 }
 
 struct Declared {
@@ -45,7 +43,6 @@ impl Upstreams {
             names: HashMap::new(),
             complete: !problems.has_errors(),
             checked: Vec::new(),
-            retried: Vec::new(),
         }
     }
 
@@ -78,6 +75,10 @@ impl Upstreams {
             return Some(declared.id);
         }
         let problem = Problem::error(reference.span, format!("there is no upstream `{}`", shortened(&name)));
+        if !problems.wants_hints() {
+            problems.push(problem);
+            return None;
+        }
         let near = nearest(&name, self.names.keys().map(String::as_str));
         if let Some(near) = near {
             problems.push(problem.hint(format!("did you mean `{near}`?")));
@@ -99,8 +100,6 @@ impl Upstreams {
 
     fn add(&mut self, name: String, file: UpstreamFile, problems: &mut Problems) -> UpstreamId {
         self.checked.extend(file.health.as_ref().map(|health| health.span));
-        self.retried
-            .extend(file.retry.as_ref().filter(|retry| beyond_this_version(&retry.value)).map(|r| r.span));
         let id = UpstreamId(self.list.len());
         self.list.push(Upstream {
             name,
@@ -155,13 +154,6 @@ impl Upstreams {
             "a server that can't be connected to is passed over all the same",
             problems,
         );
-        warn_once(
-            &self.retried,
-            "this retry policy is not performed in this version; one repeat on `reset` is",
-            "a server that can't be connected to is passed over all the same; more attempts, statuses, `timeout` and \
-             `per_try` are kept for later",
-            problems,
-        );
     }
 
     /// The upstreams by number.
@@ -179,11 +171,4 @@ fn warn_once(places: &[Span], message: &str, hint: &str, problems: &mut Problems
         several => format!("{message} (here and at {} more upstreams)", several - 1),
     };
     problems.push(Problem::warning(*first, message).hint(hint));
-}
-
-/// Whether a policy asks for more than passing over and one repeat on reset.
-fn beyond_this_version(policy: &RetryPolicy) -> bool {
-    policy.attempts > 2
-        || policy.per_try_timeout.is_some()
-        || policy.on.iter().any(|on| matches!(on, RetryOn::Timeout | RetryOn::Status(_)))
 }

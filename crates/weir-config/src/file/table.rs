@@ -112,11 +112,11 @@ impl<T> Table<T> {
             );
             return;
         }
-        if decoder.problems.is_full() {
-            decoder.push(Problem::error(entry.key_span, "unknown key"));
+        let problem = Problem::error(entry.key_span, format!("unknown key `{}`", shortened(&entry.key)));
+        if !decoder.problems.wants_hints() {
+            decoder.push(problem);
             return;
         }
-        let problem = Problem::error(entry.key_span, format!("unknown key `{}`", shortened(&entry.key)));
         let names: Vec<&str> = Describe::fields(self).iter().map(|field| field.name).collect();
         decoder.push(match nearest(&entry.key, names.iter().copied()) {
             Some(name) => problem.hint(format!("did you mean `{name}`?")),

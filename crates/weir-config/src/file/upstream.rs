@@ -328,8 +328,8 @@ impl Kind for RetryOnKind {
 /// `retry`
 pub(crate) static RETRY: Table<RetryFile> = Table {
     name: "retry",
-    doc: "What is tried again. Passing over servers that can't be connected to is always done. This version performs one \
-          repeat on `reset`; statuses, `timeout`, `per_try` and more attempts are read and kept.",
+    doc: "What is tried again, where repeating is safe: methods that are idempotent and requests with an Idempotency-Key, \
+          as long as the body is still there whole. Passing over servers that can't be connected to is always done.",
     fields: &[
         Field {
             name: "attempts",

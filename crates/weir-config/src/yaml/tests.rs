@@ -155,6 +155,7 @@ fn aliases_are_copied_within_limits() {
 
 /// Ten megabytes of nesting once made other parsers overflow their stack or take minutes.
 #[test]
+#[expect(clippy::disallowed_methods, reason = "how long it really takes is what is tested")]
 fn ten_megabytes_of_nesting_are_refused_at_once() {
     for unit in ["[", "{", "- ", "? ", "a: {", "[[{", "- - ", "!x [", "&a ["] {
         let text = unit.repeat(10_000_000 / unit.len());
