@@ -4,7 +4,7 @@
 //! looked, so a head that comes a byte at a time costs one look at each byte, and refuses what `semantics.md` §1.3
 //! refuses as soon as it is seen.
 
-use memchr::memchr;
+use memchr::memchr_iter;
 
 use crate::head::HeadError;
 
@@ -27,8 +27,9 @@ impl HeadScanner {
     /// a bare LF, and a line that begins with white space (obs-fold).
     #[inline]
     pub fn scan(&mut self, bytes: &[u8], limit_bytes: usize) -> Result<Option<usize>, HeadError> {
-        while let Some(offset) = memchr(b'\n', &bytes[self.scanned..]) {
-            let line_feed = self.scanned + offset;
+        let begin = self.scanned;
+        for offset in memchr_iter(b'\n', &bytes[begin..]) {
+            let line_feed = begin + offset;
             if line_feed >= limit_bytes {
                 return Err(HeadError::TooLong);
             }

@@ -107,6 +107,9 @@ pub(crate) struct Exchange {
     pub found: Option<(usize, usize)>,
     /// When its head was whole.
     pub begun: Instant,
+    /// The last look at the clock, which is dear: once when the exchange begins, once at the answer's head, once at its
+    /// end, and after anything that took long.
+    pub now: Instant,
     /// What the access log needs of the request as it came.
     pub origin: Origin,
     /// What will be told of it.
@@ -157,6 +160,7 @@ impl Exchange {
         request: LentHead,
         last: bool,
     ) -> Self {
+        let begun = now();
         Self {
             worker: Rc::clone(worker),
             client: Rc::clone(client),
@@ -164,11 +168,18 @@ impl Exchange {
             facts: Facts::unknown(request.version(), client.peer.ip()),
             request,
             found: None,
-            begun: now(),
+            begun,
+            now: begun,
             origin: Origin::default(),
             record: Record::default(),
             close: last || worker.is_draining(),
         }
+    }
+
+    /// Looks at the clock.
+    pub(crate) fn look(&mut self) -> Instant {
+        self.now = now();
+        self.now
     }
 
     /// The service, once it is identified.

@@ -46,19 +46,15 @@ impl Pools {
     ///
     /// With `idle_max` the connection must have been idle for less than that, and the system is asked whether it still
     /// stands: for requests that must not be repeated (`semantics.md` §2.2).
-    pub fn take(&self, server: &Arc<Server>, idle_max: Option<Duration>) -> Option<Connection> {
+    pub fn take(&self, server: &Arc<Server>, idle_max: Option<Duration>, now: Instant) -> Option<Connection> {
         let mut by_slot = self.by_slot.borrow_mut();
         let idle = by_slot.get_mut(server.slot())?;
-        if idle.is_empty() {
-            return None;
-        }
-        let now = now();
         while let Some(Idle { connection, since, until }) = idle.pop() {
             let quiet = || match idle_max {
                 None => connection.stream.seems_quiet(),
                 Some(_) => connection.stream.is_quiet(),
             };
-            if idle_max.is_some_and(|max| now - since >= max) {
+            if idle_max.is_some_and(|max| now.saturating_duration_since(since) >= max) {
                 // Those below are older still; they may carry other requests.
                 idle.push(Idle { connection, since, until });
                 return None;
@@ -71,7 +67,7 @@ impl Pools {
     }
 
     /// Keeps a connection that has carried a whole answer for the next request.
-    pub fn give_back(&self, mut connection: Connection, idle_timeout: Duration) {
+    pub fn give_back(&self, mut connection: Connection, idle_timeout: Duration, now: Instant) {
         if idle_timeout.is_zero() {
             return;
         }
@@ -83,8 +79,7 @@ impl Pools {
         }
         let idle = &mut by_slot[slot];
         if idle.len() < IDLE_PER_SERVER_MAX {
-            let since = now();
-            idle.push(Idle { connection, since, until: since + idle_timeout });
+            idle.push(Idle { connection, since: now, until: now + idle_timeout });
         }
     }
 

@@ -336,6 +336,18 @@ impl Head {
         self.fields.push(Field { name, value, known, live: true, canonical: true });
     }
 
+    /// Adds the fields of a block behind the others, in one piece.
+    pub fn append_block(&mut self, block: &Block) {
+        let start = self.buffer.len() as u32;
+        self.buffer.extend_from_slice(&block.head.buffer);
+        self.present |= block.head.present;
+        self.fields.extend(block.head.fields.iter().map(|field| Field {
+            name: Span { start: field.name.start + start, ..field.name },
+            value: Span { start: field.value.start + start, ..field.value },
+            ..*field
+        }));
+    }
+
     /// Makes this the only field of its name.
     pub fn replace<'n>(&mut self, name: impl Into<FieldName<'n>>, value: &[u8]) {
         let name = name.into();
@@ -356,6 +368,23 @@ impl Head {
         let start = self.buffer.len();
         self.buffer.extend_from_slice(bytes);
         span(start, bytes.len())
+    }
+}
+
+/// Fields that many heads get, prepared once.
+#[derive(Debug, Clone)]
+pub struct Block {
+    head: Head,
+}
+
+impl Block {
+    /// A block of these fields, in this order.
+    pub fn new(fields: &[(KnownName, &[u8])]) -> Self {
+        let mut head = Head::default();
+        for (name, value) in fields {
+            head.append(*name, value);
+        }
+        Self { head }
     }
 }
 

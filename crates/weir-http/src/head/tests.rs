@@ -223,3 +223,17 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_block_is_added_like_its_fields_one_by_one() {
+    let mut head = request("GET / HTTP/1.1\r\nHost: x\r\n\r\n").unwrap();
+    let block = Block::new(&[(K::XForwardedFor, b"10.0.0.1"), (K::Via, b"1.1 weir")]);
+    head.append_block(&block);
+    head.append_block(&block);
+    head.remove(K::XForwardedFor);
+    head.append(K::Te, b"trailers");
+    assert_eq!(head.get_all(K::Via).count(), 2);
+    assert!(!head.has(K::XForwardedFor));
+    let expected = "GET / HTTP/1.1\r\nHost: x\r\nVia: 1.1 weir\r\nVia: 1.1 weir\r\nTE: trailers\r\n\r\n";
+    assert_eq!(written(&head), expected);
+}

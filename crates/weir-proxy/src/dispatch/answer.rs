@@ -16,7 +16,7 @@ use weir_upstream::body::{Body, H1Body};
 use weir_upstream::h1::head::{AnswerError, read_answer};
 use weir_upstream::h1::pump::{PumpError, pump};
 use weir_upstream::io::buffer::ReadBuffer;
-use weir_upstream::io::deadline::{Wait, now};
+use weir_upstream::io::deadline::Wait;
 use weir_upstream::io::lent::LentHead;
 use weir_upstream::io::timed::{Patience, Timed};
 
@@ -96,7 +96,7 @@ impl Reading<'_> {
         }
         self.directions.answered.set(true);
         x.client.deadlines.clear(Wait::ServerHead);
-        x.record.upstream = Some(now() - self.begun);
+        x.record.upstream = Some(x.look() - self.begun);
         let framing =
             framing::decide(&head, Direction::Answer(x.request.method())).map_err(|error| garbage(&error))?;
         let options = receive::connection_options(&mut head)

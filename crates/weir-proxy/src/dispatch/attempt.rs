@@ -68,7 +68,8 @@ pub(super) async fn run(
     let body_whole = x.facts.body_is_empty();
     let directions = Directions::default();
     let mut buffer = ReadBuffer::new();
-    let reading = Reading { timed: &timed, directions: &directions, begun: now(), body_whole };
+    let begun = x.now;
+    let reading = Reading { timed: &timed, directions: &directions, begun, body_whole };
     let transferred = {
         let deadlines = Rc::clone(&x.client.deadlines);
         let client = Rc::clone(&x.client);
@@ -85,7 +86,8 @@ pub(super) async fn run(
                     Err(PumpError::Read(error)) => return Poll::Ready(Err(client_failure(&error).into())),
                 }
                 if !directions.answered.get() {
-                    deadlines.set(Wait::ServerHead, upstream.waits.answer_head);
+                    let sent = if body_whole { begun } else { now() };
+                    deadlines.set_from(Wait::ServerHead, sent, upstream.waits.answer_head);
                 }
             }
             if let Poll::Ready(answer) = download.as_mut().poll(cx) {
@@ -98,22 +100,25 @@ pub(super) async fn run(
         });
         guarded(&deadlines, pin!(both)).await
     };
+    drop(in_flight);
     x.client.deadlines.clear(Wait::ServerHead);
     x.record.received_bytes = x.record.received_bytes.max(sink.content_bytes());
     let progress =
         Progress { bytes_sent: sink.written_bytes(), body_whole, answer_begun: directions.answered.get() };
     match transferred {
         Ok(Answer::Whole { idle }) => {
+            x.look();
             // What came behind the answer was not asked for: nobody may ever read it as an answer.
             if let Some(idle) = idle.filter(|_| directions.request_done.get() && buffer.is_empty()) {
-                x.worker.pools.give_back(connection, idle.min(upstream.waits.idle));
+                x.worker.pools.give_back(connection, idle.min(upstream.waits.idle), x.now);
             }
             Outcome::Answered
         }
         Ok(Answer::Discarded(action)) => Outcome::Discarded(action),
         Ok(Answer::Switched) => {
-            let ended = tunnel::run(x, timed, buffer, std::mem::take(&mut request.rest), responder).await;
-            drop(in_flight);
+            let _in_flight = InFlight::begin(&connection.server);
+            let rest = std::mem::take(&mut request.rest);
+            let ended = Box::pin(tunnel::run(x, timed, buffer, rest, responder)).await;
             ended.map_or_else(Outcome::Over, |()| Outcome::Answered)
         }
         Err(Broken::Server { cause, failure }) => Outcome::Failed { progress, cause, failure },

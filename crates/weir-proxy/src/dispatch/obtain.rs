@@ -48,7 +48,7 @@ pub(super) async fn obtain(
         Reuse::Recent => Some(Some(upstream.waits.reuse_unsafe)),
         Reuse::Never => None,
     };
-    if let Some(connection) = idle_max.and_then(|idle_max| x.worker.pools.take(server, idle_max)) {
+    if let Some(connection) = idle_max.and_then(|idle_max| x.worker.pools.take(server, idle_max, x.now)) {
         // A server that was passed over before may have begun the wait for a connection; it is over now.
         x.client.deadlines.clear(Wait::Connect);
         return Ok(connection);

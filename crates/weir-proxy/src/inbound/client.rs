@@ -1,13 +1,20 @@
 //! A client's connection, as exchanges see it.
 
+use std::cell::Cell;
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::rc::Rc;
 use std::time::Duration;
 
+use tokio::time::Instant;
+use weir_http::field::KnownName as K;
+use weir_http::head::Block;
 use weir_upstream::io::deadline::{Deadlines, Wait};
 use weir_upstream::io::stream::Stream;
 use weir_upstream::io::timed::{Patience, Timed};
+
+/// How we name ourselves to those behind us (RFC 9110 §7.6.3), for a message that came as HTTP/1.1.
+pub(crate) const VIA: &[u8] = b"1.1 weir";
 
 /// Who is at the other end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,18 +53,31 @@ pub(crate) struct Client {
     pub deadlines: Rc<Deadlines>,
     /// Who is at the other end.
     pub peer: Peer,
-    /// The peer's address as text; every request passes it on.
+    /// The peer's address as text.
     pub peer_text: Box<str>,
+    /// What every HTTP/1.1 request of an untrusted peer is passed on with.
+    pub forwarded: Block,
+    /// When the last answer ended; idling is counted from then.
+    pub last_active: Cell<Option<Instant>>,
 }
 
 impl Client {
     /// A connection that has just been accepted.
     pub(crate) fn new(stream: Stream, peer: Peer) -> Self {
+        let peer_text: Box<str> = peer.ip().to_string().into();
+        let forwarded = Block::new(&[
+            (K::XForwardedFor, peer_text.as_bytes()),
+            (K::XForwardedProto, b"http"),
+            (K::XRealIp, peer_text.as_bytes()),
+            (K::Via, VIA),
+        ]);
         Self {
             stream: Rc::new(stream),
             deadlines: Rc::new(Deadlines::new()),
             peer,
-            peer_text: peer.ip().to_string().into(),
+            peer_text,
+            forwarded,
+            last_active: Cell::new(None),
         }
     }
 

@@ -84,11 +84,11 @@ impl Worker {
         self.draining.get().is_some()
     }
 
-    /// How long a connection that is idle now may stay so; `usual` unless the worker is draining.
-    pub fn idle_timeout(&self, usual: Duration) -> Duration {
+    /// How long a connection that is idle since then may stay so; `usual` unless the worker is draining.
+    pub fn idle_timeout(&self, usual: Duration, since: Instant) -> Duration {
         match self.draining.get() {
             None => usual,
-            Some(drain) => usual.min((drain.since + drain.idle).saturating_duration_since(now())),
+            Some(drain) => usual.min((drain.since + drain.idle).saturating_duration_since(since)),
         }
     }
 

@@ -207,7 +207,9 @@ async fn send(
         responder.data(content).await?;
         responder.end(None).await
     });
-    match deadlines.guard(written).await {
+    let outcome = deadlines.guard(written).await;
+    x.look();
+    match outcome {
         Ok(written) => Ok(written?),
         Err(_) => Err(Failure::ClientGone),
     }

@@ -21,6 +21,7 @@ use weir_http::version::Version;
 
 use super::failure::Failure;
 use crate::exchange::{Exchange, HostText, Origin};
+use crate::inbound::client::VIA;
 use crate::runtime::snapshot::Snapshot;
 
 /// The longest X-Request-Id of a client that is kept (`semantics.md` §1.8).
@@ -123,7 +124,12 @@ fn default_port(target: &Target<'_>) -> u16 {
 }
 
 /// Keeps the host for routing in its normal form, and the authority as it was written for those who are told of it.
-fn remember_host(authority: &Authority<'_>, written: Option<&[u8]>, host: &mut HostText, origin: &mut Origin) {
+fn remember_host(
+    authority: &Authority<'_>,
+    written: Option<&[u8]>,
+    host: &mut HostText,
+    origin: &mut Origin,
+) {
     let name = authority.host();
     if authority::is_normal_host(name) {
         *host = SmallVec::from_slice(name);
@@ -189,36 +195,20 @@ fn forwarding_fields(x: &mut Exchange, snapshot: &Snapshot) {
         !snapshot.trusted_proxies.is_empty() && forwarded::is_trusted(peer, &snapshot.trusted_proxies);
     let request = &mut *x.request;
     let te_trailers = request.has(K::Te) && connection::te_trailers(request.get_all(K::Te));
-    x.facts.client = peer;
-    let mut before: Vec<u8> = Vec::new();
-    if trusted {
-        let values = request.get_all(K::XForwardedFor);
-        x.facts.client = forwarded::client(peer, &snapshot.trusted_proxies, values);
-        for value in request.get_all(K::XForwardedFor).filter(|value| !value.is_empty()) {
-            before.extend_from_slice(value);
-            before.extend_from_slice(b", ");
-        }
-    }
     request.remove_where(|name, _| is_replaced(name, trusted));
-    let peer_text = x.client.peer_text.as_bytes();
-    request.append_parts(K::XForwardedFor, &[&before, peer_text]);
-    if !request.has(K::XForwardedProto) {
-        request.append(K::XForwardedProto, b"http");
+    if trusted || x.facts.version == Version::Http10 {
+        vouch(x, snapshot, trusted);
+    } else {
+        x.facts.client = peer;
+        request.append_block(&x.client.forwarded);
     }
+    let request = &mut *x.request;
     if !x.origin.authority.is_empty() && !request.has(K::XForwardedHost) {
         request.append(K::XForwardedHost, &x.origin.authority);
-    }
-    if !request.has(K::XRealIp) {
-        if x.facts.client == peer {
-            request.append(K::XRealIp, peer_text);
-        } else {
-            request.append(K::XRealIp, x.facts.client.to_string().as_bytes());
-        }
     }
     if snapshot.forwarded {
         append_forwarded(request, peer, &x.origin.authority);
     }
-    request.append_parts(K::Via, &[via_version(x.facts.version), b" weir"]);
     request.append(K::XRequestId, &x.origin.request_id);
     if te_trailers {
         request.append(K::Te, b"trailers");
@@ -226,10 +216,36 @@ fn forwarding_fields(x: &mut Exchange, snapshot: &Snapshot) {
     }
 }
 
+/// What we say of a client: behind a trusted proxy, what it said of it, and the proxy itself.
+fn vouch(x: &mut Exchange, snapshot: &Snapshot, trusted: bool) {
+    let peer_text = x.client.peer_text.as_bytes();
+    let request = &mut *x.request;
+    let mut before: Vec<u8> = Vec::new();
+    if trusted {
+        let values = request.get_all(K::XForwardedFor);
+        x.facts.client = forwarded::client(x.client.peer.ip(), &snapshot.trusted_proxies, values);
+        for value in request.get_all(K::XForwardedFor).filter(|value| !value.is_empty()) {
+            before.extend_from_slice(value);
+            before.extend_from_slice(b", ");
+        }
+    }
+    request.remove(K::XForwardedFor);
+    request.append_parts(K::XForwardedFor, &[&before, peer_text]);
+    if !request.has(K::XForwardedProto) {
+        request.append(K::XForwardedProto, b"http");
+    }
+    if !request.has(K::XRealIp) {
+        request.append(K::XRealIp, x.facts.client.to_string().as_bytes());
+    }
+    request.append(K::Via, via(x.facts.version));
+}
+
 fn is_replaced(name: FieldName<'_>, trusted: bool) -> bool {
     match name {
-        FieldName::Known(K::XForwardedFor | K::XRequestId | K::XBackendServer) => true,
-        FieldName::Known(K::XForwardedHost | K::XForwardedProto | K::XRealIp | K::Forwarded) => !trusted,
+        FieldName::Known(K::XRequestId | K::XBackendServer) => true,
+        FieldName::Known(
+            K::XForwardedFor | K::XForwardedHost | K::XForwardedProto | K::XRealIp | K::Forwarded,
+        ) => !trusted,
         // Programs behind CGI-like interfaces read a field `Proxy` as the variable HTTP_PROXY; no honest client sends one.
         FieldName::Other(name) if name.eq_ignore_ascii_case(b"proxy") => true,
         name => connection::is_hop_by_hop(name),
@@ -256,11 +272,11 @@ fn append_forwarded(request: &mut Head, peer: IpAddr, authority: &[u8]) {
     request.replace(K::Forwarded, &element);
 }
 
-/// RFC 9110 §7.6.3: the version in which the message was received.
-pub(crate) fn via_version(version: Version) -> &'static [u8] {
+/// RFC 9110 §7.6.3: our name, behind the version in which the message was received.
+pub(crate) fn via(version: Version) -> &'static [u8] {
     match version {
-        Version::Http10 => b"1.0",
-        Version::Http11 => b"1.1",
+        Version::Http10 => b"1.0 weir",
+        Version::Http11 => VIA,
     }
 }
 

@@ -5,7 +5,6 @@ use std::rc::Rc;
 use std::time::{Duration, SystemTime};
 
 use weir_http::field::KnownName as K;
-use weir_upstream::io::deadline::now;
 
 use super::failure::Failure;
 use crate::access_log::Entry;
@@ -17,7 +16,11 @@ use crate::runtime::worker::Worker;
 
 /// Counts the exchange and writes its line.
 pub(super) fn record(x: &mut Exchange, responder: &Responder, failure: Option<&Failure>) {
-    let duration = now() - x.begun;
+    if responder.progress() != Progress::Ended {
+        x.look();
+    }
+    let duration = x.now - x.begun;
+    x.client.last_active.set(Some(x.now));
     let counters = &x.worker.counters;
     counters.in_flight.subtract(1);
     counters.observe_duration(duration);

@@ -7,7 +7,7 @@ use weir_http::head::Head;
 use weir_http::version::Version;
 
 use super::edit;
-use super::receive::via_version;
+use super::receive::via;
 use crate::exchange::Exchange;
 use crate::inbound::responder::{Delivery, Responder};
 
@@ -37,7 +37,7 @@ pub(crate) fn begin(
     x.record.status = head.status();
     if source == Source::Server {
         clean(head);
-        head.append_parts(K::Via, &[via_version(head.version()), b" weir"]);
+        head.append(K::Via, via(head.version()));
     }
     frame(head, framing, delivery);
     // RFC 9110 §6.6.1: a recipient with a clock adds a Date where there is none.

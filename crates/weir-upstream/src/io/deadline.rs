@@ -37,12 +37,32 @@ pub enum Wait {
     Request,
 }
 
-const SLOTS: usize = 10;
+impl Wait {
+    fn bit(self) -> u16 {
+        1 << self as u16
+    }
+}
+
+/// Every wait, in the order of its slot.
+const WAITS: [Wait; 10] = [
+    Wait::ClientIdle,
+    Wait::ClientHead,
+    Wait::ClientBody,
+    Wait::ClientWrite,
+    Wait::Connect,
+    Wait::ConnectTry,
+    Wait::ServerWrite,
+    Wait::ServerHead,
+    Wait::ServerBody,
+    Wait::Request,
+];
 
 /// The deadlines of one connection.
 #[derive(Debug, Default)]
 pub struct Deadlines {
-    slots: [Cell<Option<Instant>>; SLOTS],
+    /// One bit for each slot that is set; mostly there is one or none.
+    set: Cell<u16>,
+    slots: [Cell<Option<Instant>>; WAITS.len()],
     timer: RefCell<Option<Pin<Box<Sleep>>>>,
     /// When the timer fires; `None` when it has fired or has never been set.
     fires_at: Cell<Option<Instant>>,
@@ -56,12 +76,21 @@ impl Deadlines {
 
     /// Sets what this wait may take from now on.
     pub fn set(&self, wait: Wait, after: Duration) {
-        self.slots[wait as usize].set(Some(now() + after));
+        self.set_from(wait, now(), after);
+    }
+
+    /// Sets what this wait may take from a moment on that is known already.
+    #[inline]
+    pub fn set_from(&self, wait: Wait, from: Instant, after: Duration) {
+        // A deadline that no clock reaches is none.
+        let at = from.checked_add(after);
+        self.slots[wait as usize].set(at);
+        self.set.set(if at.is_some() { self.set.get() | wait.bit() } else { self.set.get() & !wait.bit() });
     }
 
     /// Sets what this wait may take, unless it has begun already.
     pub fn begin(&self, wait: Wait, after: Duration) {
-        if self.slots[wait as usize].get().is_none() {
+        if self.set.get() & wait.bit() == 0 {
             self.set(wait, after);
         }
     }
@@ -69,14 +98,12 @@ impl Deadlines {
     /// Says that this wait is over.
     #[inline]
     pub fn clear(&self, wait: Wait) {
-        self.slots[wait as usize].set(None);
+        self.set.set(self.set.get() & !wait.bit());
     }
 
     /// Says that every wait is over.
     pub fn clear_all(&self) {
-        for slot in &self.slots {
-            slot.set(None);
-        }
+        self.set.set(0);
     }
 
     /// Waits until a deadline has passed and says which. The slot is cleared.
@@ -125,25 +152,18 @@ impl Deadlines {
     }
 
     fn earliest(&self) -> Option<(Wait, Instant)> {
-        use Wait::{
-            ClientBody, ClientHead, ClientIdle, ClientWrite, Connect, ConnectTry, Request, ServerBody,
-            ServerHead, ServerWrite,
-        };
-        [
-            ClientIdle,
-            ClientHead,
-            ClientBody,
-            ClientWrite,
-            Connect,
-            ConnectTry,
-            ServerWrite,
-            ServerHead,
-            ServerBody,
-            Request,
-        ]
-        .into_iter()
-        .filter_map(|wait| self.slots[wait as usize].get().map(|at| (wait, at)))
-        .min_by_key(|(_, at)| *at)
+        let mut left = self.set.get();
+        let mut earliest = None;
+        while left != 0 {
+            let slot = left.trailing_zeros() as usize;
+            left &= left - 1;
+            if let Some(at) = self.slots[slot].get()
+                && earliest.is_none_or(|(_, earliest)| at < earliest)
+            {
+                earliest = Some((WAITS[slot], at));
+            }
+        }
+        earliest
     }
 }
 
@@ -212,6 +232,13 @@ mod tests {
         assert_eq!(deadlines.guard(pin!(tokio::time::sleep(seconds(1)))).await, Ok(()));
         deadlines.clear_all();
         assert_eq!(deadlines.guard(pin!(tokio::time::sleep(seconds(100)))).await, Ok(()));
+    }
+
+    #[test]
+    fn every_wait_has_its_slot() {
+        for (slot, wait) in WAITS.into_iter().enumerate() {
+            assert_eq!(wait as usize, slot);
+        }
     }
 
     #[tokio::test(start_paused = true)]

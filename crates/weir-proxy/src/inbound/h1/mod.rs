@@ -10,11 +10,12 @@ use std::future::poll_fn;
 use std::pin::pin;
 use std::rc::Rc;
 use std::task::Poll;
+use std::time::Duration;
 
 use tokio::sync::OwnedSemaphorePermit;
 use weir_http::version::Version;
 use weir_upstream::io::buffer::ReadBuffer;
-use weir_upstream::io::deadline::Wait;
+use weir_upstream::io::deadline::{Wait, now};
 use weir_upstream::io::stream::Stream;
 
 use self::request::Received;
@@ -25,6 +26,9 @@ use crate::exchange::Next;
 use crate::runtime::worker::Worker;
 use crate::stages;
 use crate::stages::failure::Failure;
+
+/// How long a connection keeps the memory of an exchange after it: about as long as a client that has more to ask takes.
+const WARM_TIME: Duration = Duration::from_secs(1);
 
 /// Serves a connection to its end.
 pub(crate) async fn serve(
@@ -47,9 +51,9 @@ pub(crate) async fn serve(
 
 async fn requests(worker: Rc<Worker>, client: Rc<Client>) {
     let mut count = 0;
-    while wait_for_request(&worker, &client).await {
+    while wait_for_request(&worker, &client, Duration::MAX).await == Idle::Readable {
         // A future of its own in memory of its own: the connection stays small while it is idle.
-        match Box::pin(busy(&worker, &client, &mut count)).await {
+        match Box::pin(warm(&worker, &client, &mut count)).await {
             Next::KeepAlive(_) => {}
             Next::Close => {
                 goodbye::close(&client).await;
@@ -64,27 +68,60 @@ async fn requests(worker: Rc<Worker>, client: Rc<Client>) {
     }
 }
 
-/// Waits for the first byte of a request. Says no when the connection was idle for too long.
-async fn wait_for_request(worker: &Worker, client: &Client) -> bool {
+/// How waiting for a request ended.
+#[derive(Debug, PartialEq, Eq)]
+enum Idle {
+    /// Something has come.
+    Readable,
+    /// Nothing has come for as long as the connection may be idle.
+    TooLong,
+    /// Nothing has come for as long as was to be waited.
+    NotYet,
+}
+
+/// Waits for the first byte of a request, at most for `patience`.
+async fn wait_for_request(worker: &Worker, client: &Client, patience: Duration) -> Idle {
     let usual = worker.snapshot().timeouts.idle;
     client.deadlines.clear_all();
-    let mut begun = false;
-    let mut was_draining = false;
+    let mut draining = None;
+    let mut last = false;
     let readable = poll_fn(|cx| {
         if client.stream.poll_readable(cx).is_ready() {
             return Poll::Ready(());
         }
         // The drain wakes every connection; an idle one shortens its patience then.
-        if !begun || worker.is_draining() != was_draining {
-            begun = true;
-            was_draining = worker.is_draining();
-            client.deadlines.set(Wait::ClientIdle, worker.idle_timeout(usual));
+        if draining != Some(worker.is_draining()) {
+            draining = Some(worker.is_draining());
+            let since = client.last_active.get().unwrap_or_else(now);
+            let allowed = worker.idle_timeout(usual, since);
+            last = allowed <= patience;
+            client.deadlines.set_from(Wait::ClientIdle, since, allowed.min(patience));
         }
         Poll::Pending
     });
     let outcome = client.deadlines.guard(pin!(readable)).await;
     client.deadlines.clear(Wait::ClientIdle);
-    outcome.is_ok()
+    match outcome {
+        Ok(()) => Idle::Readable,
+        Err(_) if last => Idle::TooLong,
+        Err(_) => Idle::NotYet,
+    }
+}
+
+/// Serves requests for as long as they follow each other closely: the memory of one exchange serves the next.
+async fn warm(worker: &Rc<Worker>, client: &Rc<Client>, count: &mut u64) -> Next {
+    loop {
+        let next = busy(worker, client, count).await;
+        if !matches!(next, Next::KeepAlive(_)) {
+            return next;
+        }
+        drop(next);
+        match wait_for_request(worker, client, WARM_TIME).await {
+            Idle::Readable => {}
+            Idle::TooLong => return Next::Cut,
+            Idle::NotYet => return Next::KeepAlive(ReadBuffer::new()),
+        }
+    }
 }
 
 /// Serves requests until none of the next one has come yet, or the connection ends.
@@ -137,7 +174,7 @@ mod tests {
         let idle = size(|worker, client, ()| requests(worker, client));
         assert!(idle <= 512, "an idle connection takes {idle} bytes");
         let worker_client: fn(&'static Rc<Worker>, &'static Rc<Client>, &'static mut u64) -> _ =
-            |worker, client, count| busy(worker, client, count);
+            |worker, client, count| warm(worker, client, count);
         let busy = size(worker_client);
         assert!(busy <= 5120, "a busy connection takes {busy} bytes");
     }
