@@ -104,6 +104,25 @@ fn what_is_not_a_request_is_refused() {
 }
 
 #[test]
+fn every_byte_is_judged_alike_wherever_it_stands() {
+    // The parser looks at many bytes at once, with a tail of fewer: each byte in each place of both must be judged as
+    // the grammar does (RFC 9110 §5.5, §5.6.2).
+    let mut head = Head::default();
+    for byte in 0..=u8::MAX {
+        for place in 0..=40 {
+            let mut text = vec![b'a'; 41];
+            text[place] = byte;
+            let fields = [&b"GET / HTTP/1.1\r\nA: x"[..], &text, b"\r\n\r\n"].concat();
+            let expected = is_field_value(&[byte]);
+            assert_eq!(head.parse_request(&fields, 8).is_ok(), expected, "{byte:#x} at {place} of a value");
+            let fields = [&b"GET / HTTP/1.1\r\n"[..], &text, b": x\r\n\r\n"].concat();
+            let expected = list::is_token(&[byte]) || (byte == b':' && place > 0);
+            assert_eq!(head.parse_request(&fields, 8).is_ok(), expected, "{byte:#x} at {place} of a name");
+        }
+    }
+}
+
+#[test]
 fn what_is_not_an_answer_is_refused() {
     for (text, expected) in [
         ("HTTP/1.1 099 Low\r\n\r\n", HeadError::StatusLine),
