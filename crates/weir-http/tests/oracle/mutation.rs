@@ -109,7 +109,7 @@ fn change() -> impl Strategy<Value = Change> {
         2 => (index(), 1..9usize).prop_map(|(at, count)| Change::Remove(at, count)),
         1 => (index(), 1..9usize).prop_map(|(at, count)| Change::Repeat(at, count)),
         1 => index().prop_map(Change::Truncate),
-        2 => (index(), select(vec!["\n", "\r", "\r\r\n", "\n\r", "\r\n ", " \r\n", "\r\n\r\n"]))
+        2 => (index(), select(vec!["\n", "\r", "x\n", " \n", "\rx", "\r\r\n", "\n\r", "\r\n ", " \r\n", "\r\n\r\n"]))
             .prop_map(|(at, end)| Change::LineEnd(at, end)),
         3 => (index(), select(LINES)).prop_map(|(at, line)| Change::InsertLine(at, line)),
         6 => select(LINES).prop_map(Change::SecondLine),

@@ -70,6 +70,12 @@ fn canonical_form_is_a_fixpoint(spec: &Spec) -> Result<(), TestCaseError> {
     };
     let first = parsed(&spec.bytes(), is_request);
     let canonical = write(&first);
+    let mut lines: Vec<u8> = Vec::new();
+    for line in &spec.lines {
+        lines.extend([line.name.as_bytes(), b": ", &line.value, b"\r\n"].concat());
+    }
+    lines.extend_from_slice(b"\r\n");
+    prop_assert!(canonical.ends_with(&lines), "{}", canonical.escape_ascii());
     let second = parsed(&canonical, is_request);
     prop_assert_eq!(ours::all(&first), ours::all(&second));
     prop_assert_eq!(ours::all(&first), spec.message().fields);
