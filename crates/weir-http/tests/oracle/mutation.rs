@@ -47,6 +47,7 @@ const LINES: &[&str] = &[
     "A: b\nTransfer-Encoding: chunked\r\n",
     "A: b\rTransfer-Encoding: chunked\r\n",
     "A: b\r\r\n",
+    "x\n",
     "A\r\n",
     ": a\r\n",
     "A b: c\r\n",
