@@ -138,7 +138,9 @@ fn field_error(error: httparse::Error) -> HeadError {
 fn request_error(error: httparse::Error, bytes: &[u8]) -> HeadError {
     match error {
         // What stands where the version should is only a version if it looks like one; `GET /a b HTTP/1.1` is no request.
-        httparse::Error::Version if !bytes.split(|byte| *byte == b' ').nth(2).is_some_and(is_version_like) => {
+        httparse::Error::Version
+            if !bytes.split(|byte| *byte == b' ').nth(2).is_some_and(is_version_like) =>
+        {
             HeadError::RequestLine
         }
         httparse::Error::Token | httparse::Error::NewLine | httparse::Error::Status => HeadError::RequestLine,

@@ -46,7 +46,17 @@ impl H1Body {
     pub fn new(from: Timed, buffer: ReadBuffer, framing: Framing, limits: BodyLimits) -> Self {
         let decoder = BodyDecoder::new(framing, limits.trailer_bytes_max);
         let ended = decoder.is_end();
-        Self { from, buffer, decoder, available: 0, received_bytes: 0, limits, trailers: None, ended, failed: false }
+        Self {
+            from,
+            buffer,
+            decoder,
+            available: 0,
+            received_bytes: 0,
+            limits,
+            trailers: None,
+            ended,
+            failed: false,
+        }
     }
 
     /// See [`Body::poll_fill`](super::Body::poll_fill).
