@@ -123,7 +123,12 @@ fn default_port(target: &Target<'_>) -> u16 {
 }
 
 /// Keeps the host for routing in its normal form, and the authority as it was written for those who are told of it.
-fn remember_host(authority: &Authority<'_>, written: Option<&[u8]>, host: &mut HostText, origin: &mut Origin) {
+fn remember_host(
+    authority: &Authority<'_>,
+    written: Option<&[u8]>,
+    host: &mut HostText,
+    origin: &mut Origin,
+) {
     let name = authority.host();
     if authority::is_normal_host(name) {
         *host = SmallVec::from_slice(name);
