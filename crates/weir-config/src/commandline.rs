@@ -44,6 +44,7 @@ pub fn balance(
         path: PathEdit::Keep,
         request_fields: FieldEdits::default(),
         host: HostPolicy::Keep,
+        upgrade: Forward::usual_upgrade(),
     };
     let route = Route {
         name: NAME.to_owned(),

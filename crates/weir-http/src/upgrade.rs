@@ -50,11 +50,6 @@ pub fn read<'a>(values: impl Iterator<Item = &'a [u8]>) -> Upgrade<'a> {
     }
 }
 
-/// Whether the Upgrade fields ask for WebSocket (RFC 6455 §4.2.1) and nothing else.
-pub fn asks_websocket<'a>(values: impl Iterator<Item = &'a [u8]>) -> bool {
-    read(values).is("websocket")
-}
-
 /// `name` or `name/version`, both tokens (RFC 9110 §7.8).
 fn is_protocol(text: &[u8]) -> bool {
     let mut parts = text.split(|&byte| byte == b'/');
@@ -91,7 +86,7 @@ mod tests {
     }
 
     fn check_websocket(values: &[&str], expected: bool) {
-        assert_eq!(asks_websocket(values.iter().map(|value| value.as_bytes())), expected, "{values:?}");
+        assert_eq!(read(values.iter().map(|value| value.as_bytes())).is("websocket"), expected, "{values:?}");
     }
 
     #[test]

@@ -34,8 +34,9 @@ pub(crate) struct Facts {
     pub keep_alive: bool,
     /// Whether the client waits for a 100 before it sends the body (RFC 9110 §10.1.1).
     pub expects_continue: bool,
-    /// Whether the connection is to be upgraded, to `websocket`.
-    pub upgrade: bool,
+    /// The one protocol that the client asks to switch to, as it wrote it, if nothing stands against it. What the route
+    /// does not allow is forgotten before the request is sent.
+    pub upgrade: Option<Box<[u8]>>,
     /// The host for routing: lower case, without port and trailing dot; empty without one.
     pub host: HostText,
     /// The client's address (`semantics.md` §1.8).
@@ -61,7 +62,7 @@ impl Facts {
             version,
             keep_alive: false,
             expects_continue: false,
-            upgrade: false,
+            upgrade: None,
             host: SmallVec::new(),
             client,
             path: 0..0,

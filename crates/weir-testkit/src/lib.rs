@@ -10,5 +10,6 @@
 pub mod client;
 pub mod message;
 pub mod proxy;
+mod reader;
 pub mod server;
 pub mod socket;

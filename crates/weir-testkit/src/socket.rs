@@ -8,20 +8,13 @@ use std::time::Duration;
 
 use socket2::SockRef;
 
-use crate::message::{Broken, Message, Reader};
+pub use crate::message::End;
+use crate::message::{Broken, Message, shortened};
+use crate::reader::{Reader, Source};
 
 /// How long anything may take before a test fails. Long, because the machine may be busy; nothing waits for it in a test
 /// that passes.
 pub const PATIENCE: Duration = Duration::from_secs(10);
-
-/// How a connection ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum End {
-    /// Regularly.
-    Fin,
-    /// By a reset.
-    Reset,
-}
 
 #[derive(Debug)]
 enum Kind {
@@ -240,25 +233,6 @@ impl Socket {
         silent
     }
 
-    /// Bytes that have been read and not used.
-    pub(crate) fn unread(&mut self) -> &mut Vec<u8> {
-        &mut self.unread
-    }
-
-    /// Reads more. Says how the connection ended when it has.
-    ///
-    /// # Panics
-    /// When nothing comes in time.
-    pub(crate) fn fill(&mut self) -> Option<End> {
-        match self.try_fill() {
-            Ok(end) => end,
-            Err(error) if is_timeout(&error) => {
-                panic!("nothing came for {PATIENCE:?} after {:?}", shortened(&self.unread))
-            }
-            Err(error) => panic!("reading failed: {error}"),
-        }
-    }
-
     fn try_fill(&mut self) -> io::Result<Option<End>> {
         if self.ended.is_some() {
             return Ok(self.ended);
@@ -290,13 +264,22 @@ impl Socket {
     }
 }
 
-fn is_timeout(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut)
+impl Source for Socket {
+    fn unread(&mut self) -> &mut Vec<u8> {
+        &mut self.unread
+    }
+
+    fn fill(&mut self) -> Option<End> {
+        match self.try_fill() {
+            Ok(end) => end,
+            Err(error) if is_timeout(&error) => {
+                panic!("nothing came for {PATIENCE:?} after {:?}", shortened(&self.unread))
+            }
+            Err(error) => panic!("reading failed: {error}"),
+        }
+    }
 }
 
-/// What a message of a test shows of these bytes.
-pub(crate) fn shortened(bytes: &[u8]) -> String {
-    const SHOWN: usize = 600;
-    let text = String::from_utf8_lossy(&bytes[..bytes.len().min(SHOWN)]).into_owned();
-    if bytes.len() > SHOWN { format!("{text}… ({} bytes)", bytes.len()) } else { text }
+fn is_timeout(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut)
 }

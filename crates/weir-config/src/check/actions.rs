@@ -13,7 +13,7 @@ use crate::source::{At, Span};
 const ACTIONS: [&str; 3] = ["upstream", "redirect", "respond"];
 
 /// Keys that only mean something when a request is forwarded.
-const FORWARDING: [&str; 5] = ["dispatch", "host", "strip", "rewrite", "request_headers"];
+const FORWARDING: [&str; 6] = ["dispatch", "host", "upgrade", "strip", "rewrite", "request_headers"];
 
 /// What a route does; `None` when that was wrong, which has been noted then.
 pub(super) fn action(
@@ -53,6 +53,7 @@ pub(super) fn action(
             path: edit?,
             request_fields: file.request_fields,
             host: file.host,
+            upgrade: file.upgrade.unwrap_or_else(Forward::usual_upgrade),
         }));
     }
     for key in FORWARDING {

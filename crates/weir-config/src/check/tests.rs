@@ -164,6 +164,21 @@ fn a_prefix_that_is_never_there_is_not_stripped() {
 }
 
 #[test]
+fn semantics_1_4_what_connections_may_switch_to() {
+    let route = |keys: &str| format!("services: [{{host: a, upstream: [\"b:1\"]{keys}}}]");
+    check_model(&route(""), "upgrade: [\"websocket\"]");
+    check_model(&route(", upgrade: []"), "upgrade: []");
+    check_model(&route(", upgrade: tcp"), "upgrade: [\"tcp\"]");
+    check_model(&route(", upgrade: [websocket, My/2]"), "upgrade: [\"websocket\", \"My/2\"]");
+    check(
+        &route(", upgrade: [websocket, H2C, a b]"),
+        &["error `H2C` is never passed on … | take it away", "error `a b` is not the name of a protocol"],
+    );
+    check(&route(", upgrade: {a: b}"), &["error expected a protocol"]);
+    check("services: [{host: a, redirect: /x, upgrade: []}]", &["`upgrade` has no effect"]);
+}
+
+#[test]
 fn names_are_made_of_what_a_route_asks() {
     check_model("services: [{host: a, respond: {}}]", "Service { name: \"a\"");
     check_model("services: [{host: ['*', a], respond: {}}]", "Service { name: \"*\"");

@@ -20,6 +20,7 @@ pub(crate) mod server;
 pub(crate) mod service;
 pub(crate) mod table;
 pub(crate) mod top;
+pub(crate) mod upgrade;
 pub(crate) mod upstream;
 
 use crate::node::Node;

@@ -16,6 +16,7 @@ use super::kind::{OneOrList, Placed};
 use super::rule::{FieldRules, METHOD, PATH, PLAIN_PATH, QUERY};
 use super::scalar::{Boolean, Parsed, Text};
 use super::table::{Field, Kept, Table};
+use super::upgrade::Upgrades;
 use super::upstream::{UpstreamRef, UpstreamRefKind};
 
 /// A route as it was written.
@@ -39,6 +40,8 @@ pub(crate) struct RouteFile {
     pub(crate) mode: Mode,
     /// `host`
     pub(crate) host: HostPolicy,
+    /// `upgrade`
+    pub(crate) upgrade: Option<Vec<Box<str>>>,
     /// `strip`, without a slash at its end
     pub(crate) strip: Option<At<Box<str>>>,
     /// `rewrite`
@@ -148,6 +151,13 @@ pub(crate) static ROUTE: Table<RouteFile> = Table {
             value: &Kept(HOST_POLICY, |route: &mut RouteFile, host| route.host = host),
             doc: "What the server gets as Host: `keep` what the client sent, `server` for the server's own `host:port`, or \
                   a name. Only in `routes`: at a service `host` is the host it answers for.",
+        },
+        Field {
+            name: "upgrade",
+            presence: Unless("[websocket]"),
+            value: &Kept(Upgrades, |route: &mut RouteFile, protocols| route.upgrade = Some(protocols)),
+            doc: "Protocols that a client may switch its connection to, as they stand in the field `Upgrade`; `[]` for none. \
+                  What happens after the switch is seen by no rule; `h2c` is never passed on.",
         },
         Field {
             name: "strip",

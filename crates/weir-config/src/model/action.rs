@@ -28,6 +28,15 @@ pub struct Forward {
     pub request_fields: FieldEdits,
     /// What the server gets as Host.
     pub host: HostPolicy,
+    /// Protocols that a client may switch its connection to, compared without case; never `h2c`.
+    pub upgrade: Vec<Box<str>>,
+}
+
+impl Forward {
+    /// What may be switched to when nothing is written (`semantics.md` §1.4).
+    pub fn usual_upgrade() -> Vec<Box<str>> {
+        vec!["websocket".into()]
+    }
 }
 
 /// A change of the path before it is sent. What was matched is the path before this change.

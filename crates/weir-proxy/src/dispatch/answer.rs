@@ -10,7 +10,7 @@ use weir_http::connection::{self, ConnectionOptions};
 use weir_http::field::KnownName as K;
 use weir_http::framing::{self, Direction, Framing};
 use weir_http::head::{Head, HeadError};
-use weir_http::upgrade;
+use weir_http::upgrade::{self, Upgrade};
 use weir_http::version::Version;
 use weir_upstream::body::{Body, H1Body};
 use weir_upstream::h1::head::{AnswerError, read_answer};
@@ -181,16 +181,17 @@ impl Reading<'_> {
 
 /// Passes a 101 on, if it was asked for and says what was asked for.
 async fn switched(x: &mut Exchange, head: &mut Head, responder: &mut Responder) -> Result<Answer, Broken> {
-    if !x.facts.upgrade || !upgrade::asks_websocket(head.get_all(K::Upgrade)) {
-        return Err(Failure::ServerSwitched.into());
-    }
+    let protocol: Box<[u8]> = match (&x.facts.upgrade, upgrade::read(head.get_all(K::Upgrade))) {
+        (Some(asked), Upgrade::One(protocol)) if protocol.eq_ignore_ascii_case(asked) => protocol.into(),
+        _ => return Err(Failure::ServerSwitched.into()),
+    };
     framing::decide(head, Direction::Answer(x.request.method())).map_err(|error| garbage(&error))?;
     receive::connection_options(head)
         .map_err(|_| Failure::ServerGarbage("its Connection field is malformed"))?;
     respond::clean(head);
     head.remove(K::ContentLength);
     head.append(K::Connection, b"Upgrade");
-    head.append(K::Upgrade, b"websocket");
+    head.append(K::Upgrade, &protocol);
     x.record.status = 101;
     x.client.deadlines.clear(Wait::ServerHead);
     x.client.deadlines.clear(Wait::Request);

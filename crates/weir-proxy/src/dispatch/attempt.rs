@@ -14,7 +14,7 @@ use weir_core::dispatch::Action;
 use weir_core::retry::{Cause, Progress};
 use weir_http::field::KnownName as K;
 use weir_http::framing::Framing;
-use weir_upstream::body::ReadError;
+use weir_upstream::body::{Body, ReadError};
 use weir_upstream::h1::pump::{PumpError, pump};
 use weir_upstream::h1::sink::{Coding, H1Sink};
 use weir_upstream::io::buffer::ReadBuffer;
@@ -117,8 +117,7 @@ pub(super) async fn run(
         Ok(Answer::Discarded(action)) => Outcome::Discarded(action),
         Ok(Answer::Switched) => {
             let _in_flight = InFlight::begin(&connection.server);
-            let rest = std::mem::take(&mut request.rest);
-            let ended = Box::pin(tunnel::run(x, timed, buffer, rest, responder)).await;
+            let ended = Box::pin(tunnel::run(x, timed, buffer, behind_request(request), responder)).await;
             ended.map_or_else(Outcome::Over, |()| Outcome::Answered)
         }
         Err(Broken::Server { cause, failure }) => Outcome::Failed { progress, cause, failure },
@@ -174,6 +173,14 @@ fn write_request(x: &mut Exchange, forward: &Forward, connection: &Connection, o
         out.extend_from_slice(b"Transfer-Encoding: chunked\r\n");
     }
     out.extend_from_slice(b"\r\n");
+}
+
+/// What the client has sent behind its request, which has no body or an empty one.
+fn behind_request(request: &mut RequestBody) -> ReadBuffer {
+    match std::mem::take(&mut request.body) {
+        Body::H1(body) => body.into_buffer(),
+        Body::Empty | Body::Memory(_) => std::mem::take(&mut request.rest),
+    }
 }
 
 fn client_failure(error: &ReadError) -> Failure {

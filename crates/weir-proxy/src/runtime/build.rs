@@ -69,6 +69,7 @@ fn route(route: &model::Route, upstreams: &[Arc<Upstream>]) -> Route {
             path: forward.path.clone(),
             request_fields: edits(&forward.request_fields),
             host: forward.host.clone(),
+            upgrade: forward.upgrade.clone(),
         }),
         model::Action::Redirect(redirect) => Action::Redirect(redirect.clone()),
         model::Action::Respond(respond) => Action::Respond(respond.clone()),

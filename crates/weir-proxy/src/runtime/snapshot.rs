@@ -127,4 +127,6 @@ pub struct Forward {
     pub request_fields: Option<FieldEdits>,
     /// What the server gets as Host.
     pub host: HostPolicy,
+    /// Protocols that a client may switch its connection to.
+    pub upgrade: Vec<Box<str>>,
 }

@@ -3,6 +3,7 @@
 use weir_config::model::HostPolicy;
 use weir_core::dispatch::Mode;
 use weir_http::field::KnownName as K;
+use weir_http::upgrade::Upgrade;
 
 use super::failure::Failure;
 use super::{edit, local};
@@ -42,9 +43,11 @@ fn prepare(x: &mut Exchange, forward: &Forward) -> Result<(), Failure> {
     if let Some(edits) = &forward.request_fields {
         edit::fields(&mut x.request, edits);
     }
-    if x.facts.upgrade {
+    let allowed = |asked: &[u8]| Upgrade::One(asked).is_allowed(forward.upgrade.iter().map(|name| &**name));
+    x.facts.upgrade = x.facts.upgrade.take().filter(|asked| allowed(asked));
+    if let Some(protocol) = &x.facts.upgrade {
         x.request.append(K::Connection, b"Upgrade");
-        x.request.append(K::Upgrade, b"websocket");
+        x.request.append(K::Upgrade, protocol);
     }
     Ok(())
 }

@@ -16,7 +16,7 @@ use weir_http::head::Head;
 use weir_http::method::Method;
 use weir_http::path;
 use weir_http::target::{self, Target};
-use weir_http::upgrade;
+use weir_http::upgrade::{self, Upgrade};
 use weir_http::version::Version;
 
 use super::failure::Failure;
@@ -53,7 +53,7 @@ pub(super) fn receive(x: &mut Exchange) -> Result<(), Failure> {
     };
     x.close |= !x.facts.keep_alive;
     expectation(x)?;
-    x.facts.upgrade = wants_upgrade(x, options);
+    x.facts.upgrade = asked_upgrade(x, options);
     forwarding_fields(x, &snapshot);
     Ok(())
 }
@@ -179,13 +179,19 @@ fn expectation(x: &mut Exchange) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Whether the request asks for a WebSocket and nothing stands against it (`semantics.md` §1.4).
-fn wants_upgrade(x: &Exchange, options: ConnectionOptions) -> bool {
-    options.upgrade
-        && x.facts.version == Version::Http11
-        && x.facts.framing == Framing::None
-        && x.request.method() == Method::Get
-        && upgrade::asks_websocket(x.request.get_all(K::Upgrade))
+/// The one protocol that the request asks to switch to. Whether it may is the route's to say (`semantics.md` §1.4).
+///
+/// A body would stand between the head and the bytes of the new protocol, and RFC 9110 §7.8 lets a server switch before
+/// it has read it; so a request with one is only a request. RFC 6455 §4.1: WebSocket is asked for with GET.
+fn asked_upgrade(x: &Exchange, options: ConnectionOptions) -> Option<Box<[u8]>> {
+    if !options.upgrade || x.facts.version != Version::Http11 || !x.facts.body_is_empty() {
+        return None;
+    }
+    match upgrade::read(x.request.get_all(K::Upgrade)) {
+        asked if asked.is("websocket") && x.request.method() != Method::Get => None,
+        Upgrade::One(protocol) => Some(protocol.into()),
+        Upgrade::None | Upgrade::Unclear => None,
+    }
 }
 
 /// Takes away what was meant for this hop or must not be believed, and adds what we vouch for (`semantics.md` §1.4, §1.8).

@@ -93,7 +93,7 @@ fn a_server_that_says_nothing_is_502() {
 
 #[test]
 fn a_server_that_closes_at_once_is_502() {
-    let server = Server::start(|connection| connection.reset());
+    let server = Server::start(weir_testkit::server::Connection::reset);
     fetch(&proxy::to(&server), "/").expect(502);
     let server = Server::start(drop);
     fetch(&proxy::to(&server), "/").expect(502);

@@ -32,7 +32,7 @@ fn head_bytes_431() {
 fn a_huge_head_is_refused_without_being_read_to_its_end() {
     let proxy = proxy::to(&Server::saying("ok"));
     let mut client = connect(&proxy);
-    client.send(&head_of(200_000)).answer().expect(431);
+    client.send(head_of(200_000)).answer().expect(431);
     assert_eq!(client.expect_end(), End::Fin);
 }
 

@@ -19,4 +19,5 @@ mod limits;
 mod old_versions;
 mod path;
 mod timeouts;
+mod upgrade_names;
 mod websocket;

@@ -130,9 +130,10 @@ async fn busy(worker: &Rc<Worker>, client: &Rc<Client>, count: &mut u64) -> Next
     loop {
         let snapshot = worker.snapshot();
         let received = request::receive(client, &snapshot, &mut buffer).await;
-        *count += 1;
         let next = match received {
+            Ok(Received::Nothing) => return Next::KeepAlive(ReadBuffer::new()),
             Ok(Received::Head(head)) => {
+                *count += 1;
                 let last = snapshot.limits.requests_per_connection.is_some_and(|max| *count >= max);
                 stages::run(worker, client, snapshot, head, buffer, last).await
             }

@@ -2,6 +2,7 @@
 
 use std::future::poll_fn;
 use std::pin::pin;
+use std::task::Poll;
 
 use weir_http::head::HeadError;
 use weir_http::scan::{HeadScanner, blank_lines};
@@ -17,6 +18,8 @@ use crate::stages::failure::Failure;
 pub(super) enum Received {
     /// The head of a request.
     Head(LentHead),
+    /// Nothing yet: readiness is a hint, and a fresh socket is taken for ready.
+    Nothing,
     /// The end of the connection where a request could begin, or a client that is gone: nobody waits for an answer.
     End,
 }
@@ -62,18 +65,20 @@ async fn read(client: &Client, snapshot: &Snapshot, buffer: &mut ReadBuffer) -> 
             buffer.consume(length);
             return Ok(Received::Head(head));
         }
-        let begun = !buffer.is_empty();
-        let read = poll_fn(|cx| {
-            let read = client.stream.poll_read(cx, buffer);
-            if read.is_pending() {
+        let begun = !buffer.is_empty() || skipped_bytes > 0;
+        let read = poll_fn(|cx| match client.stream.poll_read(cx, buffer) {
+            Poll::Ready(outcome) => Poll::Ready(Some(outcome)),
+            Poll::Pending if begun => {
                 client.deadlines.begin(Wait::ClientHead, snapshot.timeouts.request_head);
+                Poll::Pending
             }
-            read
+            Poll::Pending => Poll::Ready(None),
         });
         match read.await {
-            Ok(0) if begun => return Err(Failure::RequestTruncated),
-            Ok(0) | Err(_) => return Ok(Received::End),
-            Ok(_) => {}
+            None => return Ok(Received::Nothing),
+            Some(Ok(0)) if !buffer.is_empty() => return Err(Failure::RequestTruncated),
+            Some(Ok(0) | Err(_)) => return Ok(Received::End),
+            Some(Ok(_)) => {}
         }
     }
 }
