@@ -1,0 +1,271 @@
+//! Every file in `examples/` runs and does what its comments promise.
+//!
+//! A file is run as it stands but for its addresses: it listens on a port that the system chooses, and each of its servers
+//! is a mock that says what it got. A new example without promises here fails.
+
+#![allow(clippy::unwrap_used)]
+
+use std::collections::BTreeMap;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::task::JoinSet;
+use weir_config::model::{AccessLog, ListenAddress, Model};
+use weir_core::server::Transport;
+use weir_proxy::Proxy;
+use weir_proxy::runtime::sockets::BoundAddress;
+use weir_tools::mock::{Mock, MockOptions};
+
+/// The servers of the upstreams `web` and `orders` of `routes.yaml`, by port.
+const WEB: [u16; 2] = [9001, 9002];
+const ORDERS: [u16; 2] = [9003, 9002];
+
+/// What the comments of each example promise.
+async fn keeps_its_promises(name: &str, site: &Site) {
+    match name {
+        "minimal.yaml" => minimal(site).await,
+        "host-services.yaml" => host_services(site).await,
+        "routes.yaml" => {
+            hosts(site).await;
+            routes(site).await;
+            changes(site).await;
+            answers(site).await;
+        }
+        name => panic!("`examples/{name}` has no promises in this test: add them"),
+    }
+}
+
+async fn minimal(site: &Site) {
+    for port in [9001, 9002, 9001, 9002] {
+        let answer = site.get("any.test", "/").await;
+        assert_eq!((answer.status, site.port(&answer)), (200, port), "in turn");
+    }
+}
+
+async fn host_services(site: &Site) {
+    for port in [9090, 9091, 9090, 9091] {
+        let answer = site.get("my-service.my-company.com", "/").await;
+        assert_eq!((answer.status, site.port(&answer)), (200, port), "in turn");
+    }
+    let answer = site.get("another.my-company.com", "/").await;
+    assert_eq!(answer.status, 404);
+    assert!(answer.body.contains("no service for this host"), "{}", answer.body);
+}
+
+/// Which service of `routes.yaml` a host belongs to.
+async fn hosts(site: &Site) {
+    let mut ports = Vec::new();
+    for _ in 0..3 {
+        let answer = site.get("www.example.com", "/").await;
+        assert_eq!(answer.field("x-frame-options"), Some("DENY"));
+        ports.push(site.port(&answer));
+    }
+    ports.sort_unstable();
+    assert_eq!(ports, [9001, 9002, 9002], "by weight");
+    assert_eq!(site.get("www.example.org", "/").await.field("x-frame-options"), Some("DENY"));
+
+    let answer = site.get("a.b.example.com", "/").await;
+    assert_eq!(answer.got()["headers"]["x-tenant-host"], "yes", "one or more labels");
+    assert!(WEB.contains(&site.port(&answer)));
+
+    let answer = site.get("other.test", "/x").await;
+    assert_eq!((answer.status, answer.body.as_str()), (404, "no such site\n"));
+    assert_eq!(answer.field("content-type"), Some("text/plain"));
+}
+
+/// Which route of the shop takes a request.
+async fn routes(site: &Site) {
+    let shop = "shop.example.com";
+    for (method, path, fields, ports) in [
+        ("POST", "/orders", "", ORDERS.as_slice()),
+        ("POST", "/orders/", "", &ORDERS),
+        ("POST", "/orders/7", "", &ORDERS),
+        ("POST", "/ordersx", "", &WEB),
+        ("GET", "/orders/7", "", &WEB),
+        ("HEAD", "/orders/7", "", &WEB),
+        ("GET", "/orders/7?preview=1", "X-Version: 2\r\n", &[9003]),
+        ("POST", "/orders/7?preview", "X-Version: 2\r\n", &[9003]),
+        ("GET", "/orders/7?preview=1", "X-Version: 3\r\n", &WEB),
+        ("GET", "/orders/7", "X-Version: 2\r\n", &WEB),
+        ("GET", "/anything/else", "", &WEB),
+    ] {
+        let answer = site.ask(method, shop, path, fields).await;
+        let server = answer.field("x-backend-server").unwrap_or_default();
+        let port = server.trim_start_matches("http://").trim_start_matches("127.0.0.1:");
+        let port = port.trim_end_matches("/shop").parse().unwrap();
+        assert_eq!(answer.status, 200, "{method} {path}");
+        assert!(ports.contains(&port), "{method} {path} {fields} went to {server}");
+    }
+}
+
+/// What routes of the shop change in a request.
+async fn changes(site: &Site) {
+    let shop = "shop.example.com";
+    let answer = site.get(shop, "/api/users?x=1").await;
+    assert_eq!((answer.path(), &answer.got()["query"]), ("/users", &Value::from("x=1")));
+    assert_eq!(answer.got()["headers"]["host"], format!("127.0.0.1:{}", answer.got()["port"]));
+    let answer = site.get(shop, "/old/users").await;
+    assert_eq!((answer.path(), &answer.got()["headers"]["host"]), ("/v2/users", &Value::from(shop)));
+
+    let answer = site.ask("GET", shop, "/user/7", "Cookie: a=b\r\nX-Source: me\r\nX-Tag: zero\r\n").await;
+    let fields = &answer.got()["headers"];
+    assert_eq!(answer.path(), "/u/7/profile");
+    assert_eq!(fields["x-source"], "shop");
+    assert_eq!(fields["x-tag"], serde_json::json!(["zero", "one", "two"]));
+    assert!(fields.get("cookie").is_none(), "{fields}");
+    assert!(WEB.contains(&site.port(&site.get(shop, "/user/x").await)), "another path");
+}
+
+/// What `routes.yaml` answers itself.
+async fn answers(site: &Site) {
+    let answer = site.get("example.com", "/a/b?c=d").await;
+    assert_eq!(answer.status, 302);
+    assert_eq!(answer.field("location"), Some("https://www.example.com/a/b?c=d"));
+
+    let shop = "shop.example.com";
+    let answer = site.get(shop, "/health").await;
+    assert_eq!((answer.status, answer.body.as_str()), (200, "ok\n"));
+    assert_eq!(answer.field("x-backend-server"), None);
+    assert!(WEB.contains(&site.port(&site.get(shop, "/health/").await)), "another path");
+
+    let answer = site.get(shop, "/moved/a?b").await;
+    assert_eq!(answer.status, 308);
+    assert_eq!(answer.field("location"), Some("http://www.example.com/moved/a?b"));
+}
+
+#[tokio::test]
+async fn every_example_does_what_it_says() {
+    let mut files: Vec<PathBuf> =
+        std::fs::read_dir(directory()).unwrap().map(|entry| entry.unwrap().path()).collect();
+    files.sort();
+    assert!(!files.is_empty());
+    for file in files {
+        let name = file.file_name().unwrap().to_str().unwrap();
+        println!("{name}");
+        let model = weir_config::load(&file).unwrap_or_else(|error| panic!("{error}")).model;
+        says_how_to_try_it(&file, name, &model);
+        let site = Site::start(model).await;
+        keeps_its_promises(name, &site).await;
+        site.proxy.stop().await;
+    }
+}
+
+/// The comment at the top has the commands, with this file's name and this file's ports.
+fn says_how_to_try_it(file: &Path, name: &str, model: &Model) {
+    let text = std::fs::read_to_string(file).unwrap();
+    let comment: Vec<&str> = text.lines().take_while(|line| line.starts_with('#')).collect();
+    let comment = comment.join("\n");
+    assert!(comment.contains(&format!("weir run -c examples/{name} ")), "{comment}");
+    let mock = comment.split("weir mock ").nth(1).unwrap_or_default();
+    let mock = mock.split('&').next().unwrap_or_default();
+    for upstream in &model.upstreams {
+        for server in &upstream.servers {
+            let Transport::Ip(_, port) = server.address.transport else { panic!("{name}: no port") };
+            let port = port.to_string();
+            assert!(mock.split_whitespace().any(|word| word == port), "{name}: no mock for {port}");
+        }
+    }
+}
+
+fn directory() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples")
+}
+
+/// An example that runs.
+struct Site {
+    proxy: Proxy,
+    address: SocketAddr,
+    /// From the port of a mock to the port that stands in the file.
+    ports: BTreeMap<u16, u16>,
+    /// Dropped with the site, which ends the mocks.
+    _mocks: JoinSet<()>,
+}
+
+impl Site {
+    async fn start(mut model: Model) -> Self {
+        let mut ports = BTreeMap::new();
+        let mut mocks = JoinSet::new();
+        let here = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        for server in model.upstreams.iter_mut().flat_map(|upstream| &mut upstream.servers) {
+            let Transport::Ip(ip, port) = &mut server.address.transport else { panic!("no port") };
+            assert!(ip.is_loopback(), "an example runs on one machine");
+            let known = ports.iter().find(|(_, written)| *written == port).map(|(mock, _)| *mock);
+            let mock = match known {
+                Some(mock) => mock,
+                None => {
+                    let options = MockOptions { debug: true, ..MockOptions::default() };
+                    let mock = Mock::bind(here, options).await.unwrap();
+                    let address = mock.address();
+                    mocks.spawn(mock.serve(std::future::pending()));
+                    ports.insert(address.port(), *port);
+                    address.port()
+                }
+            };
+            *port = mock;
+        }
+        for listen in &mut model.listen {
+            listen.address = ListenAddress::Tcp(here);
+        }
+        model.access_log = AccessLog::Off;
+        model.workers = Some(2);
+        let proxy = Proxy::start(&model).unwrap();
+        let Some(BoundAddress::Tcp(address)) = proxy.addresses().next().cloned() else { panic!("no TCP") };
+        Self { proxy, address, ports, _mocks: mocks }
+    }
+
+    async fn get(&self, host: &str, target: &str) -> Answer {
+        self.ask("GET", host, target, "").await
+    }
+
+    /// Sends one request on a connection of its own.
+    async fn ask(&self, method: &str, host: &str, target: &str, fields: &str) -> Answer {
+        let mut stream = TcpStream::connect(self.address).await.unwrap();
+        let request =
+            format!("{method} {target} HTTP/1.1\r\nHost: {host}\r\n{fields}Connection: close\r\n\r\n");
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap_or_else(|| panic!("no answer: {answer:?}"));
+        let (status, fields) = head.split_once("\r\n").unwrap();
+        Answer {
+            status: status.split(' ').nth(1).unwrap().parse().unwrap(),
+            fields: fields.to_owned(),
+            body: body.to_owned(),
+        }
+    }
+
+    /// The port of the server that answered, as it stands in the file.
+    fn port(&self, answer: &Answer) -> u16 {
+        let port = answer.got()["port"].as_u64().unwrap();
+        self.ports[&u16::try_from(port).unwrap()]
+    }
+}
+
+/// What a client got.
+struct Answer {
+    status: u16,
+    fields: String,
+    body: String,
+}
+
+impl Answer {
+    fn field(&self, name: &str) -> Option<&str> {
+        let mut fields = self.fields.split("\r\n").filter_map(|line| line.split_once(": "));
+        fields.find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value)
+    }
+
+    /// The request as the server got it.
+    fn got(&self) -> Value {
+        serde_json::from_str(&self.body).unwrap_or_else(|error| panic!("{error}: {}", self.body))
+    }
+
+    /// The path as the server got it, without the base path that one of the servers has.
+    fn path(&self) -> &str {
+        let (_, path) = self.body.split_once("\"path\": \"").unwrap();
+        let path = path.split('"').next().unwrap();
+        path.strip_prefix("/shop").unwrap_or(path)
+    }
+}
