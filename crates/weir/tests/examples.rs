@@ -3,7 +3,7 @@
 //! A file is run as it stands but for its addresses: it listens on a port that the system chooses, and each of its servers
 //! is a mock that says what it got. A new example without promises here fails.
 
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test, whose output says which example fails")]
 
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};

@@ -1,4 +1,4 @@
-//! The only place where an error becomes an answer: its status, its reason, whose fault it is.
+//! Stage *failure*: the only place where an error becomes an answer, with its status, its reason and whose fault it is.
 //!
 //! Every answer that Weir makes because something failed is made here, and nowhere is a failure turned into a status
 //! otherwise. The matches have no catch-all arm: a new failure must say what a client sees of it. Answers name nothing

@@ -1,5 +1,12 @@
-//! One exchange, step by step. This file is the list of the steps, in their order; `docs/request-path.md` has the same
-//! names as headings.
+//! One exchange, step by step. This file is the list of the stages, in their order; `docs/request-path.md` has the same
+//! names as headings, and a test holds the two against each other.
+//!
+//! - `receive`: what a request says is made certain, and what is meant for this hop only is taken away
+//! - `identify`: which service and which route it belongs to
+//! - `forward`: the route's one deed; mostly that is handing the request to a dispatch mode
+//! - `respond`: the head of an answer becomes the head that this client gets; called by whoever has the answer
+//! - `record`: what is told of the exchange when it is over
+//! - `failure`: where an error becomes an answer
 
 mod edit;
 pub(crate) mod failure;
