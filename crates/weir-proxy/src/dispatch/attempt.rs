@@ -63,8 +63,7 @@ pub(super) async fn run(
     connection.server.counters.requests.fetch_add(1, Ordering::Relaxed);
     let timed = server_side(x, forward, &connection);
     let mut sink = H1Sink::new(timed.clone());
-    let coding = if x.facts.framing == Framing::Chunked { Coding::Chunked } else { Coding::Plain };
-    write_request(x, forward, &connection, sink.head(coding));
+    write_request(x, forward, &connection, &mut sink);
     let body_whole = x.facts.body_is_empty();
     let directions = Directions::default();
     let mut buffer = ReadBuffer::new();
@@ -79,11 +78,10 @@ pub(super) async fn run(
         let both = poll_fn(|cx| {
             if uploading && let Poll::Ready(outcome) = upload.as_mut().poll(cx) {
                 uploading = false;
-                match outcome {
-                    Ok(()) => directions.request_done.set(true),
-                    // A server that takes no more may have answered; that answer counts (RFC 9112 §9.5).
-                    Err(PumpError::Write(_)) => {}
-                    Err(PumpError::Read(error)) => return Poll::Ready(Err(client_failure(&error).into())),
+                directions.request_done.set(outcome.is_ok());
+                // A server that takes no more may have answered; that answer counts (RFC 9112 §9.5).
+                if let Err(PumpError::Read(error)) = outcome {
+                    return Poll::Ready(Err(client_failure(&error).into()));
                 }
                 if !directions.answered.get() {
                     let sent = if body_whole { begun } else { now() };
@@ -116,13 +114,26 @@ pub(super) async fn run(
         }
         Ok(Answer::Discarded(action)) => Outcome::Discarded(action),
         Ok(Answer::Switched) => {
-            let _in_flight = InFlight::begin(&connection.server);
-            let ended = Box::pin(tunnel::run(x, timed, buffer, behind_request(request), responder)).await;
-            ended.map_or_else(Outcome::Over, |()| Outcome::Answered)
+            switched(x, connection, timed, buffer, behind_request(request), responder).await
         }
         Err(Broken::Server { cause, failure }) => Outcome::Failed { progress, cause, failure },
         Err(Broken::Over(failure)) => Outcome::Over(failure),
     }
+}
+
+/// Moves bytes between a client and a server that have switched to another protocol, to their end.
+async fn switched(
+    x: &mut Exchange,
+    connection: Connection,
+    timed: Timed,
+    from_server: ReadBuffer,
+    from_client: ReadBuffer,
+    responder: &mut Responder,
+) -> Outcome {
+    let _in_flight = InFlight::begin(&connection.server);
+    // Tunnels live long and are few: they take memory of their own, so that exchanges stay small.
+    let tunnel = Box::pin(tunnel::run(x, timed, from_server, from_client, responder));
+    tunnel.await.map_or_else(Outcome::Over, |()| Outcome::Answered)
 }
 
 /// The deadlines of both directions, as what they mean for the attempt.
@@ -153,8 +164,9 @@ fn server_side(x: &Exchange, forward: &Forward, connection: &Connection) -> Time
 }
 
 /// Writes the head of the request as this server gets it.
-fn write_request(x: &mut Exchange, forward: &Forward, connection: &Connection, out: &mut Vec<u8>) {
+fn write_request(x: &mut Exchange, forward: &Forward, connection: &Connection, sink: &mut H1Sink) {
     let server = &connection.server;
+    let out = sink.head(if x.facts.framing == Framing::Chunked { Coding::Chunked } else { Coding::Plain });
     // HTTP/1.1 needs a Host; a client that came without one gets the server's (RFC 9112 §3.2).
     if forward.host == HostPolicy::Server || !x.request.has(K::Host) {
         x.request.replace(K::Host, server.host.as_bytes());

@@ -56,9 +56,6 @@ pub(crate) async fn run(
             }
             Err(Refused::Over(failure)) => return Err(failure),
         };
-        if number > 0 || !connection.reused {
-            x.look();
-        }
         let outcome = attempt::run(x, forward, connection, request, responder, |progress, status| {
             machine.on(Event::Head { attempt, progress, status })
         });
@@ -86,6 +83,7 @@ pub(crate) async fn run(
             }
         };
         x.record.attempts = machine.attempts();
+        x.look();
     }
 }
 

@@ -38,7 +38,7 @@ pub(super) enum Refused {
 /// The connect deadline counts from the first server that has to be connected to. One server among several gets its share
 /// of it, so that a server which does not answer leaves time for the others.
 pub(super) async fn obtain(
-    x: &Exchange,
+    x: &mut Exchange,
     upstream: &Upstream,
     server: &Arc<Server>,
     reuse: Reuse,
@@ -53,7 +53,8 @@ pub(super) async fn obtain(
         x.client.deadlines.clear(Wait::Connect);
         return Ok(connection);
     }
-    let deadlines = &x.client.deadlines;
+    let client = Rc::clone(&x.client);
+    let deadlines = &client.deadlines;
     deadlines.begin(Wait::Connect, upstream.waits.connect);
     if let servers @ 2.. = upstream.servers.len() as u32 {
         deadlines.set(Wait::ConnectTry, (upstream.waits.connect / servers).max(TRY_TIME_MIN));
@@ -63,7 +64,7 @@ pub(super) async fn obtain(
         if let Poll::Ready(connected) = connecting.as_mut().poll(cx) {
             return Poll::Ready(Ok(connected));
         }
-        x.client.stream.poll_reset(cx).map(|_| Err(Failure::ClientGone))
+        client.stream.poll_reset(cx).map(|_| Err(Failure::ClientGone))
     });
     let outcome = deadlines.guard(pin!(connected)).await;
     deadlines.clear(Wait::ConnectTry);
@@ -71,6 +72,7 @@ pub(super) async fn obtain(
         Ok(Ok(Ok(stream))) => {
             deadlines.clear(Wait::Connect);
             server.counters.connections.fetch_add(1, Ordering::Relaxed);
+            x.look();
             return Ok(Connection { stream: Rc::new(stream), server: Arc::clone(server), reused: false });
         }
         Ok(Ok(Err(error))) => {

@@ -58,7 +58,8 @@ pub(crate) async fn run(
         client.deadlines.set(Wait::Request, request);
     }
 
-    let received = receive::receive(&mut x);
+    let received = std::panic::catch_unwind(AssertUnwindSafe(|| receive::receive(&mut x)));
+    let received = received.unwrap_or(Err(Failure::Panic));
     let mut request = match (&received, x.facts.framing) {
         (Ok(()), framing) if framing != Framing::None => {
             let limits = x.snapshot.request_body_limits();
@@ -67,7 +68,9 @@ pub(crate) async fn run(
         }
         (Ok(()) | Err(_), _) => RequestBody { body: Body::Empty, rest: buffer },
     };
+    // Where the next request would begin is not known, or not to be believed.
     let refused = received.is_err();
+    x.close |= refused;
     let outcome = {
         let steps = pin!(steps(&mut x, received, &mut request, &mut responder));
         catch_panic(steps).await.unwrap_or(Err(Failure::Panic))

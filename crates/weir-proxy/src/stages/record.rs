@@ -12,6 +12,7 @@ use crate::exchange::Exchange;
 use crate::inbound::client::Client;
 use crate::inbound::responder::{Progress, Responder};
 use crate::runtime::clock::time_of_day;
+use crate::runtime::snapshot::Action;
 use crate::runtime::worker::Worker;
 
 /// Counts the exchange and writes its line.
@@ -79,16 +80,24 @@ fn entry(x: &Exchange, duration: Duration) -> Entry<'_> {
         referer: x.request.get(K::Referer),
         user_agent: x.request.get(K::UserAgent),
         host: (!x.origin.authority.is_empty()).then_some(&*x.origin.authority),
-        service: x.service().map_or("-", |service| &*service.name),
-        route: x.route().map_or("-", |route| &*route.name),
+        service: x.service().map_or("", |service| &*service.name),
+        route: x.route().map_or("", |route| &*route.name),
         server: x.record.server.as_deref().map(weir_upstream::member::Server::name),
         user: None,
         attempts: x.record.attempts,
-        mode: "balance",
+        mode: mode(x),
         upstream_seconds: x.record.upstream,
         duration,
         request_id: &x.origin.request_id,
         reason: x.record.reason,
+    }
+}
+
+/// The dispatch mode; empty when the request went to no server.
+fn mode(x: &Exchange) -> &'static str {
+    match x.route().map(|route| &route.action) {
+        Some(Action::Forward(forward)) => forward.mode.name(),
+        Some(Action::Redirect(_) | Action::Respond(_)) | None => "",
     }
 }
 
@@ -98,22 +107,22 @@ fn blank() -> Entry<'static> {
         client: IpAddr::V4(Ipv4Addr::UNSPECIFIED),
         user: None,
         received: SystemTime::UNIX_EPOCH,
-        method: b"-",
-        target: b"-",
-        version: "-",
+        method: b"",
+        target: b"",
+        version: "",
         status: 0,
         bytes_sent: 0,
         referer: None,
         user_agent: None,
         host: None,
-        service: "-",
-        route: "-",
+        service: "",
+        route: "",
         server: None,
         attempts: 0,
-        mode: "-",
+        mode: "",
         upstream_seconds: None,
         duration: Duration::ZERO,
-        request_id: b"-",
+        request_id: b"",
         reason: None,
     }
 }
