@@ -17,7 +17,7 @@ fn mute() -> Server {
 fn request_head_408() {
     let server = Server::saying("ok");
     let proxy = proxy::with(&server, "timeouts: {request_head: 50ms}");
-    for part in ["G", "GET / HTTP/1.1\r\nHost: a.test\r\n", "\r\n"] {
+    for part in ["G", "GET / HTTP/1.1\r\nHost: a.test\r\n", "\r\n\r"] {
         let mut client = connect(&proxy);
         assert!(client.send(part).answer().expect(408).says_close());
         assert_eq!(client.expect_end(), End::Fin);
@@ -53,6 +53,10 @@ fn idle_connections_are_closed_without_a_word() {
     assert_eq!(client.expect_end(), End::Fin);
     let mut client = connect(&proxy);
     client.send(get("/")).answer().expect(200);
+    assert_eq!(client.expect_end(), End::Fin);
+    // An empty line behind a request (RFC 9112 §2.2) begins no other one.
+    let mut client = connect(&proxy);
+    client.send(format!("{}\r\n", get("/"))).answer().expect(200);
     assert_eq!(client.expect_end(), End::Fin);
 }
 
