@@ -212,6 +212,9 @@ impl Proxy {
     /// Waits until what runs has ended, at most until the deadline of the configuration; then the rest is cut. Returns how
     /// many connections were cut. Call after [`begin_drain`](Self::begin_drain). Cancel safe.
     pub async fn drained(&mut self) -> usize {
+        // Whoever comes now is refused at once, instead of waiting in a queue that nobody will look at again. The workers
+        // still have the sockets until they have accepted what came before.
+        self.listeners.clear();
         let deadline = self.drain.deadline;
         let mut cut = 0;
         tokio::select! {
