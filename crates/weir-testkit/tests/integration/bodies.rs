@@ -248,8 +248,8 @@ fn a_server_that_reads_slowly_slows_the_client_down() {
     let stuck = settled(&sent, &mut idle);
     assert!(stuck < ALL / 2, "{stuck} bytes went somewhere although nobody reads");
     go.send(()).unwrap();
-    client.answer().expect(200);
     writing.join().unwrap();
+    client.answer().expect(200);
     drop(proxy);
 }
 

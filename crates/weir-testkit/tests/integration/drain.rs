@@ -1,5 +1,6 @@
 //! Stopping without losing anything (`semantics.md` §4.3).
 
+use std::net::TcpStream;
 use std::sync::Mutex;
 use std::sync::mpsc::sync_channel;
 
@@ -95,6 +96,39 @@ fn after_the_deadline_the_rest_is_cut() {
     assert_eq!(proxy.drained(), 1);
     client.expect_end();
     server.wait_ended(1);
+}
+
+#[test]
+fn nobody_waits_for_a_proxy_that_accepts_nothing_more() {
+    // The sockets belong to the process and once stayed open until its end: new connections were taken by the kernel,
+    // waited for as long as the drain took, and were reset then.
+    let (go, due) = sync_channel::<()>(1);
+    let due = Mutex::new(due);
+    let server = Server::start(move |mut connection| {
+        connection.expect_request();
+        due.lock().unwrap().recv().unwrap();
+        connection.send(sized("ok"));
+        connection.until_end();
+    });
+    let mut proxy = proxy::to(&server);
+    let address = proxy.address();
+    let mut client = connect(&proxy);
+    client.send(get("/"));
+    server.wait_requests(1);
+    proxy.begin_drain();
+    std::thread::scope(|scope| {
+        let drained = scope.spawn(|| proxy.drained());
+        for _ in 0..10_000 {
+            if TcpStream::connect(address).is_err() {
+                go.send(()).unwrap();
+                client.answer().expect(200);
+                assert_eq!(drained.join().unwrap(), 0);
+                return;
+            }
+            std::thread::yield_now();
+        }
+        panic!("connections are still taken");
+    });
 }
 
 #[test]

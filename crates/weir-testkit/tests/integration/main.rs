@@ -21,6 +21,7 @@ mod limits;
 mod old_versions;
 mod path;
 mod programs;
+mod records;
 mod split;
 mod statuses;
 mod timeouts;

@@ -17,8 +17,7 @@ fn semantics_1_10_statuses_and_reasons() {
         connection.until_end();
     });
     let proxy = proxy::start(&format!(
-        "timeouts: {{answer_head: 50ms}}
-limits: {{body: 10B, target: 1KiB}}
+        "limits: {{body: 10B, target: 1KiB}}
 services:
   - host: a.test
     routes:
@@ -26,7 +25,7 @@ services:
       - {{path: /refused, upstream: [\"{refusing}\"]}}
       - {{path: /garbage, upstream: [\"{garbage}\"]}}
       - {{path: /reset, upstream: [\"{resetting}\"]}}
-      - {{path: /mute, upstream: [\"{mute}\"]}}
+      - {{path: /mute, upstream: {{servers: [\"{mute}\"], timeouts: {{answer_head: 50ms}}}}}}
 "
     ));
     let long = format!("GET /{} HTTP/1.1\r\nHost: a.test\r\n", "a".repeat(2000));

@@ -76,10 +76,10 @@ fn request_body_408() {
 #[test]
 fn a_body_that_moves_may_take_its_time() {
     let server = Server::saying("ok");
-    let proxy = proxy::with(&server, "timeouts: {request_body: 100ms}");
+    let proxy = proxy::with(&server, "timeouts: {request_body: 300ms}");
     let mut client = connect(&proxy);
-    client.send("POST / HTTP/1.1\r\nHost: a.test\r\nContent-Length: 6\r\n\r\n");
-    for _ in 0..6 {
+    client.send("POST / HTTP/1.1\r\nHost: a.test\r\nContent-Length: 12\r\n\r\n");
+    for _ in 0..12 {
         assert!(client.is_silent());
         client.send("a");
     }
@@ -142,10 +142,10 @@ fn answer_head_504() {
 #[test]
 fn the_time_for_the_head_begins_when_the_request_is_sent() {
     let server = Server::saying("ok");
-    let proxy = proxy::with(&server, "timeouts: {answer_head: 50ms}");
+    let proxy = proxy::with(&server, "timeouts: {answer_head: 300ms}");
     let mut client = connect(&proxy);
-    client.send("POST / HTTP/1.1\r\nHost: a.test\r\nContent-Length: 4\r\n\r\n");
-    for _ in 0..4 {
+    client.send("POST / HTTP/1.1\r\nHost: a.test\r\nContent-Length: 12\r\n\r\n");
+    for _ in 0..12 {
         assert!(client.is_silent());
         client.send("a");
     }
@@ -164,7 +164,7 @@ fn stuck(answer: &str) -> Server {
 
 #[test]
 fn an_answer_that_stands_still_is_visibly_broken() {
-    for top in ["timeouts: {answer_body: 50ms}", "timeouts: {request: 100ms}"] {
+    for top in ["timeouts: {answer_body: 50ms}", "timeouts: {request: 250ms}"] {
         for (answer, version, end) in [
             ("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nabc", "1.1", None),
             ("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n", "1.1", None),
@@ -211,9 +211,9 @@ fn a_whole_requests_time_begins_anew_with_each() {
             connection.send(sized("ok"));
         }
     });
-    let proxy = proxy::with(&server, "timeouts: {request: 100ms}");
+    let proxy = proxy::with(&server, "timeouts: {request: 400ms}");
     let mut client = connect(&proxy);
-    for _ in 0..6 {
+    for _ in 0..15 {
         client.send(get("/")).answer().expect(200);
     }
 }
