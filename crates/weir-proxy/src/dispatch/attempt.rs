@@ -99,7 +99,9 @@ pub(super) async fn run(
         guarded(&deadlines, pin!(both)).await
     };
     drop(in_flight);
+    // Another attempt has its own.
     x.client.deadlines.clear(Wait::ServerHead);
+    x.client.deadlines.clear(Wait::ServerWrite);
     x.record.received_bytes = x.record.received_bytes.max(sink.content_bytes());
     let progress =
         Progress { bytes_sent: sink.written_bytes(), body_whole, answer_begun: directions.answered.get() };
@@ -168,7 +170,9 @@ fn write_request(x: &mut Exchange, forward: &Forward, connection: &Connection, s
     let server = &connection.server;
     let out = sink.head(if x.facts.framing == Framing::Chunked { Coding::Chunked } else { Coding::Plain });
     // HTTP/1.1 needs a Host; a client that came without one gets the server's (RFC 9112 §3.2).
-    if forward.host == HostPolicy::Server || !x.request.has(K::Host) {
+    // The one of the server before may stand there already.
+    let came_without = forward.host == HostPolicy::Keep && x.facts.host.is_empty();
+    if forward.host == HostPolicy::Server || came_without {
         x.request.replace(K::Host, server.host.as_bytes());
     }
     if server.address.base.is_empty() {

@@ -189,7 +189,8 @@ impl H1Responder {
         if self.progress == Progress::Begun && self.sink.forget_since(self.written_before) {
             self.progress = Progress::NotBegun;
         }
-        self.progress == Progress::NotBegun
+        // An interim answer that is partly written can't be followed by anything.
+        self.progress == Progress::NotBegun && !self.sink.has_gathered()
     }
 
     fn abort(&mut self) {

@@ -137,7 +137,6 @@ async fn busy(worker: &Rc<Worker>, client: &Rc<Client>, count: &mut u64) -> Next
                 let last = snapshot.limits.requests_per_connection.is_some_and(|max| *count >= max);
                 stages::run(worker, client, snapshot, head, buffer, last).await
             }
-            Ok(Received::Nothing) => return Next::KeepAlive(ReadBuffer::new()),
             Ok(Received::End) => Next::Cut,
             Err(failure) => refuse(worker, client, buffer, failure).await,
         };
