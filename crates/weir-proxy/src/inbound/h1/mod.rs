@@ -55,6 +55,11 @@ async fn requests(worker: Rc<Worker>, client: Rc<Client>) {
         // A future of its own in memory of its own: the connection stays small while it is idle.
         match Box::pin(warm(&worker, &client, &mut count)).await {
             Next::KeepAlive(_) => {}
+            // What is still unread would turn closing into a reset. It is the client's FIN, or more that will not be answered.
+            Next::Close if !client.stream.is_quiet() => {
+                Box::pin(goodbye::linger(&client, ReadBuffer::new())).await;
+                return;
+            }
             Next::Close => {
                 goodbye::close(&client).await;
                 return;
@@ -92,7 +97,9 @@ async fn wait_for_request(worker: &Worker, client: &Client, patience: Duration) 
         // The drain wakes every connection; an idle one shortens its patience then.
         if draining != Some(worker.is_draining()) {
             draining = Some(worker.is_draining());
+            // Nothing but a request moves this, so empty lines now and then keep no connection.
             let since = client.last_active.get().unwrap_or_else(now);
+            client.last_active.set(Some(since));
             let allowed = worker.idle_timeout(usual, since);
             last = allowed <= patience;
             client.deadlines.set_from(Wait::ClientIdle, since, allowed.min(patience));

@@ -65,7 +65,8 @@ async fn read(client: &Client, snapshot: &Snapshot, buffer: &mut ReadBuffer) -> 
             buffer.consume(length);
             return Ok(Received::Head(head));
         }
-        let begun = !buffer.is_empty() || skipped_bytes > 0;
+        // Empty lines begin no request: old clients send one behind a body (RFC 9112 §2.2) and are idle then.
+        let begun = !buffer.is_empty();
         let read = poll_fn(|cx| match client.stream.poll_read(cx, buffer) {
             Poll::Ready(outcome) => Poll::Ready(Some(outcome)),
             Poll::Pending if begun => {
@@ -76,7 +77,7 @@ async fn read(client: &Client, snapshot: &Snapshot, buffer: &mut ReadBuffer) -> 
         });
         match read.await {
             None => return Ok(Received::Nothing),
-            Some(Ok(0)) if !buffer.is_empty() => return Err(Failure::RequestTruncated),
+            Some(Ok(0)) if begun => return Err(Failure::RequestTruncated),
             Some(Ok(0) | Err(_)) => return Ok(Received::End),
             Some(Ok(_)) => {}
         }
