@@ -245,6 +245,8 @@ impl Socket {
         match read {
             Ok(0) => self.ended = Some(End::Fin),
             Ok(count) => self.unread.extend_from_slice(&bytes[..count]),
+            // Somebody stopped and continued the process.
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error)
                 if matches!(error.kind(), io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe) =>
             {

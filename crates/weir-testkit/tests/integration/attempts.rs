@@ -123,3 +123,54 @@ fn semantics_2_3_idle_connections_end_by_our_time_or_by_the_servers() {
         assert_eq!(server.connections(), connections, "{top} {keep_alive}");
     }
 }
+
+/// Two servers in this order, with a retry policy.
+fn over_two(first: &Server, second: &dyn std::fmt::Display, retry: &str) -> Running {
+    proxy::start(&format!(
+        "services: [{{host: \"*\", upstream: web}}]
+upstreams: {{web: {{servers: [\"{first}\", \"{second}\"], retry: {retry}}}}}
+"
+    ))
+}
+
+#[test]
+fn statuses_and_timeouts_are_repeated_where_the_policy_says_so() {
+    let busy = Server::answering("HTTP/1.1 503 Busy\r\nContent-Length: 4\r\n\r\nbusy");
+    let good = Server::saying("good");
+    let proxy = over_two(&busy, &good, "{attempts: 2, on: [503]}");
+    for _ in 0..4 {
+        assert_eq!(fetch(&proxy, "/").expect(200).text(), "good");
+    }
+    // What must not be repeated keeps its answer, and so does the last attempt.
+    let post = "POST / HTTP/1.1\r\nHost: a.test\r\n\r\n";
+    assert_eq!([ask(&proxy, post).status(), ask(&proxy, post).status()], [503, 200]);
+    let busy_too = Server::answering("HTTP/1.1 503 Busy\r\nContent-Length: 8\r\n\r\nbusy too");
+    let proxy = over_two(&busy, &busy_too, "{attempts: 2, on: [503]}");
+    assert_eq!(fetch(&proxy, "/").expect(503).text(), "busy too");
+    let mute = Server::start(|mut connection| {
+        connection.until_end();
+    });
+    let proxy = over_two(&mute, &good, "{attempts: 2, on: [timeout], per_try: 50ms}");
+    assert_eq!(fetch(&proxy, "/").expect(200).text(), "good");
+}
+
+#[test]
+fn an_answer_that_is_thrown_away_with_nobody_left_to_ask_keeps_its_status() {
+    let busy = Server::answering("HTTP/1.1 503 Busy\r\nContent-Length: 4\r\n\r\nbusy");
+    let proxy = over_two(&busy, &Server::refusing(), "{attempts: 2, on: [503]}");
+    let answer = fetch(&proxy, "/").expect(503);
+    assert!(!answer.to_string().contains("127.0.0.1"), "{answer}");
+}
+
+#[test]
+fn a_repeat_is_told_the_next_servers_own_host() {
+    let resetting = Server::start(|mut connection| {
+        connection.request();
+        connection.reset();
+    });
+    let good = Server::saying("good");
+    let proxy = over_two(&resetting, &good, "{attempts: 2}");
+    ask(&proxy, "GET / HTTP/1.0\r\n\r\n").expect(200);
+    assert_eq!(resetting.only_request().field("host"), Some(&*resetting.to_string()));
+    assert_eq!(good.only_request().field("host"), Some(&*good.to_string()));
+}

@@ -118,6 +118,7 @@ fn semantics_1_7_after_an_early_answer_the_body_is_not_forwarded_and_the_client_
     let answer = client.answer().expect(413);
     assert_eq!(answer.text(), "no");
     assert!(answer.says_close(), "{answer}");
+    assert_eq!(proxy.connections(), 1, "the proxy has ended its side and reads on");
     // The proxy goes on reading for a while, so that the answer is not destroyed by a reset.
     client.send("a".repeat(100_000));
     assert_eq!(client.expect_end(), End::Fin);
@@ -132,6 +133,7 @@ fn an_answer_of_ours_reaches_a_client_that_is_still_sending() {
     client.send("POST / HTTP/1.1\r\nHost: a.test\r\nContent-Length: 200000\r\n\r\n");
     client.send("a".repeat(100_000));
     assert!(client.answer().expect(404).says_close());
+    assert_eq!(proxy.connections(), 1, "the proxy has ended its side and reads on");
     client.send("a".repeat(100_000));
     assert_eq!(client.expect_end(), End::Fin);
 }
@@ -179,5 +181,30 @@ fn a_server_that_answers_and_resets_before_it_has_read_all_is_heard() {
         let answer = client.answer();
         // A reset may overtake the answer on its way to the proxy; a broken one must not come of it.
         assert!(matches!(answer.status(), 403 | 502), "{answer}");
+    }
+}
+
+#[test]
+fn what_comes_behind_the_last_request_is_read_so_that_closing_is_no_reset() {
+    // RFC 9112 §9.6: closing with unread bytes is a reset, which can destroy the answer on its way.
+    let (go, due) = std::sync::mpsc::sync_channel::<()>(1);
+    let due = std::sync::Mutex::new(due);
+    let server = Server::start(move |mut connection| {
+        while connection.request().is_some() {
+            due.lock().unwrap().recv().unwrap();
+            connection.send(sized("ok"));
+        }
+    });
+    let proxy = proxy::to(&server);
+    for number in 1..=5 {
+        let mut client = connect(&proxy);
+        client.send("GET / HTTP/1.1\r\nHost: a.test\r\nConnection: close\r\n\r\n");
+        server.wait_requests(number);
+        client.send(get("/more"));
+        go.send(()).unwrap();
+        assert_eq!(client.answer().expect(200).text(), "ok");
+        assert_eq!(client.expect_end(), End::Fin);
+        assert!(proxy.connections() >= 1, "the proxy waits for the client's end");
+        client.send("still here");
     }
 }
