@@ -9,6 +9,7 @@ use crate::model::Route;
 use crate::node::shortened;
 use crate::problem::{Problem, Problems};
 use crate::source::{At, Span};
+use crate::suggest::alternatives;
 
 use super::actions::action;
 use super::upstreams::Upstreams;
@@ -19,13 +20,22 @@ pub(super) struct Routes<'s> {
     backend_server: bool,
     names: HashMap<String, Span>,
     rules: HashMap<String, Span>,
+    /// By everything that is asked but the method: the methods that are taken, and where that was written.
+    taken: HashMap<String, Vec<(Box<str>, Span)>>,
     list: Vec<Route>,
 }
 
 impl<'s> Routes<'s> {
     /// Begins with none.
     pub(super) fn new(service: &'s str, backend_server: bool) -> Self {
-        Self { service, backend_server, names: HashMap::new(), rules: HashMap::new(), list: Vec::new() }
+        Self {
+            service,
+            backend_server,
+            names: HashMap::new(),
+            rules: HashMap::new(),
+            taken: HashMap::new(),
+            list: Vec::new(),
+        }
     }
 
     /// Takes a route.
@@ -40,16 +50,10 @@ impl<'s> Routes<'s> {
             query: std::mem::take(&mut file.query),
         };
         // A route whose own parts were wrong asks something else than it seems to.
-        if !problems.has_error_in(span)
-            && let Some(first) = self.rules.insert(identity(&rule), path_span)
-        {
-            problems.push(
-                Problem::error(path_span, "another route of this service asks exactly the same")
-                    .beside(first, "the first one")
-                    .hint(
-                        "one of the two can never be taken; take one away or let them ask different things",
-                    ),
-            );
+        if !problems.has_error_in(span) {
+            let methods_span = file.key("methods").unwrap_or(path_span);
+            self.compare(&rule, path_span, methods_span, problems);
+            warn_of_wildcard(&rule.path, path_span, problems);
         }
         let name = self.name(&file, &rule, problems);
         let answer_fields = std::mem::take(&mut file.answer_fields);
@@ -66,6 +70,39 @@ impl<'s> Routes<'s> {
         if let Some(action) = made {
             self.list.push(Route { name, rule, action, answer_fields, backend_server });
         }
+    }
+
+    /// Looks for routes above this one that leave it nothing, or not everything that it asks for.
+    fn compare(&mut self, rule: &RouteRule, path: Span, methods: Span, problems: &mut Problems) {
+        let (others, asked) = identity(rule);
+        if let Some(first) = self.rules.insert(format!("{others} {asked:?}"), path) {
+            problems.push(
+                Problem::error(path, "another route of this service asks exactly the same")
+                    .beside(first, "the first one")
+                    .hint(
+                        "one of the two can never be taken; take one away or let them ask different things",
+                    ),
+            );
+            return;
+        }
+        let taken = self.taken.entry(others).or_default();
+        let place =
+            |method: &str| taken.iter().find(|(known, _)| **known == *method).map(|(_, place)| *place);
+        let lost: Vec<&str> = asked.iter().copied().filter(|method| place(method).is_some()).collect();
+        if let Some(first) = lost.first().and_then(|method| place(method)) {
+            let hint = match lost.as_slice() {
+                ["HEAD"] => "a route for GET takes HEAD too; write the route for HEAD before it",
+                _ => "of two routes that ask for equally much the first one is taken",
+            };
+            problems.push(
+                Problem::warning(methods, format!("{} never comes here", alternatives(lost)))
+                    .beside(first, "this route takes it")
+                    .hint(hint),
+            );
+        }
+        // HEAD goes where GET goes, if no route above has taken it.
+        let head = asked.contains(&"GET").then_some("HEAD");
+        taken.extend(asked.into_iter().chain(head).map(|method| (method.into(), methods)));
     }
 
     fn name(&mut self, file: &RouteFile, rule: &RouteRule, problems: &mut Problems) -> String {
@@ -104,18 +141,35 @@ fn made_name(rule: &RouteRule) -> String {
     parts.join(" ")
 }
 
-/// Equal for rules that take the same requests by the same words, in whatever order they were written.
-fn identity(rule: &RouteRule) -> String {
+/// Other programs write `/api/*` for what is a prefix here.
+fn warn_of_wildcard(path: &PathPattern, span: Span, problems: &mut Problems) {
+    let (PathPattern::Prefix(text) | PathPattern::Exact(text)) = path else { return };
+    let is_wildcard = |segment: &str| matches!(segment, "*" | "**");
+    if !text.split('/').any(is_wildcard) {
+        return;
+    }
+    let before = text.trim_end_matches('/').trim_end_matches('*');
+    let hint = if before.ends_with('/') && !before.split('/').any(is_wildcard) {
+        format!("`{}` takes everything below it", shortened(before))
+    } else {
+        "for any segment write an expression: `regex:/user/[^/]+/orders`".to_owned()
+    };
+    problems.push(Problem::warning(span, "a `*` in a path stands for itself").hint(hint));
+}
+
+/// Everything that is asked but the methods, and the methods. Equal for rules that take the same requests by the same words,
+/// in whatever order they were written.
+fn identity(rule: &RouteRule) -> (String, Vec<&str>) {
     let path = match &rule.path {
         PathPattern::Prefix(prefix) => prefix.trim_end_matches('/').to_owned(),
         other => other.to_string(),
     };
-    let mut methods = rule.methods.clone();
+    let mut methods: Vec<&str> = rule.methods.iter().map(|method| &**method).collect();
     methods.sort_unstable();
     methods.dedup();
     let mut fields: Vec<_> = rule.fields.iter().map(|field| (&field.name, &field.value)).collect();
     fields.sort_unstable();
     let mut query: Vec<_> = rule.query.iter().map(|query| (&query.name, &query.value)).collect();
     query.sort_unstable();
-    format!("{path:?} {methods:?} {fields:?} {query:?}")
+    (format!("{path:?} {fields:?} {query:?}"), methods)
 }

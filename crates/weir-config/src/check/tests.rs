@@ -75,6 +75,50 @@ fn no_two_routes_ask_the_same() {
 }
 
 #[test]
+fn methods_that_never_come_are_told() {
+    let check = |first: &str, second: &str, expected: &[&str]| {
+        let routes = format!(
+            "services:\n- host: a\n  routes:\n  - {{respond: {{}}, {first}}}\n  - {{respond: {{}}, {second}}}"
+        );
+        check(&routes, expected);
+    };
+    let head = ["5:19 warning `HEAD` never comes here | a route for GET takes HEAD too"];
+    check("methods: GET", "methods: HEAD", &head);
+    check("methods: [PUT, GET]", "methods: [HEAD, POST]", &head);
+    check("methods: HEAD", "methods: GET", &[]);
+    check("methods: GET, path: /x/", "methods: HEAD, path: /x", &["warning `HEAD` never"]);
+    check("methods: GET, path: /x", "methods: HEAD, path: /", &[]);
+    check("methods: GET, headers: {A: 1}", "methods: HEAD, headers: {a: 1}", &["warning `HEAD` never"]);
+    check("methods: GET, headers: {A: 1}", "methods: HEAD", &[]);
+    check("methods: GET", "methods: HEAD, query: {a: 1}", &[]);
+    // A route for any method asks for less, and so it takes what is left.
+    check("path: /", "methods: HEAD", &[]);
+    check(
+        "methods: [GET, PUT]",
+        "methods: [PUT, GET, POST]",
+        &["warning `GET` or `PUT` never comes here | of two routes"],
+    );
+    check("methods: GET", "methods: [GET, HEAD]", &["warning `GET` or `HEAD` never comes here"]);
+}
+
+#[test]
+fn stars_in_paths_are_told() {
+    let check = |path: &str, expected: &[&str]| {
+        check(&format!("services: [{{host: a, respond: {{}}, path: \"{path}\"}}]"), expected);
+    };
+    check("/api/*", &["1:41 warning a `*` in a path stands for itself | `/api/` takes everything below it"]);
+    check("/api/**", &["`/api/` takes everything"]);
+    check("/api/*/", &["`/api/` takes everything"]);
+    check("exact:/api/*", &["`/api/` takes everything"]);
+    check("/*", &["`/` takes everything"]);
+    check("/user/*/orders", &["for any segment write an expression"]);
+    check("/user/*/orders/*", &["for any segment write an expression"]);
+    check("/a*", &[]);
+    check("regex:/api/.*", &[]);
+    check("/api/", &[]);
+}
+
+#[test]
 fn a_route_does_one_thing() {
     check("services: [{host: a}]", &["1:12 error this route does not say what to do"]);
     check("services: [{host: a, routes: [{path: /}]}]", &["this route does not say what to do"]);
