@@ -11,7 +11,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use crate::field::{FieldName, KnownName};
+use crate::field::{FieldName, KnownName, NameSet};
 use crate::list;
 
 #[cfg(test)]
@@ -25,7 +25,7 @@ pub const OPTIONS_MAX: usize = 32;
 /// The longest life that is read from a Keep-Alive field, in seconds (a day). Longer ones count as this.
 pub const KEEP_ALIVE_SECONDS_MAX: u64 = 24 * 60 * 60;
 
-/// Whether a field never goes on to the next hop, whether Connection names it or not.
+/// Fields that never go on to the next hop, whether Connection names them or not.
 ///
 /// - Connection, Proxy-Connection, Keep-Alive, TE, Transfer-Encoding, Upgrade: RFC 9110 §7.6.1. What the next
 ///   hop shall have of `TE: trailers` and of Upgrade is written anew, see [`te_trailers`] and
@@ -36,24 +36,22 @@ pub const KEEP_ALIVE_SECONDS_MAX: u64 = 24 * 60 * 60;
 ///   has no use for the credentials of another proxy, and credentials do not go where they are not used.
 ///
 /// Trailer is not among them: it announces what trailers follow, and those are passed on.
+pub const HOP_BY_HOP: NameSet = NameSet::of(&[
+    KnownName::Connection,
+    KnownName::ProxyConnection,
+    KnownName::KeepAlive,
+    KnownName::Te,
+    KnownName::TransferEncoding,
+    KnownName::Upgrade,
+    KnownName::Http2Settings,
+    KnownName::ProxyAuthorization,
+    KnownName::ProxyAuthenticate,
+    KnownName::ProxyAuthenticationInfo,
+]);
+
+/// Whether a field is one of [`HOP_BY_HOP`].
 pub fn is_hop_by_hop<'n>(name: impl Into<FieldName<'n>>) -> bool {
-    match name.into() {
-        FieldName::Known(known) => matches!(
-            known,
-            KnownName::Connection
-                | KnownName::ProxyConnection
-                | KnownName::KeepAlive
-                | KnownName::Te
-                | KnownName::TransferEncoding
-                | KnownName::Upgrade
-                | KnownName::ProxyAuthorization
-                | KnownName::ProxyAuthenticate
-        ),
-        FieldName::Other(name) => {
-            name.eq_ignore_ascii_case(b"http2-settings")
-                || name.eq_ignore_ascii_case(b"proxy-authentication-info")
-        }
-    }
+    matches!(name.into(), FieldName::Known(known) if HOP_BY_HOP.holds(known))
 }
 
 /// Whether a field has no business in a trailer section, so that it is not passed on from there.

@@ -39,11 +39,14 @@ known_names! {
     Expect = "Expect",
     Forwarded = "Forwarded",
     Host = "Host",
+    Http2Settings = "HTTP2-Settings",
     IdempotencyKey = "Idempotency-Key",
     KeepAlive = "Keep-Alive",
     Location = "Location",
     MaxForwards = "Max-Forwards",
+    Proxy = "Proxy",
     ProxyAuthenticate = "Proxy-Authenticate",
+    ProxyAuthenticationInfo = "Proxy-Authentication-Info",
     ProxyAuthorization = "Proxy-Authorization",
     ProxyConnection = "Proxy-Connection",
     ProxyStatus = "Proxy-Status",
@@ -67,6 +70,37 @@ known_names! {
 
 /// A set of known names: one bit for each.
 pub(crate) type KnownNames = u64;
+
+/// Known names that are asked about together, with one look at a head.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NameSet(KnownNames);
+
+impl NameSet {
+    /// The set of these names.
+    pub const fn of(names: &[KnownName]) -> Self {
+        let mut set = 0;
+        let mut at = 0;
+        while at < names.len() {
+            set |= names[at].bit();
+            at += 1;
+        }
+        Self(set)
+    }
+
+    /// What is in this set or in the other.
+    pub const fn and(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
+    /// Whether the name is in the set.
+    pub const fn holds(self, name: KnownName) -> bool {
+        self.0 & name.bit() != 0
+    }
+
+    pub(crate) const fn bits(self) -> KnownNames {
+        self.0
+    }
+}
 
 const _: () = assert!(ALL.len() <= KnownNames::BITS as usize, "every known name needs a bit");
 
@@ -140,7 +174,7 @@ const fn spelling(known: KnownName) -> Spelling {
     spelling
 }
 
-const LENGTH_MAX: usize = 19;
+const LENGTH_MAX: usize = 25;
 
 /// Known names by their length: a lookup compares two or three names at most.
 static BY_LENGTH: [&[Spelling]; LENGTH_MAX + 1] = {
@@ -151,7 +185,7 @@ static BY_LENGTH: [&[Spelling]; LENGTH_MAX + 1] = {
         &[spelling(K::Te)],
         &[spelling(K::Via)],
         &[spelling(K::Host), spelling(K::Date)],
-        &[],
+        &[spelling(K::Proxy)],
         &[spelling(K::Accept), spelling(K::Cookie), spelling(K::Expect), spelling(K::Server)],
         &[spelling(K::Referer), spelling(K::Trailer), spelling(K::Upgrade)],
         &[spelling(K::Location)],
@@ -165,7 +199,7 @@ static BY_LENGTH: [&[Spelling]; LENGTH_MAX + 1] = {
             spelling(K::XRequestId),
         ],
         &[spelling(K::Authorization), spelling(K::ContentRange)],
-        &[spelling(K::ContentLength)],
+        &[spelling(K::ContentLength), spelling(K::Http2Settings)],
         &[spelling(K::XForwardedFor), spelling(K::IdempotencyKey)],
         &[
             spelling(K::ContentEncoding),
@@ -176,6 +210,12 @@ static BY_LENGTH: [&[Spelling]; LENGTH_MAX + 1] = {
         &[spelling(K::TransferEncoding), spelling(K::XForwardedProto)],
         &[spelling(K::ProxyAuthenticate)],
         &[spelling(K::ProxyAuthorization)],
+        &[],
+        &[],
+        &[],
+        &[],
+        &[],
+        &[spelling(K::ProxyAuthenticationInfo)],
     ]
 };
 

@@ -82,6 +82,9 @@ pub fn decide(head: &Head, direction: Direction) -> Result<Framing, FramingError
 
 /// What the fields say; `None` when they say nothing.
 fn stated(head: &Head) -> Result<Option<Framing>, FramingError> {
+    if !head.has(KnownName::ContentLength) && !head.has(KnownName::TransferEncoding) {
+        return Ok(None);
+    }
     let mut lengths = head.get_all(KnownName::ContentLength);
     let mut codings = head.get_all(KnownName::TransferEncoding);
     match (lengths.next(), codings.next()) {

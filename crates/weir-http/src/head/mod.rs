@@ -14,7 +14,7 @@ mod write;
 
 use std::fmt;
 
-use crate::field::{FieldName, KnownName, KnownNames};
+use crate::field::{FieldName, KnownName, KnownNames, NameSet};
 use crate::list;
 use crate::method::Method;
 use crate::version::Version;
@@ -288,6 +288,19 @@ impl Head {
             }
         }
         found
+    }
+
+    /// Takes every field away whose name is in the set: nothing but a look when there is none.
+    pub fn remove_all(&mut self, names: NameSet) {
+        if self.present & names.bits() == 0 {
+            return;
+        }
+        self.present &= !names.bits();
+        for field in &mut self.fields {
+            if field.known.is_some_and(|known| names.holds(known)) {
+                field.live = false;
+            }
+        }
     }
 
     /// Takes away every field for which `unwanted` says so, in one pass.

@@ -1,6 +1,6 @@
 //! The client connections of a worker: who is there, and how each can be woken or cut from outside.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -25,7 +25,7 @@ pub struct Registry {
 struct Entry {
     peer: Peer,
     waker: Option<Waker>,
-    cut: bool,
+    cut: Rc<Cell<bool>>,
 }
 
 /// A connection's place in the registry; it is given up when this is dropped.
@@ -33,26 +33,30 @@ struct Entry {
 pub(crate) struct Registration {
     registry: Rc<Registry>,
     id: usize,
+    /// Shared with the entry: it is looked at whenever the connection's task runs.
+    cut: Rc<Cell<bool>>,
+    /// Whether the entry knows how to wake the task.
+    known: Cell<bool>,
 }
 
 impl Registration {
     /// Enters a connection.
     pub(crate) fn new(registry: &Rc<Registry>, peer: Peer) -> Self {
-        let id = registry.entries.borrow_mut().insert(Entry { peer, waker: None, cut: false });
+        let cut = Rc::new(Cell::new(false));
+        let entry = Entry { peer, waker: None, cut: Rc::clone(&cut) };
+        let id = registry.entries.borrow_mut().insert(entry);
         registry.counters.connections.add(1);
         registry.counters.connections_open.add(1);
-        Self { registry: Rc::clone(registry), id }
+        Self { registry: Rc::clone(registry), id, cut, known: Cell::new(false) }
     }
 
     /// Remembers how to wake the connection's task, once, and says whether the connection has been cut.
     pub(crate) fn poll_cut(&self, cx: &mut Context<'_>) -> Poll<()> {
-        let mut entries = self.registry.entries.borrow_mut();
-        let entry = &mut entries[self.id];
-        if entry.cut {
+        if self.cut.get() {
             return Poll::Ready(());
         }
-        if entry.waker.is_none() {
-            entry.waker = Some(cx.waker().clone());
+        if !self.known.replace(true) {
+            self.registry.entries.borrow_mut()[self.id].waker = Some(cx.waker().clone());
         }
         Poll::Pending
     }
@@ -93,7 +97,7 @@ impl Registry {
     /// Closes a connection at once. One that has gone already is no error.
     pub fn cut(&self, ConnectionId(id): ConnectionId) {
         if let Some(entry) = self.entries.borrow_mut().get_mut(id) {
-            entry.cut = true;
+            entry.cut.set(true);
             if let Some(waker) = &entry.waker {
                 waker.wake_by_ref();
             }

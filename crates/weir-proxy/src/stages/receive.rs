@@ -10,7 +10,7 @@ use smallvec::SmallVec;
 use weir_core::forwarded;
 use weir_http::authority::{self, Authority};
 use weir_http::connection::{self, ConnectionOptions};
-use weir_http::field::{FieldName, KnownName as K};
+use weir_http::field::{KnownName as K, NameSet};
 use weir_http::framing::{self, Direction, Framing};
 use weir_http::head::Head;
 use weir_http::method::Method;
@@ -201,7 +201,7 @@ fn forwarding_fields(x: &mut Exchange, snapshot: &Snapshot) {
         !snapshot.trusted_proxies.is_empty() && forwarded::is_trusted(peer, &snapshot.trusted_proxies);
     let request = &mut *x.request;
     let te_trailers = request.has(K::Te) && connection::te_trailers(request.get_all(K::Te));
-    request.remove_where(|name, _| is_replaced(name, trusted));
+    request.remove_all(if trusted { NEVER_PASSED_ON } else { NEVER_PASSED_ON.and(BELIEVED_IF_TRUSTED) });
     if trusted || x.facts.version == Version::Http10 {
         vouch(x, snapshot, trusted);
     } else {
@@ -246,17 +246,14 @@ fn vouch(x: &mut Exchange, snapshot: &Snapshot, trusted: bool) {
     request.append(K::Via, via(x.facts.version));
 }
 
-fn is_replaced(name: FieldName<'_>, trusted: bool) -> bool {
-    match name {
-        FieldName::Known(K::XRequestId | K::XBackendServer) => true,
-        FieldName::Known(
-            K::XForwardedFor | K::XForwardedHost | K::XForwardedProto | K::XRealIp | K::Forwarded,
-        ) => !trusted,
-        // Programs behind CGI-like interfaces read a field `Proxy` as the variable HTTP_PROXY; no honest client sends one.
-        FieldName::Other(name) if name.eq_ignore_ascii_case(b"proxy") => true,
-        name => connection::is_hop_by_hop(name),
-    }
-}
+/// What never goes on from a client. Programs behind CGI-like interfaces read a field `Proxy` as the variable HTTP_PROXY;
+/// no honest client sends one.
+const NEVER_PASSED_ON: NameSet =
+    connection::HOP_BY_HOP.and(NameSet::of(&[K::XRequestId, K::XBackendServer, K::Proxy]));
+
+/// What is believed only from a trusted proxy (`semantics.md` §1.8).
+const BELIEVED_IF_TRUSTED: NameSet =
+    NameSet::of(&[K::XForwardedFor, K::XForwardedHost, K::XForwardedProto, K::XRealIp, K::Forwarded]);
 
 /// RFC 7239 §4: one element for this hop, behind those of trusted proxies.
 fn append_forwarded(request: &mut Head, peer: IpAddr, authority: &[u8]) {

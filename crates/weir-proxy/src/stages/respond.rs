@@ -82,5 +82,5 @@ fn route_fields(x: &Exchange, head: &mut Head) {
 
 /// Takes away what a server's answer says to this hop only. What its Connection field names must be gone already.
 pub(crate) fn clean(head: &mut Head) {
-    head.remove_where(|name, _| connection::is_hop_by_hop(name));
+    head.remove_all(connection::HOP_BY_HOP);
 }
