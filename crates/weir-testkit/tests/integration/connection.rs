@@ -283,3 +283,33 @@ fn a_connection_can_be_cut_from_outside() {
     other.send(get("/")).answer().expect(200);
     assert_eq!(proxy.connections(), 1);
 }
+
+#[test]
+fn nothing_is_left_of_connections_that_are_over() {
+    let (go, due) = std::sync::mpsc::sync_channel::<()>(1);
+    let due = std::sync::Mutex::new(due);
+    let server = Server::start(move |mut connection| {
+        connection.expect_request();
+        connection.send(sized("ok"));
+        due.lock().unwrap().recv().unwrap();
+    });
+    let proxy = proxy::to(&server);
+    let mut watch = connect(&proxy);
+    let mut client = connect(&proxy);
+    client.send(get("/")).answer().expect(200);
+    assert_eq!((proxy.connections(), proxy.idle_upstream()), (2, 1));
+    // The server closes the idle connection, and the client goes.
+    go.send(()).unwrap();
+    drop(client);
+    for _ in 0..200 {
+        assert!(watch.is_silent());
+        if (proxy.connections(), proxy.idle_upstream()) == (1, 0) {
+            return;
+        }
+    }
+    panic!(
+        "{} connections of clients and {} to servers are left",
+        proxy.connections(),
+        proxy.idle_upstream()
+    );
+}
