@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use tokio::runtime::{Builder, Runtime};
 use weir_proxy::Proxy;
-use weir_proxy::runtime::inbox::{Inspection, Query};
+use weir_proxy::runtime::inbox::{ConnectionId, Inspection, Query};
 use weir_proxy::runtime::sockets::BoundAddress;
 
 use crate::server::Server;
@@ -91,6 +91,22 @@ impl Running {
     pub fn connections(&self) -> usize {
         let listed = self.runtime.block_on(self.proxy().inspect(Query::Connections));
         listed.into_iter().map(|one| if let Inspection::Connections(all) = one { all.len() } else { 0 }).sum()
+    }
+
+    /// Every address that is listened on, in the order of the configuration.
+    pub fn addresses(&self) -> Vec<&BoundAddress> {
+        self.proxy().addresses().collect()
+    }
+
+    /// Closes the client connections whose peer this picks.
+    pub fn cut(&self, picks: impl Fn(&str) -> bool) {
+        let listed = self.runtime.block_on(self.proxy().inspect(Query::Connections));
+        for (worker, connections) in listed.into_iter().enumerate() {
+            let Inspection::Connections(connections) = connections else { continue };
+            for (id, _) in connections.into_iter().filter(|(_, peer)| picks(peer)) {
+                self.runtime.block_on(self.proxy().cut(worker, ConnectionId(id)));
+            }
+        }
     }
 
     /// Begins to drain.

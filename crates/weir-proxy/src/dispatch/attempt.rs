@@ -99,9 +99,7 @@ pub(super) async fn run(
         guarded(&deadlines, pin!(both)).await
     };
     drop(in_flight);
-    // Another attempt has its own.
     x.client.deadlines.clear(Wait::ServerHead);
-    x.client.deadlines.clear(Wait::ServerWrite);
     x.record.received_bytes = x.record.received_bytes.max(sink.content_bytes());
     let progress =
         Progress { bytes_sent: sink.written_bytes(), body_whole, answer_begun: directions.answered.get() };
@@ -157,6 +155,8 @@ async fn guarded(
 
 /// The server's stream with its deadlines. The head of the answer has a deadline of its own, so reads have none at first.
 fn server_side(x: &Exchange, forward: &Forward, connection: &Connection) -> Timed {
+    // An attempt before may have been given up while it waited.
+    x.client.deadlines.clear(Wait::ServerWrite);
     Timed {
         stream: Rc::clone(&connection.stream),
         deadlines: Rc::clone(&x.client.deadlines),

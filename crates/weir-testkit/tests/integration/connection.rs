@@ -1,9 +1,10 @@
 //! Keep-alive, pipelining, HEAD, and answers without a body.
 
+use weir_proxy::runtime::sockets::BoundAddress;
 use weir_testkit::client::{ask, connect, fetch, get};
 use weir_testkit::proxy;
 use weir_testkit::server::{Server, sized};
-use weir_testkit::socket::End;
+use weir_testkit::socket::{End, Socket};
 
 /// A server that answers each request with its own target.
 fn naming() -> Server {
@@ -249,4 +250,66 @@ fn a_client_that_says_nothing_is_no_request() {
     client.answer().expect(400);
     assert_eq!(client.expect_end(), End::Fin);
     assert_eq!(server.connections(), 0);
+}
+
+#[test]
+fn every_address_that_is_listened_on_is_served() {
+    let server = Server::saying("ok");
+    let path = weir_testkit::server::unix_path();
+    let proxy = proxy::with(
+        &server,
+        &format!("listen: [\"127.0.0.1:0\", \"unix:{}\", \"127.0.0.1:0\"]\nworkers: 2", path.display()),
+    );
+    assert_eq!(proxy.addresses().len(), 3);
+    for address in proxy.addresses() {
+        let mut client: Socket = match address {
+            BoundAddress::Tcp(address) => std::net::TcpStream::connect(address).unwrap().into(),
+            BoundAddress::Unix(path) => std::os::unix::net::UnixStream::connect(path).unwrap().into(),
+        };
+        client.send(get("/")).answer().expect(200);
+    }
+}
+
+#[test]
+fn a_connection_can_be_cut_from_outside() {
+    let server = Server::saying("ok");
+    let proxy = proxy::to(&server);
+    let (mut idle, mut other) = (connect(&proxy), connect(&proxy));
+    idle.send(get("/")).answer().expect(200);
+    other.send(get("/")).answer().expect(200);
+    let port = format!(":{}", idle.local_address().port());
+    proxy.cut(|peer| peer.ends_with(&port));
+    idle.expect_end();
+    other.send(get("/")).answer().expect(200);
+    assert_eq!(proxy.connections(), 1);
+}
+
+#[test]
+fn nothing_is_left_of_connections_that_are_over() {
+    let (go, due) = std::sync::mpsc::sync_channel::<()>(1);
+    let due = std::sync::Mutex::new(due);
+    let server = Server::start(move |mut connection| {
+        connection.expect_request();
+        connection.send(sized("ok"));
+        due.lock().unwrap().recv().unwrap();
+    });
+    let proxy = proxy::to(&server);
+    let mut watch = connect(&proxy);
+    let mut client = connect(&proxy);
+    client.send(get("/")).answer().expect(200);
+    assert_eq!((proxy.connections(), proxy.idle_upstream()), (2, 1));
+    // The server closes the idle connection, and the client goes.
+    go.send(()).unwrap();
+    drop(client);
+    for _ in 0..200 {
+        assert!(watch.is_silent());
+        if (proxy.connections(), proxy.idle_upstream()) == (1, 0) {
+            return;
+        }
+    }
+    panic!(
+        "{} connections of clients and {} to servers are left",
+        proxy.connections(),
+        proxy.idle_upstream()
+    );
 }

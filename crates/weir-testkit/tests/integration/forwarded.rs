@@ -132,3 +132,18 @@ fn semantics_1_8_backend_server_only_where_it_is_on() {
     assert_eq!(answer.field("x-backend-server"), Some(&*server.to_string()));
     assert!(!server.last_request().has("x-backend-server"));
 }
+
+#[test]
+fn clients_with_an_ipv6_address() {
+    if std::net::TcpListener::bind("[::1]:0").is_err() {
+        // A machine without IPv6 has no such clients.
+        return;
+    }
+    let server = Server::saying("ok");
+    let proxy = proxy::with(&server, "listen: \"[::1]:0\"\nforwarded: true");
+    ask(&proxy, with_claims()).expect(200);
+    let got = server.only_request();
+    assert_eq!(got.field("x-forwarded-for"), Some("::1"));
+    // RFC 7239 §6: in brackets and quotes.
+    assert_eq!(got.field("forwarded"), Some("for=\"[::1]\";proto=http;host=\"a.test:81\""));
+}

@@ -252,3 +252,22 @@ fn bytes_that_come_later_are_nobodys_answer() {
     assert_eq!(client.send(get("/")).answer().expect(200).text(), "ok");
     assert_eq!(server.connections(), 2);
 }
+
+#[test]
+fn a_body_behind_an_answer_that_has_none_is_nobodys_answer() {
+    for answer in [
+        "HTTP/1.1 204 No Content\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        "HTTP/1.1 304 Not Modified\r\nContent-Length: 4\r\n\r\nevil",
+        "HTTP/1.1 204 No Content\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil",
+    ] {
+        let server = Server::answering(answer);
+        let proxy = proxy::to(&server);
+        let mut client = connect(&proxy);
+        for _ in 0..3 {
+            let got = client.send(get("/")).answer();
+            assert!(matches!(got.status(), 204 | 304) && !got.has("transfer-encoding"), "{got}");
+        }
+        assert!(client.is_silent(), "{answer:?}");
+        assert_eq!(server.connections(), 3, "{answer:?}");
+    }
+}

@@ -132,6 +132,12 @@ fn broken_chunks_are_400_and_never_reach_the_server_as_a_whole_request() {
         " 5\r\nhello",
         "5\r\nhello\r\n0\r\nA: b\n\r\n",
         "5\r\nhello\r\n0\r\nA: \x00\r\n\r\n",
+        "5;a\rb\r\nhello\r\n0\r\n\r\n",
+        "5;a\nb\r\nhello\r\n0\r\n\r\n",
+        "5;\x00\r\nhello\r\n0\r\n\r\n",
+        "5\r\r\nhello\r\n0\r\n\r\n",
+        "5_0\r\nhello\r\n0\r\n\r\n",
+        "5,5\r\nhello\r\n0\r\n\r\n",
         "+5\r\nhello\r\n0\r\n\r\n",
     ] {
         let server = Server::start(|mut connection| {

@@ -89,6 +89,70 @@ fn a_server_that_switches_to_something_else_is_502() {
 }
 
 #[test]
+fn bytes_behind_an_empty_body_belong_to_the_new_protocol() {
+    let server = Server::start(|mut connection| {
+        connection.expect_request();
+        assert!(connection.is_silent());
+        connection.send(SWITCH);
+        assert_eq!(connection.read_exact(5), b"early");
+        connection.send("got it");
+        connection.until_end();
+    });
+    let proxy = proxy::to(&server);
+    let mut client = connect(&proxy);
+    client.send(format!("{}early", ASK.replace("\r\n\r\n", "\r\nContent-Length: 0\r\n\r\n")));
+    let status = client.answer_head().status();
+    assert_eq!(status, 101);
+    assert_eq!(client.read_exact(6), b"got it");
+    drop(client);
+    server.wait_ended(1);
+}
+
+#[test]
+fn a_route_names_its_protocols() {
+    let server = Server::start(|mut connection| {
+        while let Some(request) = connection.request() {
+            let Some(protocol) = request.field("upgrade") else {
+                connection.send(sized("no"));
+                continue;
+            };
+            connection.send(format!("HTTP/1.1 101 Switching Protocols\r\nUpgrade: {protocol}\r\n\r\n"));
+            let (bytes, _) = connection.read_to_end();
+            connection.send(bytes);
+            return;
+        }
+    });
+    let proxy = proxy::start(&format!(
+        "services:
+  - host: \"*\"
+    routes:
+      - {{path: /mine, upgrade: my-protocol, upstream: [\"{server}\"]}}
+      - {{path: /none, upgrade: [], upstream: [\"{server}\"]}}
+      - {{path: /, upstream: [\"{server}\"]}}
+"
+    ));
+    let ask = |path: &str, protocol: &str| {
+        let mut client = connect(&proxy);
+        client.send(format!(
+            "GET {path} HTTP/1.1\r\nHost: a.test\r\nConnection: upgrade\r\nUpgrade: {protocol}\r\n\r\n"
+        ));
+        let answer = client.answer_head();
+        if answer.status() == 101 {
+            assert_eq!(answer.field("upgrade"), Some(protocol));
+            client.send("echo").half_close();
+            assert_eq!(client.read_to_end().0, b"echo");
+        }
+        answer.status()
+    };
+    assert_eq!(ask("/mine", "my-protocol"), 101);
+    assert_eq!(ask("/mine", "websocket"), 200);
+    assert_eq!(ask("/mine", "h2c"), 200);
+    assert_eq!(ask("/none", "websocket"), 200);
+    assert_eq!(ask("/", "websocket"), 101);
+    assert_eq!(ask("/", "my-protocol"), 200);
+}
+
+#[test]
 fn either_direction_may_end_alone() {
     let server = Server::start(|mut connection| {
         connection.expect_request();
