@@ -152,6 +152,13 @@ pub(crate) enum Next {
     Cut,
 }
 
+impl Drop for Exchange {
+    /// However it ends, also by a connection that is cut, it is not in progress any more.
+    fn drop(&mut self) {
+        self.worker.counters.in_flight.subtract(1);
+    }
+}
+
 impl Exchange {
     /// An exchange of which nothing but the head is known. `last` says that the connection ends after it.
     pub(crate) fn new(
@@ -162,6 +169,7 @@ impl Exchange {
         last: bool,
     ) -> Self {
         let begun = now();
+        worker.counters.in_flight.add(1);
         Self {
             worker: Rc::clone(worker),
             client: Rc::clone(client),

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 
 use tokio::runtime::{Builder, Runtime};
+use weir_core::ports::Status;
 use weir_proxy::Proxy;
 use weir_proxy::runtime::inbox::{ConnectionId, Inspection, Query};
 use weir_proxy::runtime::sockets::BoundAddress;
@@ -107,6 +108,11 @@ impl Running {
                 self.runtime.block_on(self.proxy().cut(worker, ConnectionId(id)));
             }
         }
+    }
+
+    /// What the process says of itself.
+    pub fn status(&self) -> Status {
+        self.proxy().status_source().status()
     }
 
     /// Begins to drain.

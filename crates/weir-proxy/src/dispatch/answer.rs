@@ -63,6 +63,8 @@ impl From<Failure> for Broken {
 /// What the two directions of an attempt know of each other.
 #[derive(Debug, Default)]
 pub(super) struct Directions {
+    /// Nothing more of the request is sent, whether or not all of it was.
+    pub upload_over: Cell<bool>,
     /// The client has been read, and the server written, to the end of the request.
     pub request_done: Cell<bool>,
     /// The head of the final answer has come.

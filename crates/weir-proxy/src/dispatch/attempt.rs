@@ -54,12 +54,12 @@ pub(super) async fn run(
     x: &mut Exchange,
     forward: &Forward,
     connection: Connection,
+    _in_flight: InFlight,
     request: &mut RequestBody,
     responder: &mut Responder,
     mut decide: impl FnMut(Progress, u16) -> Action,
 ) -> Outcome {
     let upstream = &forward.upstream;
-    let in_flight = InFlight::begin(&connection.server);
     connection.server.counters.requests.fetch_add(1, Ordering::Relaxed);
     let timed = server_side(x, forward, &connection);
     let mut sink = H1Sink::new(timed.clone());
@@ -74,14 +74,14 @@ pub(super) async fn run(
         let client = Rc::clone(&x.client);
         let mut upload = pin!(pump(&mut request.body, &mut sink));
         let mut download = pin!(reading.answer(x, &mut buffer, responder, &mut decide));
-        let mut uploading = true;
         let both = poll_fn(|cx| {
-            if uploading && let Poll::Ready(outcome) = upload.as_mut().poll(cx) {
-                uploading = false;
-                directions.request_done.set(outcome.is_ok());
-                // A server that takes no more may have answered; that answer counts (RFC 9112 §9.5).
-                if let Err(PumpError::Read(error)) = outcome {
-                    return Poll::Ready(Err(client_failure(&error).into()));
+            if !directions.upload_over.get()
+                && let Poll::Ready(outcome) = upload.as_mut().poll(cx)
+            {
+                // What made the watch for a reset blind were bytes of the body; they have been read.
+                client.stream.watch_again();
+                if let Err(failure) = directions.uploaded(outcome) {
+                    return Poll::Ready(Err(failure.into()));
                 }
                 if !directions.answered.get() {
                     let sent = if body_whole { begun } else { now() };
@@ -91,15 +91,13 @@ pub(super) async fn run(
             if let Poll::Ready(answer) = download.as_mut().poll(cx) {
                 return Poll::Ready(answer);
             }
-            if !uploading && client.stream.poll_reset(cx).is_ready() {
+            if directions.upload_over.get() && client.stream.poll_reset(cx).is_ready() {
                 return Poll::Ready(Err(Failure::ClientGone.into()));
             }
             Poll::Pending
         });
-        guarded(&deadlines, pin!(both)).await
+        guarded(&deadlines, &directions, pin!(both)).await
     };
-    drop(in_flight);
-    x.client.deadlines.clear(Wait::ServerHead);
     x.record.received_bytes = x.record.received_bytes.max(sink.content_bytes());
     let progress =
         Progress { bytes_sent: sink.written_bytes(), body_whole, answer_begun: directions.answered.get() };
@@ -114,49 +112,49 @@ pub(super) async fn run(
         }
         Ok(Answer::Discarded(action)) => Outcome::Discarded(action),
         Ok(Answer::Switched) => {
-            switched(x, connection, timed, buffer, behind_request(request), responder).await
+            // Tunnels live long and are few: they take memory of their own, so that exchanges stay small.
+            let tunnel = Box::pin(tunnel::run(x, timed, buffer, behind_request(request), responder));
+            tunnel.await.map_or_else(Outcome::Over, |()| Outcome::Answered)
         }
         Err(Broken::Server { cause, failure }) => Outcome::Failed { progress, cause, failure },
         Err(Broken::Over(failure)) => Outcome::Over(failure),
     }
 }
 
-/// Moves bytes between a client and a server that have switched to another protocol, to their end.
-async fn switched(
-    x: &mut Exchange,
-    connection: Connection,
-    timed: Timed,
-    from_server: ReadBuffer,
-    from_client: ReadBuffer,
-    responder: &mut Responder,
-) -> Outcome {
-    let _in_flight = InFlight::begin(&connection.server);
-    // Tunnels live long and are few: they take memory of their own, so that exchanges stay small.
-    let tunnel = Box::pin(tunnel::run(x, timed, from_server, from_client, responder));
-    tunnel.await.map_or_else(Outcome::Over, |()| Outcome::Answered)
-}
-
 /// The deadlines of both directions, as what they mean for the attempt.
 async fn guarded(
     deadlines: &Deadlines,
-    both: Pin<&mut impl Future<Output = Result<Answer, Broken>>>,
+    directions: &Directions,
+    mut both: Pin<&mut impl Future<Output = Result<Answer, Broken>>>,
 ) -> Result<Answer, Broken> {
-    match deadlines.guard(both).await {
-        Ok(outcome) => outcome,
-        Err(Wait::ServerHead | Wait::ServerWrite) => {
-            Err(Broken::Server { cause: Cause::Timeout, failure: Failure::ServerTimeout })
-        }
-        Err(Wait::ServerBody) => Err(Failure::AnswerBroken.into()),
-        Err(Wait::ClientBody) => Err(Failure::BodyTimeout.into()),
-        Err(Wait::ClientIdle | Wait::ClientHead | Wait::ClientWrite) => Err(Failure::ClientGone.into()),
-        Err(Wait::Connect | Wait::ConnectTry | Wait::Request) => Err(Failure::RequestTimeout.into()),
+    let outcome = loop {
+        break match deadlines.guard(both.as_mut()).await {
+            Ok(outcome) => outcome,
+            // `semantics.md` §1.7: once the answer has begun, the rest of the request is worth less than the answer.
+            Err(Wait::ServerWrite | Wait::ClientBody)
+                if directions.answered.get() && !directions.upload_over.get() =>
+            {
+                directions.upload_over.set(true);
+                continue;
+            }
+            Err(Wait::ServerHead | Wait::ServerWrite) => {
+                Err(Broken::Server { cause: Cause::Timeout, failure: Failure::ServerTimeout })
+            }
+            Err(Wait::ServerBody) => Err(Failure::AnswerBroken.into()),
+            Err(Wait::ClientBody) => Err(Failure::BodyTimeout.into()),
+            Err(Wait::ClientIdle | Wait::ClientHead | Wait::ClientWrite) => Err(Failure::ClientGone.into()),
+            Err(Wait::Connect | Wait::ConnectTry | Wait::Request) => Err(Failure::RequestTimeout.into()),
+        };
+    };
+    // Directions that were left in the middle may have left theirs; another attempt begins without them.
+    for wait in [Wait::ServerHead, Wait::ServerWrite, Wait::ServerBody] {
+        deadlines.clear(wait);
     }
+    outcome
 }
 
 /// The server's stream with its deadlines. The head of the answer has a deadline of its own, so reads have none at first.
 fn server_side(x: &Exchange, forward: &Forward, connection: &Connection) -> Timed {
-    // An attempt before may have been given up while it waited.
-    x.client.deadlines.clear(Wait::ServerWrite);
     Timed {
         stream: Rc::clone(&connection.stream),
         deadlines: Rc::clone(&x.client.deadlines),
@@ -199,10 +197,17 @@ fn behind_request(request: &mut RequestBody) -> ReadBuffer {
     }
 }
 
-fn client_failure(error: &ReadError) -> Failure {
-    match error {
-        ReadError::Io(_) => Failure::ClientGone,
-        ReadError::Body(_) => Failure::BodyMalformed,
-        ReadError::TooLarge => Failure::BodyTooLarge,
+impl Directions {
+    /// Notes how sending the request ended.
+    fn uploaded(&self, outcome: Result<(), PumpError>) -> Result<(), Failure> {
+        self.upload_over.set(true);
+        self.request_done.set(outcome.is_ok());
+        match outcome {
+            // A server that takes no more may have answered; that answer counts (RFC 9112 §9.5).
+            Ok(()) | Err(PumpError::Write(_)) => Ok(()),
+            Err(PumpError::Read(ReadError::Io(_))) => Err(Failure::ClientGone),
+            Err(PumpError::Read(ReadError::Body(_))) => Err(Failure::BodyMalformed),
+            Err(PumpError::Read(ReadError::TooLarge)) => Err(Failure::BodyTooLarge),
+        }
     }
 }

@@ -6,6 +6,7 @@ use std::sync::atomic::Ordering;
 use weir_core::dispatch::{Action, Attempt, Balance, Event, RequestFacts, Why};
 use weir_core::retry::Cause;
 use weir_http::field::KnownName as K;
+use weir_upstream::member::InFlight;
 use weir_upstream::select;
 
 use super::attempt::{self, Outcome};
@@ -44,21 +45,19 @@ pub(crate) async fn run(
         let attempt = Attempt { number, server: index };
         let server = &upstream.servers[index];
         x.record.server = Some(Arc::clone(server));
+        // Counted from here on, so that others who choose now see it, also while a connection is made.
+        let in_flight = InFlight::begin(server);
         let connection = match obtain::obtain(x, upstream, server, reuse).await {
             Ok(connection) => connection,
-            Err(Refused::Server { timed_out }) => {
-                action = machine.on(Event::ConnectFailed { attempt, timed_out });
+            Err(refused) => {
+                action = machine.on(event(refused, attempt)?);
                 continue;
             }
-            Err(Refused::Deadline) => {
-                action = machine.on(Event::ConnectDeadline { attempt });
-                continue;
-            }
-            Err(Refused::Over(failure)) => return Err(failure),
         };
-        let outcome = attempt::run(x, forward, connection, request, responder, |progress, status| {
-            machine.on(Event::Head { attempt, progress, status })
-        });
+        let outcome =
+            attempt::run(x, forward, connection, in_flight, request, responder, |progress, status| {
+                machine.on(Event::Head { attempt, progress, status })
+            });
         action = match outcome.await {
             Outcome::Answered => {
                 x.record.attempts = machine.attempts();
@@ -84,6 +83,14 @@ pub(crate) async fn run(
         };
         x.record.attempts = machine.attempts();
         x.look();
+    }
+}
+
+fn event(refused: Refused, attempt: Attempt) -> Result<Event, Failure> {
+    match refused {
+        Refused::Server { timed_out } => Ok(Event::ConnectFailed { attempt, timed_out }),
+        Refused::Deadline => Ok(Event::ConnectDeadline { attempt }),
+        Refused::Over(failure) => Err(failure),
     }
 }
 

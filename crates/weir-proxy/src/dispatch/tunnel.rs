@@ -14,7 +14,7 @@ use weir_upstream::io::deadline::Wait;
 use weir_upstream::io::timed::{Patience, Timed};
 
 use crate::exchange::Exchange;
-use crate::inbound::responder::Responder;
+use crate::inbound::responder::{Progress, Responder};
 use crate::stages::failure::Failure;
 
 /// Moves bytes between client and server. Bytes that came behind the heads are in the buffers.
@@ -61,6 +61,8 @@ pub(super) async fn run(
     x.record.received_bytes += to_server.content_bytes();
     match outcome {
         Ok(Ok(())) => Ok(()),
+        // The server has said everything and the client knows. What it says into the void then breaks nothing.
+        Ok(Err(_)) if responder.progress() == Progress::Ended => Ok(()),
         // A broken or silent tunnel is cut; there is nobody to tell.
         Ok(Err(_)) | Err(_) => Err(Failure::ClientGone),
     }

@@ -48,7 +48,6 @@ pub(crate) async fn run(
     last: bool,
 ) -> Next {
     worker.counters.requests.add(1);
-    worker.counters.in_flight.add(1);
     let timeouts = snapshot.timeouts;
     let timed = client.timed(timeouts.request_body, timeouts.client_write);
     let mut responder = Responder::H1(H1Responder::new(timed.clone(), head.version()));
@@ -76,6 +75,8 @@ pub(crate) async fn run(
         catch_panic(steps).await.unwrap_or(Err(Failure::Panic))
     };
     if let Err(failure) = &outcome {
+        // Whatever was half done when a panic came, nothing is built on it.
+        x.close |= matches!(failure, Failure::Panic);
         local::fail(&mut x, failure, &mut request, &mut responder).await;
     }
     client.deadlines.clear_all();
@@ -119,4 +120,22 @@ async fn catch_panic<T>(mut work: Pin<&mut impl Future<Output = T>>) -> Option<T
         Err(_) => Poll::Ready(None),
     })
     .await
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::panic)]
+
+    use super::*;
+
+    #[tokio::test]
+    async fn semantics_4_2_a_panic_ends_the_work_and_nothing_else() {
+        assert_eq!(catch_panic(pin!(async { 1 })).await, Some(1));
+        let work = async {
+            tokio::task::yield_now().await;
+            panic!("a bug");
+        };
+        assert_eq!(catch_panic::<()>(pin!(work)).await, None);
+        assert_eq!(catch_panic(pin!(async { 2 })).await, Some(2));
+    }
 }

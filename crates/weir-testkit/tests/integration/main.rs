@@ -16,6 +16,7 @@ mod forwarded;
 mod garbage;
 mod host;
 mod interim;
+mod left_behind;
 mod length;
 mod limits;
 mod old_versions;
