@@ -15,6 +15,7 @@ use weir_upstream::member::{Server, Upstream};
 use weir_upstream::pool::Connection;
 
 use crate::exchange::Exchange;
+use crate::runtime::exhaustion::is_exhaustion;
 use crate::stages::failure::Failure;
 
 /// The least time that one of several servers gets to accept a connection.
@@ -74,6 +75,12 @@ pub(super) async fn obtain(
             server.counters.connections.fetch_add(1, Ordering::Relaxed);
             x.look();
             return Ok(Connection { stream: Rc::new(stream), server: Arc::clone(server), reused: false });
+        }
+        // No other server could be connected to either; room is made for those who come next.
+        Ok(Ok(Err(error))) if is_exhaustion(&error) => {
+            tracing::warn!(%error, "no connection can be opened");
+            x.worker.pools.shed();
+            return Err(Refused::Over(Failure::Exhausted));
         }
         Ok(Ok(Err(error))) => {
             tracing::debug!(server = server.name(), %error, "a server can't be connected to");

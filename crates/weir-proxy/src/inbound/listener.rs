@@ -14,6 +14,7 @@ use weir_upstream::io::stream::Stream;
 
 use super::client::Peer;
 use super::h1;
+use crate::runtime::exhaustion::is_exhaustion;
 use crate::runtime::worker::Worker;
 
 /// How long accepting pauses when the system has no file descriptor or memory left.
@@ -118,8 +119,7 @@ async fn serve_or_pause(worker: &Rc<Worker>, accepted: io::Result<Accepted>) {
 /// An error of `accept` concerns one connection, unless the system has run out of something: then room is made and
 /// accepting pauses, because the connection that waits would fail again at once.
 async fn failed(worker: &Worker, error: &io::Error) {
-    let exhausted = [nix::libc::EMFILE, nix::libc::ENFILE, nix::libc::ENOBUFS, nix::libc::ENOMEM];
-    if error.raw_os_error().is_some_and(|code| exhausted.contains(&code)) {
+    if is_exhaustion(error) {
         tracing::warn!(%error, "accepting pauses");
         worker.pools.shed();
         pause(EXHAUSTED_PAUSE).await;

@@ -3,6 +3,7 @@
 pub mod build;
 pub mod clock;
 pub mod counters;
+pub(crate) mod exhaustion;
 pub mod inbox;
 pub mod process;
 mod run;

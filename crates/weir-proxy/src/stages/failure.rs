@@ -65,6 +65,8 @@ pub(crate) enum Failure {
         /// Whether the last one did not answer in time.
         timed_out: bool,
     },
+    /// The system has no file descriptor, or no memory, left for a connection to a server.
+    Exhausted,
     /// The connection to the server broke before its answer.
     ServerReset,
     /// The head of the server's answer did not come in time.
@@ -132,7 +134,7 @@ impl Failure {
             | Self::ServerHeadTooLarge
             | Self::ServerSwitched
             | Self::AnswerBroken => 502,
-            Self::NoServer => 503,
+            Self::NoServer | Self::Exhausted => 503,
             Self::Unreachable { timed_out: true } | Self::ServerTimeout | Self::RequestTimeout => 504,
         }
     }
@@ -162,6 +164,7 @@ impl Failure {
             Self::NoServer | Self::Discarded(_) => "destination_unavailable",
             Self::Unreachable { timed_out: false } => "connection_refused",
             Self::Unreachable { timed_out: true } => "connection_timeout",
+            Self::Exhausted => "connection_limit_reached",
             Self::ServerReset => "connection_terminated",
             Self::ServerTimeout => "http_response_timeout",
             Self::ServerGarbage(_) => "http_protocol_error",
@@ -198,6 +201,7 @@ impl Failure {
             Self::NoRoute => "no route for this request".to_owned(),
             Self::MethodNotRouted(_) => "no route for this method".to_owned(),
             Self::NoServer => "no server is available".to_owned(),
+            Self::Exhausted => "no more connections to servers can be opened".to_owned(),
             Self::Unreachable { .. } => "no server could be connected to".to_owned(),
             Self::ServerReset => "the server closed the connection without an answer".to_owned(),
             Self::ServerTimeout => "the server did not answer in time".to_owned(),
