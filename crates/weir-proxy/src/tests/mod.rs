@@ -6,6 +6,8 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod client_timeout;
 mod rig;
+mod server_timeout;
 mod slow;
 mod upgraded;
