@@ -10,5 +10,7 @@ mod exchange;
 mod inbound;
 pub mod runtime;
 mod stages;
+#[cfg(test)]
+mod tests;
 
 pub use runtime::process::{Ended, Proxy, StartError};

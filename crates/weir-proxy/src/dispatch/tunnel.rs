@@ -54,7 +54,14 @@ pub(super) async fn run(
                 outcome?;
                 down_done = true;
             }
-            if up_done && down_done { Poll::Ready(Ok::<(), PumpError>(())) } else { Poll::Pending }
+            if up_done && down_done {
+                return Poll::Ready(Ok::<(), PumpError>(()));
+            }
+            // The end of one direction has ended the wait that both share, and the other one does not notice.
+            if up_done || down_done {
+                deadlines.begin(Wait::ClientIdle, timeouts.upgraded_idle);
+            }
+            Poll::Pending
         });
         deadlines.guard(pin!(both)).await
     };

@@ -222,5 +222,8 @@ async fn is_passed_over(body: &mut Body) -> bool {
         Poll::Ready(ended) => Poll::Ready(ended),
         Poll::Pending => Poll::Ready(false),
     });
-    passed_over.await
+    let passed_over = passed_over.await;
+    // Nobody waits for it any more; our answer may take its time.
+    body.pause();
+    passed_over
 }

@@ -47,6 +47,14 @@ impl Body {
         poll_fn(|cx| self.poll_fill(cx)).await
     }
 
+    /// Says that nobody waits for more until it is asked for again, so that its deadline does not run meanwhile.
+    pub fn pause(&self) {
+        match self {
+            Self::Empty | Self::Memory(_) => {}
+            Self::H1(body) => body.from().pause_reading(),
+        }
+    }
+
     /// Bytes that are available now; empty after the end.
     #[inline]
     pub fn chunk(&self) -> &[u8] {

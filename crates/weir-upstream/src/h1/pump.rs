@@ -44,6 +44,8 @@ pub enum PumpError {
 pub async fn pump(body: &mut Body, sink: &mut impl BodySink) -> Result<(), PumpError> {
     loop {
         if sink.has_gathered() && !is_ready(body).await.map_err(PumpError::Read)? {
+            // The source can't be blamed for the time that writing takes: nobody looks at it meanwhile.
+            body.pause();
             sink.flush().await.map_err(PumpError::Write)?;
         }
         body.fill().await.map_err(PumpError::Read)?;

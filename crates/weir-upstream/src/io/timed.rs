@@ -48,6 +48,11 @@ impl Timed {
         outcome
     }
 
+    /// Says that nobody waits for the next byte until it is read for again; the time until then does not count.
+    pub fn pause_reading(&self) {
+        self.note(self.read, false);
+    }
+
     #[inline]
     fn note(&self, patience: Option<Patience>, waits: bool) {
         let Some(patience) = patience else { return };

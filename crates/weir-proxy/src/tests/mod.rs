@@ -1,0 +1,13 @@
+//! Whole connections over pipes in memory, under a clock that the tests turn: what happens at each timeout and not a
+//! moment earlier, wherever bytes are cut, and whenever a connection dies.
+//!
+//! Nothing here opens a socket, apart from what needs a server that can't be connected to; what only sockets can do
+//! (resets, half-open connections) is tested from outside.
+
+#![allow(clippy::unwrap_used)]
+
+mod client_timeout;
+mod rig;
+mod server_timeout;
+mod slow;
+mod upgraded;
