@@ -80,10 +80,14 @@ fn target(x: &mut Exchange, snapshot: &Snapshot) -> Result<(), Failure> {
     if let Some(authority) = &authority {
         remember_host(authority, request.get(K::Host), &mut x.facts.host, &mut x.origin);
     }
+    // RFC 9110 §9.3.7, RFC 9112 §3.2.4: OPTIONS with `*`, or with a URL that ends with its authority, asks the server as a
+    // whole. Anything else needs a path.
+    x.facts.server_wide = target.is_whole_server() && request.method() == Method::Options;
+    if x.facts.server_wide {
+        return Ok(());
+    }
     let Some((path, query)) = target.path_and_query() else {
-        // RFC 9110 §9.3.7: `*` asks the server as a whole. Anything else needs a path.
-        x.facts.server_wide = matches!(target, Target::Asterisk) && request.method() == Method::Options;
-        return if x.facts.server_wide { Ok(()) } else { Err(Failure::Target(target::TargetError::Form)) };
+        return Err(Failure::Target(target::TargetError::Form));
     };
     x.facts.query = query.is_some();
     if matches!(target, Target::Origin { .. }) && path::is_normal(path) {

@@ -219,6 +219,7 @@ fn options_star_asks_the_proxy_itself() {
     let proxy = proxy::to(&server);
     let mut client = connect(&proxy);
     client.send("OPTIONS * HTTP/1.1\r\nHost: a.test\r\n\r\n").answer().expect(204);
+    client.send("OPTIONS http://a.test HTTP/1.1\r\nHost: a.test\r\n\r\n").answer().expect(204);
     client.send(get("/")).answer().expect(200);
     assert_eq!(server.requests().len(), 1);
     ask(&proxy, "GET * HTTP/1.1\r\nHost: a.test\r\n\r\n").expect(400);
