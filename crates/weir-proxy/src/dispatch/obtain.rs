@@ -78,7 +78,8 @@ pub(super) async fn obtain(
         }
         // No other server could be connected to either; room is made for those who come next.
         Ok(Ok(Err(error))) if is_exhaustion(&error) => {
-            tracing::warn!(%error, "no connection can be opened");
+            // Each request comes here then; accepting, which fails soon too, warns at its own pace.
+            tracing::debug!(%error, "no connection can be opened");
             x.worker.pools.shed();
             return Err(Refused::Over(Failure::Exhausted));
         }
