@@ -20,6 +20,9 @@ use crate::runtime::worker::Worker;
 /// How long accepting pauses when the system has no file descriptor or memory left.
 const EXHAUSTED_PAUSE: Duration = Duration::from_millis(100);
 
+/// How long accepting pauses after an error that is not about the connection that came.
+const ERROR_PAUSE: Duration = Duration::from_millis(10);
+
 /// A socket that listens, as the process holds it.
 #[derive(Debug)]
 pub enum ListeningSocket {
@@ -123,5 +126,8 @@ async fn failed(worker: &Worker, error: &io::Error) {
         tracing::warn!(%error, "accepting pauses");
         worker.pools.shed();
         pause(EXHAUSTED_PAUSE).await;
+    } else if !matches!(error.kind(), io::ErrorKind::ConnectionAborted | io::ErrorKind::Interrupted) {
+        // Whatever else it is may last; a loop over it would take the worker from its connections.
+        pause(ERROR_PAUSE).await;
     }
 }

@@ -18,7 +18,7 @@ use weir_upstream::io::deadline::{now, pause};
 use super::build;
 use super::counters::WorkerCounters;
 use super::inbox::{INBOX_MESSAGES_MAX, Inbox, Inspection, Message, Query};
-use super::run::{self, Setup};
+use super::run::{self, AcceptEnded, Setup};
 use super::sockets::{BoundAddress, ListenError, Listener};
 use super::status::ProcessStatus;
 use crate::access_log::AccessLogWriter;
@@ -273,7 +273,11 @@ fn spawn_worker(index: usize, setup: Setup, ended: mpsc::Sender<Ended>) -> io::R
             runtime.map(|runtime| runtime.block_on(run::run(setup)))
         });
         let outcome = match std::panic::catch_unwind(run) {
-            Ok(Ok(cut)) => Ended::Told { cut },
+            Ok(Ok(Ok(cut))) => Ended::Told { cut },
+            Ok(Ok(Err(AcceptEnded))) => {
+                tracing::error!("a worker can't accept connections any more");
+                Ended::Died
+            }
             Ok(Err(error)) => {
                 tracing::error!(%error, "a worker's runtime can't be made");
                 Ended::Died

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{Semaphore, mpsc};
-use tokio::task::JoinHandle;
+use tokio::task::JoinSet;
 use tokio::time::MissedTickBehavior;
 use weir_upstream::io::deadline::now;
 
@@ -40,14 +40,21 @@ pub(super) struct Setup {
     pub inbox: mpsc::Receiver<Message>,
 }
 
+/// An accept loop has ended that should run for as long as its worker.
+#[derive(Debug)]
+pub(super) struct AcceptEnded;
+
 /// Runs a worker until it has drained or is stopped. Returns how many connections were cut.
-pub(super) async fn run(setup: Setup) -> usize {
+///
+/// # Errors
+/// It can't accept any more although nobody told it to stop: connections would wait for ever in the queues of its sockets.
+pub(super) async fn run(setup: Setup) -> Result<usize, AcceptEnded> {
     let Setup { snapshot, sockets, counters, log, permits, drain_idle, mut inbox } = setup;
     let worker = Rc::new(Worker::new(snapshot, counters, log, permits));
-    let mut accepting: Vec<JoinHandle<()>> = sockets
-        .into_iter()
-        .map(|socket| tokio::task::spawn_local(listener::accept(Rc::clone(&worker), socket)))
-        .collect();
+    let mut accepting = JoinSet::new();
+    for socket in sockets {
+        accepting.spawn_local(listener::accept(Rc::clone(&worker), socket));
+    }
     let ticking = tokio::task::spawn_local(tick(Rc::clone(&worker)));
     let mut cut = 0;
     loop {
@@ -57,16 +64,17 @@ pub(super) async fn run(setup: Setup) -> usize {
                 () = worker.registry.emptied() => break,
             }
         } else {
-            inbox.recv().await
+            tokio::select! {
+                message = inbox.recv() => message,
+                Some(_) = accepting.join_next() => return Err(AcceptEnded),
+            }
         };
         match message {
             Some(Message::Publish(snapshot)) => worker.publish(snapshot),
             Some(Message::Drain) => {
                 worker.begin_drain(drain_idle);
                 // The accept loops take what waits in their queues and end.
-                for accepting in accepting.drain(..) {
-                    let _ = accepting.await;
-                }
+                while accepting.join_next().await.is_some() {}
             }
             Some(Message::Inspect(query, reply)) => {
                 // Whoever asked may have gone.
@@ -80,8 +88,7 @@ pub(super) async fn run(setup: Setup) -> usize {
         }
     }
     ticking.abort();
-    accepting.iter().for_each(JoinHandle::abort);
-    cut
+    Ok(cut)
 }
 
 async fn tick(worker: Rc<Worker>) {
