@@ -48,7 +48,6 @@ pub(crate) async fn run(
     last: bool,
 ) -> Next {
     worker.counters.requests.add(1);
-    worker.counters.in_flight.add(1);
     let timeouts = snapshot.timeouts;
     let timed = client.timed(timeouts.request_body, timeouts.client_write);
     let mut responder = Responder::H1(H1Responder::new(timed.clone(), head.version()));

@@ -23,7 +23,6 @@ pub(super) fn record(x: &mut Exchange, responder: &Responder, failure: Option<&F
     let duration = x.now - x.begun;
     x.client.last_active.set(Some(x.now));
     let counters = &x.worker.counters;
-    counters.in_flight.subtract(1);
     counters.observe_duration(duration);
     x.record.sent_bytes += responder.content_bytes();
     counters.sent_bytes.add(x.record.sent_bytes);
