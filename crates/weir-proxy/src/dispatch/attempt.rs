@@ -135,7 +135,9 @@ async fn switched(
     let _in_flight = InFlight::begin(&connection.server);
     // Tunnels live long and are few: they take memory of their own, so that exchanges stay small.
     let tunnel = Box::pin(tunnel::run(x, timed, from_server, from_client, responder));
-    tunnel.await.map_or_else(Outcome::Over, |()| Outcome::Answered)
+    let outcome = tunnel.await;
+    x.look();
+    outcome.map_or_else(Outcome::Over, |()| Outcome::Answered)
 }
 
 /// The deadlines of both directions, as what they mean for the attempt.
