@@ -91,7 +91,8 @@ pub(crate) struct Record {
     pub reason: Option<&'static str>,
 }
 
-/// One request and its answer.
+/// One request and its answer. It counts as in progress for as long as this lives, because it may end anywhere: a
+/// connection that is cut drops it.
 #[derive(Debug)]
 pub(crate) struct Exchange {
     /// The worker it runs on.
@@ -209,5 +210,11 @@ impl Exchange {
     /// The query without its question mark.
     pub(crate) fn query(&self) -> Option<&[u8]> {
         self.facts.query.then(|| &self.request.target()[self.facts.path.end + 1..])
+    }
+}
+
+impl Drop for Exchange {
+    fn drop(&mut self) {
+        self.worker.counters.in_flight.subtract(1);
     }
 }

@@ -93,12 +93,13 @@ impl Reading<'_> {
         decide: &mut impl FnMut(Progress, u16) -> Action,
     ) -> Result<Answer, Broken> {
         let mut head = LentHead::new();
-        if self.final_head(x, buffer, &mut head, responder).await? == 101 {
+        let status = self.final_head(x, buffer, &mut head, responder).await?;
+        x.record.upstream = Some(x.look() - self.begun);
+        if status == 101 {
             return switched(x, &mut head, responder).await;
         }
         self.directions.answered.set(true);
         x.client.deadlines.clear(Wait::ServerHead);
-        x.record.upstream = Some(x.look() - self.begun);
         let framing =
             framing::decide(&head, Direction::Answer(x.request.method())).map_err(|error| garbage(&error))?;
         let options = receive::connection_options(&mut head)

@@ -69,11 +69,12 @@ pub(super) async fn obtain(
     });
     let outcome = deadlines.guard(pin!(connected)).await;
     deadlines.clear(Wait::ConnectTry);
+    // Waiting took its time, and the next server is asked with what is left of it.
+    x.look();
     let refused = match outcome {
         Ok(Ok(Ok(stream))) => {
             deadlines.clear(Wait::Connect);
             server.counters.connections.fetch_add(1, Ordering::Relaxed);
-            x.look();
             return Ok(Connection { stream: Rc::new(stream), server: Arc::clone(server), reused: false });
         }
         // No other server could be connected to either; room is made for those who come next.

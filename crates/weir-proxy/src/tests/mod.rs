@@ -6,8 +6,11 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod cancel;
 mod client_timeout;
+mod conversation;
 mod rig;
 mod server_timeout;
 mod slow;
+mod split;
 mod upgraded;

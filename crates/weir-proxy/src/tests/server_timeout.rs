@@ -1,5 +1,8 @@
 //! Timeouts of what a server does, of the whole request, and of kept connections.
 
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+
+use socket2::{Domain, Socket, Type};
 use weir_upstream::io::deadline::{now, pause};
 
 use super::rig::{
@@ -73,6 +76,49 @@ fn a_try_that_takes_too_long_is_repeated_and_the_next_has_as_long() {
         assert!(head(&mut client).await.starts_with("HTTP/1.1 200 "));
         assert_eq!(rest(&mut servers[0]).await, "", "nothing follows on the first");
         assert_eq!(rig.worker.pools.len(), 1, "the second may be used again");
+    });
+}
+
+/// A socket that takes no more connections: the system answers nothing to whoever tries.
+fn full_socket() -> (Socket, TcpStream, SocketAddr) {
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+    socket.bind(&SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).into()).unwrap();
+    socket.listen(0).unwrap();
+    let address = socket.local_addr().unwrap().as_socket().unwrap();
+    let waiting = TcpStream::connect(address).unwrap();
+    (socket, waiting, address)
+}
+
+// semantics.md §2.1
+#[test]
+fn a_server_that_is_passed_over_costs_the_next_one_no_time() {
+    let (_socket, _waiting, address) = full_socket();
+    let config =
+        format!("upstreams: {{u: {{servers: ['{address}', '127.0.0.1:1'], retry: {{per_try: 500ms}}}}}}");
+    paused(&config, async |rig: Rig| {
+        let mut server = rig.keep(1, WIDE);
+        let (mut client, _serving) = rig.client(WIDE);
+        let begun = now();
+        say(&mut client, GET).await;
+        head(&mut server).await;
+        expect_passed(begun, seconds(1));
+        pause(seconds(1) / 1000 * 499).await;
+        say(&mut server, OK).await;
+        let answer = head(&mut client).await;
+        assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+    });
+}
+
+#[test]
+fn a_server_that_is_passed_over_makes_no_kept_connection_younger() {
+    let (_socket, _waiting, address) = full_socket();
+    let config = format!("upstreams: {{u: {{servers: ['{address}', '127.0.0.1:1']}}}}");
+    paused(&config, async |rig: Rig| {
+        let _server = rig.keep_for(1, WIDE, seconds(1));
+        let (mut client, _serving) = rig.client(WIDE);
+        say(&mut client, GET).await;
+        let answer = head(&mut client).await;
+        assert!(answer.starts_with("HTTP/1.1 502 "), "too old when it was its turn\n{answer}");
     });
 }
 

@@ -2,6 +2,7 @@
 
 use tokio::io::{AsyncWriteExt, DuplexStream};
 use tokio::task::JoinHandle;
+use weir_core::ports::Status;
 use weir_upstream::io::deadline::{now, pause};
 
 use super::rig::{DEFAULTS, Rig, WIDE, expect_passed, head, paused, rest, say, seconds, take};
@@ -87,5 +88,20 @@ fn one_side_may_go_on_for_long_when_the_other_has_ended() {
             assert_eq!(take(&mut server, 1).await, "x");
         }
         expect_an_hour(rig, client, server, serving).await;
+    });
+}
+
+#[test]
+fn it_is_recorded_with_all_of_its_time() {
+    paused(DEFAULTS, async |rig: Rig| {
+        let (mut client, mut server, serving) = switched(&rig).await;
+        pause(seconds(60)).await;
+        server.shutdown().await.unwrap();
+        pause(seconds(40)).await;
+        client.shutdown().await.unwrap();
+        serving.await.unwrap();
+        let mut status = Status::default();
+        rig.counters.add_to(&mut status);
+        assert!((status.request_duration.sum_seconds - 100.0).abs() < 0.1, "{status:?}");
     });
 }

@@ -1,0 +1,44 @@
+//! The same conversation wherever its bytes are cut: over pipes so narrow that every read and every write gives up in the
+//! middle of everything.
+
+use super::conversation::{NARROW, plain, serve, talk};
+use super::rig::{DEFAULTS, Rig, WIDE, paused};
+
+/// What the server got and what the client got, without the sizes of chunks, which are not the sender's.
+fn conversation(client_bytes: usize, server_bytes: usize) -> Vec<(String, String)> {
+    paused(DEFAULTS, async |rig: Rig| {
+        let server = serve(rig.keep(0, server_bytes));
+        let (client, serving) = rig.client(client_bytes);
+        let answers = talk(client).await;
+        serving.await.unwrap();
+        rig.expect_idle();
+        assert_eq!(rig.worker.pools.len(), 1, "the server's connection can be used again");
+        drop(rig);
+        let mut messages = server.await.unwrap();
+        let (sized, chunked) = answers.split_at(answers.find("HTTP/1.1 103").unwrap());
+        let (interim, chunked) = chunked.split_at(chunked.find("HTTP/1.1 200").unwrap());
+        messages.extend([sized, interim, chunked].map(str::to_owned));
+        messages.iter().map(|message| plain(message)).collect()
+    })
+}
+
+#[test]
+fn wherever_bytes_are_cut_the_same_is_said() {
+    let wide = conversation(WIDE, WIDE);
+    let bodies: Vec<_> = wide.iter().map(|(_, body)| &**body).collect();
+    assert_eq!(
+        bodies,
+        [
+            "hello",
+            "wide world|End: up\r\n\r\n",
+            "/sizedhello",
+            "",
+            "/chunkedwide world|End: up\r\n\r\n|End: down\r\n\r\n"
+        ]
+    );
+    for narrow in NARROW {
+        for (client, server) in [(narrow, WIDE), (WIDE, narrow), (narrow, narrow)] {
+            assert_eq!(conversation(client, server), wide, "{client} and {server} bytes");
+        }
+    }
+}
