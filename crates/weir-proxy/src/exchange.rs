@@ -212,9 +212,3 @@ impl Exchange {
         self.facts.query.then(|| &self.request.target()[self.facts.path.end + 1..])
     }
 }
-
-impl Drop for Exchange {
-    fn drop(&mut self) {
-        self.worker.counters.in_flight.subtract(1);
-    }
-}

@@ -114,9 +114,7 @@ pub(super) async fn run(
         Ok(Answer::Switched) => {
             // Tunnels live long and are few: they take memory of their own, so that exchanges stay small.
             let tunnel = Box::pin(tunnel::run(x, timed, buffer, behind_request(request), responder));
-            let ended = tunnel.await;
-            x.look();
-            ended.map_or_else(Outcome::Over, |()| Outcome::Answered)
+            tunnel.await.map_or_else(Outcome::Over, |()| Outcome::Answered)
         }
         Err(Broken::Server { cause, failure }) => Outcome::Failed { progress, cause, failure },
         Err(Broken::Over(failure)) => Outcome::Over(failure),

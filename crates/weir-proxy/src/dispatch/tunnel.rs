@@ -65,6 +65,7 @@ pub(super) async fn run(
         });
         deadlines.guard(pin!(both)).await
     };
+    x.look();
     x.record.received_bytes += to_server.content_bytes();
     match outcome {
         Ok(Ok(())) => Ok(()),
