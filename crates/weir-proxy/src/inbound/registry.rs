@@ -17,12 +17,16 @@ use crate::runtime::inbox::ConnectionId;
 pub struct Registry {
     counters: Arc<WorkerCounters>,
     entries: RefCell<Slab<Entry>>,
+    /// The identity of the next connection. None is given twice: who asks for a connection to be cut may have looked long
+    /// ago, and its place may be another one's now.
+    next_id: Cell<usize>,
     /// Whoever waits for the last connection to end.
     emptied: RefCell<Option<Waker>>,
 }
 
 #[derive(Debug)]
 struct Entry {
+    id: ConnectionId,
     peer: Peer,
     waker: Option<Waker>,
     cut: Rc<Cell<bool>>,
@@ -32,7 +36,7 @@ struct Entry {
 #[derive(Debug)]
 pub(crate) struct Registration {
     registry: Rc<Registry>,
-    id: usize,
+    place: usize,
     /// Shared with the entry: it is looked at whenever the connection's task runs.
     cut: Rc<Cell<bool>>,
     /// Whether the entry knows how to wake the task.
@@ -43,11 +47,12 @@ impl Registration {
     /// Enters a connection.
     pub(crate) fn new(registry: &Rc<Registry>, peer: Peer) -> Self {
         let cut = Rc::new(Cell::new(false));
-        let entry = Entry { peer, waker: None, cut: Rc::clone(&cut) };
-        let id = registry.entries.borrow_mut().insert(entry);
+        let id = ConnectionId(registry.next_id.replace(registry.next_id.get().wrapping_add(1)));
+        let entry = Entry { id, peer, waker: None, cut: Rc::clone(&cut) };
+        let place = registry.entries.borrow_mut().insert(entry);
         registry.counters.connections.add(1);
         registry.counters.connections_open.add(1);
-        Self { registry: Rc::clone(registry), id, cut, known: Cell::new(false) }
+        Self { registry: Rc::clone(registry), place, cut, known: Cell::new(false) }
     }
 
     /// Remembers how to wake the connection's task, once, and says whether the connection has been cut.
@@ -56,7 +61,7 @@ impl Registration {
             return Poll::Ready(());
         }
         if !self.known.replace(true) {
-            self.registry.entries.borrow_mut()[self.id].waker = Some(cx.waker().clone());
+            self.registry.entries.borrow_mut()[self.place].waker = Some(cx.waker().clone());
         }
         Poll::Pending
     }
@@ -64,7 +69,7 @@ impl Registration {
 
 impl Drop for Registration {
     fn drop(&mut self) {
-        self.registry.entries.borrow_mut().remove(self.id);
+        self.registry.entries.borrow_mut().remove(self.place);
         self.registry.counters.connections_open.subtract(1);
         if self.registry.len() == 0
             && let Some(waker) = self.registry.emptied.take()
@@ -77,7 +82,7 @@ impl Drop for Registration {
 impl Registry {
     /// No connections yet; they are counted there.
     pub(crate) fn new(counters: Arc<WorkerCounters>) -> Self {
-        Self { counters, entries: RefCell::default(), emptied: RefCell::default() }
+        Self { counters, entries: RefCell::default(), next_id: Cell::new(0), emptied: RefCell::default() }
     }
 
     /// Connections.
@@ -95,8 +100,8 @@ impl Registry {
     }
 
     /// Closes a connection at once. One that has gone already is no error.
-    pub fn cut(&self, ConnectionId(id): ConnectionId) {
-        if let Some(entry) = self.entries.borrow_mut().get_mut(id) {
+    pub fn cut(&self, id: ConnectionId) {
+        if let Some((_, entry)) = self.entries.borrow().iter().find(|(_, entry)| entry.id == id) {
             entry.cut.set(true);
             if let Some(waker) = &entry.waker {
                 waker.wake_by_ref();
@@ -105,8 +110,8 @@ impl Registry {
     }
 
     /// Every connection with its peer.
-    pub fn list(&self) -> Vec<(usize, String)> {
-        self.entries.borrow().iter().map(|(id, entry)| (id, entry.peer.to_string())).collect()
+    pub fn list(&self) -> Vec<(ConnectionId, String)> {
+        self.entries.borrow().iter().map(|(_, entry)| (entry.id, entry.peer.to_string())).collect()
     }
 
     /// Waits until there is no connection.

@@ -9,7 +9,7 @@ use super::snapshot::Snapshot;
 /// Messages a worker may be behind with; the control side waits then.
 pub const INBOX_MESSAGES_MAX: usize = 64;
 
-/// Identifies a client connection of a worker.
+/// Identifies a client connection of a worker, also after its end: no other one ever gets the same.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ConnectionId(pub usize);
 
@@ -41,7 +41,7 @@ pub enum Query {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Inspection {
     /// Its client connections: identity and peer.
-    Connections(Vec<(usize, String)>),
+    Connections(Vec<(ConnectionId, String)>),
     /// Idle connections to servers.
     IdleUpstream(usize),
 }
