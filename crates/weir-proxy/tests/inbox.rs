@@ -105,6 +105,43 @@ async fn connections(proxy: &Proxy) -> Vec<(usize, ConnectionId, String)> {
     all
 }
 
+async fn idle_upstream(proxy: &Proxy) -> Vec<Inspection> {
+    proxy.inspect(Query::IdleUpstream).await
+}
+
+#[tokio::test]
+async fn what_is_published_holds_for_the_next_request_and_not_for_those_that_run() {
+    let (old, new) = (Server::new(), Server::new());
+    let proxy = Proxy::start(&model(1, &old)).unwrap();
+    let (mut running, mut idle) = (connect(&proxy), connect(&proxy));
+    idle.ask("/before");
+    let mut at_old = old.accept();
+    assert_eq!(at_old.head(), "GET /before HTTP/1.1");
+    at_old.answer("old");
+    idle.expect("old");
+    running.ask("/running");
+    assert_eq!(at_old.head(), "GET /running HTTP/1.1");
+
+    proxy.publish(&model(1, &new)).await;
+    assert_eq!(connections(&proxy).await.len(), 2, "nobody loses a connection");
+    let servers = |proxy: &Proxy| proxy.status_source().status().upstreams[0].servers[0].address.clone();
+    assert_eq!(servers(&proxy), new.address().to_string());
+
+    idle.ask("/after");
+    let mut at_new = new.accept();
+    assert_eq!(at_new.head(), "GET /after HTTP/1.1");
+    at_new.answer("new");
+    idle.expect("new");
+    at_old.answer("still old");
+    running.expect("still old");
+    running.ask("/next");
+    assert_eq!(at_new.head(), "GET /next HTTP/1.1");
+    at_new.answer("new too");
+    running.expect("new too");
+    assert_eq!(idle_upstream(&proxy).await, [Inspection::IdleUpstream(2)], "one to each server");
+    proxy.stop().await;
+}
+
 #[tokio::test]
 async fn one_connection_is_cut_and_its_neighbours_are_not() {
     let server = Server::new();

@@ -174,6 +174,17 @@ impl Proxy {
         ended
     }
 
+    /// Requests that begin from now on, also on connections that are open, go where this model says; those that run end
+    /// under the one they began with.
+    ///
+    /// Routes, upstreams, limits and timeouts are taken from it. Listeners, workers, the targets of the access log, the
+    /// limit of connections and the times of draining stay as they were at the start. Servers are counted anew.
+    pub async fn publish(&self, model: &Model) {
+        let snapshot = Arc::new(build::snapshot(model));
+        self.status.snapshot.store(Arc::clone(&snapshot));
+        self.tell_all(|| Message::Publish(Arc::clone(&snapshot))).await;
+    }
+
     /// Asks every worker; one that is gone gives no answer.
     pub async fn inspect(&self, query: Query) -> Vec<Inspection> {
         let mut answers = Vec::new();
