@@ -63,6 +63,7 @@ pub(crate) enum Command {
     /// Run what a configuration says, in the foreground
     Run(run::Arguments),
     /// Check a configuration without running it
+    #[command(short_flag = 't')]
     Check(check::Arguments),
     /// Tell which route a request takes, and why not the others
     Explain(explain::Arguments),
@@ -98,6 +99,29 @@ mod tests {
                 panic!("{example}: {error}");
             }
             assert!(!example.trim_end().contains('\n'), "{example}");
+        }
+    }
+
+    #[test]
+    fn a_check_has_a_short_spelling() {
+        let parse = |words: &str| CommandLine::try_parse_from(words.split(' '));
+        for words in [
+            "weir -t",
+            "weir -t -c x.yaml",
+            "weir -tc x.yaml",
+            "weir --log off -t --json",
+            "weir -t --schema",
+        ] {
+            match parse(words) {
+                Ok(CommandLine { command: Command::Check(_), .. }) => {}
+                other => panic!("{words}: {other:?}"),
+            }
+        }
+        assert!(
+            matches!(parse("weir run -t"), Ok(CommandLine { command: Command::Run(run), .. }) if run.test)
+        );
+        for words in ["weir -t run", "weir -c x.yaml -t", "weir -c x.yaml", "weir run -tc"] {
+            assert!(parse(words).is_err(), "{words}");
         }
     }
 

@@ -20,6 +20,7 @@ fn check_file(file: &str, code: i32, parts: &[&str]) {
     check(&["run", "-c", file], code, parts);
     check(&["run", "-t", "-c", file], code, parts);
     check(&["check", "-c", file], code, parts);
+    check(&["-t", "-c", file], code, parts);
     check(&["explain", "-c", file, "/"], code, parts);
 }
 
@@ -57,6 +58,9 @@ fn a_wrong_command_line_is_wrong_usage() {
     check(&["fly"], 2, &["fly"]);
     check(&["run", "--flag"], 2, &["--flag"]);
     check(&["run", "-c"], 2, &["FILE"]);
+    check(&["-t", "-c"], 2, &["FILE"]);
+    check(&["-t", "run"], 2, &["run"]);
+    check(&["-c", &file], 2, &["-c"]);
     check(&["--log", "loud", "check"], 2, &["loud", "no such level", "hint: "]);
     check(&["balance"], 2, &["SERVER"]);
     check(&["balance", "--listen", "8080", "a:1"], 2, &["hint: write `127.0.0.1:8080`"]);

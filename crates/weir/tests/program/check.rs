@@ -13,7 +13,9 @@ const TWO_ERRORS: &str = "listen: ['127.0.0.1:0']\nservices:\n  - host: a.exampl
 fn a_valid_file_is_summed_up_on_stdout() {
     let scratch = Scratch::new("check-valid");
     let file = scratch.file("weir.yaml", VALID);
-    for arguments in [&["check", "-c", &file][..], &["run", "-t", "-c", &file]] {
+    for arguments in
+        [&["check", "-c", &file][..], &["-t", "-c", &file], &["-tc", &file], &["run", "-t", "-c", &file]]
+    {
         let (stdout, stderr) = finished(arguments, 0);
         assert_eq!(stdout, format!("`{file}` is valid: 1 service, 1 route, 0 upstreams, 0 servers\n"));
         assert_eq!(stderr, "");
@@ -24,7 +26,12 @@ fn a_valid_file_is_summed_up_on_stdout() {
 fn every_error_is_told_with_its_place() {
     let scratch = Scratch::new("check-errors");
     let file = scratch.file("weir.yaml", TWO_ERRORS);
-    for arguments in [&["check", "-c", &file][..], &["run", "-t", "-c", &file], &["run", "-c", &file]] {
+    for arguments in [
+        &["check", "-c", &file][..],
+        &["-t", "-c", &file],
+        &["run", "-t", "-c", &file],
+        &["run", "-c", &file],
+    ] {
         let (stdout, stderr) = finished(arguments, 3);
         assert_eq!(stdout, "");
         for part in [

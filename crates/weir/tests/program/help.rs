@@ -14,7 +14,9 @@ fn commands() -> Vec<String> {
     let (help, _) = finished(&["--help"], 0);
     let listed =
         help.lines().skip_while(|line| *line != "Commands:").skip(1).take_while(|line| !line.is_empty());
-    let names: Vec<_> = listed.filter_map(|line| line.split_whitespace().next()).map(str::to_owned).collect();
+    // A short spelling stands behind a comma.
+    let names = listed.filter_map(|line| line.split([' ', ',']).find(|word| !word.is_empty()));
+    let names: Vec<_> = names.map(str::to_owned).collect();
     assert!(names.len() > 5, "{help}");
     names
 }
