@@ -6,7 +6,7 @@ use weir_config::model::{self, AccessLog, FieldEdits, Model};
 use weir_core::route::RouteTable;
 use weir_upstream::member::{Server, Upstream, Waits};
 
-use super::snapshot::{Action, Forward, Route, Service, Snapshot};
+use super::snapshot::{Action, Forward, Respond, Route, Service, Snapshot};
 
 /// Builds what workers run on. A model can't hold nonsense, so this can't fail.
 pub fn snapshot(model: &Model) -> Snapshot {
@@ -72,7 +72,11 @@ fn route(route: &model::Route, upstreams: &[Arc<Upstream>]) -> Route {
             upgrade: forward.upgrade.clone(),
         }),
         model::Action::Redirect(redirect) => Action::Redirect(redirect.clone()),
-        model::Action::Respond(respond) => Action::Respond(respond.clone()),
+        model::Action::Respond(respond) => Action::Respond(Respond {
+            status: respond.status,
+            content_type: respond.content_type.clone(),
+            body: respond.body.clone().into_boxed_bytes().into(),
+        }),
     };
     Route {
         name: route.name.as_str().into(),

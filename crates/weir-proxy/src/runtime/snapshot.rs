@@ -7,8 +7,9 @@ use std::ops::Deref;
 use std::rc::Rc;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use ipnet::IpNet;
-use weir_config::model::{FieldEdits, HostPolicy, Limits, PathEdit, Redirect, Respond, Timeouts};
+use weir_config::model::{FieldEdits, HostPolicy, Limits, PathEdit, Redirect, Timeouts};
 use weir_core::dispatch::Mode;
 use weir_core::route::RouteTable;
 use weir_upstream::body::BodyLimits;
@@ -112,6 +113,17 @@ pub enum Action {
     Redirect(Redirect),
     /// Answer with a fixed text.
     Respond(Respond),
+}
+
+/// Answering with a fixed text.
+#[derive(Debug)]
+pub struct Respond {
+    /// The status.
+    pub status: u16,
+    /// Content-Type.
+    pub content_type: Box<str>,
+    /// The content; exchanges share it.
+    pub body: Bytes,
 }
 
 /// Sending a request to servers.

@@ -1,17 +1,18 @@
 //! Answers that Weir makes itself: small, honest, and with nothing internal in them.
 
-use std::io::{self, Write};
+use std::io::Write;
 use std::pin::pin;
 use std::rc::Rc;
 use std::task::Poll;
 
-use weir_config::model::{Redirect, Respond};
+use bytes::Bytes;
+use weir_config::model::Redirect;
 use weir_http::field::KnownName as K;
 use weir_http::framing::Framing;
 use weir_http::head::{Head, is_field_value};
 use weir_http::{quality, status};
 use weir_upstream::body::Body;
-use weir_upstream::h1::pump::BodySink;
+use weir_upstream::h1::pump::{PumpError, pump};
 use weir_upstream::io::deadline::{Wait, now};
 use weir_upstream::io::lent::LentHead;
 
@@ -21,6 +22,7 @@ use super::respond::{self, Source};
 use crate::exchange::{Exchange, RequestBody};
 use crate::inbound::client::Client;
 use crate::inbound::responder::{Delivery, Responder};
+use crate::runtime::snapshot::Respond;
 use crate::runtime::worker::Worker;
 
 /// The most bytes of an unread request body that are passed over to keep the connection.
@@ -38,7 +40,7 @@ pub(super) async fn respond(
 ) -> Result<(), Failure> {
     let mut head = LentHead::new();
     head.begin_answer(respond.status);
-    send(x, &mut head, respond.content_type.as_bytes(), respond.body.as_bytes(), request, responder).await
+    send(x, &mut head, respond.content_type.as_bytes(), respond.body.clone(), request, responder).await
 }
 
 /// Answers with the redirect of a route.
@@ -57,7 +59,7 @@ pub(super) async fn redirect(
     }
     head.append(K::Location, &location);
     let body = format!("{} {}\n", redirect.status, status::reason(redirect.status));
-    send(x, &mut head, TEXT.as_bytes(), body.as_bytes(), request, responder).await
+    send(x, &mut head, TEXT.as_bytes(), body.into(), request, responder).await
 }
 
 /// Answers `OPTIONS *`, which asks nothing but whether we are there (RFC 9110 §9.3.7).
@@ -68,7 +70,7 @@ pub(super) async fn options(
 ) -> Result<(), Failure> {
     let mut head = LentHead::new();
     head.begin_answer(204);
-    send(x, &mut head, b"", b"", request, responder).await
+    send(x, &mut head, b"", Bytes::new(), request, responder).await
 }
 
 /// Puts the request's parts into the template of a redirect.
@@ -118,7 +120,7 @@ pub(super) async fn fail(
     x.record.reason = Some(failure.reason());
     x.client.deadlines.clear_all();
     let content_type = if wants_json { JSON } else { TEXT };
-    if send(x, &mut head, content_type.as_bytes(), &body, request, responder).await.is_err() {
+    if send(x, &mut head, content_type.as_bytes(), body.into(), request, responder).await.is_err() {
         responder.abort();
     }
 }
@@ -132,17 +134,17 @@ pub(crate) async fn answer_without_exchange(
     client: &Rc<Client>,
     failure: &Failure,
     responder: &mut Responder,
-) -> io::Result<()> {
+) -> Result<(), PumpError> {
     let mut head = LentHead::new();
     let body = failure_body(&mut head, failure, b"", false);
+    let length = body.len();
     head.append(K::ContentType, TEXT.as_bytes());
-    head.append(K::ContentLength, body.len().to_string().as_bytes());
+    head.append(K::ContentLength, length.to_string().as_bytes());
     head.append(K::Date, &worker.date.date(now()));
     head.append(K::Connection, b"close");
     responder.head(&head, Delivery::Sized);
-    responder.data(&body).await?;
-    responder.end(None).await?;
-    record::record_refused(worker, client, failure, body.len() as u64);
+    pump(&mut Body::Memory(body.into()), responder).await?;
+    record::record_refused(worker, client, failure, length as u64);
     Ok(())
 }
 
@@ -185,7 +187,7 @@ async fn send(
     x: &mut Exchange,
     head: &mut Head,
     content_type: &[u8],
-    content: &[u8],
+    content: Bytes,
     request: &mut RequestBody,
     responder: &mut Responder,
 ) -> Result<(), Failure> {
@@ -203,15 +205,12 @@ async fn send(
     respond::begin(x, head, framing, Source::Weir, request_read, responder);
     let deadlines = Rc::clone(&x.client.deadlines);
     deadlines.clear(Wait::Request);
-    let written = pin!(async {
-        responder.data(content).await?;
-        responder.end(None).await
-    });
-    let outcome = deadlines.guard(written).await;
+    let mut body = Body::Memory(content);
+    let outcome = deadlines.guard(pin!(pump(&mut body, responder))).await;
     x.look();
     match outcome {
-        Ok(written) => Ok(written?),
-        Err(_) => Err(Failure::ClientGone),
+        Ok(Ok(())) => Ok(()),
+        Ok(Err(_)) | Err(_) => Err(Failure::ClientGone),
     }
 }
 
