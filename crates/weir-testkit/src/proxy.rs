@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use tokio::runtime::{Builder, Runtime};
 use weir_core::ports::Status;
 use weir_proxy::Proxy;
-use weir_proxy::runtime::inbox::{ConnectionId, Inspection, Query};
+use weir_proxy::runtime::inbox::{Inspection, Query};
 use weir_proxy::runtime::sockets::BoundAddress;
 
 use crate::server::Server;
@@ -105,7 +105,7 @@ impl Running {
         for (worker, connections) in listed.into_iter().enumerate() {
             let Inspection::Connections(connections) = connections else { continue };
             for (id, _) in connections.into_iter().filter(|(_, peer)| picks(peer)) {
-                self.runtime.block_on(self.proxy().cut(worker, ConnectionId(id)));
+                self.runtime.block_on(self.proxy().cut(worker, id));
             }
         }
     }
