@@ -1,6 +1,6 @@
 //! Sides that are slow, and never so slow that they would run into a timeout: nobody else pays for them.
 
-use tokio::io::AsyncReadExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use weir_upstream::io::deadline::pause;
 
 use super::rig::{DEFAULTS, OK, Rig, WIDE, expect_last, head, paused, say, seconds, take};
@@ -79,4 +79,28 @@ fn an_answer_of_ours_is_not_cut_because_the_body_of_the_request_stands_still() {
         }
         expect_last(&answer, 502);
     });
+}
+
+/// An answer of ours to a request with this method, taken byte by byte, ends where its head says.
+#[test]
+fn answers_of_ours_are_whole_however_slowly_they_are_taken() {
+    for (method, has_body) in [("GET", true), ("HEAD", false)] {
+        paused(DEFAULTS, async |rig: Rig| {
+            let (mut client, _serving) = rig.client(1);
+            let sending = format!("{method} / HTTP/1.1\r\nHost: a\r\n\r\n");
+            for byte in sending.as_bytes() {
+                client.write_all(&[*byte]).await.unwrap();
+            }
+            let answer = head(&mut client).await;
+            assert!(answer.starts_with("HTTP/1.1 502 "), "{answer}");
+            let length = answer.split("\r\nContent-Length: ").nth(1).unwrap().split("\r\n").next().unwrap();
+            if has_body {
+                let body = take(&mut client, length.parse().unwrap()).await;
+                assert!(body.starts_with("502 Bad Gateway: ") && body.ends_with('\n'), "{body}");
+            }
+            // The connection goes on right behind it.
+            say(&mut client, "GET / HTTP/1.1\r\nHost: a\r\n\r\n").await;
+            assert!(head(&mut client).await.starts_with("HTTP/1.1 502 "));
+        });
+    }
 }
