@@ -1,6 +1,6 @@
 //! SPDX licence expressions: `MIT OR (Apache-2.0 AND BSD-3-Clause)`.
 
-/// Whether the allowed licences satisfy the expression; `None` when it is none. A slash counts as OR, as crates.io had it.
+/// Whether the allowed licences satisfy the expression; `None` when it is none. A slash counts as OR, as old packages have it.
 pub(super) fn is_satisfied(expression: &str, allows: &dyn Fn(&str) -> bool) -> Option<bool> {
     let spaced = expression.replace('(', " ( ").replace(')', " ) ").replace('/', " OR ");
     let words: Vec<&str> = spaced.split_whitespace().collect();

@@ -62,9 +62,11 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::check_packages;
-    use super::policy::Policy;
+    use super::policy::{PUBLIC_REGISTRY, Policy};
 
-    const CRATES: &str = "registry+https://github.com/rust-lang/crates.io-index";
+    fn crates() -> String {
+        format!("registry+{PUBLIC_REGISTRY}")
+    }
 
     fn findings(package: Value) -> usize {
         let policy = Policy::parse(
@@ -74,15 +76,13 @@ mod tests {
             exceptions = [{ crate = "aws-lc-sys", allow = ["OpenSSL"] }]
             [bans]
             deny = [{ crate = "openssl-sys", reason = "one TLS library is enough" }]
-            [sources]
-            allow-registry = ["https://github.com/rust-lang/crates.io-index"]
             "#,
         );
         check_packages(&policy.unwrap_or_default(), &[package]).len()
     }
 
     fn package(name: &str, licence: &str) -> Value {
-        json!({"name": name, "version": "1.0.0", "license": licence, "source": CRATES})
+        json!({"name": name, "version": "1.0.0", "license": licence, "source": crates()})
     }
 
     #[test]
@@ -96,7 +96,7 @@ mod tests {
         assert_eq!(findings(package("memchr", "GPL-3.0-only")), 1);
         assert_eq!(findings(package("memchr", "MIT AND OpenSSL")), 1);
         assert_eq!(findings(package("memchr", "MIT AND (")), 1);
-        assert_eq!(findings(json!({"name": "memchr", "version": "1.0.0", "source": CRATES})), 1);
+        assert_eq!(findings(json!({"name": "memchr", "version": "1.0.0", "source": crates()})), 1);
         assert_eq!(findings(package("openssl-sys", "MIT")), 1);
         let elsewhere =
             json!({"name": "a", "version": "1.0.0", "license": "MIT", "source": "git+https://example.org"});

