@@ -94,7 +94,8 @@ impl Written<'_> {
             notes.push("without a Host only HTTP/1.0 is let in; name one with `-H 'Host: …'`".to_owned());
         }
         let path = normal_path(path, &mut notes)?;
-        let fields = believed(fields, host.as_deref(), &mut notes);
+        let hidden = named_in_connection(&fields)?;
+        let fields = believed(fields, &hidden, host.as_deref(), &mut notes);
         let query = query.map(|query| String::from_utf8_lossy(query).into_owned());
         Ok(Request { method, host, path, query, fields, notes })
     }
@@ -180,9 +181,21 @@ fn normal_path(written: &[u8], notes: &mut Vec<String>) -> Result<String, Unread
     Ok(normal_text)
 }
 
+/// What Connection takes away before a route is looked for, in lower case (`semantics.md` §1.4).
+fn named_in_connection(fields: &[(String, String)]) -> Result<Vec<String>, Unreadable> {
+    let values = fields.iter().filter(|(name, _)| name.eq_ignore_ascii_case("connection"));
+    let mut named = Vec::new();
+    connection::read(values.map(|(_, value)| value.as_bytes()), |name| {
+        named.push(String::from_utf8_lossy(name).to_ascii_lowercase());
+    })
+    .map_err(|error| Unreadable::bad_request(error.to_string()))?;
+    Ok(named)
+}
+
 /// The fields that are left when the proxy has taken away what it does not believe, and those that it sets itself.
 fn believed(
     fields: Vec<(String, String)>,
+    hidden: &[String],
     host: Option<&str>,
     notes: &mut Vec<String>,
 ) -> Vec<(String, String)> {
@@ -193,6 +206,8 @@ fn believed(
             notes.push(format!("`{name}` counts only from `trusted_proxies`; here it is set anew"));
         } else if connection::is_hop_by_hop(name.as_bytes()) || lower == "x-backend-server" {
             notes.push(format!("`{name}` is never passed on, so it counts for no route"));
+        } else if hidden.contains(&lower) {
+            notes.push(format!("Connection names `{name}`, so it is not passed on and counts for no route"));
         } else if lower != "host" {
             kept.push((name, value));
         }

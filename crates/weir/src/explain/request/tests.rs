@@ -65,6 +65,8 @@ fn what_the_proxy_refuses_is_refused() {
     check_refused("GET", "/", &["Host: a", "host: a"], 400, "more than one Host");
     check_refused("GET", "/", &["Host: a b"], 400, "Host");
     check_refused("GET", "/", &["Host:"], 400, "empty");
+    check_refused("GET", "http://a/", &["Connection: close, Host"], 400, "`host`");
+    check_refused("GET", "http://a/", &["Connection: a b"], 400, "no token");
     check_refused("TRACE", "http://a/", &[], 405, "TRACE");
     check_refused("CONNECT", "http://a/", &[], 405, "CONNECT");
     check_refused("GET", &format!("/{}", "x".repeat(20_000)), &[], 414, "bytes");
@@ -98,4 +100,15 @@ fn fields_that_are_not_believed_count_for_no_route() {
     let fields: Vec<_> = request.fields.iter().map(|(name, value)| format!("{name}: {value}")).collect();
     assert_eq!(fields, ["X-Version: 2", "X-Forwarded-Proto: http", "Host: b", "X-Forwarded-Host: b"]);
     assert_eq!(request.notes.len(), 3, "{:?}", request.notes);
+}
+
+/// Connection takes fields away before a route is looked for; explaining as if they were there names another route.
+#[test]
+fn fields_that_connection_names_count_for_no_route() {
+    let written = ["X-Version: 2", "connection: close, x-version", "X-Other: 3"];
+    let Ok(request) = read("GET", "/", &[&written[..], &["Host: b"]].concat()) else { panic!("a request") };
+    let names: Vec<_> = request.fields.iter().map(|(name, _)| name.as_str()).collect();
+    assert_eq!(names, ["X-Other", "X-Forwarded-Proto", "Host", "X-Forwarded-Host"]);
+    let notes = request.notes.join("\n");
+    assert!(notes.contains("Connection names `X-Version`"), "{notes}");
 }
