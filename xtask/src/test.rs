@@ -9,9 +9,12 @@ use clap::Args;
 use crate::packages::{self, Need};
 use crate::workspace;
 
-/// Real clients that some tests drive through the proxy. Node is used where it is, and not asked for.
-const CLIENTS: [Need; 2] =
-    [Need { program: "curl", package: "curl" }, Need { program: "python3", package: "python3" }];
+/// Real clients that some tests drive through the proxy.
+const CLIENTS: [Need; 3] = [
+    Need { program: "curl", package: "curl" },
+    Need { program: "python3", package: "python3" },
+    Need { program: "node", package: "nodejs" },
+];
 
 /// Which tests.
 #[derive(Args)]
