@@ -55,6 +55,27 @@ async fn host_services(site: &Site) {
     assert!(answer.body.contains("no service for this host"), "{}", answer.body);
 }
 
+/// The other policy that the comment in `host-services.yaml` names, chosen by one word of the file.
+#[tokio::test]
+async fn host_services_at_random() {
+    let text = std::fs::read_to_string(directory().join("host-services.yaml")).unwrap();
+    let file = std::env::temp_dir().join(format!("weir-test-random-{}.yaml", std::process::id()));
+    std::fs::write(&file, text.replace("lbPolicy: ROUND_ROBIN", "lbPolicy: RANDOM")).unwrap();
+    let model = weir_config::load(&file).unwrap_or_else(|error| panic!("{error}")).model;
+    std::fs::remove_file(&file).unwrap();
+    let site = Site::start(model).await;
+    let mut ports = Vec::new();
+    for _ in 0..64 {
+        let answer = site.get("my-service.my-company.com", "/").await;
+        assert_eq!(answer.status, 200);
+        ports.push(site.port(&answer));
+    }
+    // Either happens by chance once in 2^63 runs.
+    assert!(ports.contains(&9090) && ports.contains(&9091), "both are used: {ports:?}");
+    assert!(ports.windows(2).any(|pair| pair[0] == pair[1]), "not in turn: {ports:?}");
+    site.proxy.stop().await;
+}
+
 /// Which service of `routes.yaml` a host belongs to.
 async fn hosts(site: &Site) {
     let mut ports = Vec::new();
