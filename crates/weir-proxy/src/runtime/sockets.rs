@@ -33,7 +33,7 @@ impl fmt::Display for ListenError {
         match self.source.kind() {
             io::ErrorKind::AddrInUse => write!(
                 f,
-                "`{}` is in use by another program\n\nhint: stop it, or choose another address under `listen`",
+                "`{}` is in use already\n\nhint: stop the program that has it, or listen on another address",
                 self.address
             ),
             io::ErrorKind::PermissionDenied => write!(

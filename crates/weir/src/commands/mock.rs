@@ -21,7 +21,7 @@ Example:
   weir mock 9001 9002 9003 --delay 0..50ms")]
 pub(crate) struct Arguments {
     /// Ports to listen on; 0 takes a free one
-    #[arg(value_name = "PORT", required = true)]
+    #[arg(value_name = "PORT", required = true, value_parser = port)]
     ports: Vec<u16>,
 
     /// Where to listen
@@ -52,12 +52,14 @@ pub(crate) fn run(arguments: Arguments) -> Result<(), Failure> {
 
 async fn serve(arguments: Arguments) -> Result<(), Failure> {
     let Arguments { ports, listen, debug, errors, delay, status } = arguments;
+    every_port_once(&ports)?;
     let mut signals = lifetime::listen()?;
     let options = MockOptions { debug, errors, delay, status, seed: None };
     let mut mocks = Vec::new();
     for port in ports {
         let mock = Mock::bind(SocketAddr::new(listen, port), options.clone()).await;
-        mocks.push(mock.map_err(|error| Failure::Running(error.to_string()))?);
+        let hint = "hint: choose another port; 0 takes a free one";
+        mocks.push(mock.map_err(|error| Failure::Running(format!("{error}\n\n{hint}")))?);
     }
     for mock in &mocks {
         output::message(format_args!("listening on http://{}\n", mock.address()));
@@ -75,4 +77,19 @@ async fn serve(arguments: Arguments) -> Result<(), Failure> {
     drop(stop);
     while serving.join_next().await.is_some() {}
     Ok(())
+}
+
+fn port(text: &str) -> Result<u16, String> {
+    text.parse().map_err(|_| {
+        format!("`{text}` is no port\n\nhint: write a number from 1 to 65535, or 0 for a free port")
+    })
+}
+
+/// A port asked for twice would be refused by the system, as if another program had it.
+fn every_port_once(ports: &[u16]) -> Result<(), Failure> {
+    let twice = |index: &usize| ports[*index] != 0 && ports[..*index].contains(&ports[*index]);
+    let repeated =
+        (0..ports.len()).filter(twice).map(|index| format!("the port `{}` stands twice", ports[index]));
+    let repeated: Vec<_> = repeated.collect();
+    if repeated.is_empty() { Ok(()) } else { Err(Failure::Usage(repeated)) }
 }

@@ -68,7 +68,9 @@ fn a_wrong_command_line_is_wrong_usage() {
     check(&["balance", "9001", "a:1", "a:1"], 2, &["`9001`", "hint: ", "`a:1` stands twice"]);
     check(&["balance", "https://a"], 2, &["https"]);
     check(&["mock"], 2, &["PORT"]);
-    check(&["mock", "70000"], 2, &["70000"]);
+    check(&["mock", "70000"], 2, &["`70000` is no port", "hint: "]);
+    check(&["mock", "web"], 2, &["`web` is no port", "hint: "]);
+    check(&["mock", "9501", "0", "9501"], 2, &["`9501` stands twice"]);
     check(&["mock", "0", "--errors", "50"], 2, &["`%`", "hint: "]);
     check(&["mock", "0", "--errors", "101%"], 2, &["101%"]);
     check(&["mock", "0", "--delay", "5"], 2, &["no unit"]);
@@ -102,7 +104,7 @@ fn an_address_in_use_is_named() {
     check(&["balance", "--listen", &address, "127.0.0.1:1"], 1, &[&named, "in use"]);
     check(&["demo", "--once", "--listen", &address], 1, &[&named, "in use"]);
     let (_, port) = address.rsplit_once(':').unwrap();
-    check(&["mock", "0", port], 1, &[&named]);
+    check(&["mock", "0", port], 1, &[&named, "in use", "hint: "]);
 }
 
 // semantics.md §4.7: the second one would otherwise join the first one's SO_REUSEPORT group and take half its requests.
