@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 use crate::file::ROOTS;
 use crate::file::describe::{Describe, Presence, Shape, reachable};
 
-/// The schema, draft 2020-12. A file with `proxy` at the top is held against the second system's shape.
+/// The schema, draft 2020-12. A file with `proxy` at the top is held against the shape of "host services".
 pub fn schema() -> Value {
     let mut definitions = Map::new();
     for root in ROOTS {

@@ -1,6 +1,6 @@
 //! Why a command did not do what it was asked, and the exit code that says so.
 //!
-//! A service manager reads the code: 1 may be worth another try, 2 and 3 are not (`product.md`, exit codes). The one place
+//! A service manager reads the code: 1 may be worth another try, 2 and 3 are not (`semantics.md` §4.6). The one place
 //! that shows an error is [`Failure::tell`].
 
 use std::process::ExitCode;

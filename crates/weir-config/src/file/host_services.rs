@@ -1,4 +1,4 @@
-//! The file of the second system (`proxy: …`), which runs unchanged.
+//! The file of a proxy for "host services" (`proxy: …`), which runs unchanged.
 //!
 //! It is decoded with the same strictness and turned into what our own file would say: an upstream per service, of the
 //! same name, and one route. `retryPolicy` belongs to a host there and to the upstream here; where the hosts of a service

@@ -32,7 +32,7 @@ use kind::Kind;
 use table::Mapping;
 use top::File;
 
-/// The root tables: our own shape, and that of the second system (`proxy: …`).
+/// The root tables: our own shape, and that of "host services" (`proxy: …`).
 pub(crate) const ROOTS: [&dyn Describe; 2] = [&top::FILE, &host_services::FILE];
 
 /// Decodes the file; notes everything that is wrong with it. `None` when its root is not even a mapping.
