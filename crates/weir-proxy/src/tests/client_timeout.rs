@@ -245,3 +245,27 @@ fn a_client_that_takes_nothing_is_cut_after_sixty_seconds() {
         check_write("Transfer-Encoding: chunked", "40\r\nxxxxxxxxxxxxxxxxxxxx", taken);
     }
 }
+
+/// A client that is answered while it is still sending, and then sends that many bytes more.
+fn check_goodbye(bytes: usize, expected: u64) {
+    paused(DEFAULTS, async |rig: Rig| {
+        let (mut client, serving) = rig.client(WIDE);
+        say(&mut client, "TRACE / HTTP/1.1\r\nHost: a\r\n\r\n").await;
+        expect_last(&rest(&mut client).await, 405);
+        let begun = now();
+        say(&mut client, &"x".repeat(bytes)).await;
+        serving.await.unwrap();
+        expect_passed(begun, seconds(expected));
+        rig.expect_idle();
+    });
+}
+
+/// `semantics.md` §1.7: up to 1 s or 256 KiB, whichever comes first.
+#[test]
+fn semantics_1_7_after_the_last_answer_so_much_is_read_and_no_more() {
+    check_goodbye(0, 1);
+    check_goodbye(1, 1);
+    check_goodbye(256 * 1024, 1);
+    check_goodbye(256 * 1024 + 1, 0);
+    check_goodbye(1 << 19, 0);
+}
