@@ -4,7 +4,7 @@
 //! server. Everything else is fixed when the snapshot is built.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use weir_core::balance::{Schedule, Strategy};
@@ -53,6 +53,22 @@ pub struct ServerCounters {
     pub connect_failures: AtomicU64,
     /// Exchanges that failed after a byte was sent.
     pub failures: AtomicU64,
+    /// Whether the last connect failed.
+    unreachable: AtomicBool,
+}
+
+impl ServerCounters {
+    /// Counts a connection that was opened. Says whether the connect before it had failed.
+    pub fn connected(&self) -> bool {
+        self.connections.fetch_add(1, Ordering::Relaxed);
+        self.unreachable.load(Ordering::Relaxed) && self.unreachable.swap(false, Ordering::Relaxed)
+    }
+
+    /// Counts a connect that failed. Says whether it is the first one since a connection was opened.
+    pub fn connect_failed(&self) -> bool {
+        self.connect_failures.fetch_add(1, Ordering::Relaxed);
+        !self.unreachable.swap(true, Ordering::Relaxed)
+    }
 }
 
 static NEXT_SLOT: AtomicUsize = AtomicUsize::new(0);
@@ -155,5 +171,23 @@ impl Upstream {
     /// The next place in the rotation, exact over all workers. One for each request; its repeats use the same.
     pub fn ticket(&self) -> usize {
         self.rotation.fetch_add(1, Ordering::Relaxed)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A server that is down fails thousands of connects; people are told of the first one and of the way back.
+    #[test]
+    fn a_change_of_reachability_is_told_once() {
+        let counters = ServerCounters::default();
+        assert!(!counters.connected(), "a first connection is no change");
+        assert!(counters.connect_failed());
+        assert!(!counters.connect_failed());
+        assert!(counters.connected());
+        assert!(!counters.connected());
+        assert_eq!(counters.connect_failures.load(Ordering::Relaxed), 2);
+        assert_eq!(counters.connections.load(Ordering::Relaxed), 3);
     }
 }

@@ -4,7 +4,6 @@ use std::future::poll_fn;
 use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::task::Poll;
 use std::time::Duration;
 
@@ -74,7 +73,9 @@ pub(super) async fn obtain(
     let refused = match outcome {
         Ok(Ok(Ok(stream))) => {
             deadlines.clear(Wait::Connect);
-            server.counters.connections.fetch_add(1, Ordering::Relaxed);
+            if server.counters.connected() {
+                tracing::info!(server = server.name(), "a server can be connected to again");
+            }
             return Ok(Connection { stream: Rc::new(stream), server: Arc::clone(server), reused: false });
         }
         // No other server could be connected to either; room is made for those who come next.
@@ -85,14 +86,21 @@ pub(super) async fn obtain(
             return Err(Refused::Over(Failure::Exhausted));
         }
         Ok(Ok(Err(error))) => {
-            tracing::debug!(server = server.name(), %error, "a server can't be connected to");
-            Refused::Server { timed_out: false }
+            note_failure(server, &error);
+            return Err(Refused::Server { timed_out: false });
         }
         Ok(Err(failure)) => return Err(Refused::Over(failure)),
         Err(Wait::ConnectTry) => Refused::Server { timed_out: true },
         Err(Wait::Connect) => Refused::Deadline,
         Err(_) => return Err(Refused::Over(Failure::RequestTimeout)),
     };
-    server.counters.connect_failures.fetch_add(1, Ordering::Relaxed);
+    note_failure(server, &"it did not answer in time");
     Err(refused)
+}
+
+/// Counts a failed connect, and tells people of the first one: someone should look.
+fn note_failure(server: &Server, error: &dyn std::fmt::Display) {
+    if server.counters.connect_failed() {
+        tracing::warn!(server = server.name(), %error, "a server can't be connected to and is passed over");
+    }
 }

@@ -28,6 +28,9 @@ use crate::runtime::worker::Worker;
 /// The most bytes of an unread request body that are passed over to keep the connection.
 const DISCARDED_BYTES_MAX: usize = 64 * 1024;
 
+/// Methods that a refusal of TRACE and CONNECT names (RFC 9110 §15.5.6 asks for some); others are passed on too.
+const PASSED_ON_METHODS: &[u8] = b"GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS";
+
 const TEXT: &str = "text/plain; charset=utf-8";
 const JSON: &str = "application/json";
 
@@ -116,6 +119,8 @@ pub(super) async fn fail(
     let body = failure_body(&mut head, failure, &x.origin.request_id, wants_json);
     if let Failure::MethodNotRouted(methods) = failure {
         head.append("Allow", methods.join(", ").as_bytes());
+    } else if matches!(failure, Failure::MethodRefused) {
+        head.append("Allow", PASSED_ON_METHODS);
     }
     x.record.reason = Some(failure.reason());
     x.client.deadlines.clear_all();

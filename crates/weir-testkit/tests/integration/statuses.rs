@@ -56,6 +56,7 @@ services:
         assert!(answer.text().starts_with(&format!("{status} ")), "{answer}");
         assert_eq!(answer.field("content-type"), Some("text/plain; charset=utf-8"));
         assert!(answer.has("date"), "{answer}");
+        assert_eq!(answer.has("allow"), status == 405, "{answer}");
         let shown = answer.to_string();
         for internal in [&server, &garbage, &resetting, &mute] {
             assert!(!shown.contains(&internal.to_string()), "{shown}");
