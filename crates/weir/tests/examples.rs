@@ -52,7 +52,7 @@ async fn host_services(site: &Site) {
     }
     let answer = site.get("another.my-company.com", "/").await;
     assert_eq!(answer.status, 404);
-    assert!(answer.body.contains("no service for this host"), "{}", answer.body);
+    assert!(answer.body.contains("no service for host another.my-company.com"), "{}", answer.body);
 }
 
 /// The other policy that the comment in `host-services.yaml` names, chosen by one word of the file.

@@ -53,7 +53,10 @@ pub(crate) enum Failure {
     /// The client reset the connection, or takes nothing any more.
     ClientGone,
     /// No service answers for the host.
-    NoService,
+    NoService {
+        /// The host, in its normal form; empty when the request came without one.
+        host: Box<str>,
+    },
     /// No route of the service takes the request.
     NoRoute,
     /// A route would take the request with another method.
@@ -120,7 +123,7 @@ impl Failure {
             | Self::Connection(_)
             | Self::BodyMalformed
             | Self::ClientGone => 400,
-            Self::NoService | Self::NoRoute => 404,
+            Self::NoService { .. } | Self::NoRoute => 404,
             Self::MethodRefused | Self::MethodNotRouted(_) => 405,
             Self::RequestHeadTimeout | Self::BodyTimeout => 408,
             Self::BodyTooLarge => 413,
@@ -160,7 +163,7 @@ impl Failure {
             | Self::BodyTimeout
             | Self::ClientGone => "http_request_error",
             Self::MethodRefused | Self::MethodNotRouted(_) => "http_request_denied",
-            Self::NoService | Self::NoRoute => "destination_not_found",
+            Self::NoService { .. } | Self::NoRoute => "destination_not_found",
             Self::NoServer | Self::Discarded(_) => "destination_unavailable",
             Self::Unreachable { timed_out: false } => "connection_refused",
             Self::Unreachable { timed_out: true } => "connection_timeout",
@@ -197,7 +200,10 @@ impl Failure {
             Self::BodyMalformed => "the body is malformed or ends too early".to_owned(),
             Self::BodyTimeout => "the body did not come in time".to_owned(),
             Self::ClientGone => "the client is gone".to_owned(),
-            Self::NoService => "no service for this host".to_owned(),
+            Self::NoService { host } if host.is_empty() => {
+                "no service for a request without a host".to_owned()
+            }
+            Self::NoService { host } => format!("no service for host {host}"),
             Self::NoRoute => "no route for this request".to_owned(),
             Self::MethodNotRouted(_) => "no route for this method".to_owned(),
             Self::NoServer => "no server is available".to_owned(),

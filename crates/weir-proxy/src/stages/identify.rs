@@ -22,7 +22,7 @@ pub(super) fn identify(x: &mut Exchange) -> Result<(), Failure> {
             x.found = Some((service, route));
             Ok(())
         }
-        Found::NoService => Err(Failure::NoService),
+        Found::NoService => Err(Failure::NoService { host: String::from_utf8_lossy(&x.facts.host).into() }),
         Found::NoRoute { methods, .. } if methods.is_empty() => Err(Failure::NoRoute),
         Found::NoRoute { methods, .. } => Err(Failure::MethodNotRouted(methods)),
     }

@@ -145,7 +145,7 @@ fn a_host_without_service_is_404_and_the_connection_goes_on() {
     let proxy = services(false);
     let mut client = connect(&proxy);
     let answer = client.send("GET / HTTP/1.1\r\nHost: none.test\r\n\r\n").answer().expect(404);
-    assert!(answer.text().contains("no service for this host"), "{answer}");
+    assert!(answer.text().contains("no service for host none.test"), "{answer}");
     assert!(answer.field("proxy-status").unwrap().contains("error=destination_not_found"), "{answer}");
     client.send("GET / HTTP/1.1\r\nHost: a.test\r\n\r\n").answer().expect(200);
 }

@@ -93,7 +93,7 @@ fn text_or_json_by_accept() {
             assert_eq!(answer.field("content-type"), Some("application/json"));
             let value: serde_json::Value = serde_json::from_slice(&answer.body).unwrap();
             assert_eq!(value["status"], 404);
-            assert_eq!(value["detail"], "no service for this host");
+            assert_eq!(value["detail"], "no service for host a.test");
             assert_eq!(value["request_id"], "a\"b\\c");
         } else {
             assert_eq!(answer.field("content-type"), Some("text/plain; charset=utf-8"), "{accept}");
