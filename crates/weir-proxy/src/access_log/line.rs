@@ -72,6 +72,34 @@ pub struct Entry<'a> {
     pub reason: Option<&'a str>,
 }
 
+impl Entry<'_> {
+    /// An entry of a client of whose request nothing is known, as after a head that could not be read.
+    pub fn of(client: IpAddr, received: SystemTime) -> Self {
+        Self {
+            client,
+            user: None,
+            received,
+            method: b"",
+            target: b"",
+            version: "",
+            status: 0,
+            bytes_sent: 0,
+            referer: None,
+            user_agent: None,
+            host: None,
+            service: "",
+            route: "",
+            server: None,
+            attempts: 0,
+            mode: "",
+            upstream_seconds: None,
+            duration: Duration::ZERO,
+            request_id: b"",
+            reason: None,
+        }
+    }
+}
+
 /// Appends the line of a request with its line end.
 pub fn write(format: AccessLogFormat, entry: &Entry<'_>, out: &mut Vec<u8>) {
     match format {

@@ -1,8 +1,7 @@
 //! Stage *record*: what is told of an exchange when it is over.
 
-use std::net::{IpAddr, Ipv4Addr};
 use std::rc::Rc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use weir_http::field::KnownName as K;
 
@@ -50,12 +49,10 @@ pub(super) fn record_refused(worker: &Rc<Worker>, client: &Rc<Client>, failure: 
     let snapshot = worker.snapshot();
     if let (Some(log), Some(format)) = (&worker.log, snapshot.access_log) {
         let entry = Entry {
-            client: client.peer.ip(),
-            received: time_of_day(),
             status: failure.status(),
             bytes_sent: sent_bytes,
             reason: Some(failure.reason()),
-            ..blank()
+            ..Entry::of(client.peer.ip(), time_of_day())
         };
         log.borrow_mut().log(format, &entry);
     }
@@ -97,31 +94,5 @@ fn mode(x: &Exchange) -> &'static str {
     match x.route().map(|route| &route.action) {
         Some(Action::Forward(forward)) => forward.mode.name(),
         Some(Action::Redirect(_) | Action::Respond(_)) | None => "",
-    }
-}
-
-/// An entry in which nothing is known of the request.
-fn blank() -> Entry<'static> {
-    Entry {
-        client: IpAddr::V4(Ipv4Addr::UNSPECIFIED),
-        user: None,
-        received: SystemTime::UNIX_EPOCH,
-        method: b"",
-        target: b"",
-        version: "",
-        status: 0,
-        bytes_sent: 0,
-        referer: None,
-        user_agent: None,
-        host: None,
-        service: "",
-        route: "",
-        server: None,
-        attempts: 0,
-        mode: "",
-        upstream_seconds: None,
-        duration: Duration::ZERO,
-        request_id: b"",
-        reason: None,
     }
 }

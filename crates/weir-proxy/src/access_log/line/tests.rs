@@ -40,25 +40,8 @@ fn entry() -> Entry<'static> {
 
 /// An entry that reached nobody, as after a head that could not be read.
 fn bare_entry() -> Entry<'static> {
-    Entry {
-        method: b"",
-        target: b"",
-        status: 400,
-        bytes_sent: 0,
-        referer: None,
-        user_agent: None,
-        host: None,
-        service: "",
-        route: "",
-        server: None,
-        attempts: 0,
-        mode: "",
-        upstream_seconds: None,
-        duration: Duration::ZERO,
-        request_id: b"",
-        reason: Some("bad_request"),
-        ..entry()
-    }
+    let Entry { client, received, version, .. } = entry();
+    Entry { version, status: 400, reason: Some("bad_request"), ..Entry::of(client, received) }
 }
 
 fn line(format: AccessLogFormat, entry: &Entry<'_>) -> String {

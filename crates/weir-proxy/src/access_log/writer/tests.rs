@@ -77,26 +77,13 @@ impl Write for Scripted {
 
 fn log(handle: &mut LogHandle, target: &str) {
     let entry = Entry {
-        client: IpAddr::V4(Ipv4Addr::LOCALHOST),
-        user: None,
-        received: UNIX_EPOCH,
         method: b"GET",
         target: target.as_bytes(),
         version: "HTTP/1.1",
         status: 200,
-        bytes_sent: 0,
-        referer: None,
-        user_agent: None,
-        host: None,
-        service: "",
-        route: "",
-        server: None,
         attempts: 1,
         mode: "balance",
-        upstream_seconds: None,
-        duration: Duration::ZERO,
-        request_id: b"",
-        reason: None,
+        ..Entry::of(IpAddr::V4(Ipv4Addr::LOCALHOST), UNIX_EPOCH)
     };
     handle.log(AccessLogFormat::Common, &entry);
 }
