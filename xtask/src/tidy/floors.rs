@@ -8,7 +8,7 @@ use super::finding::Finding;
 use super::tree::Tree;
 
 /// The floor of every crate that ends up in the program.
-const FLOORS: [(&str, u8); 11] = [
+const FLOORS: [(&str, u8); 13] = [
     ("weir", 5),
     ("weir-proxy", 4),
     ("weir-policy", 4),
@@ -18,6 +18,8 @@ const FLOORS: [(&str, u8); 11] = [
     ("weir-config", 3),
     ("weir-upstream", 3),
     ("weir-core", 2),
+    ("weir-auth", 2),
+    ("weir-tls", 2),
     ("weir-http", 1),
     // Knows nobody and is known by nobody: it starts programs.
     ("xtask", 0),

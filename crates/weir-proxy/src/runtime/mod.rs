@@ -2,6 +2,7 @@
 
 pub mod build;
 pub mod clock;
+pub(crate) mod control;
 pub mod counters;
 pub(crate) mod exhaustion;
 pub mod inbox;

@@ -16,6 +16,7 @@ use weir_core::ports::SharedStatusSource;
 use weir_upstream::io::deadline::{now, pause};
 
 use super::build;
+use super::control::Control;
 use super::counters::WorkerCounters;
 use super::inbox::{INBOX_MESSAGES_MAX, Inbox, Inspection, Message, Query};
 use super::run::{self, AcceptEnded, Setup};
@@ -87,6 +88,8 @@ pub struct Proxy {
     status: Arc<ProcessStatus>,
     log: Option<AccessLogWriter>,
     drain: Drain,
+    /// What runs beside the requests.
+    control: Control,
 }
 
 impl Proxy {
@@ -126,6 +129,7 @@ impl Proxy {
             status,
             log,
             drain: model.drain,
+            control: Control::start().map_err(StartError::Worker)?,
         };
         for (index, counters) in counters.into_iter().enumerate() {
             let (inbox, receiver) = mpsc::channel(INBOX_MESSAGES_MAX);

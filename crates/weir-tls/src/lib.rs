@@ -1,0 +1,6 @@
+//! Certificates and keys: reading them, saying what is wrong with them, choosing one for a client, and what rustls is told
+//! about them on both sides.
+//!
+//! A crate of its own because rustls, the parser of certificates and their maker are heavy, and because three crates meet
+//! here that do not know each other: the configuration checks what is written, the upstream and the data plane use it. There
+//! is no socket here; the streams that speak TLS are in `weir-upstream`.
