@@ -1,5 +1,6 @@
 //! Where the project lies and what `cargo metadata` knows of it.
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -41,6 +42,26 @@ pub(crate) fn metadata(arguments: &[&str]) -> Result<Value> {
         bail!("`cargo metadata` failed");
     }
     serde_json::from_slice(&output.stdout).context("`cargo metadata` printed something that is not JSON")
+}
+
+/// The names of all packages that a build of any part contains, on any platform.
+///
+/// # Errors
+/// When cargo fails; its own words have gone to stderr.
+pub(crate) fn built_packages() -> Result<HashSet<String>> {
+    let arguments =
+        ["--workspace", "--locked", "--target", "all", "--edges", "normal,build,dev", "--prefix", "none"];
+    let output = cargo()
+        .arg("tree")
+        .args(arguments)
+        .stderr(Stdio::inherit())
+        .output()
+        .context("cannot start cargo")?;
+    if !output.status.success() {
+        bail!("`cargo tree` failed");
+    }
+    let listed = String::from_utf8_lossy(&output.stdout);
+    Ok(listed.lines().filter_map(|line| line.split_whitespace().next()).map(str::to_owned).collect())
 }
 
 /// Whether a program of this name lies in the path.

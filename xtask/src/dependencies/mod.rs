@@ -7,6 +7,8 @@
 mod licence;
 mod policy;
 
+use std::collections::HashSet;
+
 use anyhow::Result;
 use serde_json::Value;
 
@@ -21,15 +23,20 @@ use crate::workspace;
 pub(crate) fn check() -> Result<Vec<String>> {
     let policy = Policy::read(&workspace::root().join("deny.toml"))?;
     let metadata = workspace::metadata(&["--locked"])?;
-    Ok(check_packages(&policy, metadata["packages"].as_array().map_or(&[], Vec::as_slice)))
+    let packages = metadata["packages"].as_array().map_or(&[][..], Vec::as_slice);
+    Ok(check_packages(&policy, packages, &workspace::built_packages()?))
 }
 
-fn check_packages(policy: &Policy, packages: &[Value]) -> Vec<String> {
+/// `built` holds the names of what a build contains. The lock file knows more: what a feature would bring that nobody asks
+/// for stands there too, and is never compiled. A ban is about what is.
+fn check_packages(policy: &Policy, packages: &[Value], built: &HashSet<String>) -> Vec<String> {
     let mut found = Vec::new();
     for package in packages {
         let name = package["name"].as_str().unwrap_or_default();
         let version = package["version"].as_str().unwrap_or_default();
-        if let Some(reason) = policy.banned.get(name) {
+        if let Some(reason) = policy.banned.get(name)
+            && built.contains(name)
+        {
             found.push(format!("{name} {version} is banned: {reason}"));
         }
         // Without a source it is one of our own.
@@ -75,10 +82,14 @@ mod tests {
             allow = ["MIT", "Apache-2.0"]
             exceptions = [{ crate = "aws-lc-sys", allow = ["OpenSSL"] }]
             [bans]
-            deny = [{ crate = "openssl-sys", reason = "one TLS library is enough" }]
+            deny = [
+                { crate = "openssl-sys", reason = "one TLS library is enough" },
+                { crate = "native-tls", reason = "the same" },
+            ]
             "#,
         );
-        check_packages(&policy.unwrap_or_default(), &[package]).len()
+        let built = HashSet::from(["openssl-sys".to_owned()]);
+        check_packages(&policy.unwrap_or_default(), &[package], &built).len()
     }
 
     fn package(name: &str, licence: &str) -> Value {
@@ -98,6 +109,7 @@ mod tests {
         assert_eq!(findings(package("memchr", "MIT AND (")), 1);
         assert_eq!(findings(json!({"name": "memchr", "version": "1.0.0", "source": crates()})), 1);
         assert_eq!(findings(package("openssl-sys", "MIT")), 1);
+        assert_eq!(findings(package("native-tls", "MIT")), 0, "it is in no build");
         let elsewhere =
             json!({"name": "a", "version": "1.0.0", "license": "MIT", "source": "git+https://example.org"});
         assert_eq!(findings(elsewhere), 1);
