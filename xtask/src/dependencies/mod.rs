@@ -66,6 +66,8 @@ fn check_packages(policy: &Policy, packages: &[Value], built: &HashSet<String>) 
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashSet;
+
     use serde_json::{Value, json};
 
     use super::check_packages;
