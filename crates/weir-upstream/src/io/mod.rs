@@ -5,3 +5,5 @@ pub mod deadline;
 pub mod lent;
 pub mod stream;
 pub mod timed;
+pub mod tls;
+mod transport;

@@ -1,22 +1,20 @@
 //! The one stream type of the data plane.
 //!
-//! Nothing above names a `TcpStream`: what accepts and what connects make a [`Stream`], and whether it is TCP, a Unix
-//! socket or, later, TLS is known only here. Reading and writing take `&self`, so that both directions of an exchange
-//! may move at the same time in one task; a stream belongs to one thread, so the cell inside is never contended.
+//! Nothing above names a `TcpStream`: what accepts and what connects make a [`Stream`], and whether it is TCP or a Unix
+//! socket, and whether it speaks TLS, is known only here. Reading and writing take `&self`, so that both directions of an
+//! exchange may move at the same time in one task; a stream belongs to one thread, so the cell inside is never contended.
 
 use std::cell::{Cell, RefCell};
 use std::io::{self, IoSlice};
-use std::mem::MaybeUninit;
-use std::os::fd::{AsRawFd, RawFd};
-use std::pin::Pin;
+use std::os::fd::RawFd;
 use std::task::{Context, Poll, ready};
-use std::time::Duration;
 
-use socket2::SockRef;
-use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, Interest, ReadBuf};
+use tokio::io::{DuplexStream, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 
 use super::buffer::ReadBuffer;
+use super::tls::{Input, Session};
+use super::transport::{Ask, Transport};
 
 /// A two-way stream of bytes.
 #[derive(Debug)]
@@ -28,14 +26,17 @@ pub struct Stream {
 
 #[derive(Debug)]
 enum Kind {
-    Tcp(TcpStream),
-    Unix(UnixStream),
-    /// A pipe in memory. It can't be asked whether it is readable without reading, so it keeps what it read to answer.
-    Test {
-        pipe: DuplexStream,
-        ahead: Vec<u8>,
-        ended: bool,
-    },
+    Plain(Transport),
+    Tls(Box<Session>),
+}
+
+impl Kind {
+    fn transport(&self) -> &Transport {
+        match self {
+            Self::Plain(transport) => transport,
+            Self::Tls(session) => session.transport(),
+        }
+    }
 }
 
 impl Stream {
@@ -43,77 +44,109 @@ impl Stream {
     pub fn tcp(stream: TcpStream) -> Self {
         // A socket that is already dead says so at the first read; there is nothing to do about it here.
         let _ = stream.set_nodelay(true);
-        Self::of(Kind::Tcp(stream))
+        Self::of(Kind::Plain(Transport::Tcp(stream)))
     }
 
     /// A connected Unix stream.
     pub fn unix(stream: UnixStream) -> Self {
-        Self::of(Kind::Unix(stream))
+        Self::of(Kind::Plain(Transport::Unix(stream)))
     }
 
     /// A pipe in memory, for tests with paused clocks.
     pub fn test(pipe: DuplexStream) -> Self {
-        Self::of(Kind::Test { pipe, ahead: Vec::new(), ended: false })
+        Self::of(Kind::Plain(Transport::Test { pipe, ahead: Vec::new(), ended: false }))
+    }
+
+    /// This stream with TLS on it, as either side; [`poll_handshake`](Self::poll_handshake) comes next. A stream that
+    /// speaks TLS already is returned as it is: TLS within TLS is not spoken.
+    #[must_use]
+    pub fn with_tls(self, connection: impl Into<rustls::Connection>) -> Self {
+        match self.kind.into_inner() {
+            Kind::Plain(transport) => {
+                Self::of(Kind::Tls(Box::new(Session::new(transport, connection.into()))))
+            }
+            kind @ Kind::Tls(_) => Self::of(kind),
+        }
     }
 
     fn of(kind: Kind) -> Self {
         Self { kind: RefCell::new(kind), watched: Cell::new(false) }
     }
 
+    /// Moves a handshake on as far as the network lets it: sends what is to be sent, and reads. With
+    /// [`Input::Arrived`], [`advance_handshake`](Self::advance_handshake) must be called; the two are apart because the
+    /// second one costs computing time, which whoever calls may want to ration. Cancel safe.
+    ///
+    /// # Errors
+    /// The network's, or the other side ended the connection.
+    pub fn poll_handshake(&self, cx: &mut Context<'_>) -> Poll<io::Result<Input>> {
+        match &mut *self.kind.borrow_mut() {
+            Kind::Plain(_) => Poll::Ready(Ok(Input::Complete)),
+            Kind::Tls(session) => session.poll_handshake(cx),
+        }
+    }
+
+    /// Computes the next step of a handshake.
+    ///
+    /// # Errors
+    /// The other side's messages are refused; the error's inner one is a [`rustls::Error`]. An alert is left to be sent by
+    /// [`poll_shutdown`](Self::poll_shutdown).
+    pub fn advance_handshake(&self) -> io::Result<()> {
+        match &mut *self.kind.borrow_mut() {
+            Kind::Plain(_) => Ok(()),
+            Kind::Tls(session) => session.advance(),
+        }
+    }
+
+    /// What is known of a TLS connection; `None` of a plain one.
+    pub fn tls<T>(&self, ask: impl FnOnce(&rustls::Connection) -> T) -> Option<T> {
+        match &*self.kind.borrow() {
+            Kind::Plain(_) => None,
+            Kind::Tls(session) => Some(ask(session.connection())),
+        }
+    }
+
     /// Waits until a read would give something: bytes, the end, or an error. Needs no buffer.
     pub fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<()> {
         match &mut *self.kind.borrow_mut() {
-            Kind::Tcp(stream) => stream.poll_read_ready(cx).map(|_| ()),
-            Kind::Unix(stream) => stream.poll_read_ready(cx).map(|_| ()),
-            Kind::Test { pipe, ahead, ended } => poll_ahead(pipe, ahead, ended, cx),
+            Kind::Plain(transport) => transport.poll_readable(cx),
+            Kind::Tls(session) => session.poll_readable(cx),
         }
     }
 
     /// Reads into the buffer's room. `Ok(0)` is the end.
+    ///
+    /// # Errors
+    /// The system's. On a stream with TLS also when the other side breaks its rules, or ends the connection without
+    /// saying so (RFC 8446 §6.1): then it may have been cut by somebody else.
     pub fn poll_read(&self, cx: &mut Context<'_>, buffer: &mut ReadBuffer) -> Poll<io::Result<usize>> {
-        let mut kind = self.kind.borrow_mut();
-        if let Kind::Test { ahead, .. } = &mut *kind
-            && !ahead.is_empty()
-        {
-            buffer.append(ahead);
-            let count = ahead.len();
-            ahead.clear();
-            return Poll::Ready(Ok(count));
-        }
-        let mut room = ReadBuf::new(buffer.room());
-        ready!(match &mut *kind {
-            Kind::Tcp(stream) => Pin::new(stream).poll_read(cx, &mut room),
-            Kind::Unix(stream) => Pin::new(stream).poll_read(cx, &mut room),
-            Kind::Test { pipe, .. } => Pin::new(pipe).poll_read(cx, &mut room),
-        })?;
-        let count = room.filled().len();
+        let count = match &mut *self.kind.borrow_mut() {
+            Kind::Plain(transport) => {
+                let mut room = ReadBuf::new(buffer.room());
+                ready!(transport.poll_read(cx, &mut room))?;
+                room.filled().len()
+            }
+            Kind::Tls(session) => ready!(session.poll_read(cx, buffer.room()))?,
+        };
         buffer.advance(count);
         Poll::Ready(Ok(count))
     }
 
     /// Writes the beginning of these slices, as much as goes at once.
+    ///
+    /// On a stream with TLS, what was taken may still wait to be sent; every later call of any kind sends it on.
     pub fn poll_write(&self, cx: &mut Context<'_>, slices: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
-        let mut kind = self.kind.borrow_mut();
-        if let [only] = slices {
-            return match &mut *kind {
-                Kind::Tcp(stream) => Pin::new(stream).poll_write(cx, only),
-                Kind::Unix(stream) => Pin::new(stream).poll_write(cx, only),
-                Kind::Test { pipe, .. } => Pin::new(pipe).poll_write(cx, only),
-            };
-        }
-        match &mut *kind {
-            Kind::Tcp(stream) => Pin::new(stream).poll_write_vectored(cx, slices),
-            Kind::Unix(stream) => Pin::new(stream).poll_write_vectored(cx, slices),
-            Kind::Test { pipe, .. } => Pin::new(pipe).poll_write_vectored(cx, slices),
+        match &mut *self.kind.borrow_mut() {
+            Kind::Plain(transport) => transport.poll_write(cx, slices),
+            Kind::Tls(session) => session.poll_write(cx, slices),
         }
     }
 
     /// Says that nothing more will be written: a FIN behind what has been written.
     pub fn poll_shutdown(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match &mut *self.kind.borrow_mut() {
-            Kind::Tcp(stream) => Pin::new(stream).poll_shutdown(cx),
-            Kind::Unix(stream) => Pin::new(stream).poll_shutdown(cx),
-            Kind::Test { pipe, .. } => Pin::new(pipe).poll_shutdown(cx),
+            Kind::Plain(transport) => transport.poll_shutdown(cx),
+            Kind::Tls(session) => session.poll_shutdown(cx),
         }
     }
 
@@ -126,7 +159,7 @@ impl Stream {
             return Poll::Pending;
         }
         loop {
-            match self.poll_peek(cx) {
+            match self.kind.borrow().transport().poll_peek(cx) {
                 Poll::Pending => return Poll::Pending,
                 Poll::Ready(Ok(_)) => {
                     self.watched.set(true);
@@ -139,20 +172,6 @@ impl Stream {
         }
     }
 
-    fn poll_peek(&self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
-        match &*self.kind.borrow() {
-            Kind::Tcp(stream) => {
-                ready!(stream.poll_read_ready(cx))?;
-                Poll::Ready(stream.try_io(Interest::READABLE, || peek(&SockRef::from(stream))))
-            }
-            Kind::Unix(stream) => {
-                ready!(stream.poll_read_ready(cx))?;
-                Poll::Ready(stream.try_io(Interest::READABLE, || peek(&SockRef::from(stream))))
-            }
-            Kind::Test { .. } => Poll::Pending,
-        }
-    }
-
     /// Begins a new watch for resets; see [`poll_reset`](Self::poll_reset).
     pub fn watch_again(&self) {
         self.watched.set(false);
@@ -162,63 +181,32 @@ impl Stream {
     ///
     /// Free when it has heard nothing, otherwise one system call. What came after the runtime last looked is missed.
     pub fn seems_quiet(&self) -> bool {
-        would_block(match &*self.kind.borrow() {
-            Kind::Tcp(stream) => stream.try_io(Interest::READABLE, || peek(&SockRef::from(stream))),
-            Kind::Unix(stream) => stream.try_io(Interest::READABLE, || peek(&SockRef::from(stream))),
-            Kind::Test { ahead, ended, .. } => return ahead.is_empty() && !ended,
-        })
+        self.has_nothing(Ask::Runtime)
     }
 
     /// Like [`seems_quiet`](Self::seems_quiet), asked of the system at this moment.
     pub fn is_quiet(&self) -> bool {
-        would_block(match &*self.kind.borrow() {
-            Kind::Tcp(stream) => peek(&SockRef::from(stream)),
-            Kind::Unix(stream) => peek(&SockRef::from(stream)),
-            Kind::Test { ahead, ended, .. } => return ahead.is_empty() && !ended,
-        })
+        self.has_nothing(Ask::System)
+    }
+
+    fn has_nothing(&self, ask: Ask) -> bool {
+        match &mut *self.kind.borrow_mut() {
+            Kind::Plain(transport) => transport.is_quiet(ask),
+            Kind::Tls(session) => session.is_quiet(ask),
+        }
     }
 
     /// Makes closing this stream a reset, so that the other side can't take what it got for the whole
     /// (`semantics.md` §1.7). Without effect on what is not TCP.
     pub fn reset_when_closed(&self) {
-        if let Kind::Tcp(stream) = &*self.kind.borrow() {
-            // If it fails the connection is gone already, and with it the danger.
-            let _ = SockRef::from(stream).set_linger(Some(Duration::ZERO));
-        }
+        self.kind.borrow().transport().reset_when_closed();
     }
 
     /// The descriptor under a stream that carries its bytes unchanged, for `splice` and `peek`.
     pub fn plain_fd(&self) -> Option<RawFd> {
         match &*self.kind.borrow() {
-            Kind::Tcp(stream) => Some(stream.as_raw_fd()),
-            Kind::Unix(stream) => Some(stream.as_raw_fd()),
-            Kind::Test { .. } => None,
+            Kind::Plain(transport) => transport.fd(),
+            Kind::Tls(_) => None,
         }
     }
-}
-
-fn peek(socket: &SockRef<'_>) -> io::Result<usize> {
-    socket.peek(&mut [MaybeUninit::uninit()])
-}
-
-fn would_block(seen: io::Result<usize>) -> bool {
-    matches!(seen, Err(error) if error.kind() == io::ErrorKind::WouldBlock)
-}
-
-fn poll_ahead(
-    pipe: &mut DuplexStream,
-    ahead: &mut Vec<u8>,
-    ended: &mut bool,
-    cx: &mut Context<'_>,
-) -> Poll<()> {
-    if !ahead.is_empty() || *ended {
-        return Poll::Ready(());
-    }
-    let mut bytes = [0; 1024];
-    let mut room = ReadBuf::new(&mut bytes);
-    match ready!(Pin::new(pipe).poll_read(cx, &mut room)) {
-        Ok(()) if !room.filled().is_empty() => ahead.extend_from_slice(room.filled()),
-        Ok(()) | Err(_) => *ended = true,
-    }
-    Poll::Ready(())
 }

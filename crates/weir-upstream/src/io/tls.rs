@@ -1,0 +1,245 @@
+//! TLS on a stream: rustls, which knows no socket, and what carries its bytes.
+//!
+//! rustls is driven directly, not through an adapter of the runtime: reading and writing must work with `&self` from one
+//! task, a handshake is rationed, and an idle connection is asked whether it is quiet without a task that waits on it.
+//! What a write has taken is sent by that call or by any later one, of whatever kind; a caller that is done shuts down.
+
+use std::fmt;
+use std::io::{self, IoSlice, Read};
+use std::task::{Context, Poll, ready};
+
+use rustls::{Connection, IoState};
+use tokio::io::ReadBuf;
+
+use super::transport::{Ask, Transport};
+
+/// Bytes of records that may wait to be sent. A write is refused while any do, so a connection holds at most this and what
+/// one write adds.
+const UNSENT_BYTES_MAX: usize = 64 * 1024;
+
+/// Slices of records that are given to the system in one call.
+const SLICES_MAX: usize = 16;
+
+/// What the network had for a handshake.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Input {
+    /// Something of the other side's, to be computed with.
+    Arrived,
+    /// Nothing is needed: the handshake is complete.
+    Complete,
+}
+
+/// A TLS connection and what carries it.
+pub(super) struct Session {
+    transport: Transport,
+    connection: Connection,
+    /// Bytes that are decrypted and not read.
+    unread_bytes: usize,
+    /// Whether the other side has said that it will send no more, or ended.
+    ended: bool,
+    /// Whether ours has been said.
+    said_goodbye: bool,
+}
+
+impl fmt::Debug for Session {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Session").field("transport", &self.transport).finish_non_exhaustive()
+    }
+}
+
+impl Session {
+    pub(super) fn new(transport: Transport, mut connection: Connection) -> Self {
+        connection.set_buffer_limit(Some(UNSENT_BYTES_MAX));
+        Self { transport, connection, unread_bytes: 0, ended: false, said_goodbye: false }
+    }
+
+    pub(super) fn transport(&self) -> &Transport {
+        &self.transport
+    }
+
+    pub(super) fn connection(&self) -> &Connection {
+        &self.connection
+    }
+
+    /// See [`Stream::poll_handshake`](super::stream::Stream::poll_handshake).
+    pub(super) fn poll_handshake(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Input>> {
+        let sent = self.poll_send(cx)?;
+        if !self.connection.is_handshaking() {
+            // The server waits for the client's last words. What a server has left to say are tickets, which nobody waits
+            // for and which a client that speaks first would be in the way of; they go with a later call.
+            return match self.connection {
+                Connection::Client(_) => sent.map(|()| Ok(Input::Complete)),
+                Connection::Server(_) => Poll::Ready(Ok(Input::Complete)),
+            };
+        }
+        match ready!(self.poll_receive(cx))? {
+            0 => Poll::Ready(Err(io::ErrorKind::UnexpectedEof.into())),
+            _ => Poll::Ready(Ok(Input::Arrived)),
+        }
+    }
+
+    /// Computes with what was received.
+    pub(super) fn advance(&mut self) -> io::Result<()> {
+        let state = self.connection.process_new_packets();
+        let state: IoState = state.map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;
+        self.unread_bytes = state.plaintext_bytes_to_read();
+        self.ended |= state.peer_has_closed();
+        Ok(())
+    }
+
+    /// Waits until a read would give something.
+    pub(super) fn poll_readable(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        // Whether it can be sent shows at the next read or write.
+        let _ = self.poll_send(cx);
+        while self.unread_bytes == 0 && !self.ended {
+            match ready!(self.poll_receive(cx)) {
+                Ok(0) => self.ended = true,
+                Ok(_) if self.advance().is_ok() => {}
+                // The next read tells it: rustls keeps its errors, and the system's are told again or end the stream.
+                Ok(_) | Err(_) => self.ended = true,
+            }
+        }
+        Poll::Ready(())
+    }
+
+    /// Reads into this room. `Ok(0)` is an end that the other side has announced.
+    pub(super) fn poll_read(&mut self, cx: &mut Context<'_>, room: &mut [u8]) -> Poll<io::Result<usize>> {
+        if self.connection.wants_write() {
+            let _ = self.poll_send(cx)?;
+        }
+        loop {
+            match self.connection.reader().read(room) {
+                Ok(count) => {
+                    self.unread_bytes = self.unread_bytes.saturating_sub(count);
+                    return Poll::Ready(Ok(count));
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(error) => return Poll::Ready(Err(error)),
+            }
+            if ready!(self.poll_receive(cx))? == 0 {
+                self.ended = true;
+            }
+            self.advance()?;
+        }
+    }
+
+    /// Encrypts and sends the beginning of these slices.
+    pub(super) fn poll_write(
+        &mut self,
+        cx: &mut Context<'_>,
+        slices: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        if self.connection.wants_write() {
+            ready!(self.poll_send(cx))?;
+        }
+        let count = io::Write::write_vectored(&mut self.connection.writer(), slices)?;
+        // What does not go now goes with a later call.
+        let _ = self.poll_send(cx)?;
+        Poll::Ready(Ok(count))
+    }
+
+    /// Says goodbye, sends everything, and a FIN behind it.
+    pub(super) fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if !self.said_goodbye {
+            self.said_goodbye = true;
+            self.connection.send_close_notify();
+        }
+        ready!(self.poll_send(cx))?;
+        self.transport.poll_shutdown(cx)
+    }
+
+    /// Whether nothing has come that concerns whoever uses the stream. What concerns TLS alone, such as tickets
+    /// (RFC 8446 §4.6.1), is taken in.
+    pub(super) fn is_quiet(&mut self, ask: Ask) -> bool {
+        loop {
+            if self.unread_bytes > 0 || self.ended {
+                return false;
+            }
+            if self.transport.is_quiet(ask) {
+                return true;
+            }
+            match self.connection.read_tls(&mut Here { transport: &mut self.transport, ask }) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return true,
+                Ok(count) if count > 0 && self.advance().is_ok() => {}
+                Ok(_) | Err(_) => self.ended = true,
+            }
+        }
+    }
+
+    /// Reads records from the transport. `Ok(0)` is its end.
+    fn poll_receive(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        let mut incoming = Incoming { transport: &mut self.transport, cx };
+        pending(self.connection.read_tls(&mut incoming))
+    }
+
+    /// Sends what rustls has to send; ready when nothing is left.
+    fn poll_send(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while self.connection.wants_write() {
+            let mut outgoing = Outgoing { transport: &mut self.transport, cx };
+            if ready!(pending(self.connection.write_tls(&mut outgoing)))? == 0 {
+                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+            }
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+/// rustls reads and writes without waiting; its word for waiting is an error.
+fn pending(result: io::Result<usize>) -> Poll<io::Result<usize>> {
+    match result {
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => Poll::Pending,
+        result => Poll::Ready(result),
+    }
+}
+
+struct Incoming<'i, 'c> {
+    transport: &'i mut Transport,
+    cx: &'i mut Context<'c>,
+}
+
+impl Read for Incoming<'_, '_> {
+    fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
+        let mut room = ReadBuf::new(bytes);
+        match self.transport.poll_read(self.cx, &mut room) {
+            Poll::Ready(outcome) => outcome.map(|()| room.filled().len()),
+            Poll::Pending => Err(io::ErrorKind::WouldBlock.into()),
+        }
+    }
+}
+
+/// What is here at this moment; nobody is woken for more.
+struct Here<'i> {
+    transport: &'i mut Transport,
+    ask: Ask,
+}
+
+impl Read for Here<'_> {
+    fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
+        self.transport.take(self.ask, bytes)
+    }
+}
+
+struct Outgoing<'i, 'c> {
+    transport: &'i mut Transport,
+    cx: &'i mut Context<'c>,
+}
+
+impl io::Write for Outgoing<'_, '_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.write_vectored(&[IoSlice::new(bytes)])
+    }
+
+    fn write_vectored(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+        match self.transport.poll_write(self.cx, &slices[..slices.len().min(SLICES_MAX)]) {
+            Poll::Ready(outcome) => outcome,
+            Poll::Pending => Err(io::ErrorKind::WouldBlock.into()),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,158 @@
+#![allow(clippy::unwrap_used)]
+
+use std::future::poll_fn;
+use std::io::{self, IoSlice};
+use std::sync::Arc;
+
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use rustls::{ClientConfig, ClientConnection, RootCertStore, ServerConfig, ServerConnection};
+use tokio::io::duplex;
+
+use super::Input;
+use crate::io::buffer::ReadBuffer;
+use crate::io::stream::Stream;
+
+/// A certificate for `a.example`, and the server that has it.
+fn certificate() -> (CertificateDer<'static>, ServerConfig) {
+    let made = rcgen::generate_simple_self_signed(vec!["a.example".to_owned()]).unwrap();
+    let key = PrivateKeyDer::Pkcs8(made.signing_key.serialize_der().into());
+    let certificate = made.cert.der().clone();
+    let server =
+        ServerConfig::builder().with_no_client_auth().with_single_cert(vec![certificate.clone()], key);
+    (certificate, server.unwrap())
+}
+
+/// Both ends of a pipe of so many bytes, with TLS on it and nothing said yet; the client trusts this certificate.
+fn ends(pipe_bytes: usize, trusted: CertificateDer<'static>, server: ServerConfig) -> (Stream, Stream) {
+    let mut roots = RootCertStore::empty();
+    roots.add(trusted).unwrap();
+    let client = ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
+    let (near, far) = duplex(pipe_bytes);
+    let name = ServerName::try_from("a.example").unwrap();
+    (
+        Stream::test(near).with_tls(ClientConnection::new(Arc::new(client), name).unwrap()),
+        Stream::test(far).with_tls(ServerConnection::new(Arc::new(server)).unwrap()),
+    )
+}
+
+fn pair(pipe_bytes: usize) -> (Stream, Stream) {
+    let (trusted, server) = certificate();
+    ends(pipe_bytes, trusted, server)
+}
+
+async fn handshake(stream: &Stream) -> io::Result<()> {
+    while poll_fn(|cx| stream.poll_handshake(cx)).await? == Input::Arrived {
+        stream.advance_handshake()?;
+    }
+    Ok(())
+}
+
+async fn connected(pipe_bytes: usize) -> (Stream, Stream) {
+    let (client, server) = pair(pipe_bytes);
+    let (one, other) = tokio::join!(handshake(&client), handshake(&server));
+    one.unwrap();
+    other.unwrap();
+    (client, server)
+}
+
+async fn write_all(stream: &Stream, bytes: &[u8]) {
+    let mut sent = 0;
+    while sent < bytes.len() {
+        sent += poll_fn(|cx| stream.poll_write(cx, &[IoSlice::new(&bytes[sent..])])).await.unwrap();
+    }
+}
+
+async fn read_some(stream: &Stream) -> io::Result<Vec<u8>> {
+    let mut buffer = ReadBuffer::new();
+    poll_fn(|cx| stream.poll_read(cx, &mut buffer)).await?;
+    Ok(buffer.unread().to_vec())
+}
+
+async fn read_count(stream: &Stream, count: usize) -> Vec<u8> {
+    let mut all = Vec::new();
+    while all.len() < count {
+        all.extend(read_some(stream).await.unwrap());
+    }
+    all
+}
+
+#[tokio::test]
+async fn what_goes_in_comes_out_however_narrow_the_pipe() {
+    for (pipe_bytes, count) in [(1, 1_000_u32), (100, 20_000), (64 * 1024, 200_000)] {
+        let (client, server) = connected(pipe_bytes).await;
+        let sent: Vec<u8> = (0..count).map(|n| n.to_le_bytes()[0]).collect();
+        let upload = async {
+            write_all(&client, &sent).await;
+            // What the last write took may still wait to be sent; a later call of any kind sends it.
+            let answered = read_count(&client, 2).await;
+            assert_eq!(read_some(&client).await.unwrap(), b"", "an end that was announced");
+            answered
+        };
+        let answer = async {
+            let got = read_count(&server, sent.len()).await;
+            write_all(&server, b"ok").await;
+            poll_fn(|cx| server.poll_shutdown(cx)).await.unwrap();
+            got
+        };
+        let (answered, got) = tokio::join!(upload, answer);
+        assert_eq!(answered, b"ok");
+        assert!(got == sent, "pipe of {pipe_bytes} bytes");
+    }
+}
+
+#[tokio::test]
+async fn several_slices_arrive_in_order() {
+    let (client, server) = connected(64 * 1024).await;
+    let count = poll_fn(|cx| client.poll_write(cx, &[IoSlice::new(b"one "), IoSlice::new(b"two")])).await;
+    assert_eq!(count.unwrap(), 7);
+    assert_eq!(read_count(&server, 7).await, b"one two");
+}
+
+/// Somebody on the way could cut an answer short otherwise, and it would look whole (RFC 8446 §6.1).
+#[tokio::test]
+async fn an_end_that_nobody_announced_is_an_error() {
+    let (client, server) = connected(64 * 1024).await;
+    write_all(&server, b"half an answer").await;
+    drop(server);
+    assert_eq!(read_count(&client, 14).await, b"half an answer");
+    assert_eq!(read_some(&client).await.unwrap_err().kind(), io::ErrorKind::UnexpectedEof);
+}
+
+#[tokio::test]
+async fn a_connection_that_ends_in_the_handshake_is_an_error() {
+    let (client, server) = pair(64 * 1024);
+    drop(server);
+    assert!(handshake(&client).await.is_err());
+}
+
+#[tokio::test]
+async fn a_certificate_of_nobody_known_names_the_reason() {
+    let (unrelated, _) = certificate();
+    let (_, server) = certificate();
+    let (client, server) = ends(64 * 1024, unrelated, server);
+    let serving = async {
+        let refused = handshake(&server).await.unwrap_err();
+        assert!(refused.get_ref().unwrap().is::<rustls::Error>(), "{refused:?}");
+    };
+    let asking = async {
+        let error = handshake(&client).await.unwrap_err();
+        let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
+        assert!(matches!(inner, Some(rustls::Error::InvalidCertificate(_))), "{error:?}");
+        // The alert is sent, so that the server knows why as well.
+        poll_fn(|cx| client.poll_shutdown(cx)).await.unwrap();
+    };
+    tokio::join!(serving, asking);
+}
+
+#[tokio::test]
+async fn readable_means_bytes_for_the_user_of_the_stream() {
+    let (client, server) = connected(64 * 1024).await;
+    // The server has sent tickets behind its handshake; they are nobody's bytes.
+    let waiting = tokio::time::timeout(std::time::Duration::ZERO, poll_fn(|cx| client.poll_readable(cx)));
+    assert!(waiting.await.is_err(), "tickets are not something to read");
+    write_all(&server, b"x").await;
+    poll_fn(|cx| client.poll_readable(cx)).await;
+    assert_eq!(read_some(&client).await.unwrap(), b"x");
+    drop(server);
+    poll_fn(|cx| client.poll_readable(cx)).await;
+}

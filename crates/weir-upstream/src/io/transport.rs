@@ -1,0 +1,180 @@
+//! What carries the bytes of a stream: a socket, or a pipe in memory.
+
+use std::io::{self, IoSlice, Read};
+use std::mem::MaybeUninit;
+use std::os::fd::{AsRawFd, RawFd};
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use socket2::SockRef;
+use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, Interest, ReadBuf};
+use tokio::net::{TcpStream, UnixStream};
+
+/// A socket, or a pipe in memory.
+#[derive(Debug)]
+pub(super) enum Transport {
+    Tcp(TcpStream),
+    Unix(UnixStream),
+    /// It can't be asked whether it is readable without reading, so it keeps what it read to answer.
+    Test {
+        pipe: DuplexStream,
+        ahead: Vec<u8>,
+        ended: bool,
+    },
+}
+
+/// Of whom it is asked whether something has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Ask {
+    /// The runtime: free when it has heard nothing, but what came after it last looked is missed.
+    Runtime,
+    /// The system, by a call.
+    System,
+}
+
+impl Transport {
+    /// Waits until a read would give something: bytes, the end, or an error.
+    pub(super) fn poll_readable(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        match self {
+            Self::Tcp(stream) => stream.poll_read_ready(cx).map(|_| ()),
+            Self::Unix(stream) => stream.poll_read_ready(cx).map(|_| ()),
+            Self::Test { pipe, ahead, ended } => poll_ahead(pipe, ahead, ended, cx),
+        }
+    }
+
+    /// Reads into this room.
+    #[inline]
+    pub(super) fn poll_read(&mut self, cx: &mut Context<'_>, room: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        match self {
+            Self::Tcp(stream) => Pin::new(stream).poll_read(cx, room),
+            Self::Unix(stream) => Pin::new(stream).poll_read(cx, room),
+            Self::Test { ahead, .. } if !ahead.is_empty() => {
+                let count = ahead.len().min(room.remaining());
+                room.put_slice(&ahead[..count]);
+                ahead.drain(..count);
+                Poll::Ready(Ok(()))
+            }
+            Self::Test { pipe, .. } => Pin::new(pipe).poll_read(cx, room),
+        }
+    }
+
+    /// Writes the beginning of these slices, as much as goes at once.
+    #[inline]
+    pub(super) fn poll_write(
+        &mut self,
+        cx: &mut Context<'_>,
+        slices: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        if let [only] = slices {
+            return match self {
+                Self::Tcp(stream) => Pin::new(stream).poll_write(cx, only),
+                Self::Unix(stream) => Pin::new(stream).poll_write(cx, only),
+                Self::Test { pipe, .. } => Pin::new(pipe).poll_write(cx, only),
+            };
+        }
+        match self {
+            Self::Tcp(stream) => Pin::new(stream).poll_write_vectored(cx, slices),
+            Self::Unix(stream) => Pin::new(stream).poll_write_vectored(cx, slices),
+            Self::Test { pipe, .. } => Pin::new(pipe).poll_write_vectored(cx, slices),
+        }
+    }
+
+    /// A FIN behind what has been written.
+    pub(super) fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self {
+            Self::Tcp(stream) => Pin::new(stream).poll_shutdown(cx),
+            Self::Unix(stream) => Pin::new(stream).poll_shutdown(cx),
+            Self::Test { pipe, .. } => Pin::new(pipe).poll_shutdown(cx),
+        }
+    }
+
+    /// Looks at what has come, without taking it; waits until something has. A pipe in memory is never looked at.
+    pub(super) fn poll_peek(&self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        match self {
+            Self::Tcp(stream) => {
+                ready!(stream.poll_read_ready(cx))?;
+                Poll::Ready(stream.try_io(Interest::READABLE, || peek(&SockRef::from(stream))))
+            }
+            Self::Unix(stream) => {
+                ready!(stream.poll_read_ready(cx))?;
+                Poll::Ready(stream.try_io(Interest::READABLE, || peek(&SockRef::from(stream))))
+            }
+            Self::Test { .. } => Poll::Pending,
+        }
+    }
+
+    /// Whether nothing has come, neither bytes nor the end nor an error.
+    pub(super) fn is_quiet(&self, ask: Ask) -> bool {
+        let seen = match (self, ask) {
+            (Self::Tcp(stream), Ask::Runtime) => {
+                stream.try_io(Interest::READABLE, || peek(&SockRef::from(stream)))
+            }
+            (Self::Unix(stream), Ask::Runtime) => {
+                stream.try_io(Interest::READABLE, || peek(&SockRef::from(stream)))
+            }
+            (Self::Tcp(stream), Ask::System) => peek(&SockRef::from(stream)),
+            (Self::Unix(stream), Ask::System) => peek(&SockRef::from(stream)),
+            (Self::Test { ahead, ended, .. }, _) => return ahead.is_empty() && !ended,
+        };
+        matches!(seen, Err(error) if error.kind() == io::ErrorKind::WouldBlock)
+    }
+
+    /// Takes what has come, without waiting; `WouldBlock` when nothing has.
+    pub(super) fn take(&mut self, ask: Ask, bytes: &mut [u8]) -> io::Result<usize> {
+        match (self, ask) {
+            (Self::Tcp(stream), Ask::Runtime) => stream.try_read(bytes),
+            (Self::Unix(stream), Ask::Runtime) => stream.try_read(bytes),
+            (Self::Tcp(stream), Ask::System) => (&*SockRef::from(&*stream)).read(bytes),
+            (Self::Unix(stream), Ask::System) => (&*SockRef::from(&*stream)).read(bytes),
+            (Self::Test { ahead, ended, .. }, _) => {
+                if ahead.is_empty() && !*ended {
+                    return Err(io::ErrorKind::WouldBlock.into());
+                }
+                let count = ahead.len().min(bytes.len());
+                bytes[..count].copy_from_slice(&ahead[..count]);
+                ahead.drain(..count);
+                Ok(count)
+            }
+        }
+    }
+
+    /// Makes closing a reset. Without effect on what is not TCP.
+    pub(super) fn reset_when_closed(&self) {
+        if let Self::Tcp(stream) = self {
+            // If it fails the connection is gone already, and with it the danger.
+            let _ = SockRef::from(stream).set_linger(Some(Duration::ZERO));
+        }
+    }
+
+    /// The descriptor, where there is one.
+    pub(super) fn fd(&self) -> Option<RawFd> {
+        match self {
+            Self::Tcp(stream) => Some(stream.as_raw_fd()),
+            Self::Unix(stream) => Some(stream.as_raw_fd()),
+            Self::Test { .. } => None,
+        }
+    }
+}
+
+fn peek(socket: &SockRef<'_>) -> io::Result<usize> {
+    socket.peek(&mut [MaybeUninit::uninit()])
+}
+
+fn poll_ahead(
+    pipe: &mut DuplexStream,
+    ahead: &mut Vec<u8>,
+    ended: &mut bool,
+    cx: &mut Context<'_>,
+) -> Poll<()> {
+    if !ahead.is_empty() || *ended {
+        return Poll::Ready(());
+    }
+    let mut bytes = [0; 1024];
+    let mut room = ReadBuf::new(&mut bytes);
+    match ready!(Pin::new(pipe).poll_read(cx, &mut room)) {
+        Ok(()) if !room.filled().is_empty() => ahead.extend_from_slice(room.filled()),
+        Ok(()) | Err(_) => *ended = true,
+    }
+    Poll::Ready(())
+}
