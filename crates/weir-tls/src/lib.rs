@@ -4,3 +4,8 @@
 //! A crate of its own because rustls, the parser of certificates and their maker are heavy, and because three crates meet
 //! here that do not know each other: the configuration checks what is written, the upstream and the data plane use it. There
 //! is no socket here; the streams that speak TLS are in `weir-upstream`.
+
+pub mod facts;
+pub mod names;
+pub mod provider;
+pub mod server;
