@@ -12,6 +12,7 @@ use x509_parser::public_key::PublicKey;
 use x509_parser::time::ASN1Time;
 
 use crate::names::Names;
+use crate::subject;
 
 /// A certificate's SHA-256.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
@@ -91,8 +92,8 @@ impl Facts {
     pub fn of(der: &[u8]) -> Option<Self> {
         let (rest, certificate) = parse_x509_certificate(der).ok()?;
         rest.is_empty().then(|| Self {
-            subject: certificate.subject().to_string(),
-            issuer: certificate.issuer().to_string(),
+            subject: subject::shown(certificate.subject()),
+            issuer: subject::shown(certificate.issuer()),
             names: names(&certificate),
             not_before: time(certificate.validity().not_before),
             not_after: time(certificate.validity().not_after),
