@@ -1,0 +1,134 @@
+//! A certificate of our own making, so that HTTPS works before anybody has been asked for a certificate.
+//!
+//! Nobody but its maker knows it, so clients must be told to trust it, or not to look (`curl -k`). It is kept, and used again at
+//! the next start, so that what was told to trust it goes on doing so. It is a certificate of a server and no authority: who
+//! trusts it trusts this key for these names and nothing else.
+
+use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use rcgen::{
+    CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, KeyPair, KeyUsagePurpose,
+    PKCS_ECDSA_P256_SHA256,
+};
+
+use crate::certified::{self, Certified};
+use crate::date::DAY;
+use crate::problem::Reason;
+use crate::{pem, read};
+
+/// How long it is valid. Browsers refuse certificates of more than 398 days; a shorter time would only mean that those who
+/// trust it must be told to trust another one more often.
+const LIFETIME: Duration = DAY.saturating_mul(365);
+
+/// It is made anew when less than this is left, at start or while running, so that it never expires.
+const RENEWED_BEFORE: Duration = DAY.saturating_mul(30);
+
+/// It is valid a day before it was made, for clients whose clock is behind.
+const BACKDATED: Duration = DAY;
+
+/// Only its owner reads the directory; who has the key is the server.
+const DIRECTORY_MODE: u32 = 0o700;
+const FILE_MODE: u32 = 0o600;
+
+/// Where a certificate of our own making is kept, and the names that it must speak for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SelfSigned {
+    /// The directory; made when it is not there.
+    pub directory: PathBuf,
+    /// Names of hosts and addresses, wildcards among them.
+    pub names: Vec<String>,
+}
+
+/// The certificate, and whether it was made just now.
+#[derive(Debug)]
+pub struct Obtained {
+    /// The certificate with its key.
+    pub certified: Certified,
+    /// It was made just now.
+    pub is_new: bool,
+}
+
+impl SelfSigned {
+    /// The file of the certificate.
+    pub fn certificate_file(&self) -> PathBuf {
+        self.directory.join("self_signed.pem")
+    }
+
+    /// The file of its key.
+    pub fn key_file(&self) -> PathBuf {
+        self.directory.join("self_signed.key")
+    }
+
+    /// The one that is kept, if it fits: it speaks for all the names, has its key, and is valid for a while yet. Changes
+    /// nothing.
+    pub fn kept(&self, now: SystemTime) -> Option<Certified> {
+        let chain = read::certificates(&self.certificate_file()).ok()?;
+        let key = read::key(&self.key_file()).ok()?;
+        let certified = certified::of(chain, key).ok()?;
+        let facts = &certified.facts;
+        let fits = now >= facts.not_before
+            && facts.not_after.duration_since(now).is_ok_and(|left| left >= RENEWED_BEFORE)
+            && self.names.iter().all(|name| facts.names.shown().contains(name));
+        fits.then_some(certified)
+    }
+
+    /// The one that is kept, or a new one in its place.
+    ///
+    /// # Errors
+    /// It can't be written; then it would be another one at each start.
+    pub fn obtain(&self, now: SystemTime) -> Result<Obtained, Reason> {
+        if let Some(certified) = self.kept(now) {
+            return Ok(Obtained { certified, is_new: false });
+        }
+        let (certificate, key) =
+            make(&self.names, now).map_err(|error| Reason::Refused(error.to_string()))?;
+        self.keep(&certificate, &key).map_err(|error| Reason::NotKept(error.to_string()))?;
+        let certified = certified::of(pem::certificates(certificate.as_bytes())?, pem::key(key.as_bytes())?)?;
+        Ok(Obtained { certified, is_new: true })
+    }
+
+    /// The key first: a certificate without its key is made anew at the next look, and so is one with an older key.
+    fn keep(&self, certificate: &str, key: &str) -> io::Result<()> {
+        DirBuilder::new().recursive(true).mode(DIRECTORY_MODE).create(&self.directory)?;
+        replace(&self.key_file(), key)?;
+        replace(&self.certificate_file(), certificate)
+    }
+}
+
+/// Writes a file so that it is there whole or not at all.
+fn replace(path: &Path, content: &str) -> io::Result<()> {
+    let beside = path.with_added_extension(format!("{}.new", std::process::id()));
+    // One that is left is of a process that died and had this number.
+    let _ = fs::remove_file(&beside);
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(FILE_MODE).open(&beside)?;
+    let written = file.write_all(content.as_bytes()).and_then(|()| file.sync_all());
+    let outcome = written.and_then(|()| fs::rename(&beside, path)).and_then(|()| sync_directory(path));
+    if outcome.is_err() {
+        // It is gone already when renaming was what went well.
+        let _ = fs::remove_file(&beside);
+    }
+    outcome
+}
+
+fn sync_directory(path: &Path) -> io::Result<()> {
+    path.parent().map_or(Ok(()), |directory| File::open(directory)?.sync_all())
+}
+
+/// A new certificate and its key, as PEM.
+fn make(names: &[String], now: SystemTime) -> Result<(String, String), rcgen::Error> {
+    let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256)?;
+    let mut params = CertificateParams::new(names)?;
+    params.distinguished_name = DistinguishedName::new();
+    params.distinguished_name.push(DnType::CommonName, "Weir, self-signed");
+    params.not_before = now.checked_sub(BACKDATED).unwrap_or(now).into();
+    params.not_after = (now + LIFETIME).into();
+    params.is_ca = IsCa::ExplicitNoCa;
+    params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+    params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+    let certificate = params.self_signed(&key)?;
+    Ok((certificate.pem(), key.serialize_pem()))
+}
