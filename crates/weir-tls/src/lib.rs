@@ -5,11 +5,15 @@
 //! here that do not know each other: the configuration checks what is written, the upstream and the data plane use it. There
 //! is no socket here; the streams that speak TLS are in `weir-upstream`. There is no clock either: `now` is an argument.
 
+pub mod authorities;
 pub mod certified;
 pub mod chain;
 pub mod client;
 pub mod date;
 pub mod facts;
+pub mod handshake;
+#[cfg(test)]
+mod made;
 pub mod names;
 pub mod pem;
 pub mod problem;
@@ -20,3 +24,5 @@ pub mod self_signed;
 pub mod server;
 pub mod source;
 pub mod subject;
+pub mod target;
+mod verify;

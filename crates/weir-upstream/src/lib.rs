@@ -11,3 +11,4 @@ pub mod io;
 pub mod member;
 pub mod pool;
 pub mod select;
+pub mod send;

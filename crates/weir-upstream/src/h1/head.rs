@@ -1,5 +1,6 @@
 //! Reading the head of an answer.
 
+use std::fmt;
 use std::future::poll_fn;
 use std::io;
 
@@ -29,6 +30,27 @@ pub enum AnswerError {
     Io(io::Error),
     /// The bytes are no head of an answer.
     Head(HeadError),
+}
+
+impl fmt::Display for AnswerError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Closed => f.write_str("the connection ended before it"),
+            Self::Truncated => f.write_str("the connection ended in the middle of its head"),
+            Self::Io(error) => write!(f, "the connection failed: {error}"),
+            Self::Head(error) => write!(f, "its head is malformed: {error}"),
+        }
+    }
+}
+
+impl std::error::Error for AnswerError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Io(error) => Some(error),
+            Self::Head(error) => Some(error),
+            Self::Closed | Self::Truncated => None,
+        }
+    }
 }
 
 /// Reads one head, interim or final, into `head`. What came behind it stays in the buffer.

@@ -1,0 +1,216 @@
+//! What rustls is told about the servers of an upstream.
+//!
+//! What an upstream says is read and checked once ([`ClientTls`]); each of its servers then gets a configuration of rustls
+//! of its own ([`Target`]). They share verifier and key, but not their sessions: rustls keeps those by name, and two servers
+//! behind one name or address would take turns in throwing away each other's tickets.
+
+use std::fmt;
+use std::io;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use rustls::client::danger::ServerCertVerifier;
+use rustls::client::{ClientSessionMemoryCache, ResolvesClientCert, Resumption};
+use rustls::pki_types::ServerName;
+use rustls::sign::CertifiedKey;
+use rustls::{ClientConfig, ClientConnection, Error, SignatureScheme, SupportedProtocolVersion, version};
+
+use crate::authorities::{Authorities, Origin};
+use crate::handshake::{Circumstances, HandshakeError, explain};
+use crate::provider::provider;
+use crate::verify::{Unverified, Verifier};
+
+/// Sessions that are kept for one server: eight tickets of TLS 1.3, and one session of TLS 1.2. A server gives two with each
+/// connection, and each is used once.
+const SESSIONS: usize = 8;
+
+static FROM_1_2: [&SupportedProtocolVersion; 2] = [&version::TLS13, &version::TLS12];
+static FROM_1_3: [&SupportedProtocolVersion; 1] = [&version::TLS13];
+
+/// Whom to believe.
+#[derive(Debug, Clone)]
+pub enum Verify {
+    /// A server whose certificate is for its name and leads to one of these.
+    Full(Authorities),
+    /// Whoever answers.
+    None,
+}
+
+/// The lowest version of TLS that is spoken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum LowestVersion {
+    /// TLS 1.2 and 1.3.
+    #[default]
+    Tls12,
+    /// TLS 1.3 alone.
+    Tls13,
+}
+
+/// What an upstream says of its servers with TLS.
+#[derive(Debug, Clone)]
+pub struct ClientOptions {
+    /// Whom to believe.
+    pub verify: Verify,
+    /// The name that is asked for and checked instead of the server's own.
+    pub server_name: Option<ServerName<'static>>,
+    /// Shown to servers that ask for one.
+    pub certificate: Option<Arc<CertifiedKey>>,
+    /// The lowest version.
+    pub lowest_version: LowestVersion,
+}
+
+/// What rustls is told about all servers of an upstream.
+#[derive(Clone)]
+pub struct ClientTls {
+    versions: &'static [&'static SupportedProtocolVersion],
+    verifier: Arc<dyn ServerCertVerifier>,
+    /// `None` when they are not asked.
+    origin: Option<Origin>,
+    server_name: Option<ServerName<'static>>,
+    certificate: Option<Arc<CertifiedKey>>,
+}
+
+impl fmt::Debug for ClientTls {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ClientTls")
+            .field("origin", &self.origin)
+            .field("server_name", &self.server_name)
+            .field("certificate", &self.certificate.is_some())
+            .finish_non_exhaustive()
+    }
+}
+
+impl ClientTls {
+    /// Takes the options of an upstream.
+    ///
+    /// # Errors
+    /// rustls can't use the authorities.
+    pub fn new(options: ClientOptions) -> Result<Self, Error> {
+        let (verifier, origin): (Arc<dyn ServerCertVerifier>, _) = match options.verify {
+            Verify::None => (Arc::new(Unverified), None),
+            Verify::Full(authorities) => {
+                let origin = authorities.origin().clone();
+                let verifier =
+                    Verifier::new(authorities).map_err(|error| Error::General(error.to_string()))?;
+                (Arc::new(verifier), Some(origin))
+            }
+        };
+        Ok(Self {
+            versions: match options.lowest_version {
+                LowestVersion::Tls12 => &FROM_1_2,
+                LowestVersion::Tls13 => &FROM_1_3,
+            },
+            verifier,
+            origin,
+            server_name: options.server_name,
+            certificate: options.certificate,
+        })
+    }
+
+    /// Whether anybody who answers is believed.
+    pub fn believes_anybody(&self) -> bool {
+        self.origin.is_none()
+    }
+
+    /// For the server with this name. It begins without sessions.
+    ///
+    /// # Errors
+    /// rustls can't be told so.
+    pub fn target(&self, own_name: ServerName<'static>) -> Result<Target, Error> {
+        let asked = Arc::new(AtomicBool::new(false));
+        let resolver = Certificate { certificate: self.certificate.clone(), asked: Arc::clone(&asked) };
+        let mut config = ClientConfig::builder_with_provider(provider())
+            .with_protocol_versions(self.versions)?
+            .dangerous()
+            .with_custom_certificate_verifier(Arc::clone(&self.verifier))
+            .with_client_cert_resolver(Arc::new(resolver));
+        config.alpn_protocols = vec![b"http/1.1".to_vec()];
+        let sessions = Arc::new(ClientSessionMemoryCache::new(SESSIONS));
+        config.resumption = Resumption::store(sessions.clone());
+        Ok(Target {
+            config: Arc::new(config),
+            #[cfg(test)]
+            sessions,
+            name: self.server_name.clone().unwrap_or(own_name),
+            origin: self.origin.clone(),
+            has_certificate: self.certificate.is_some(),
+            asked,
+        })
+    }
+}
+
+/// What rustls is told about one server. Sessions are shared by everybody who connects to it.
+pub struct Target {
+    config: Arc<ClientConfig>,
+    #[cfg(test)]
+    sessions: Arc<ClientSessionMemoryCache>,
+    name: ServerName<'static>,
+    origin: Option<Origin>,
+    has_certificate: bool,
+    /// Whether the server has ever asked for a certificate.
+    asked: Arc<AtomicBool>,
+}
+
+impl fmt::Debug for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Target")
+            .field("name", &self.name)
+            .field("origin", &self.origin)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Target {
+    /// The client's side of a new connection, with a session of an earlier one if there is one. An address is checked, and
+    /// never sent as a name (RFC 6066 §3).
+    ///
+    /// # Errors
+    /// rustls can't make it: randomness or time are not to be had.
+    pub fn connection(&self) -> Result<ClientConnection, Error> {
+        ClientConnection::new(Arc::clone(&self.config), self.name.clone())
+    }
+
+    /// Why a handshake failed, or why a server ended a connection after it: in TLS 1.3 a server looks at our certificate
+    /// only after we have begun to speak.
+    pub fn explain(&self, error: &io::Error) -> HandshakeError {
+        explain(
+            error,
+            Circumstances {
+                authorities: self.origin.as_ref(),
+                asked: self.asked.load(Ordering::Relaxed),
+                has_certificate: self.has_certificate,
+                name: &self.name.to_str(),
+            },
+        )
+    }
+}
+
+/// A name or an address as rustls wants it; `None` for what is neither.
+pub fn server_name(text: &str) -> Option<ServerName<'static>> {
+    if let Ok(address) = text.parse::<IpAddr>() {
+        return Some(ServerName::from(address));
+    }
+    ServerName::try_from(text.to_owned()).ok()
+}
+
+/// Shows a certificate to whoever asks, and remembers that somebody did.
+#[derive(Debug)]
+struct Certificate {
+    certificate: Option<Arc<CertifiedKey>>,
+    asked: Arc<AtomicBool>,
+}
+
+impl ResolvesClientCert for Certificate {
+    /// Whatever authorities the server names: it knows best whom it believes, and its refusal says more than our silence.
+    fn resolve(&self, _: &[&[u8]], schemes: &[SignatureScheme]) -> Option<Arc<CertifiedKey>> {
+        self.asked.store(true, Ordering::Relaxed);
+        self.certificate.clone().filter(|certificate| certificate.key.choose_scheme(schemes).is_some())
+    }
+
+    fn has_certs(&self) -> bool {
+        self.certificate.is_some()
+    }
+}
+#[cfg(test)]
+mod tests;

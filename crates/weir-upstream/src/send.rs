@@ -1,0 +1,295 @@
+//! Requests without a client: one request to one server, and the whole answer.
+//!
+//! What the process asks for itself (keys of an issuer, say) is small, has no client that could wait for the first byte
+//! or go away, and is asked on the control thread as well as on a worker. So this knows no exchange and passes nothing
+//! on: the answer is read into memory up to a limit. It does not choose a server, follow redirects, or try another time,
+//! except once where a kept connection turned out to be dead.
+
+use std::fmt;
+use std::future::poll_fn;
+use std::io;
+use std::pin::pin;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::task::Poll;
+use std::time::Duration;
+
+use bytes::Bytes;
+use weir_http::connection::{self, ConnectionError};
+use weir_http::field::KnownName as K;
+use weir_http::framing::{self, Direction, Framing, FramingError};
+use weir_http::head::Head;
+use weir_http::version::Version;
+
+use crate::body::{Body, BodyLimits, H1Body, ReadError};
+use crate::connect::connect;
+use crate::h1::head::{AnswerError, HeadLimits, read_answer};
+use crate::h1::pump::pump;
+use crate::h1::sink::{Coding, H1Sink};
+use crate::io::buffer::ReadBuffer;
+use crate::io::deadline::{Deadlines, Wait, now};
+use crate::io::timed::Timed;
+use crate::member::{InFlight, Server};
+use crate::pool::{Connection, Pools};
+
+/// Interim answers before the final one; more are a flood, not hints.
+const INTERIM_ANSWERS_MAX: usize = 16;
+
+/// What one request may cost.
+#[derive(Debug, Clone, Copy)]
+pub struct SendLimits {
+    /// Time to open a connection, its TLS handshake included.
+    pub connect: Duration,
+    /// Time for all of it, from the call to the last byte of the answer.
+    pub whole: Duration,
+    /// Heads of answers.
+    pub head: HeadLimits,
+    /// Bytes of the answer's content; more are an error, never a part.
+    pub body_bytes_max: usize,
+    /// How long the connection may be kept for another request, where there is a pool.
+    pub idle: Duration,
+}
+
+/// A whole answer.
+#[derive(Debug)]
+pub struct Answer {
+    /// Its head, as the server sent it.
+    pub head: Head,
+    /// Its content.
+    pub body: Vec<u8>,
+}
+
+/// Why there is no whole answer.
+#[derive(Debug)]
+pub enum SendError {
+    /// The server can't be connected to.
+    Connect(io::Error),
+    /// No connection was there within [`SendLimits::connect`].
+    ConnectTimeout,
+    /// No whole answer was there within [`SendLimits::whole`].
+    Timeout,
+    /// There is no head of an answer.
+    Head(AnswerError),
+    /// It can't be told where the answer ends.
+    Framing(FramingError),
+    /// The answer's Connection field is malformed.
+    Connection(ConnectionError),
+    /// The answer's body can't be read, or is larger than [`SendLimits::body_bytes_max`].
+    Body(ReadError),
+    /// More interim answers came than anybody needs.
+    InterimFlood,
+    /// The server switched to a protocol that nobody asked for.
+    Switched,
+}
+
+impl fmt::Display for SendError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Connect(error) => write!(f, "the server can't be connected to: {error}"),
+            Self::ConnectTimeout => {
+                f.write_str("the server can't be connected to: it did not answer in time")
+            }
+            Self::Timeout => f.write_str("the server did not answer in time"),
+            Self::Head(error) => write!(f, "the server gave no answer: {error}"),
+            Self::Framing(error) => write!(f, "the server's answer can't be understood: {error}"),
+            Self::Connection(error) => write!(f, "the server's answer can't be understood: {error}"),
+            Self::Body(ReadError::TooLarge) => f.write_str("the server's answer is larger than the limit"),
+            Self::Body(error) => write!(f, "the server's answer broke off: {error}"),
+            Self::InterimFlood => {
+                write!(f, "the server sent more than {INTERIM_ANSWERS_MAX} interim answers")
+            }
+            Self::Switched => f.write_str("the server switched to a protocol that was not asked for"),
+        }
+    }
+}
+
+impl std::error::Error for SendError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Connect(error) => Some(error),
+            Self::Head(error) => Some(error),
+            Self::Framing(error) => Some(error),
+            Self::Connection(error) => Some(error),
+            Self::Body(error) => Some(error),
+            Self::ConnectTimeout | Self::Timeout | Self::InterimFlood | Self::Switched => None,
+        }
+    }
+}
+
+/// Sends a request with this body, which may be empty, and reads the whole answer, whatever its status.
+///
+/// The request needs a method and a target; the server's base path is put before the target. Host is the server's where
+/// none is given; fields about this hop (Connection, Content-Length, Transfer-Encoding, Expect and Upgrade) are set here.
+/// With `pools`, which must be those of this thread, an idempotent request may take a kept connection, and the connection
+/// is kept afterwards; without, the connection ends with the answer.
+///
+/// Cancel safe: dropping the future closes the connection.
+///
+/// # Errors
+/// See [`SendError`]. No part of an answer is ever given for the whole.
+pub async fn send(
+    server: &Arc<Server>,
+    request: &Head,
+    body: Bytes,
+    limits: &SendLimits,
+    pools: Option<&Pools>,
+) -> Result<Answer, SendError> {
+    let deadlines = Rc::new(Deadlines::new());
+    deadlines.set(Wait::Request, limits.whole);
+    let sending = Sending { server, request, body, limits, pools, deadlines: Rc::clone(&deadlines) };
+    match deadlines.guard(pin!(sending.run())).await {
+        Ok(outcome) => outcome,
+        Err(Wait::Connect) => Err(SendError::ConnectTimeout),
+        Err(_) => Err(SendError::Timeout),
+    }
+}
+
+struct Sending<'a> {
+    server: &'a Arc<Server>,
+    request: &'a Head,
+    body: Bytes,
+    limits: &'a SendLimits,
+    pools: Option<&'a Pools>,
+    deadlines: Rc<Deadlines>,
+}
+
+impl Sending<'_> {
+    async fn run(&self) -> Result<Answer, SendError> {
+        let _in_flight = InFlight::begin(self.server);
+        if let Some(connection) = self.kept() {
+            match self.over(connection).await {
+                // It died while it was idle, and the request may be sent twice (`semantics.md` §2.2).
+                Err(SendError::Head(AnswerError::Closed)) => {}
+                outcome => return outcome,
+            }
+        }
+        let connection = self.fresh().await?;
+        self.over(connection).await
+    }
+
+    /// A connection of the pool, if the request does no harm where it turns out to be dead.
+    fn kept(&self) -> Option<Connection> {
+        let pools = self.pools.filter(|_| self.request.method().is_idempotent())?;
+        pools.take(self.server, None, now())
+    }
+
+    async fn fresh(&self) -> Result<Connection, SendError> {
+        self.deadlines.set(Wait::Connect, self.limits.connect);
+        let connected = connect(&self.server.address.transport).await;
+        self.deadlines.clear(Wait::Connect);
+        let stream = connected.map_err(|error| {
+            self.server.counters.connect_failed();
+            SendError::Connect(error)
+        })?;
+        self.server.counters.connected();
+        Ok(Connection { stream: Rc::new(stream), server: Arc::clone(self.server), reused: false })
+    }
+
+    /// Sends on this connection. The answer is read while the request is written: it may come before its end.
+    async fn over(&self, connection: Connection) -> Result<Answer, SendError> {
+        self.server.counters.requests.fetch_add(1, Ordering::Relaxed);
+        let (stream, deadlines) = (Rc::clone(&connection.stream), Rc::clone(&self.deadlines));
+        let timed = Timed { stream, deadlines, read: None, write: None };
+        let mut sink = H1Sink::new(timed.clone());
+        self.write_head(sink.head(Coding::Plain));
+        let mut body = Body::Memory(self.body.clone());
+        let mut upload = pin!(pump(&mut body, &mut sink));
+        let mut download = pin!(self.read(timed));
+        let (mut upload_over, mut uploaded) = (false, false);
+        let outcome = poll_fn(|cx| {
+            if !upload_over && let Poll::Ready(outcome) = upload.as_mut().poll(cx) {
+                // A server that takes no more may have answered; that answer counts (RFC 9112 §9.5).
+                (upload_over, uploaded) = (true, outcome.is_ok());
+            }
+            download.as_mut().poll(cx)
+        })
+        .await;
+        if outcome.is_err() {
+            self.server.counters.failures.fetch_add(1, Ordering::Relaxed);
+        }
+        let (answer, idle) = outcome?;
+        if let (Some(pools), Some(idle), true) = (self.pools, idle, uploaded) {
+            pools.give_back(connection, idle.min(self.limits.idle), now());
+        }
+        Ok(answer)
+    }
+
+    fn write_head(&self, out: &mut Vec<u8>) {
+        let request = self.request;
+        out.extend_from_slice(request.method_token());
+        out.push(b' ');
+        out.extend_from_slice(self.server.address.base.as_bytes());
+        out.extend_from_slice(request.target());
+        out.extend_from_slice(b" HTTP/1.1\r\n");
+        let mut fields = request.clone();
+        for name in [K::Connection, K::ContentLength, K::TransferEncoding, K::Expect, K::Upgrade] {
+            fields.remove(name);
+        }
+        if !fields.has(K::Host) {
+            fields.append(K::Host, self.server.host.as_bytes());
+        }
+        // RFC 9110 §8.6: a method that means something by its content says that there is none.
+        if !self.body.is_empty() || !request.method().is_safe() {
+            fields.append(K::ContentLength, self.body.len().to_string().as_bytes());
+        }
+        if self.pools.is_none() {
+            fields.append(K::Connection, b"close");
+        }
+        fields.write_fields(out);
+        out.extend_from_slice(b"\r\n");
+    }
+
+    /// The final answer to its end, and how long the server keeps the connection if it does.
+    async fn read(&self, timed: Timed) -> Result<(Answer, Option<Duration>), SendError> {
+        let mut buffer = ReadBuffer::new();
+        let head = self.final_head(&timed, &mut buffer).await?;
+        let framing = framing::decide(&head, Direction::Answer(self.request.method()));
+        let framing = framing.map_err(SendError::Framing)?;
+        let options = connection::read(head.get_all(K::Connection), |_| {}).map_err(SendError::Connection)?;
+        let persistent = match head.version() {
+            Version::Http11 => !options.close,
+            Version::Http10 => options.keep_alive && !options.close,
+        };
+        let mut body = H1Body::new(timed, buffer, framing, self.body_limits());
+        let mut content = Vec::new();
+        loop {
+            poll_fn(|cx| body.poll_fill(cx)).await.map_err(SendError::Body)?;
+            let chunk = body.chunk();
+            if chunk.is_empty() {
+                break;
+            }
+            content.extend_from_slice(chunk);
+            let count = chunk.len();
+            body.consume(count);
+        }
+        // What came behind the answer was not asked for: nobody may ever read it as an answer.
+        let reusable = persistent && framing != Framing::UntilClose && body.into_buffer().is_empty();
+        let stated = head.get(K::KeepAlive).and_then(connection::keep_alive_timeout);
+        Ok((Answer { head, body: content }, reusable.then(|| stated.unwrap_or(Duration::MAX))))
+    }
+
+    async fn final_head(&self, timed: &Timed, buffer: &mut ReadBuffer) -> Result<Head, SendError> {
+        let mut head = Head::default();
+        for _ in 0..=INTERIM_ANSWERS_MAX {
+            read_answer(timed, buffer, &mut head, self.limits.head).await.map_err(SendError::Head)?;
+            match head.status() {
+                101 => return Err(SendError::Switched),
+                200.. => return Ok(head),
+                _ => {}
+            }
+        }
+        Err(SendError::InterimFlood)
+    }
+
+    fn body_limits(&self) -> BodyLimits {
+        BodyLimits {
+            bytes_max: Some(self.limits.body_bytes_max as u64),
+            trailer_bytes_max: self.limits.head.bytes_max,
+            trailer_fields_max: self.limits.head.fields_max,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
