@@ -59,7 +59,7 @@ pub fn balance(
         backend_server: true,
     };
     Ok(Model {
-        listen: vec![Listen { address: listen }],
+        listen: vec![Listen { address: listen, tls: None }],
         workers: None,
         admin: Admin::Default(DEFAULT_ADMIN),
         state: state(),
@@ -107,11 +107,7 @@ fn parse_servers(written: &[String]) -> Result<Vec<Server>, Vec<Complaint>> {
 
 /// As for a file in the current directory (semantics.md §4.1).
 fn state() -> PathBuf {
-    let around = crate::check::Surroundings {
-        base_dir: Path::new(""),
-        state_directory: std::env::var("STATE_DIRECTORY").ok(),
-    };
-    crate::check::state(None, &around)
+    crate::check::state(None, Path::new(""), std::env::var("STATE_DIRECTORY").ok().as_deref())
 }
 
 #[cfg(test)]

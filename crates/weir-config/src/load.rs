@@ -5,6 +5,7 @@ use std::fmt;
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use crate::check::{self, Surroundings};
 use crate::environment;
@@ -79,7 +80,8 @@ fn read(path: &Path) -> io::Result<Vec<u8>> {
     Ok(text)
 }
 
-/// Makes a configuration of bytes. `name` is shown in problems; relative paths begin at `base_dir`.
+/// Makes a configuration of bytes. `name` is shown in problems; relative paths begin at `base_dir`. Files of certificates that
+/// it names are read, and checked against the time of day.
 ///
 /// # Errors
 /// A report with every problem that was found, at least one of them an error.
@@ -89,9 +91,26 @@ pub fn parse(
     environment: &dyn Fn(&str) -> Option<String>,
     base_dir: &Path,
 ) -> Result<Loaded, Report> {
+    parse_at(now(), name, text, environment, base_dir)
+}
+
+/// The time of day, by which certificates have expired or not.
+#[expect(clippy::disallowed_methods, reason = "everything below gets it as an argument")]
+fn now() -> SystemTime {
+    SystemTime::now()
+}
+
+/// The same as [`parse`] at a moment.
+pub(crate) fn parse_at(
+    now: SystemTime,
+    name: &str,
+    text: &[u8],
+    environment: &dyn Fn(&str) -> Option<String>,
+    base_dir: &Path,
+) -> Result<Loaded, Report> {
     let source = decode_text(name, text)?;
     let mut problems = Problems::default();
-    let around = Surroundings { base_dir, state_directory: environment("STATE_DIRECTORY") };
+    let around = Surroundings { base_dir, state_directory: environment("STATE_DIRECTORY"), now };
     let model = yaml::parse(&source, &mut problems)
         .map(|mut root| {
             environment::replace(&mut root, environment, &mut problems);

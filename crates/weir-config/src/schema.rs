@@ -82,7 +82,7 @@ fn shape(shape: &Shape) -> Value {
         Shape::Text { pattern, .. } => {
             json!({ "type": "string", "pattern": format!("({pattern})|{VARIABLE}") })
         }
-        Shape::Words(words) => or_variable(json!({ "enum": words })),
+        Shape::Words(words) => or_variable(json!({ "enum": written(words) })),
         Shape::Boolean => or_variable(json!({ "type": "boolean" })),
         Shape::True => json!({ "const": true }),
         Shape::Integer { min, max } => {
@@ -110,6 +110,12 @@ fn shape(shape: &Shape) -> Value {
             "additionalProperties": self::shape(of),
         }),
     }
+}
+
+/// The words as an editor may see them: `1.2` without quotes is a number there.
+fn written(words: &[&str]) -> Vec<Value> {
+    let number = |word: &&str| serde_json::from_str::<Value>(word).ok().filter(Value::is_number);
+    words.iter().map(|word| Value::from(*word)).chain(words.iter().filter_map(number)).collect()
 }
 
 #[cfg(test)]

@@ -15,6 +15,8 @@ pub struct Status {
     pub ready: bool,
     /// Addresses listened on.
     pub listeners: Vec<String>,
+    /// Certificates that are served, in the order of the listeners.
+    pub certificates: Vec<CertificateStatus>,
     /// Worker threads.
     pub workers: usize,
     /// Client connections open now.
@@ -39,6 +41,27 @@ pub struct Status {
     pub request_duration: Histogram,
     /// Upstreams with their servers.
     pub upstreams: Vec<UpstreamStatus>,
+}
+
+/// One certificate of a listener.
+#[derive(Debug, Clone, Default)]
+pub struct CertificateStatus {
+    /// The address of the listener.
+    pub listener: String,
+    /// Its file.
+    pub file: String,
+    /// The names that it speaks for.
+    pub names: Vec<String>,
+    /// Who signed it.
+    pub issuer: String,
+    /// The kind of its key.
+    pub key: String,
+    /// Its SHA-256, as `AB:CD:…`.
+    pub fingerprint: String,
+    /// Valid from then, in seconds since 1970.
+    pub begins_seconds: i64,
+    /// Valid until then, in seconds since 1970.
+    pub expires_seconds: i64,
 }
 
 /// A histogram with the fixed bounds [`DURATION_BOUNDS_SECONDS`].

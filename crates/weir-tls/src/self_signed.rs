@@ -17,6 +17,7 @@ use rcgen::{
 
 use crate::certified::{self, Certified};
 use crate::date::DAY;
+use crate::facts::Facts;
 use crate::problem::Reason;
 use crate::{pem, read};
 
@@ -69,11 +70,14 @@ impl SelfSigned {
         let chain = read::certificates(&self.certificate_file()).ok()?;
         let key = read::key(&self.key_file()).ok()?;
         let certified = certified::of(chain, key).ok()?;
-        let facts = &certified.facts;
-        let fits = now >= facts.not_before
+        self.fits(&certified.facts, now).then_some(certified)
+    }
+
+    /// Whether a certificate speaks for all the names, and is valid for a while yet.
+    pub fn fits(&self, facts: &Facts, now: SystemTime) -> bool {
+        now >= facts.not_before
             && facts.not_after.duration_since(now).is_ok_and(|left| left >= RENEWED_BEFORE)
-            && self.names.iter().all(|name| facts.names.shown().contains(name));
-        fits.then_some(certified)
+            && self.names.iter().all(|name| facts.names.shown().contains(name))
     }
 
     /// The one that is kept, or a new one in its place.

@@ -4,16 +4,19 @@
 //! would be told twice, the second time misleadingly.
 
 mod actions;
+mod listen;
 mod routes;
 mod services;
+mod tls;
 mod upstreams;
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use crate::file::limit::LimitsFile;
 use crate::file::top::File;
-use crate::model::{AccessLog, Admin, Limits, Listen, ListenAddress, LogTarget, Model};
+use crate::model::{AccessLog, Admin, Limits, LogTarget, Model};
 use crate::problem::{Problem, Problems};
 use crate::source::At;
 
@@ -30,18 +33,20 @@ const fn loopback(port: u16) -> SocketAddr {
     SocketAddr::V4(std::net::SocketAddrV4::new(Ipv4Addr::LOCALHOST, port))
 }
 
-/// Where relative paths begin and where state lies by default.
+/// Where relative paths begin, where state lies by default, and what time it is.
 pub(crate) struct Surroundings<'s> {
     /// The configuration's directory.
     pub(crate) base_dir: &'s Path,
     /// `$STATE_DIRECTORY`
     pub(crate) state_directory: Option<String>,
+    /// This moment, for certificates that expire.
+    pub(crate) now: SystemTime,
 }
 
 /// Makes the model; `None` when there are errors.
 pub(crate) fn model(file: File, around: &Surroundings<'_>, problems: &mut Problems) -> Option<Model> {
     let limits = limits(&file.limits, problems);
-    let listen = listen(&file, around.base_dir, problems);
+    let listen = listen::open(file.listen, file.admin.as_ref(), around, problems);
     let mut upstreams = Upstreams::new(around.base_dir, file.timeouts, problems);
     for (name, upstream) in file.upstreams {
         upstreams.declare(name, upstream, problems);
@@ -57,6 +62,9 @@ pub(crate) fn model(file: File, around: &Surroundings<'_>, problems: &mut Proble
         services.add(service, &mut upstreams, problems);
     }
     upstreams.warn(problems);
+    let services = services.into_list();
+    let state = state(file.state, around.base_dir, around.state_directory.as_deref());
+    let listen = tls::secure(listen, &services, &state, around, problems);
     if problems.has_errors() {
         return None;
     }
@@ -64,14 +72,14 @@ pub(crate) fn model(file: File, around: &Surroundings<'_>, problems: &mut Proble
         listen,
         workers: file.workers,
         admin: file.admin.map_or(Admin::Default(DEFAULT_ADMIN), |admin| admin.value),
-        state: state(file.state, around),
+        state,
         access_log: access_log(file.access_log, around.base_dir),
         trusted_proxies: file.trusted_proxies,
         forwarded: file.forwarded,
         limits,
         timeouts: file.timeouts,
         drain: file.drain,
-        services: services.into_list(),
+        services,
         upstreams: upstreams.into_list(),
     })
 }
@@ -96,50 +104,16 @@ fn limits(file: &LimitsFile, problems: &mut Problems) -> Limits {
     Limits { target_bytes, ..file.limits }
 }
 
-fn listen(file: &File, base_dir: &Path, problems: &mut Problems) -> Vec<Listen> {
-    let mut list = Vec::new();
-    for (index, At { value: address, span }) in file.listen.iter().enumerate() {
-        // Port 0 is another port each time.
-        let any_port = matches!(address, ListenAddress::Tcp(address) if address.port() == 0);
-        let first = file.listen[..index].iter().find(|other| other.value == *address && !any_port);
-        if let Some(first) = first {
-            problems.push(
-                Problem::error(*span, "this address stands twice in `listen`")
-                    .beside(first.span, "first written here"),
-            );
-        }
-        list.push(Listen {
-            address: match address {
-                ListenAddress::Tcp(address) => ListenAddress::Tcp(*address),
-                ListenAddress::Unix(path) => ListenAddress::Unix(base_dir.join(path)),
-            },
-        });
-    }
-    if let Some(At { value: Admin::At(admin), span }) = &file.admin
-        && admin.port() != 0
-        && let Some(first) = file.listen.iter().find(|other| other.value == ListenAddress::Tcp(*admin))
-    {
-        problems.push(
-            Problem::error(*span, "`admin` and `listen` cannot share an address")
-                .beside(first.span, "clients are accepted here"),
-        );
-    }
-    if list.is_empty() {
-        list.push(Listen { address: ListenAddress::Tcp(DEFAULT_LISTEN) });
-    }
-    list
-}
-
 /// semantics.md §4.1
-pub(crate) fn state(written: Option<PathBuf>, around: &Surroundings<'_>) -> PathBuf {
+pub(crate) fn state(written: Option<PathBuf>, base_dir: &Path, state_directory: Option<&str>) -> PathBuf {
     if let Some(path) = written {
-        return around.base_dir.join(path);
+        return base_dir.join(path);
     }
     // systemd lists several directories with colons between them; the first is ours.
-    let first = around.state_directory.as_deref().and_then(|list| list.split(':').next());
+    let first = state_directory.and_then(|list| list.split(':').next());
     match first.filter(|directory| !directory.is_empty()) {
         Some(directory) => PathBuf::from(directory),
-        None => around.base_dir.join(".weir"),
+        None => base_dir.join(".weir"),
     }
 }
 

@@ -41,7 +41,8 @@ fn editable(text: &str) -> Result<Box<str>, Complaint> {
     }
 }
 
-const NAME: Parsed<Box<str>> =
+/// See [`editable`].
+pub(crate) const EDITABLE_NAME: Parsed<Box<str>> =
     Parsed { label: "name of a field", pattern: FIELD_NAME_PATTERN, parse: editable };
 
 /// The value of a field.
@@ -81,7 +82,7 @@ pub(crate) static EDITS: Table<FieldEdits> = Table {
         Field {
             name: "remove",
             presence: Optional,
-            value: &Kept(OneOrList(NAME, "names of fields"), |edits: &mut FieldEdits, names| {
+            value: &Kept(OneOrList(EDITABLE_NAME, "names of fields"), |edits: &mut FieldEdits, names| {
                 edits.remove = names;
             }),
             doc: "Names of fields to take away.",

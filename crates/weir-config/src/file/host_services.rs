@@ -24,6 +24,7 @@ use super::decoder::Decoder;
 use super::describe::Presence::{Default as Unless, Optional, Required};
 use super::describe::Shape;
 use super::kind::{Kind, List, Placed};
+use super::listen::ListenFile;
 use super::route::RouteFile;
 use super::rule::HOST;
 use super::scalar::{Integer, Parsed, Text, Words};
@@ -345,7 +346,8 @@ pub(crate) fn converted(file: HostServices, span: Span, problems: &mut Problems)
     let proxy = file.proxy;
     let listen = proxy.listen.and_then(|listen| {
         let address = SocketAddr::new(listen.value.address?, listen.value.port?);
-        Some(At { value: ListenAddress::Tcp(address), span: listen.span })
+        let address = At { value: ListenAddress::Tcp(address), span: listen.span };
+        Some(ListenFile { address: Some(address), ..ListenFile::default() })
     });
     let mut target = File { span, listen: listen.into_iter().collect(), ..File::default() };
     for At { value: service, span } in proxy.services {

@@ -13,6 +13,7 @@ use super::describe::Shape;
 use super::kind::{Either, Kind, Mapped, Placed};
 use super::scalar::{Parsed, Text, Words};
 use super::table::{Field, Kept, Mapping, Table};
+use super::tls::{LISTEN_TLS, TlsFile};
 
 /// An address to listen on.
 pub(crate) const LISTEN_ADDRESS: Parsed<ListenAddress> = Parsed {
@@ -21,37 +22,47 @@ pub(crate) const LISTEN_ADDRESS: Parsed<ListenAddress> = Parsed {
     parse: address::listen,
 };
 
-/// A mapping with `address`.
+/// An entry of `listen`.
 #[derive(Debug, Default)]
 pub(crate) struct ListenFile {
-    address: Option<At<ListenAddress>>,
+    /// `address`
+    pub(crate) address: Option<At<ListenAddress>>,
+    /// `tls`
+    pub(crate) tls: Option<At<TlsFile>>,
 }
 
-/// An entry of `listen`: an address, or a mapping with one. `None` when the mapping has none.
-pub(crate) type ListenKind = Either<
-    Mapped<Placed<Parsed<ListenAddress>>, Option<At<ListenAddress>>>,
-    Mapped<Mapping<ListenFile>, Option<At<ListenAddress>>>,
->;
+/// An entry of `listen`: an address, or a mapping with one.
+pub(crate) type ListenKind = Either<Mapped<Placed<Parsed<ListenAddress>>, ListenFile>, Mapping<ListenFile>>;
 
 /// See [`ListenKind`].
-pub(crate) const LISTEN_ENTRY: ListenKind =
-    Either(Mapped(Placed(LISTEN_ADDRESS), Some), Mapped(Mapping(&LISTEN), |file| file.address));
+pub(crate) const LISTEN_ENTRY: ListenKind = Either(
+    Mapped(Placed(LISTEN_ADDRESS), |address| ListenFile { address: Some(address), ..ListenFile::default() }),
+    Mapping(&LISTEN),
+);
 
 /// An entry of `listen` as a mapping
 pub(crate) static LISTEN: Table<ListenFile> = Table {
     name: "listener",
     doc: "An entry of `listen` as a mapping.",
-    fields: &[Field {
-        name: "address",
-        presence: Required,
-        value: &Kept(Placed(LISTEN_ADDRESS), |listen: &mut ListenFile, address| {
-            listen.address = Some(address);
-        }),
-        doc: "`127.0.0.1:8080`, `[::1]:8080`, `:8080` (all addresses, IPv6 and IPv4) or `unix:PATH`. Port 0 lets the \
-              system choose.",
-    }],
+    fields: &[
+        Field {
+            name: "address",
+            presence: Required,
+            value: &Kept(Placed(LISTEN_ADDRESS), |listen: &mut ListenFile, address| {
+                listen.address = Some(address);
+            }),
+            doc: "`127.0.0.1:8080`, `[::1]:8080`, `:8080` (all addresses, IPv6 and IPv4) or `unix:PATH`. Port 0 lets the \
+                  system choose.",
+        },
+        Field {
+            name: "tls",
+            presence: Optional,
+            value: &Kept(Placed(Mapping(&LISTEN_TLS)), |listen: &mut ListenFile, tls| listen.tls = Some(tls)),
+            doc: "HTTPS: certificates, versions, certificates of clients.",
+        },
+    ],
     within: None,
-    later: &["tls", "protocol", "proxy_protocol"],
+    later: &["protocol", "proxy_protocol"],
     note: None,
 };
 

@@ -19,6 +19,7 @@ pub(crate) mod scalar;
 pub(crate) mod server;
 pub(crate) mod service;
 pub(crate) mod table;
+pub(crate) mod tls;
 pub(crate) mod top;
 pub(crate) mod upgrade;
 pub(crate) mod upstream;

@@ -106,8 +106,8 @@ fn keys_are_strict() {
     check_top("Workers: 1", Err(&["did you mean `workers`?"]));
     check_top("weight: 1", Err(&["`weight` is a key of `server`, not of `configuration`"]));
     check_top("colour: 1", Err(&["the keys of `configuration` are `listen`"]));
-    check_top("tls: {certificate: x}", Err(&["1 `tls` is not in this version yet"]));
-    check_top("listen: {address: :80, tls: {}}", Err(&["24 `tls` is not in this version yet"]));
+    check_top("tls: {certificate: x}", Err(&["1 unknown key `tls` | `tls` is a key of `listener`"]));
+    check_top("listen: {address: :80, protocol: h2}", Err(&["24 `protocol` is not in this version yet"]));
     check_top("listen: {adress: :80}", Err(&["did you mean `address`?"]));
     check_top("listen: {}", Err(&["`listener` needs `address`"]));
     check_forward("mirror: [{upstream: b}]", Err(&["`mirror` is not in this version yet"]));

@@ -6,13 +6,13 @@ use std::path::PathBuf;
 use ipnet::IpNet;
 
 use crate::address;
-use crate::model::{AccessLog, Admin, Drain, ListenAddress, Timeouts};
+use crate::model::{AccessLog, Admin, Drain, Timeouts};
 use crate::source::{At, Span};
 
 use super::describe::Presence::{Default as Unless, Optional, Required};
 use super::kind::{List, Mapped, OneOrList, OrWord, Placed};
 use super::limit::{DRAIN, LIMITS, LimitsFile, TIMEOUTS};
-use super::listen::{AccessLogKind, LISTEN_ENTRY};
+use super::listen::{AccessLogKind, LISTEN_ENTRY, ListenFile};
 use super::named::Named;
 use super::scalar::{Boolean, Integer, Parsed, Text};
 use super::service::{SERVICE, ServiceFile};
@@ -28,7 +28,7 @@ pub(crate) struct File {
     /// From its first to its last key.
     pub(crate) span: Span,
     /// `listen`
-    pub(crate) listen: Vec<At<ListenAddress>>,
+    pub(crate) listen: Vec<ListenFile>,
     /// `workers`
     pub(crate) workers: Option<usize>,
     /// `admin`
@@ -76,10 +76,10 @@ pub(crate) static FILE: Table<File> = Table {
             name: "listen",
             presence: Unless("127.0.0.1:8080"),
             value: &Kept(OneOrList(LISTEN_ENTRY, "addresses to listen on"), |file: &mut File, listen| {
-                file.listen = listen.into_iter().flatten().collect();
+                file.listen = listen;
             }),
             doc: "Where clients are accepted: one address or a list. `127.0.0.1:8080`, `[::1]:8080`, `:8080` (all \
-                  addresses, IPv6 and IPv4) or `unix:PATH`.",
+                  addresses, IPv6 and IPv4) or `unix:PATH`; a mapping with `address` for HTTPS.",
         },
         Field {
             name: "services",
@@ -180,6 +180,6 @@ pub(crate) static FILE: Table<File> = Table {
         },
     ],
     within: None,
-    later: &["tls", "mirror", "compare"],
+    later: &["mirror", "compare"],
     note: None,
 };

@@ -3,11 +3,24 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use weir_tls::source::ServerSource;
+
 /// One address on which clients are accepted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Listen {
     /// The address.
     pub address: ListenAddress,
+    /// What is served with TLS; `None` is plain HTTP.
+    pub tls: Option<ListenTls>,
+}
+
+/// HTTPS on a listener.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ListenTls {
+    /// What it is made of. The files were fine when the configuration was checked; they may have changed since.
+    pub source: ServerSource,
+    /// The field in which the subject of a client's certificate is passed on. Clients can't set it, on any listener.
+    pub subject_header: Option<Box<str>>,
 }
 
 /// A socket address of ours. Port 0 lets the system choose.

@@ -15,7 +15,7 @@ use weir_core::route::{HostPattern, RouteRule};
 
 pub use action::{Action, FieldEdits, Forward, PathEdit, Redirect, Respond};
 pub use limit::{Drain, Limits, Timeouts};
-pub use listen::{AccessLog, AccessLogFormat, Admin, Listen, ListenAddress, LogTarget};
+pub use listen::{AccessLog, AccessLogFormat, Admin, Listen, ListenAddress, ListenTls, LogTarget};
 pub use upstream::{HostPolicy, Server, Upstream, UpstreamId};
 
 /// A whole configuration.

@@ -14,6 +14,7 @@ use weir_upstream::io::stream::Stream;
 
 use super::client::Peer;
 use super::h1;
+use crate::runtime::certificates::ListenerTls;
 use crate::runtime::exhaustion::is_exhaustion;
 use crate::runtime::worker::Worker;
 
@@ -45,6 +46,15 @@ impl ListeningSocket {
     }
 }
 
+/// A socket of a worker, and what is spoken on it.
+#[derive(Debug)]
+pub(crate) struct Entrance {
+    /// The socket.
+    pub socket: ListeningSocket,
+    /// TLS; `None` is plain HTTP.
+    pub tls: Option<Arc<ListenerTls>>,
+}
+
 enum Acceptor {
     Tcp(TcpListener),
     Unix(UnixListener),
@@ -72,7 +82,8 @@ impl Acceptor {
 
 /// Accepts connections and serves each in a task of its own, until the worker drains. What waits in the queue of the
 /// socket then is still accepted.
-pub(crate) async fn accept(worker: Rc<Worker>, socket: ListeningSocket) {
+pub(crate) async fn accept(worker: Rc<Worker>, entrance: Entrance) {
+    let Entrance { socket, tls } = entrance;
     let acceptor = match Acceptor::new(socket) {
         Ok(acceptor) => acceptor,
         Err(error) => {
@@ -88,11 +99,11 @@ pub(crate) async fn accept(worker: Rc<Worker>, socket: ListeningSocket) {
             () = worker.drain_begun() => break,
         };
         let permit = if accepted.is_ok() { permit(&worker).await } else { None };
-        serve_or_pause(&worker, accepted.map(|accepted| (accepted, permit))).await;
+        serve_or_pause(&worker, tls.as_ref(), accepted.map(|accepted| (accepted, permit))).await;
     }
     // What waits in the queue is accepted beyond any limit rather than reset.
     while let Poll::Ready(Ok(accepted)) = poll_fn(|cx| Poll::Ready(acceptor.poll_accept(cx))).await {
-        serve_or_pause(&worker, Ok((accepted, None))).await;
+        serve_or_pause(&worker, tls.as_ref(), Ok((accepted, None))).await;
     }
 }
 
@@ -110,8 +121,10 @@ async fn permit(worker: &Worker) -> Option<OwnedSemaphorePermit> {
     }
 }
 
-async fn serve_or_pause(worker: &Rc<Worker>, accepted: io::Result<Accepted>) {
+async fn serve_or_pause(worker: &Rc<Worker>, tls: Option<&Arc<ListenerTls>>, accepted: io::Result<Accepted>) {
     match accepted {
+        // Closed rather than served in the clear.
+        Ok(_) if tls.is_some() => {}
         Ok(((stream, peer), permit)) => {
             tokio::task::spawn_local(h1::serve(Rc::clone(worker), stream, peer, permit));
         }

@@ -28,6 +28,11 @@ pub fn snapshot(model: &Model) -> Snapshot {
         upstreams,
         trusted_proxies: model.trusted_proxies.clone(),
         forwarded: model.forwarded,
+        subject_headers: model
+            .listen
+            .iter()
+            .filter_map(|listen| listen.tls.as_ref()?.subject_header.clone())
+            .collect(),
         access_log: match &model.access_log {
             AccessLog::Off => None,
             AccessLog::On { format, .. } => Some(*format),

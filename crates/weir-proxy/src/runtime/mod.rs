@@ -1,6 +1,7 @@
 //! What exchanges run on: workers with their inboxes, and the immutable snapshot they read.
 
 pub mod build;
+pub mod certificates;
 pub mod clock;
 pub(crate) mod control;
 pub mod counters;

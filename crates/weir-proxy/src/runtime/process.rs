@@ -16,6 +16,8 @@ use weir_core::ports::SharedStatusSource;
 use weir_upstream::io::deadline::{now, pause};
 
 use super::build;
+use super::certificates::{self, CertificateError, ListenerTls};
+use super::clock::time_of_day;
 use super::control::Control;
 use super::counters::WorkerCounters;
 use super::inbox::{INBOX_MESSAGES_MAX, Inbox, Inspection, Message, Query};
@@ -23,6 +25,7 @@ use super::run::{self, AcceptEnded, Setup};
 use super::sockets::{BoundAddress, ListenError, Listener};
 use super::status::ProcessStatus;
 use crate::access_log::AccessLogWriter;
+use crate::inbound::listener::Entrance;
 
 /// How long the last lines of the access log may take to be written.
 const LOG_FINISH_TIME: Duration = Duration::from_secs(2);
@@ -32,6 +35,8 @@ const LOG_FINISH_TIME: Duration = Duration::from_secs(2);
 pub enum StartError {
     /// An address can't be listened on.
     Listen(ListenError),
+    /// A listener has nothing to serve TLS with.
+    Certificates(CertificateError),
     /// The access log can't be opened.
     AccessLog {
         /// Where it was to go.
@@ -47,6 +52,7 @@ impl fmt::Display for StartError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Listen(error) => error.fmt(f),
+            Self::Certificates(error) => error.fmt(f),
             Self::AccessLog { target, source } => {
                 write!(f, "the access log `{target}` can't be opened: {source}")
             }
@@ -59,6 +65,7 @@ impl std::error::Error for StartError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             Self::Listen(error) => Some(error),
+            Self::Certificates(error) => Some(error),
             Self::AccessLog { source, .. } | Self::Worker(source) => Some(source),
         }
     }
@@ -100,12 +107,7 @@ impl Proxy {
     pub fn start(model: &Model) -> Result<Self, StartError> {
         raise_file_limit();
         let workers = model.workers.unwrap_or_else(cores).max(1);
-        let listeners = model
-            .listen
-            .iter()
-            .map(|listen| Listener::bind(&listen.address, workers))
-            .collect::<Result<Vec<_>, _>>()
-            .map_err(StartError::Listen)?;
+        let (listeners, tls) = open(model, workers)?;
         let log = access_log(&model.access_log)?;
         let snapshot = Arc::new(build::snapshot(model));
         let counters: Vec<_> = (0..workers).map(|_| Arc::new(WorkerCounters::default())).collect();
@@ -113,6 +115,7 @@ impl Proxy {
             started: now(),
             ready: AtomicBool::new(true),
             listeners: listeners.iter().map(|listener| listener.address().to_string()).collect(),
+            tls: tls.iter().flatten().map(Arc::clone).collect(),
             workers: counters.clone(),
             snapshot: ArcSwap::from(Arc::clone(&snapshot)),
             log: log.as_ref().map(AccessLogWriter::counts),
@@ -134,8 +137,9 @@ impl Proxy {
         for (index, counters) in counters.into_iter().enumerate() {
             let (inbox, receiver) = mpsc::channel(INBOX_MESSAGES_MAX);
             let mut sockets = Vec::new();
-            for listener in &proxy.listeners {
-                sockets.extend(listener.for_worker(index, workers).map_err(StartError::Worker)?);
+            for (listener, tls) in proxy.listeners.iter().zip(&tls) {
+                let own = listener.for_worker(index, workers).map_err(StartError::Worker)?;
+                sockets.extend(own.into_iter().map(|socket| Entrance { socket, tls: tls.clone() }));
             }
             let setup = Setup {
                 snapshot: Arc::clone(&snapshot),
@@ -150,6 +154,10 @@ impl Proxy {
             proxy.inboxes.push(inbox);
             proxy.threads.push(thread);
             proxy.running += 1;
+        }
+        let tls: Vec<_> = tls.into_iter().flatten().collect();
+        if !tls.is_empty() {
+            proxy.control.begin(move || certificates::watch(tls));
         }
         Ok(proxy)
     }
@@ -279,6 +287,25 @@ impl Proxy {
         }
         cut
     }
+}
+
+/// Per listener; `None` is plain HTTP.
+type Secured = Vec<Option<Arc<ListenerTls>>>;
+
+/// Opens the sockets, and reads what is served on them with TLS.
+fn open(model: &Model, workers: usize) -> Result<(Vec<Listener>, Secured), StartError> {
+    let mut listeners = Vec::new();
+    let mut secured = Vec::new();
+    for listen in &model.listen {
+        let listener = Listener::bind(&listen.address, workers).map_err(StartError::Listen)?;
+        let tls = listen
+            .tls
+            .as_ref()
+            .map(|tls| ListenerTls::start(listener.address().to_string(), tls, time_of_day()).map(Arc::new));
+        secured.push(tls.transpose().map_err(StartError::Certificates)?);
+        listeners.push(listener);
+    }
+    Ok((listeners, secured))
 }
 
 fn spawn_worker(index: usize, setup: Setup, ended: mpsc::Sender<Ended>) -> io::Result<JoinHandle<()>> {

@@ -14,7 +14,7 @@ use super::inbox::Message;
 use super::snapshot::Snapshot;
 use super::worker::Worker;
 use crate::access_log::LogHandle;
-use crate::inbound::listener::{self, ListeningSocket};
+use crate::inbound::listener::{self, Entrance};
 
 /// How often lines of the access log leave a worker that has little to say.
 const LOG_FLUSH_INTERVAL: Duration = Duration::from_millis(100);
@@ -27,7 +27,7 @@ pub(super) struct Setup {
     /// The snapshot to begin with.
     pub snapshot: Arc<Snapshot>,
     /// The sockets it accepts from.
-    pub sockets: Vec<ListeningSocket>,
+    pub sockets: Vec<Entrance>,
     /// Its counters.
     pub counters: Arc<WorkerCounters>,
     /// Where lines of the access log go.

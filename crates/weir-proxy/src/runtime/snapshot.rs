@@ -29,6 +29,8 @@ pub struct Snapshot {
     pub trusted_proxies: Vec<IpNet>,
     /// Whether servers get `Forwarded` too.
     pub forwarded: bool,
+    /// Fields in which some listener passes on the subject of a client's certificate: no client sets them, on any listener.
+    pub subject_headers: Vec<Box<str>>,
     /// Whether lines of an access log are wanted.
     pub access_log: Option<weir_config::model::AccessLogFormat>,
     /// Limits.

@@ -9,6 +9,7 @@ use weir_core::ports::{ServerStatus, Status, StatusSource, UpstreamStatus};
 use weir_upstream::io::deadline::now;
 use weir_upstream::member::{Server, Upstream};
 
+use super::certificates::ListenerTls;
 use super::counters::WorkerCounters;
 use super::snapshot::Snapshot;
 use crate::access_log::LogCounts;
@@ -19,6 +20,7 @@ pub struct ProcessStatus {
     pub(super) started: Instant,
     pub(super) ready: AtomicBool,
     pub(super) listeners: Vec<String>,
+    pub(super) tls: Vec<Arc<ListenerTls>>,
     pub(super) workers: Vec<Arc<WorkerCounters>>,
     pub(super) snapshot: ArcSwap<Snapshot>,
     pub(super) log: Option<LogCounts>,
@@ -31,6 +33,7 @@ impl StatusSource for ProcessStatus {
             uptime_seconds: (now() - self.started).as_secs(),
             ready: self.ready.load(Ordering::Relaxed),
             listeners: self.listeners.clone(),
+            certificates: self.tls.iter().flat_map(|tls| tls.status()).collect(),
             workers: self.workers.len(),
             log_lines_dropped: self.log.as_ref().map_or(0, LogCounts::dropped),
             upstreams: self

@@ -206,6 +206,9 @@ fn forwarding_fields(x: &mut Exchange, snapshot: &Snapshot) {
     let request = &mut *x.request;
     let te_trailers = request.has(K::Te) && connection::te_trailers(request.get_all(K::Te));
     request.remove_all(if trusted { NEVER_PASSED_ON } else { NEVER_PASSED_ON.and(BELIEVED_IF_TRUSTED) });
+    for name in &snapshot.subject_headers {
+        remove_alike(request, name);
+    }
     if trusted || x.facts.version == Version::Http10 {
         vouch(x, snapshot, trusted);
     } else {
@@ -224,6 +227,17 @@ fn forwarding_fields(x: &mut Exchange, snapshot: &Snapshot) {
         request.append(K::Te, b"trailers");
         request.append(K::Connection, b"TE");
     }
+}
+
+/// Takes away every field that a server could take for the one of this name. Programs behind CGI-like interfaces can't tell
+/// `-` from `_`.
+fn remove_alike(request: &mut Head, name: &str) {
+    let same = |a: u8, b: u8| a.eq_ignore_ascii_case(&b) || (a == b'_' && b == b'-');
+    let wanted = name.as_bytes();
+    request.remove_where(|field, _| {
+        let field = field.as_bytes();
+        field.len() == wanted.len() && field.iter().zip(wanted).all(|(a, b)| same(*a, *b))
+    });
 }
 
 /// What we say of a client: behind a trusted proxy, what it said of it, and the proxy itself.

@@ -1,0 +1,59 @@
+//! Listeners: no address twice, and none that the admin listener has.
+
+use crate::file::listen::ListenFile;
+use crate::file::tls::TlsFile;
+use crate::model::{Admin, ListenAddress};
+use crate::problem::{Problem, Problems};
+use crate::source::At;
+
+use super::{DEFAULT_LISTEN, Surroundings};
+
+/// A listener whose TLS has not been looked at.
+pub(super) struct Opened {
+    /// Its address.
+    pub(super) address: ListenAddress,
+    /// Its `tls`.
+    pub(super) tls: Option<At<TlsFile>>,
+}
+
+/// The listeners, in the order of the file; at least one.
+pub(super) fn open(
+    written: Vec<ListenFile>,
+    admin: Option<&At<Admin>>,
+    around: &Surroundings<'_>,
+    problems: &mut Problems,
+) -> Vec<Opened> {
+    let mut list = Vec::new();
+    let mut places: Vec<At<ListenAddress>> = Vec::new();
+    for file in written {
+        // That there is no address was said already.
+        let Some(At { value: address, span }) = file.address else { continue };
+        // Port 0 is another port each time.
+        let any_port = matches!(&address, ListenAddress::Tcp(address) if address.port() == 0);
+        if let Some(first) = places.iter().find(|other| other.value == address && !any_port) {
+            problems.push(
+                Problem::error(span, "this address stands twice in `listen`")
+                    .beside(first.span, "first written here"),
+            );
+        }
+        places.push(At { value: address.clone(), span });
+        let address = match address {
+            ListenAddress::Tcp(address) => ListenAddress::Tcp(address),
+            ListenAddress::Unix(path) => ListenAddress::Unix(around.base_dir.join(path)),
+        };
+        list.push(Opened { address, tls: file.tls });
+    }
+    if let Some(At { value: Admin::At(admin), span }) = admin
+        && admin.port() != 0
+        && let Some(first) = places.iter().find(|other| other.value == ListenAddress::Tcp(*admin))
+    {
+        problems.push(
+            Problem::error(*span, "`admin` and `listen` cannot share an address")
+                .beside(first.span, "clients are accepted here"),
+        );
+    }
+    if list.is_empty() {
+        list.push(Opened { address: ListenAddress::Tcp(DEFAULT_LISTEN), tls: None });
+    }
+    list
+}

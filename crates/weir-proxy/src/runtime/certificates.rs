@@ -1,0 +1,273 @@
+//! What each listener serves with TLS, and the task that looks whether its files have changed.
+//!
+//! A listener's certificates are published: handshakes read what is current, one task writes it. Files are looked at every few
+//! seconds rather than watched by the system, because that also works where they lie on another machine, behind links, or in a
+//! directory that is exchanged as a whole. A change is used when two looks in a row have seen the same, so that a certificate
+//! and its key that are written one after the other are taken together. Connections keep what they began with.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use arc_swap::{ArcSwap, Guard};
+use tokio::time::MissedTickBehavior;
+use weir_config::model::ListenTls;
+use weir_core::ports::CertificateStatus;
+use weir_tls::chain;
+use weir_tls::date;
+use weir_tls::problem::Problem;
+use weir_tls::server::{Choice, ServerTls};
+use weir_tls::source::{Certificates, Loaded, ServerSource};
+
+use super::clock::time_of_day;
+
+/// How often files are looked at. What is new is served after at most two of these; a look costs a few microseconds per file.
+const LOOK_INTERVAL: Duration = Duration::from_secs(2);
+
+/// How often it is said again that a certificate expires soon.
+const WARN_INTERVAL: Duration = date::DAY;
+
+/// How long a self-signed certificate that could not be renewed is left alone; it is valid for weeks yet.
+const RENEWAL_PAUSE: Duration = Duration::from_secs(60 * 60);
+
+/// Why a listener has nothing to serve with.
+#[derive(Debug)]
+pub struct CertificateError {
+    /// The listener's address.
+    pub listener: String,
+    /// Everything that is wrong.
+    pub problems: Vec<Problem>,
+}
+
+impl fmt::Display for CertificateError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "`{}` can't serve TLS", self.listener)?;
+        for problem in self.problems.iter().filter(|problem| problem.reason.is_error()) {
+            write!(f, "\n{problem}")?;
+        }
+        match self.problems.iter().find_map(|problem| problem.reason.hint()) {
+            Some(hint) => write!(f, "\n\nhint: {hint}"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl std::error::Error for CertificateError {}
+
+/// TLS of a listener: what all workers share of it.
+#[derive(Debug)]
+pub struct ListenerTls {
+    listener: String,
+    source: ServerSource,
+    current: ArcSwap<ServerTls>,
+    /// The field in which the subject of a client's certificate is passed on.
+    pub subject_header: Option<Box<str>>,
+}
+
+impl ListenerTls {
+    /// Reads what a listener serves, and makes a self-signed certificate where one is wanted.
+    ///
+    /// # Errors
+    /// Files are wrong; they were fine when the configuration was checked.
+    pub fn start(listener: String, written: &ListenTls, now: SystemTime) -> Result<Self, CertificateError> {
+        let loaded = match written.source.load(None, now) {
+            Ok(loaded) => loaded,
+            Err(problems) => return Err(CertificateError { listener, problems }),
+        };
+        let tls = Self {
+            listener,
+            source: written.source.clone(),
+            subject_header: written.subject_header.clone(),
+            current: ArcSwap::from_pointee(loaded.tls),
+        };
+        tls.tell_self_signed(loaded.is_new);
+        Ok(tls)
+    }
+
+    /// What is served at this moment. Takes no lock; hold it for a handshake, not longer.
+    pub fn current(&self) -> Guard<Arc<ServerTls>> {
+        self.current.load()
+    }
+
+    /// What can be told of its certificates.
+    pub(super) fn status(&self) -> Vec<CertificateStatus> {
+        let of = |choice: &Choice| CertificateStatus {
+            listener: self.listener.clone(),
+            file: choice.file.display().to_string(),
+            names: choice.certificate.names.shown().to_vec(),
+            issuer: choice.certificate.issuer.clone(),
+            key: choice.certificate.key.to_string(),
+            fingerprint: choice.certificate.fingerprint.to_string(),
+            begins_seconds: date::unix_seconds(choice.certificate.not_before),
+            expires_seconds: date::unix_seconds(choice.certificate.not_after),
+        };
+        self.current().choices().iter().map(of).collect()
+    }
+
+    /// A certificate that nobody else knows is told with its fingerprint, so that a person can compare it.
+    fn tell_self_signed(&self, is_new: bool) {
+        if let Certificates::SelfSigned(_) = self.source.certificates {
+            for choice in self.current().choices() {
+                tracing::info!(
+                    listener = %self.listener,
+                    file = %choice.file.display(),
+                    sha256 = %choice.certificate.fingerprint,
+                    is_new,
+                    "a self-signed certificate is served"
+                );
+            }
+        }
+    }
+}
+
+/// Looks at the files of all listeners for as long as it is polled.
+pub(super) async fn watch(listeners: Vec<Arc<ListenerTls>>) {
+    let mut watched: Vec<_> = listeners.into_iter().map(|tls| Watched::new(tls, time_of_day())).collect();
+    let mut interval = tokio::time::interval(LOOK_INTERVAL);
+    interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        interval.tick().await;
+        for listener in &mut watched {
+            listener.look(time_of_day());
+        }
+    }
+}
+
+/// How a file was when it was looked at; `None` when it was not there.
+type Stamp = Option<(PathBuf, [u64; 2], [i64; 4], u64)>;
+
+fn stamp(file: &PathBuf) -> Stamp {
+    // The path behind all links first: a link that points elsewhere is another file, whatever that one looks like.
+    let path = fs::canonicalize(file).ok()?;
+    let data = fs::metadata(&path).ok()?;
+    let times = [data.mtime(), data.mtime_nsec(), data.ctime(), data.ctime_nsec()];
+    Some((path, [data.dev(), data.ino()], times, data.size()))
+}
+
+/// What a look has found.
+#[derive(Debug, PartialEq, Eq)]
+enum Look {
+    /// Nothing new.
+    Same,
+    /// Files have changed since the last look, and may not be done yet.
+    Changing,
+    /// Something new is served.
+    Published,
+    /// What is new is wrong; what was served is served on.
+    Kept(Vec<Problem>),
+}
+
+/// A listener whose files are looked at.
+struct Watched {
+    tls: Arc<ListenerTls>,
+    files: Vec<PathBuf>,
+    /// How the files were when they were last read.
+    read: Vec<Stamp>,
+    /// How they were at the last look.
+    seen: Vec<Stamp>,
+    /// When it was last said of a certificate that it expires soon.
+    warned: HashMap<PathBuf, SystemTime>,
+    /// When renewing a self-signed certificate last failed.
+    renewal_failed: Option<SystemTime>,
+}
+
+impl Watched {
+    /// Begins to watch. What is to be said about the certificates at the start has been said with the configuration.
+    fn new(tls: Arc<ListenerTls>, now: SystemTime) -> Self {
+        let files = tls.source.files();
+        let read: Vec<_> = files.iter().map(stamp).collect();
+        let mut watched =
+            Self { tls, files, seen: read.clone(), read, warned: HashMap::new(), renewal_failed: None };
+        watched.expiring(now);
+        watched
+    }
+
+    fn look(&mut self, now: SystemTime) -> Look {
+        let stamps: Vec<_> = self.files.iter().map(stamp).collect();
+        let is_settled = stamps == self.seen;
+        self.seen = stamps;
+        if self.seen != self.read {
+            return if is_settled { self.reload(now) } else { Look::Changing };
+        }
+        if self.renewal_is_due(now) {
+            return self.reload(now);
+        }
+        for (file, expiry) in self.expiring(now) {
+            tracing::warn!(listener = %self.tls.listener, file = %file.display(), "a certificate {expiry}");
+        }
+        Look::Same
+    }
+
+    fn reload(&mut self, now: SystemTime) -> Look {
+        // Before the files are read: what changes meanwhile is seen by the next look.
+        self.read.clone_from(&self.seen);
+        let loaded = self.tls.source.load(Some(&self.tls.current()), now);
+        let listener = &self.tls.listener;
+        match loaded {
+            Ok(Loaded { tls, warnings, is_new }) => {
+                for choice in tls.choices() {
+                    tracing::info!(
+                        %listener,
+                        file = %choice.file.display(),
+                        sha256 = %choice.certificate.fingerprint,
+                        "a certificate was read anew"
+                    );
+                }
+                for problem in warnings {
+                    tracing::warn!(%listener, "{problem}");
+                }
+                self.tls.current.store(Arc::new(tls));
+                self.warned.clear();
+                self.expiring(now);
+                self.renewal_failed = None;
+                if is_new {
+                    // These files are our own doing.
+                    self.read = self.files.iter().map(stamp).collect();
+                    self.seen.clone_from(&self.read);
+                }
+                self.tls.tell_self_signed(is_new);
+                Look::Published
+            }
+            Err(problems) => {
+                for problem in &problems {
+                    let hint = problem.reason.hint();
+                    tracing::warn!(%listener, hint, "{problem}; what was served before is served on");
+                }
+                self.renewal_failed = Some(now);
+                Look::Kept(problems)
+            }
+        }
+    }
+
+    fn renewal_is_due(&self, now: SystemTime) -> bool {
+        let Certificates::SelfSigned(source) = &self.tls.source.certificates else { return false };
+        let failed_lately = self
+            .renewal_failed
+            .is_some_and(|failed| now.duration_since(failed).is_ok_and(|passed| passed < RENEWAL_PAUSE));
+        let current = self.tls.current();
+        !failed_lately && current.choices().iter().any(|choice| !source.fits(&choice.certificate, now))
+    }
+
+    /// Certificates of which it is time to say that they expire soon, or have; notes that it was said.
+    fn expiring(&mut self, now: SystemTime) -> Vec<(PathBuf, String)> {
+        let mut found = Vec::new();
+        for choice in self.tls.current().choices() {
+            let Some(reason) = chain::validity(&choice.certificate, 1, now) else { continue };
+            let said = self.warned.get(&choice.file);
+            let is_new =
+                said.is_none_or(|said| now.duration_since(*said).is_ok_and(|passed| passed >= WARN_INTERVAL));
+            if is_new {
+                self.warned.insert(choice.file.clone(), now);
+                found.push((choice.file.clone(), reason.to_string()));
+            }
+        }
+        found
+    }
+}
+
+#[cfg(test)]
+mod tests;
