@@ -11,6 +11,7 @@ use std::collections::HashMap;
 use std::fmt::{Display, Write};
 
 use hyper::header::{ACCEPT, HeaderMap};
+use weir_core::handshake::HandshakeOutcome;
 use weir_core::metric::{self, ANSWER_CLASSES, Kind, Metric};
 use weir_core::ports::{DURATION_BOUNDS_SECONDS, Histogram, ServerStatus, Status};
 
@@ -100,6 +101,10 @@ pub(crate) fn page(status: &Status, dialect: Dialect) -> String {
     page.histogram(&metric::REQUEST_DURATION, &status.request_duration);
     page.single(&metric::CONNECTIONS, status.connections_total);
     page.single(&metric::CONNECTIONS_OPEN, status.connections_open);
+    page.labelled(
+        &metric::TLS_HANDSHAKES,
+        HandshakeOutcome::ALL.map(|outcome| [outcome.name()]).into_iter().zip(status.tls_handshakes),
+    );
     page.single(&metric::RECEIVED_BYTES, status.bytes_received);
     page.single(&metric::SENT_BYTES, status.bytes_sent);
     page.single(&metric::PANICS, status.panics_total);

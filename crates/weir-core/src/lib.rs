@@ -7,6 +7,7 @@
 pub mod balance;
 pub mod dispatch;
 pub mod forwarded;
+pub mod handshake;
 pub mod health;
 pub mod metric;
 pub mod ports;

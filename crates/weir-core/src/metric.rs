@@ -96,6 +96,14 @@ pub const CONNECTIONS: Metric = Metric {
     labels: &[],
 };
 
+/// TLS handshakes.
+pub const TLS_HANDSHAKES: Metric = Metric {
+    name: "weir_tls_handshakes_total",
+    kind: Kind::Counter,
+    help: "TLS handshakes with clients, by how they ended.",
+    labels: &["outcome"],
+};
+
 /// Connections open.
 pub const CONNECTIONS_OPEN: Metric = Metric {
     name: "weir_connections_open",

@@ -4,6 +4,8 @@
 
 use std::sync::Arc;
 
+use crate::handshake::HandshakeOutcome;
+
 /// What the process can say of itself at one moment. Counters are summed over the workers when this is read.
 #[derive(Debug, Clone, Default)]
 pub struct Status {
@@ -35,6 +37,8 @@ pub struct Status {
     pub bytes_sent: u64,
     /// Exchanges ended by a panic.
     pub panics_total: u64,
+    /// TLS handshakes with clients, in the order of [`HandshakeOutcome::ALL`].
+    pub tls_handshakes: [u64; HandshakeOutcome::ALL.len()],
     /// Access log lines dropped because the writer was behind.
     pub log_lines_dropped: u64,
     /// Durations of whole requests.

@@ -113,7 +113,7 @@ pub(crate) struct Parts {
 #[derive(Debug)]
 pub struct ServerTls {
     /// At least one; the first is the default.
-    choices: Vec<Choice>,
+    choices: Vec<Arc<Choice>>,
     exact: HashMap<Box<str>, Vec<usize>>,
     below: HashMap<Box<str>, Vec<usize>>,
     tickets: Arc<dyn ProducesTickets>,
@@ -134,7 +134,7 @@ impl ServerTls {
         };
         let mut choices = Vec::new();
         for (file, certified) in parts.certificates {
-            choices.push(choice(file, certified, parts.min_version, verifier.as_ref(), &tickets)?);
+            choices.push(Arc::new(choice(file, certified, parts.min_version, verifier.as_ref(), &tickets)?));
         }
         if choices.is_empty() {
             return Err(Error::NoCertificatesPresented);
@@ -157,19 +157,19 @@ impl ServerTls {
     }
 
     /// The certificate for a client that says this of itself.
-    pub fn choose(&self, hello: &ClientHello<'_>) -> &Choice {
+    pub fn choose(&self, hello: &ClientHello<'_>) -> &Arc<Choice> {
         self.choose_by(hello.server_name(), |choice| choice.suits(hello))
     }
 
     /// The certificate for a client that asks for this name (lower case) and takes any kind of key.
-    pub fn choose_name(&self, name: Option<&str>) -> &Choice {
+    pub fn choose_name(&self, name: Option<&str>) -> &Arc<Choice> {
         self.choose_by(name, |_| true)
     }
 
     /// Of those with this very name the first that suits, then of those with a wildcard for it. Without a certificate for the
     /// name, or without a name, the first that suits at all. When none suits the handshake will fail, and it fails with the
     /// right name.
-    fn choose_by(&self, name: Option<&str>, suits: impl Fn(&Choice) -> bool) -> &Choice {
+    fn choose_by(&self, name: Option<&str>, suits: impl Fn(&Choice) -> bool) -> &Arc<Choice> {
         let exact = name.and_then(|name| self.exact.get(name));
         let below = name.and_then(parent).and_then(|parent| self.below.get(parent));
         let mut named = exact.into_iter().chain(below).flatten().map(|index| &self.choices[*index]);
@@ -180,7 +180,7 @@ impl ServerTls {
     }
 
     /// All of them; the first is the default.
-    pub fn choices(&self) -> &[Choice] {
+    pub fn choices(&self) -> &[Arc<Choice>] {
         &self.choices
     }
 }

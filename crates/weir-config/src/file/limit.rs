@@ -114,6 +114,16 @@ pub(crate) static LIMITS: Table<LimitsFile> = Table {
                   the file descriptors.",
         },
         Field {
+            name: "handshakes",
+            presence: Unless("4096"),
+            value: &Kept(
+                Mapped(Integer { label: "the number of handshakes", min: 1, max: 10_000_000 }, to_usize),
+                |file: &mut LimitsFile, number| file.limits.handshakes = number,
+            ),
+            doc: "TLS handshakes in progress in the process; over it new connections of listeners with `tls` wait in the \
+                  listen queue. One in progress holds about 20 KiB.",
+        },
+        Field {
             name: "requests_per_connection",
             presence: Unless("unlimited"),
             value: &Kept(
@@ -150,6 +160,14 @@ pub(crate) static TIMEOUTS: Table<Timeouts> = Table {
     name: "timeouts",
     doc: "How long things may take, each from `1ms` to `24h`.",
     fields: &[
+        timeout!(
+            Timeouts,
+            "tls_handshake",
+            Unless("10s"),
+            TIMEOUT,
+            tls_handshake,
+            "From a connection of a listener with `tls` to the end of its handshake; then it is closed."
+        ),
         timeout!(
             Timeouts,
             "request_head",

@@ -15,6 +15,8 @@ pub struct Limits {
     pub body_bytes: Option<u64>,
     /// Client connections of the process; over it new ones wait in the listen queue. `None` leaves it to the file descriptors.
     pub connections: Option<usize>,
+    /// TLS handshakes in progress in the process; over it new connections wait in the listen queue.
+    pub handshakes: usize,
     /// Requests on one client connection; the last answer says `Connection: close`. `None` is unlimited.
     pub requests_per_connection: Option<u64>,
 }
@@ -27,6 +29,7 @@ impl Default for Limits {
             target_bytes: 16 * 1024,
             body_bytes: None,
             connections: None,
+            handshakes: 4096,
             requests_per_connection: None,
         }
     }
@@ -35,6 +38,8 @@ impl Default for Limits {
 /// How long things may take. What happens at each is written beside it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Timeouts {
+    /// From the connection to the end of its TLS handshake; then it is closed.
+    pub tls_handshake: Duration,
     /// From the first byte of a request to the end of its head; then 408 and close.
     pub request_head: Duration,
     /// Without a byte of the request's body; then 408 and close.
@@ -62,6 +67,7 @@ pub struct Timeouts {
 impl Default for Timeouts {
     fn default() -> Self {
         Self {
+            tls_handshake: Duration::from_secs(10),
             request_head: Duration::from_secs(15),
             request_body: Duration::from_secs(60),
             idle: Duration::from_secs(75),

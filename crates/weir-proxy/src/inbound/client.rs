@@ -13,6 +13,8 @@ use weir_upstream::io::deadline::{Deadlines, Wait};
 use weir_upstream::io::stream::Stream;
 use weir_upstream::io::timed::{Patience, Timed};
 
+use super::secured::Secured;
+
 /// How we name ourselves to those behind us (RFC 9110 §7.6.3), for a message that came as HTTP/1.1.
 pub(crate) const VIA: &[u8] = b"1.1 weir";
 
@@ -55,6 +57,8 @@ pub(crate) struct Client {
     pub peer: Peer,
     /// The peer's address as text.
     pub peer_text: Box<str>,
+    /// What its TLS handshake found out; `None` when it speaks in the clear.
+    pub secured: Option<Secured>,
     /// What every HTTP/1.1 request of an untrusted peer is passed on with.
     pub forwarded: Block,
     /// When the last answer ended; idling is counted from then.
@@ -63,11 +67,11 @@ pub(crate) struct Client {
 
 impl Client {
     /// A connection that has just been accepted.
-    pub(crate) fn new(stream: Stream, peer: Peer) -> Self {
+    pub(crate) fn new(stream: Stream, peer: Peer, secured: Option<Secured>) -> Self {
         let peer_text: Box<str> = peer.ip().to_string().into();
         let forwarded = Block::new(&[
             (K::XForwardedFor, peer_text.as_bytes()),
-            (K::XForwardedProto, b"http"),
+            (K::XForwardedProto, scheme(secured.as_ref()).as_bytes()),
             (K::XRealIp, peer_text.as_bytes()),
             (K::Via, VIA),
         ]);
@@ -76,9 +80,15 @@ impl Client {
             deadlines: Rc::new(Deadlines::new()),
             peer,
             peer_text,
+            secured,
             forwarded,
             last_active: Cell::new(None),
         }
+    }
+
+    /// The scheme of its URLs.
+    pub(crate) fn scheme(&self) -> &'static str {
+        scheme(self.secured.as_ref())
     }
 
     /// The stream with the deadlines of a body that is read and an answer that is written.
@@ -90,4 +100,8 @@ impl Client {
             write: Some(Patience { wait: Wait::ClientWrite, at_most: write }),
         }
     }
+}
+
+fn scheme(secured: Option<&Secured>) -> &'static str {
+    if secured.is_some() { "https" } else { "http" }
 }

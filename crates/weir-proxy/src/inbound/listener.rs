@@ -8,12 +8,12 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use tokio::net::{TcpListener, UnixListener};
-use tokio::sync::OwnedSemaphorePermit;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use weir_upstream::io::deadline::pause;
 use weir_upstream::io::stream::Stream;
 
 use super::client::Peer;
-use super::h1;
+use super::connection::{self, Accepted};
 use crate::runtime::certificates::ListenerTls;
 use crate::runtime::exhaustion::is_exhaustion;
 use crate::runtime::worker::Worker;
@@ -98,35 +98,40 @@ pub(crate) async fn accept(worker: Rc<Worker>, entrance: Entrance) {
             accepted = poll_fn(|cx| acceptor.poll_accept(cx)) => accepted,
             () = worker.drain_begun() => break,
         };
-        let permit = if accepted.is_ok() { permit(&worker).await } else { None };
-        serve_or_pause(&worker, tls.as_ref(), accepted.map(|accepted| (accepted, permit))).await;
+        let accepted = match accepted {
+            Ok((stream, peer)) => Ok(Accepted {
+                stream,
+                peer,
+                permit: permit(&worker, worker.permits.connections.as_ref()).await,
+                handshake_permit: permit(&worker, tls.is_some().then_some(&worker.permits.handshakes)).await,
+            }),
+            Err(error) => Err(error),
+        };
+        serve_or_pause(&worker, tls.as_ref(), accepted).await;
     }
     // What waits in the queue is accepted beyond any limit rather than reset.
-    while let Poll::Ready(Ok(accepted)) = poll_fn(|cx| Poll::Ready(acceptor.poll_accept(cx))).await {
-        serve_or_pause(&worker, tls.as_ref(), Ok((accepted, None))).await;
+    while let Poll::Ready(Ok((stream, peer))) = poll_fn(|cx| Poll::Ready(acceptor.poll_accept(cx))).await {
+        let accepted = Accepted { stream, peer, permit: None, handshake_permit: None };
+        serve_or_pause(&worker, tls.as_ref(), Ok(accepted)).await;
     }
 }
-
-type Accepted = ((Stream, Peer), Option<OwnedSemaphorePermit>);
 
 /// Waits until the connection that was just accepted may be served; not at all once the worker drains.
 ///
 /// Not before accepting: a worker that held a permit while nobody came would keep it from another worker where somebody
 /// waits. So each socket may hold one connection beyond the limit, accepted and not served.
-async fn permit(worker: &Worker) -> Option<OwnedSemaphorePermit> {
-    let permits = worker.permits.as_ref()?;
+async fn permit(worker: &Worker, permits: Option<&Arc<Semaphore>>) -> Option<OwnedSemaphorePermit> {
+    let permits = Arc::clone(permits?);
     tokio::select! {
-        permit = Arc::clone(permits).acquire_owned() => permit.ok(),
+        permit = permits.acquire_owned() => permit.ok(),
         () = worker.drain_begun() => None,
     }
 }
 
 async fn serve_or_pause(worker: &Rc<Worker>, tls: Option<&Arc<ListenerTls>>, accepted: io::Result<Accepted>) {
     match accepted {
-        // Closed rather than served in the clear.
-        Ok(_) if tls.is_some() => {}
-        Ok(((stream, peer), permit)) => {
-            tokio::task::spawn_local(h1::serve(Rc::clone(worker), stream, peer, permit));
+        Ok(accepted) => {
+            tokio::task::spawn_local(connection::serve(Rc::clone(worker), tls.cloned(), accepted));
         }
         Err(error) => failed(worker, &error).await,
     }

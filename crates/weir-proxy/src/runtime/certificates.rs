@@ -95,7 +95,7 @@ impl ListenerTls {
 
     /// What can be told of its certificates.
     pub(super) fn status(&self) -> Vec<CertificateStatus> {
-        let of = |choice: &Choice| CertificateStatus {
+        let of = |choice: &Arc<Choice>| CertificateStatus {
             listener: self.listener.clone(),
             file: choice.file.display().to_string(),
             names: choice.certificate.names.shown().to_vec(),

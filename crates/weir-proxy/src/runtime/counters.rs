@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use weir_core::handshake::HandshakeOutcome;
 use weir_core::ports::{DURATION_BOUNDS_SECONDS, Histogram, Status};
 
 /// A counter with one writer: adding is a load and a store, not a locked instruction.
@@ -47,6 +48,7 @@ pub struct WorkerCounters {
     pub sent_bytes: Counter,
     /// Exchanges ended by a panic.
     pub panics: Counter,
+    tls_handshakes: [Counter; HandshakeOutcome::ALL.len()],
     duration_buckets: [Counter; DURATION_BOUNDS_SECONDS.len() + 1],
     duration_nanos: Counter,
 }
@@ -63,6 +65,11 @@ const BOUNDS_NANOS: [u64; DURATION_BOUNDS_SECONDS.len()] = {
 };
 
 impl WorkerCounters {
+    /// Counts a TLS handshake that is over.
+    pub fn count_handshake(&self, outcome: HandshakeOutcome) {
+        self.tls_handshakes[outcome as usize].add(1);
+    }
+
     /// Counts a finished request.
     pub fn observe_duration(&self, duration: Duration) {
         let nanos = u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);
@@ -82,6 +89,9 @@ impl WorkerCounters {
         status.bytes_received += self.received_bytes.value();
         status.bytes_sent += self.sent_bytes.value();
         status.panics_total += self.panics.value();
+        for (sum, counter) in status.tls_handshakes.iter_mut().zip(&self.tls_handshakes) {
+            *sum += counter.value();
+        }
         self.add_durations_to(&mut status.request_duration);
     }
 

@@ -7,6 +7,7 @@ pub(crate) mod control;
 pub mod counters;
 pub(crate) mod exhaustion;
 pub mod inbox;
+pub mod permits;
 pub mod process;
 mod run;
 pub mod snapshot;

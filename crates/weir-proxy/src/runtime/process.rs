@@ -10,7 +10,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use tokio::runtime::{Builder, LocalOptions};
-use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot};
 use weir_config::model::{AccessLog, Drain, Model};
 use weir_core::ports::SharedStatusSource;
 use weir_upstream::io::deadline::{now, pause};
@@ -21,6 +21,7 @@ use super::clock::time_of_day;
 use super::control::Control;
 use super::counters::WorkerCounters;
 use super::inbox::{INBOX_MESSAGES_MAX, Inbox, Inspection, Message, Query};
+use super::permits::Permits;
 use super::run::{self, AcceptEnded, Setup};
 use super::sockets::{BoundAddress, ListenError, Listener};
 use super::status::ProcessStatus;
@@ -120,8 +121,7 @@ impl Proxy {
             snapshot: ArcSwap::from(Arc::clone(&snapshot)),
             log: log.as_ref().map(AccessLogWriter::counts),
         });
-        let permits =
-            model.limits.connections.map(|max| Arc::new(Semaphore::new(max.min(Semaphore::MAX_PERMITS))));
+        let permits = Permits::new(&model.limits);
         let (ended_sender, ended) = mpsc::channel(workers);
         let mut proxy = Self {
             inboxes: Vec::new(),

@@ -4,13 +4,14 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::MissedTickBehavior;
 use weir_upstream::io::deadline::now;
 
 use super::counters::WorkerCounters;
 use super::inbox::Message;
+use super::permits::Permits;
 use super::snapshot::Snapshot;
 use super::worker::Worker;
 use crate::access_log::LogHandle;
@@ -32,8 +33,8 @@ pub(super) struct Setup {
     pub counters: Arc<WorkerCounters>,
     /// Where lines of the access log go.
     pub log: Option<LogHandle>,
-    /// Permits for client connections, where they are limited.
-    pub permits: Option<Arc<Semaphore>>,
+    /// What may be in progress at once.
+    pub permits: Permits,
     /// How long idle connections are kept while draining.
     pub drain_idle: Duration,
     /// Where it is told what to do.

@@ -16,9 +16,11 @@ use weir_upstream::pool::Pools;
 use super::clock::DateClock;
 use super::counters::WorkerCounters;
 use super::inbox::{Inspection, Query};
+use super::permits::Permits;
 use super::snapshot::{LocalSnapshot, Snapshot};
 use crate::access_log::LogHandle;
 use crate::inbound::registry::Registry;
+use crate::inbound::tls::TURNS;
 
 /// What all exchanges of a worker share.
 #[derive(Debug)]
@@ -35,8 +37,10 @@ pub struct Worker {
     pub log: Option<RefCell<LogHandle>>,
     /// The `Date` of answers.
     pub date: DateClock,
-    /// Permits for client connections, where they are limited.
-    pub permits: Option<Arc<Semaphore>>,
+    /// What may be in progress at once in the process.
+    pub permits: Permits,
+    /// Rations what is computed for TLS handshakes.
+    handshake_turns: Semaphore,
     /// When draining began, and how long idle connections are kept from then on.
     draining: Cell<Option<Drain>>,
     drain_signal: Notify,
@@ -54,7 +58,7 @@ impl Worker {
         snapshot: Arc<Snapshot>,
         counters: Arc<WorkerCounters>,
         log: Option<LogHandle>,
-        permits: Option<Arc<Semaphore>>,
+        permits: Permits,
     ) -> Self {
         Self {
             view: RefCell::new(LocalSnapshot::new(snapshot)),
@@ -64,6 +68,7 @@ impl Worker {
             log: log.map(RefCell::new),
             date: DateClock::default(),
             permits,
+            handshake_turns: Semaphore::new(TURNS),
             draining: Cell::new(None),
             drain_signal: Notify::new(),
         }
@@ -107,6 +112,17 @@ impl Worker {
         if !self.is_draining() {
             self.drain_signal.notified().await;
         }
+    }
+
+    /// Computes a step of a TLS handshake when it is its turn: every other task of the worker runs before many more are
+    /// computed. Cancel safe.
+    pub(crate) async fn in_turn<T>(&self, step: impl FnOnce() -> T) -> T {
+        // The semaphore is never closed.
+        let _turn = self.handshake_turns.acquire().await;
+        let done = step();
+        // Holding the turn until everybody else has run is what rations it.
+        tokio::task::yield_now().await;
+        done
     }
 
     /// Answers a question about the worker.

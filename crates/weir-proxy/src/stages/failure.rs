@@ -68,6 +68,10 @@ pub(crate) enum Failure {
         /// Whether the last one did not answer in time.
         timed_out: bool,
     },
+    /// The client speaks plain HTTP where TLS is spoken.
+    PlainHttp,
+    /// The host is not one that the certificate of the connection speaks for.
+    Misdirected,
     /// The system has no file descriptor, or no memory, left for a connection to a server.
     Exhausted,
     /// The connection to the server broke before its answer.
@@ -113,7 +117,8 @@ impl Failure {
                 | FramingError::Length
                 | FramingError::CodingInHttp10 => 400,
             },
-            Self::RequestTruncated
+            Self::PlainHttp
+            | Self::RequestTruncated
             | Self::Target(_)
             | Self::Path(_)
             | Self::HostMissing
@@ -129,6 +134,7 @@ impl Failure {
             Self::BodyTooLarge => 413,
             Self::TargetTooLong => 414,
             Self::Expectation => 417,
+            Self::Misdirected => 421,
             Self::Discarded(status) => *status,
             Self::Rewrite | Self::Panic => 500,
             Self::Unreachable { timed_out: false }
@@ -161,6 +167,8 @@ impl Failure {
             | Self::BodyTooLarge
             | Self::BodyMalformed
             | Self::BodyTimeout
+            | Self::PlainHttp
+            | Self::Misdirected
             | Self::ClientGone => "http_request_error",
             Self::MethodRefused | Self::MethodNotRouted(_) => "http_request_denied",
             Self::NoService { .. } | Self::NoRoute => "destination_not_found",
@@ -207,6 +215,8 @@ impl Failure {
             Self::NoRoute => "no route for this request".to_owned(),
             Self::MethodNotRouted(_) => "no route for this method".to_owned(),
             Self::NoServer => "no server is available".to_owned(),
+            Self::PlainHttp => "this port speaks TLS: use https".to_owned(),
+            Self::Misdirected => "the connection was made for another host".to_owned(),
             Self::Exhausted => "no more connections to servers can be opened".to_owned(),
             Self::Unreachable { .. } => "no server could be connected to".to_owned(),
             Self::ServerReset => "the server closed the connection without an answer".to_owned(),

@@ -79,6 +79,9 @@ fn target(x: &mut Exchange, snapshot: &Snapshot) -> Result<(), Failure> {
     };
     if let Some(authority) = &authority {
         remember_host(authority, request.get(K::Host), &mut x.facts.host, &mut x.origin);
+        if x.client.secured.as_ref().is_some_and(|secured| !secured.speaks_for(&x.facts.host)) {
+            return Err(Failure::Misdirected);
+        }
     }
     // RFC 9110 §9.3.7, RFC 9112 §3.2.4: OPTIONS with `*`, or with a URL that ends with its authority, asks the server as a
     // whole. Anything else needs a path.
@@ -216,11 +219,14 @@ fn forwarding_fields(x: &mut Exchange, snapshot: &Snapshot) {
         request.append_block(&x.client.forwarded);
     }
     let request = &mut *x.request;
+    if let Some(subject) = x.client.secured.as_ref().and_then(|secured| secured.subject.as_ref()) {
+        request.append(subject.field.as_bytes(), subject.text.as_bytes());
+    }
     if !x.origin.authority.is_empty() && !request.has(K::XForwardedHost) {
         request.append(K::XForwardedHost, &x.origin.authority);
     }
     if snapshot.forwarded {
-        append_forwarded(request, peer, &x.origin.authority);
+        append_forwarded(request, peer, x.client.scheme(), &x.origin.authority);
     }
     request.append(K::XRequestId, &x.origin.request_id);
     if te_trailers {
@@ -256,7 +262,7 @@ fn vouch(x: &mut Exchange, snapshot: &Snapshot, trusted: bool) {
     request.remove(K::XForwardedFor);
     request.append_parts(K::XForwardedFor, &[&before, peer_text]);
     if !request.has(K::XForwardedProto) {
-        request.append(K::XForwardedProto, b"http");
+        request.append(K::XForwardedProto, x.client.scheme().as_bytes());
     }
     if !request.has(K::XRealIp) {
         request.append(K::XRealIp, x.facts.client.to_string().as_bytes());
@@ -274,7 +280,7 @@ const BELIEVED_IF_TRUSTED: NameSet =
     NameSet::of(&[K::XForwardedFor, K::XForwardedHost, K::XForwardedProto, K::XRealIp, K::Forwarded]);
 
 /// RFC 7239 §4: one element for this hop, behind those of trusted proxies.
-fn append_forwarded(request: &mut Head, peer: IpAddr, authority: &[u8]) {
+fn append_forwarded(request: &mut Head, peer: IpAddr, scheme: &str, authority: &[u8]) {
     let mut element: SmallVec<[u8; 128]> = SmallVec::new();
     for value in request.get_all(K::Forwarded) {
         element.extend_from_slice(value);
@@ -282,8 +288,8 @@ fn append_forwarded(request: &mut Head, peer: IpAddr, authority: &[u8]) {
     }
     // §6: an IPv6 address stands in brackets and quotes. Writing into memory can't fail.
     let _ = match peer {
-        IpAddr::V4(address) => write!(element, "for={address};proto=http"),
-        IpAddr::V6(address) => write!(element, "for=\"[{address}]\";proto=http"),
+        IpAddr::V4(address) => write!(element, "for={address};proto={scheme}"),
+        IpAddr::V6(address) => write!(element, "for=\"[{address}]\";proto={scheme}"),
     };
     if !authority.is_empty() {
         element.extend_from_slice(b";host=\"");

@@ -16,9 +16,10 @@ use weir_upstream::member::Server;
 use weir_upstream::pool::Connection;
 
 use crate::inbound::client::Peer;
-use crate::inbound::h1;
+use crate::inbound::connection::{self, Accepted};
 use crate::runtime::build;
 use crate::runtime::counters::WorkerCounters;
+use crate::runtime::permits::Permits;
 use crate::runtime::snapshot::Snapshot;
 use crate::runtime::worker::Worker;
 
@@ -74,14 +75,17 @@ impl Rig {
     fn new(config: &str) -> Self {
         let snapshot = snapshot(config);
         let counters = Arc::new(WorkerCounters::default());
-        let worker = Rc::new(Worker::new(Arc::clone(&snapshot), Arc::clone(&counters), None, None));
+        let permits = Permits::new(&snapshot.limits);
+        let worker = Rc::new(Worker::new(Arc::clone(&snapshot), Arc::clone(&counters), None, permits));
         Self { worker, counters, snapshot }
     }
 
     /// What serves a connection whose other end is the pipe; each direction holds `bytes`.
     pub(super) fn connection(&self, bytes: usize) -> (DuplexStream, impl Future<Output = ()> + 'static) {
         let (theirs, ours) = duplex(bytes);
-        (theirs, h1::serve(Rc::clone(&self.worker), Stream::test(ours), PEER, None))
+        let accepted =
+            Accepted { stream: Stream::test(ours), peer: PEER, permit: None, handshake_permit: None };
+        (theirs, connection::serve(Rc::clone(&self.worker), None, accepted))
     }
 
     /// A client, served in a task of its own.

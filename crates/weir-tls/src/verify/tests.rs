@@ -9,9 +9,9 @@ use rustls::pki_types::pem::PemObject;
 
 use super::*;
 use crate::authorities::Authorities;
-use crate::target::server_name;
 use crate::handshake::{Circumstances, Fault, explain};
 use crate::made::{Issued, Scratch, Signer, authority, named, with};
+use crate::target::server_name;
 
 /// 2026-11-21 12:00 UTC
 const NOW: u64 = 1_795_262_400;

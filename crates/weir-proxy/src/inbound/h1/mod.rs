@@ -12,15 +12,12 @@ use std::rc::Rc;
 use std::task::Poll;
 use std::time::Duration;
 
-use tokio::sync::OwnedSemaphorePermit;
 use weir_http::version::Version;
 use weir_upstream::io::buffer::ReadBuffer;
 use weir_upstream::io::deadline::{Wait, now};
-use weir_upstream::io::stream::Stream;
 
 use self::request::Received;
-use super::client::{Client, Peer};
-use super::registry::Registration;
+use super::client::Client;
 use super::responder::{H1Responder, Responder};
 use crate::exchange::Next;
 use crate::runtime::worker::Worker;
@@ -30,26 +27,8 @@ use crate::stages::failure::Failure;
 /// How long a connection keeps the memory of an exchange after it: about as long as a client that has more to ask takes.
 const WARM_TIME: Duration = Duration::from_secs(1);
 
-/// Serves a connection to its end.
-pub(crate) async fn serve(
-    worker: Rc<Worker>,
-    stream: Stream,
-    peer: Peer,
-    _permit: Option<OwnedSemaphorePermit>,
-) {
-    let registration = Registration::new(&worker.registry, peer);
-    let client = Rc::new(Client::new(stream, peer));
-    let mut requests = Box::pin(requests(worker, client));
-    poll_fn(|cx| {
-        if registration.poll_cut(cx).is_ready() {
-            return Poll::Ready(());
-        }
-        requests.as_mut().poll(cx)
-    })
-    .await;
-}
-
-async fn requests(worker: Rc<Worker>, client: Rc<Client>) {
+/// Serves the requests of a connection, to its end.
+pub(super) async fn requests(worker: Rc<Worker>, client: Rc<Client>) {
     let mut count = 0;
     while wait_for_request(&worker, &client, Duration::MAX).await == Idle::Readable {
         // A future of its own in memory of its own: the connection stays small while it is idle.
@@ -145,7 +124,7 @@ async fn busy(worker: &Rc<Worker>, client: &Rc<Client>, count: &mut u64) -> Next
                 stages::run(worker, client, snapshot, head, buffer, last).await
             }
             Ok(Received::End) => Next::Cut,
-            Err(failure) => refuse(worker, client, buffer, failure).await,
+            Err(failure) => answer_refused(worker, client, buffer, failure).await,
         };
         match next {
             Next::KeepAlive(rest) if !rest.is_empty() => buffer = rest,
@@ -154,8 +133,20 @@ async fn busy(worker: &Rc<Worker>, client: &Rc<Client>, count: &mut u64) -> Next
     }
 }
 
+/// Answers a client that can't be served at all and ends the connection.
+pub(super) async fn refuse(worker: &Rc<Worker>, client: &Rc<Client>, buffer: ReadBuffer, failure: Failure) {
+    if let Next::Linger(buffer) = answer_refused(worker, client, buffer, failure).await {
+        goodbye::linger(client, buffer).await;
+    }
+}
+
 /// Answers bytes that are no request, and ends the connection: where the next request begins is not known.
-async fn refuse(worker: &Rc<Worker>, client: &Rc<Client>, buffer: ReadBuffer, failure: Failure) -> Next {
+async fn answer_refused(
+    worker: &Rc<Worker>,
+    client: &Rc<Client>,
+    buffer: ReadBuffer,
+    failure: Failure,
+) -> Next {
     let timeouts = worker.snapshot().timeouts;
     let timed = client.timed(timeouts.request_body, timeouts.client_write);
     let mut responder = Responder::H1(H1Responder::new(timed, Version::Http11));

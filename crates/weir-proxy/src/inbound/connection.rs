@@ -1,0 +1,56 @@
+//! A client's connection from its acceptance to its end: what comes before the first request, then the requests.
+
+use std::future::poll_fn;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::Poll;
+
+use tokio::sync::OwnedSemaphorePermit;
+use weir_upstream::io::stream::Stream;
+
+use super::client::{Client, Peer};
+use super::h1;
+use super::registry::Registration;
+use super::tls;
+use crate::runtime::certificates::ListenerTls;
+use crate::runtime::worker::Worker;
+
+/// A connection that was accepted.
+#[derive(Debug)]
+pub(crate) struct Accepted {
+    /// Its bytes.
+    pub stream: Stream,
+    /// Who is at the other end.
+    pub peer: Peer,
+    /// Its share of `limits.connections`, for as long as it lasts.
+    pub permit: Option<OwnedSemaphorePermit>,
+    /// Its share of `limits.handshakes`, until it has made its handshake.
+    pub handshake_permit: Option<OwnedSemaphorePermit>,
+}
+
+/// Serves a connection to its end.
+pub(crate) async fn serve(worker: Rc<Worker>, tls: Option<Arc<ListenerTls>>, accepted: Accepted) {
+    let registration = Registration::new(&worker.registry, accepted.peer);
+    let mut conversation = Box::pin(converse(worker, tls, accepted));
+    poll_fn(|cx| {
+        if registration.poll_cut(cx).is_ready() {
+            return Poll::Ready(());
+        }
+        conversation.as_mut().poll(cx)
+    })
+    .await;
+}
+
+async fn converse(worker: Rc<Worker>, tls: Option<Arc<ListenerTls>>, accepted: Accepted) {
+    let Accepted { stream, peer, permit: _permit, handshake_permit } = accepted;
+    let client = match tls {
+        None => Client::new(stream, peer, None),
+        // In memory of its own, which is given back when the handshake is over.
+        Some(tls) => match Box::pin(tls::accept(&worker, &tls, stream, peer)).await {
+            Some(client) => client,
+            None => return,
+        },
+    };
+    drop(handshake_permit);
+    h1::requests(worker, Rc::new(client)).await;
+}

@@ -1,0 +1,163 @@
+//! TLS handshakes of clients: limited in time, and rationed so that those who are served already do not wait for them.
+//!
+//! A client's first message is read before anything else is decided: it says which certificate it needs, or that it does
+//! not speak TLS at all. Handshakes are where a client makes us compute, about a hundred times what a request costs; so
+//! at most [`TURNS`] steps are computed before every other connection of the worker has had its turn.
+
+use std::future::poll_fn;
+use std::io;
+use std::pin::pin;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use rustls::server::Acceptor;
+use rustls::{HandshakeKind, ServerConnection};
+use weir_core::handshake::HandshakeOutcome;
+use weir_tls::server::Choice;
+use weir_tls::subject;
+use weir_upstream::io::buffer::ReadBuffer;
+use weir_upstream::io::deadline::{Deadlines, Wait};
+use weir_upstream::io::stream::Stream;
+use weir_upstream::io::tls::Input;
+
+use super::client::{Client, Peer};
+use super::h1;
+use super::secured::{Secured, Subject};
+use crate::runtime::certificates::ListenerTls;
+use crate::runtime::worker::Worker;
+use crate::stages::failure::Failure;
+
+/// Steps of handshakes that are computed in one round of the worker. One costs some hundred microseconds, so whoever is
+/// being served waits about a millisecond at most.
+pub(crate) const TURNS: usize = 4;
+
+/// The first byte of every TLS connection: the type of a record that carries a handshake (RFC 8446 §5.1).
+const HANDSHAKE_RECORD: u8 = 22;
+
+/// Why there is no handshake.
+enum Ended {
+    /// The client went away, or one side refused the other.
+    Failed(io::Error),
+    /// The client speaks plain HTTP; what it said so far, and where.
+    Plain(Stream, ReadBuffer),
+}
+
+impl From<io::Error> for Ended {
+    fn from(error: io::Error) -> Self {
+        Self::Failed(error)
+    }
+}
+
+/// Makes the handshake of a connection; `None` when there is no client to serve. Dropping this closes the connection.
+pub(super) async fn accept(
+    worker: &Rc<Worker>,
+    tls: &ListenerTls,
+    stream: Stream,
+    peer: Peer,
+) -> Option<Client> {
+    let deadlines = Deadlines::new();
+    deadlines.set(Wait::ClientHead, worker.snapshot().timeouts.tls_handshake);
+    let outcome = deadlines.guard(pin!(handshake(worker, tls, stream))).await;
+    let count = |outcome| worker.counters.count_handshake(outcome);
+    match outcome {
+        Ok(Ok((stream, secured))) => {
+            let resumed = stream.tls(|tls| tls.handshake_kind() == Some(HandshakeKind::Resumed));
+            count(if resumed == Some(true) { HandshakeOutcome::Resumed } else { HandshakeOutcome::Full });
+            Some(Client::new(stream, peer, Some(secured)))
+        }
+        Ok(Err(Ended::Plain(stream, buffer))) => {
+            count(HandshakeOutcome::PlainHttp);
+            let client = Rc::new(Client::new(stream, peer, None));
+            h1::refuse(worker, &client, buffer, Failure::PlainHttp).await;
+            None
+        }
+        Ok(Err(Ended::Failed(error))) => {
+            count(HandshakeOutcome::Failed);
+            tracing::debug!(%peer, %error, "a client's TLS handshake failed");
+            None
+        }
+        Err(_) => {
+            count(HandshakeOutcome::TimedOut);
+            tracing::debug!(%peer, "a client's TLS handshake did not end in time");
+            None
+        }
+    }
+}
+
+async fn handshake(worker: &Worker, tls: &ListenerTls, stream: Stream) -> Result<(Stream, Secured), Ended> {
+    let (stream, connection, certificate) = hello(worker, tls, stream).await?;
+    let stream = stream.with_tls(connection);
+    while poll_fn(|cx| stream.poll_handshake(cx)).await? == Input::Arrived {
+        if let Err(error) = worker.in_turn(|| stream.advance_handshake()).await {
+            // The client is told why, if it still listens.
+            let _ = poll_fn(|cx| stream.poll_shutdown(cx)).await;
+            return Err(error.into());
+        }
+    }
+    let secured = stream.tls(|connection| {
+        let server_name = match connection {
+            rustls::Connection::Server(server) => server.server_name().map(Into::into),
+            rustls::Connection::Client(_) => None,
+        };
+        let leaf = connection.peer_certificates().and_then(<[_]>::first);
+        let subject = leaf.zip(tls.subject_header.as_ref()).and_then(|(leaf, field)| {
+            Some(Subject { field: field.clone(), text: subject::field_value(leaf)?.into() })
+        });
+        Secured { certificate, server_name, subject }
+    });
+    match secured {
+        Some(secured) => Ok((stream, secured)),
+        None => Err(Ended::Failed(io::ErrorKind::InvalidInput.into())),
+    }
+}
+
+/// Reads the client's first message and chooses the certificate for it.
+async fn hello(
+    worker: &Worker,
+    tls: &ListenerTls,
+    stream: Stream,
+) -> Result<(Stream, ServerConnection, Arc<Choice>), Ended> {
+    let mut acceptor = Acceptor::default();
+    let mut buffer = ReadBuffer::new();
+    let mut begun = false;
+    loop {
+        if poll_fn(|cx| stream.poll_read(cx, &mut buffer)).await? == 0 {
+            return Err(Ended::Failed(io::ErrorKind::UnexpectedEof.into()));
+        }
+        if !begun && is_plain_http(buffer.unread()) {
+            return Err(Ended::Plain(stream, buffer));
+        }
+        begun = true;
+        while !buffer.is_empty() {
+            let count = acceptor.read_tls(&mut buffer.unread())?;
+            buffer.consume(count);
+        }
+        let accepted = match acceptor.accept() {
+            Ok(None) => continue,
+            Ok(Some(accepted)) => accepted,
+            Err((error, alert)) => return Err(refuse(&stream, error, alert).await),
+        };
+        let chosen = Arc::clone(tls.current().choose(&accepted.client_hello()));
+        let config = Arc::clone(&chosen.config);
+        // The key exchange and the signature are computed here.
+        return match worker.in_turn(|| accepted.into_connection(config)).await {
+            Ok(connection) => Ok((stream, connection, chosen)),
+            Err((error, alert)) => Err(refuse(&stream, error, alert).await),
+        };
+    }
+}
+
+/// Whether these first bytes are those of a request: a method begins with a capital letter.
+fn is_plain_http(bytes: &[u8]) -> bool {
+    matches!(bytes.first(), Some(first) if *first != HANDSHAKE_RECORD && first.is_ascii_uppercase())
+}
+
+/// Tells the client why there will be no handshake.
+async fn refuse(stream: &Stream, error: rustls::Error, mut alert: rustls::server::AcceptedAlert) -> Ended {
+    let mut bytes = Vec::new();
+    // Writing into memory can't fail; whether the client still listens does not matter.
+    let _ = alert.write_all(&mut bytes);
+    let _ = poll_fn(|cx| stream.poll_write(cx, &[io::IoSlice::new(&bytes)])).await;
+    let _ = poll_fn(|cx| stream.poll_shutdown(cx)).await;
+    Ended::Failed(io::Error::new(io::ErrorKind::InvalidData, error))
+}
