@@ -10,6 +10,7 @@ use std::time::Duration;
 use weir_core::balance::{Schedule, Strategy};
 use weir_core::retry::RetryPolicy;
 use weir_core::server::{ServerAddress, Transport};
+use weir_tls::target::Target;
 
 /// How long things may take with the servers of an upstream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,6 +38,8 @@ pub struct Server {
     pub weight: u32,
     /// What `host: server` sends as Host.
     pub host: Box<str>,
+    /// What it is told in TLS handshakes.
+    pub target: Option<Arc<Target>>,
     /// What happened with it.
     pub counters: ServerCounters,
 }
@@ -76,13 +79,14 @@ static NEXT_SLOT: AtomicUsize = AtomicUsize::new(0);
 impl Server {
     /// A server that nothing has happened with.
     pub fn new(address: ServerAddress, weight: u32) -> Self {
+        let port = |port: u16| match port {
+            port if port == address.scheme.default_port() => String::new(),
+            port => format!(":{port}"),
+        };
         let host = match &address.transport {
-            Transport::Ip(ip, 80) if ip.is_ipv6() => format!("[{ip}]"),
-            Transport::Ip(ip, port) if ip.is_ipv6() => format!("[{ip}]:{port}"),
-            Transport::Ip(ip, 80) => ip.to_string(),
-            Transport::Ip(ip, port) => format!("{ip}:{port}"),
-            Transport::Name(name, 80) => name.to_string(),
-            Transport::Name(name, port) => format!("{name}:{port}"),
+            Transport::Ip(ip, number) if ip.is_ipv6() => format!("[{ip}]{}", port(*number)),
+            Transport::Ip(ip, number) => format!("{ip}{}", port(*number)),
+            Transport::Name(name, number) => format!("{name}{}", port(*number)),
             // A Unix socket has no authority; this is what other proxies and curl send there.
             Transport::Unix(_) => "localhost".to_owned(),
         };
@@ -91,8 +95,14 @@ impl Server {
             address,
             weight,
             host: host.into(),
+            target: None,
             counters: ServerCounters::default(),
         }
+    }
+
+    /// The same, spoken to with TLS. Without it a server with `https://` can't be connected to.
+    pub fn with_target(self, target: Option<Arc<Target>>) -> Self {
+        Self { target, ..self }
     }
 
     /// Identifies the server in tables of a worker.

@@ -6,6 +6,7 @@
 mod actions;
 mod routes;
 mod services;
+pub(crate) mod upstream_tls;
 mod upstreams;
 
 use std::net::{Ipv4Addr, SocketAddr};

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 use tokio::net::TcpListener;
 use tokio::runtime::{Builder, LocalOptions};
-use weir_core::server::{ServerAddress, Transport};
+use weir_core::server::{Scheme, ServerAddress, Transport};
 
 use super::*;
 use crate::io::stream::Stream;
@@ -22,7 +22,12 @@ const LIMITS: SendLimits = SendLimits {
 fn server_at(address: SocketAddr, base: &str) -> Arc<Server> {
     let transport = Transport::Ip(address.ip(), address.port());
     Arc::new(Server::new(
-        ServerAddress { written: address.to_string().into(), transport, base: base.into() },
+        ServerAddress {
+            written: address.to_string().into(),
+            scheme: Scheme::Http,
+            transport,
+            base: base.into(),
+        },
         1,
     ))
 }
