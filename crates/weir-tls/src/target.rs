@@ -182,8 +182,13 @@ impl Target {
         ClientConnection::new(Arc::clone(&self.config), self.name.0.clone())
     }
 
-    /// Why a handshake failed, or why a server ended a connection after it: in TLS 1.3 a server looks at our certificate
-    /// only after we have begun to speak.
+    /// Why TLS has ended a connection after its handshake: in version 1.3 a server looks at our certificate only when we have
+    /// begun to speak (RFC 8446 §4.4.2.4). `None` where it was not TLS that ended it.
+    pub fn explain_later(&self, error: &io::Error) -> Option<HandshakeError> {
+        error.get_ref()?.is::<Error>().then(|| self.explain(error))
+    }
+
+    /// Why a handshake failed.
     pub fn explain(&self, error: &io::Error) -> HandshakeError {
         explain(
             error,
