@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use ipnet::IpNet;
 use weir_core::route::{HostPattern, PathPattern};
-use weir_core::server::{ServerAddress, Transport};
+use weir_core::server::{Scheme, ServerAddress, Transport};
 
 use crate::complaint::Complaint;
 use crate::model::ListenAddress;
@@ -63,30 +63,24 @@ fn socket_hint(text: &str) -> String {
     }
 }
 
-/// A server: `host:port`, `http://host[:port][/base]` or `unix:PATH`.
+/// A server: `host:port`, `http://host[:port][/base]`, `https://host[:port][/base]` or `unix:PATH`.
 ///
 /// # Errors
-/// When the text is none of these; `https://` is not in this version.
+/// When the text is none of these.
 pub fn server(text: &str) -> Result<ServerAddress, Complaint> {
     if let Some(path) = text.strip_prefix("unix:") {
         let transport = Transport::Unix(unix_path(path)?);
-        return Ok(ServerAddress { written: text.into(), transport, base: "".into() });
+        return Ok(ServerAddress { written: text.into(), scheme: Scheme::Http, transport, base: "".into() });
     }
     let (scheme, rest) = match text.split_once("://") {
-        Some((scheme, rest)) => (Some(scheme), rest),
+        Some(("http", rest)) => (Some(Scheme::Http), rest),
+        Some(("https", rest)) => (Some(Scheme::Https), rest),
+        Some((other, _)) => {
+            return Err(Complaint::new(format!("a server has no scheme `{}`", shortened(other)))
+                .hint("write `host:port`, `http://host`, `https://host` or `unix:PATH`"));
+        }
         None => (None, text),
     };
-    match scheme {
-        None | Some("http") => {}
-        Some("https") => {
-            return Err(Complaint::new("servers with `https://` are not in this version yet")
-                .hint("this version speaks plain HTTP to servers: `http://…`"));
-        }
-        Some(other) => {
-            return Err(Complaint::new(format!("a server has no scheme `{}`", shortened(other)))
-                .hint("write `host:port`, `http://host` or `unix:PATH`"));
-        }
-    }
     let (authority, base) = match rest.find(['/', '?', '#']) {
         Some(start) => rest.split_at(start),
         None => (rest, ""),
@@ -95,12 +89,13 @@ pub fn server(text: &str) -> Result<ServerAddress, Complaint> {
         return Err(Complaint::new(format!("`{}` is not a server", shortened(text)))
             .hint(format!("with a base path write `http://{}`", shortened(text))));
     }
-    let transport = authority_transport(authority, scheme.is_some())?;
-    Ok(ServerAddress { written: text.into(), transport, base: base_path(base)?.into() })
+    let transport = authority_transport(authority, scheme)?;
+    let scheme = scheme.unwrap_or_default();
+    Ok(ServerAddress { written: text.into(), scheme, transport, base: base_path(base)?.into() })
 }
 
-/// `host:port`; without a port 80 where `default_port` allows.
-fn authority_transport(authority: &str, default_port: bool) -> Result<Transport, Complaint> {
+/// `host:port`; with a scheme the port need not be written.
+fn authority_transport(authority: &str, scheme: Option<Scheme>) -> Result<Transport, Complaint> {
     let not = || Complaint::new(format!("`{}` is not a server", shortened(authority)));
     if authority.contains('@') {
         return Err(not().hint("a server's address has no user and no password"));
@@ -112,11 +107,13 @@ fn authority_transport(authority: &str, default_port: bool) -> Result<Transport,
             let port = port.map_err(|()| not().hint("write a port from 1 to 65535 after the `:`"))?;
             (&authority[..colon], port)
         }
-        _ if default_port => (authority, 80),
-        _ if port_number(authority).is_ok() => {
-            return Err(not().hint(format!("write the host too: `127.0.0.1:{authority}`")));
-        }
-        _ => return Err(not().hint(format!("write a port: `{}:80`", shortened(authority)))),
+        _ => match scheme {
+            Some(scheme) => (authority, scheme.default_port()),
+            None if port_number(authority).is_ok() => {
+                return Err(not().hint(format!("write the host too: `127.0.0.1:{authority}`")));
+            }
+            None => return Err(not().hint(format!("write a port: `{}:80`", shortened(authority)))),
+        },
     };
     if port == 0 {
         return Err(not().hint("write a port from 1 to 65535"));
@@ -136,7 +133,7 @@ fn authority_transport(authority: &str, default_port: bool) -> Result<Transport,
         Ok(_) => Err(not().hint("a server is one host, not a pattern")),
         Err(error) => {
             let complaint = Complaint::new(format!("`{}` is not a server: {error}", shortened(authority)));
-            Err(complaint.hint("write `host:port`, `http://host` or `unix:PATH`"))
+            Err(complaint.hint("write `host:port`, `http://host`, `https://host` or `unix:PATH`"))
         }
     }
 }

@@ -9,6 +9,7 @@ use weir_core::route::{HostPattern, PathPattern, RouteRule};
 
 use crate::address;
 use crate::check::DEFAULT_ADMIN;
+use crate::check::upstream_tls::by_system;
 use crate::complaint::Complaint;
 use crate::file::upstream::STRATEGY;
 use crate::model::{
@@ -19,8 +20,8 @@ use crate::model::{
 /// The name of the one upstream and the one route of a model without a file.
 const NAME: &str = "servers";
 
-/// A model that balances every request over `servers`, each as in a file: `host:port`, `http://host[:port][/base]` or
-/// `unix:PATH`. Everything else has its default, but answers carry `X-Backend-Server`.
+/// A model that balances every request over `servers`, each as in a file: `host:port`, `http://host[:port][/base]`,
+/// `https://host[:port][/base]` or `unix:PATH`. Everything else has its default, but answers carry `X-Backend-Server`.
 ///
 /// # Errors
 /// One complaint for each server that cannot be read, and for each that stands twice; one when there is none.
@@ -29,7 +30,8 @@ pub fn balance(
     strategy: Strategy,
     servers: &[String],
 ) -> Result<Model, Vec<Complaint>> {
-    let servers = parse_servers(servers)?;
+    let mut servers = parse_servers(servers)?;
+    let tls = by_system(&mut servers).map_err(|complaint| vec![complaint])?;
     let upstream = Upstream {
         name: NAME.to_owned(),
         servers,
@@ -37,6 +39,7 @@ pub fn balance(
         health: None,
         retry: RetryPolicy::default(),
         timeouts: Timeouts::default(),
+        tls,
     };
     let forward = Forward {
         upstream: UpstreamId(0),
@@ -94,7 +97,7 @@ fn parse_servers(written: &[String]) -> Result<Vec<Server>, Vec<Complaint>> {
                 if servers.iter().any(same) {
                     complaints.push(Complaint::new(format!("the server `{}` stands twice", address.written)));
                 }
-                servers.push(Server { address, weight: 1 });
+                servers.push(Server { address, weight: 1, target: None });
             }
             Err(complaint) => complaints.push(complaint),
         }
@@ -140,8 +143,8 @@ mod tests {
         check(&["127.0.0.1:9001", "app:80", "unix:/run/a"], Ok(3));
         check(&[], Err(&["no server"]));
         check(
-            &["9001", "127.0.0.1:9001", "127.0.0.1:9001", "https://x"],
-            Err(&["127.0.0.1:9001", "twice", "yet"]),
+            &["9001", "127.0.0.1:9001", "127.0.0.1:9001", "ftp://x"],
+            Err(&["127.0.0.1:9001", "twice", "no scheme"]),
         );
     }
 

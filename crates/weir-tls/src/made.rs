@@ -2,14 +2,12 @@
 #![allow(clippy::unwrap_used)]
 
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
-use rustls::sign::CertifiedKey;
 
-use crate::provider::provider;
+use crate::certified::{self, Certified};
 
 /// What a certificate with this common name and these alternative names is made of. Valid from 1975 to 4096.
 pub(crate) fn named(name: &str, alternatives: &[&str]) -> CertificateParams {
@@ -83,10 +81,9 @@ impl Issued {
         self
     }
 
-    /// As rustls has it.
-    pub(crate) fn certified(&self) -> Arc<CertifiedKey> {
-        let key = self.key.clone_key();
-        Arc::new(CertifiedKey::from_der(self.chain.clone(), key, &provider()).unwrap())
+    /// As a configuration has it.
+    pub(crate) fn certified(&self) -> Certified {
+        certified::of(self.chain.clone(), self.key.clone_key()).unwrap()
     }
 }
 

@@ -17,13 +17,35 @@ use rustls::sign::CertifiedKey;
 use rustls::{ClientConfig, ClientConnection, Error, SignatureScheme, SupportedProtocolVersion, version};
 
 use crate::authorities::{Authorities, Origin};
+use crate::certified::Certified;
 use crate::handshake::{Circumstances, HandshakeError, explain};
 use crate::provider::provider;
+use crate::server::MinVersion;
 use crate::verify::{Unverified, Verifier};
 
 /// Sessions that are kept for one server: eight tickets of TLS 1.3, and one session of TLS 1.2. A server gives two with each
 /// connection, and each is used once.
 const SESSIONS: usize = 8;
+
+/// The name or the address of a server, as a certificate has it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Name(ServerName<'static>);
+
+impl Name {
+    /// Reads a name or an address, without a port; `None` for what can be neither in a certificate.
+    pub fn parse(text: &str) -> Option<Self> {
+        if let Ok(address) = text.parse::<IpAddr>() {
+            return Some(address.into());
+        }
+        ServerName::try_from(text.to_owned()).ok().map(Self)
+    }
+}
+
+impl From<IpAddr> for Name {
+    fn from(address: IpAddr) -> Self {
+        Self(address.into())
+    }
+}
 
 static FROM_1_2: [&SupportedProtocolVersion; 2] = [&version::TLS13, &version::TLS12];
 static FROM_1_3: [&SupportedProtocolVersion; 1] = [&version::TLS13];
@@ -37,37 +59,27 @@ pub enum Verify {
     None,
 }
 
-/// The lowest version of TLS that is spoken.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum LowestVersion {
-    /// TLS 1.2 and 1.3.
-    #[default]
-    Tls12,
-    /// TLS 1.3 alone.
-    Tls13,
-}
-
 /// What an upstream says of its servers with TLS.
 #[derive(Debug, Clone)]
 pub struct ClientOptions {
     /// Whom to believe.
     pub verify: Verify,
     /// The name that is asked for and checked instead of the server's own.
-    pub server_name: Option<ServerName<'static>>,
+    pub server_name: Option<Name>,
     /// Shown to servers that ask for one.
-    pub certificate: Option<Arc<CertifiedKey>>,
-    /// The lowest version.
-    pub lowest_version: LowestVersion,
+    pub certificate: Option<Certified>,
+    /// The oldest version that is spoken.
+    pub min_version: MinVersion,
 }
 
 /// What rustls is told about all servers of an upstream.
 #[derive(Clone)]
 pub struct ClientTls {
-    versions: &'static [&'static SupportedProtocolVersion],
-    verifier: Arc<dyn ServerCertVerifier>,
-    /// `None` when they are not asked.
+    /// What all of them share: versions and verifier.
+    config: ClientConfig,
+    /// `None` when nobody is asked whom to believe.
     origin: Option<Origin>,
-    server_name: Option<ServerName<'static>>,
+    server_name: Option<Name>,
     certificate: Option<Arc<CertifiedKey>>,
 }
 
@@ -96,39 +108,38 @@ impl ClientTls {
                 (Arc::new(verifier), Some(origin))
             }
         };
+        let versions = match options.min_version {
+            MinVersion::Tls12 => &FROM_1_2[..],
+            MinVersion::Tls13 => &FROM_1_3[..],
+        };
+        let mut config = ClientConfig::builder_with_provider(provider())
+            .with_protocol_versions(versions)?
+            .dangerous()
+            .with_custom_certificate_verifier(verifier)
+            .with_no_client_auth();
+        config.alpn_protocols = vec![b"http/1.1".to_vec()];
         Ok(Self {
-            versions: match options.lowest_version {
-                LowestVersion::Tls12 => &FROM_1_2,
-                LowestVersion::Tls13 => &FROM_1_3,
-            },
-            verifier,
+            config,
             origin,
             server_name: options.server_name,
-            certificate: options.certificate,
+            certificate: options.certificate.map(|certificate| certificate.key),
         })
     }
 
-    /// Whether anybody who answers is believed.
-    pub fn believes_anybody(&self) -> bool {
-        self.origin.is_none()
+    /// Whom a server's certificate must lead to; `None` when anybody who answers is believed.
+    pub fn origin(&self) -> Option<&Origin> {
+        self.origin.as_ref()
     }
 
     /// For the server with this name. It begins without sessions.
-    ///
-    /// # Errors
-    /// rustls can't be told so.
-    pub fn target(&self, own_name: ServerName<'static>) -> Result<Target, Error> {
+    pub fn target(&self, own_name: Name) -> Target {
         let asked = Arc::new(AtomicBool::new(false));
-        let resolver = Certificate { certificate: self.certificate.clone(), asked: Arc::clone(&asked) };
-        let mut config = ClientConfig::builder_with_provider(provider())
-            .with_protocol_versions(self.versions)?
-            .dangerous()
-            .with_custom_certificate_verifier(Arc::clone(&self.verifier))
-            .with_client_cert_resolver(Arc::new(resolver));
-        config.alpn_protocols = vec![b"http/1.1".to_vec()];
         let sessions = Arc::new(ClientSessionMemoryCache::new(SESSIONS));
+        let mut config = self.config.clone();
+        config.client_auth_cert_resolver =
+            Arc::new(Certificate { certificate: self.certificate.clone(), asked: Arc::clone(&asked) });
         config.resumption = Resumption::store(sessions.clone());
-        Ok(Target {
+        Target {
             config: Arc::new(config),
             #[cfg(test)]
             sessions,
@@ -136,7 +147,7 @@ impl ClientTls {
             origin: self.origin.clone(),
             has_certificate: self.certificate.is_some(),
             asked,
-        })
+        }
     }
 }
 
@@ -145,7 +156,7 @@ pub struct Target {
     config: Arc<ClientConfig>,
     #[cfg(test)]
     sessions: Arc<ClientSessionMemoryCache>,
-    name: ServerName<'static>,
+    name: Name,
     origin: Option<Origin>,
     has_certificate: bool,
     /// Whether the server has ever asked for a certificate.
@@ -155,7 +166,7 @@ pub struct Target {
 impl fmt::Debug for Target {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Target")
-            .field("name", &self.name)
+            .field("name", &self.name.0)
             .field("origin", &self.origin)
             .finish_non_exhaustive()
     }
@@ -168,11 +179,16 @@ impl Target {
     /// # Errors
     /// rustls can't make it: randomness or time are not to be had.
     pub fn connection(&self) -> Result<ClientConnection, Error> {
-        ClientConnection::new(Arc::clone(&self.config), self.name.clone())
+        ClientConnection::new(Arc::clone(&self.config), self.name.0.clone())
     }
 
-    /// Why a handshake failed, or why a server ended a connection after it: in TLS 1.3 a server looks at our certificate
-    /// only after we have begun to speak.
+    /// Why TLS has ended a connection after its handshake: in version 1.3 a server looks at our certificate only when we have
+    /// begun to speak (RFC 8446 §4.4.2.4). `None` where it was not TLS that ended it.
+    pub fn explain_later(&self, error: &io::Error) -> Option<HandshakeError> {
+        error.get_ref()?.is::<Error>().then(|| self.explain(error))
+    }
+
+    /// Why a handshake failed.
     pub fn explain(&self, error: &io::Error) -> HandshakeError {
         explain(
             error,
@@ -180,18 +196,10 @@ impl Target {
                 authorities: self.origin.as_ref(),
                 asked: self.asked.load(Ordering::Relaxed),
                 has_certificate: self.has_certificate,
-                name: &self.name.to_str(),
+                name: &self.name.0.to_str(),
             },
         )
     }
-}
-
-/// A name or an address as rustls wants it; `None` for what is neither.
-pub fn server_name(text: &str) -> Option<ServerName<'static>> {
-    if let Ok(address) = text.parse::<IpAddr>() {
-        return Some(ServerName::from(address));
-    }
-    ServerName::try_from(text.to_owned()).ok()
 }
 
 /// Shows a certificate to whoever asks, and remembers that somebody did.

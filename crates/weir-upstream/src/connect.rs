@@ -1,22 +1,101 @@
-//! Opening a connection to a server.
+//! Opening a connection to a server: the network's, and TLS on it where the server speaks that.
 
+use std::fmt;
+use std::future::poll_fn;
 use std::io;
+use std::task::Poll;
 
 use tokio::net::{TcpStream, UnixStream};
-use weir_core::server::Transport;
+use weir_core::server::{Scheme, Transport};
+use weir_tls::handshake::HandshakeError;
+use weir_tls::target::Target;
 
 use crate::io::stream::Stream;
+use crate::io::tls::Input;
+use crate::member::Server;
 
-/// Opens a connection. Names are resolved by the system each time, and their addresses tried in its order.
+/// Why there is no connection.
+#[derive(Debug)]
+pub enum ConnectError {
+    /// The server can't be reached or refuses; the system's word, of the last address that was tried.
+    Network(io::Error),
+    /// It was reached, and the two do not come together. Not a byte of any request was sent.
+    Handshake(HandshakeError),
+}
+
+impl fmt::Display for ConnectError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Network(error) => error.fmt(f),
+            Self::Handshake(error) => error.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for ConnectError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Network(error) => Some(error),
+            Self::Handshake(error) => Some(error),
+        }
+    }
+}
+
+/// Opens a connection over which a request can be sent. Names are resolved by the system each time, and their addresses
+/// tried in its order.
 ///
-/// Cancel safe: dropping the future closes what was begun.
+/// Takes as long as network and server take. Cancel safe: dropping the future closes what was begun.
 ///
 /// # Errors
-/// The system's, of the last address that was tried.
-pub async fn connect(to: &Transport) -> io::Result<Stream> {
+/// See [`ConnectError`].
+pub async fn connect(server: &Server) -> Result<Stream, ConnectError> {
+    let target = match (server.address.scheme, &server.target) {
+        (Scheme::Http, _) => None,
+        (Scheme::Https, Some(target)) => Some(target),
+        (Scheme::Https, None) => {
+            // What was meant for TLS never goes without it.
+            let error =
+                io::Error::new(io::ErrorKind::InvalidInput, "it is not said how to speak TLS with it");
+            return Err(ConnectError::Network(error));
+        }
+    };
+    let stream = open(&server.address.transport).await.map_err(ConnectError::Network)?;
+    match target {
+        None => Ok(stream),
+        Some(target) => secure(stream, target).await,
+    }
+}
+
+async fn open(to: &Transport) -> io::Result<Stream> {
     match to {
         Transport::Ip(ip, port) => TcpStream::connect((*ip, *port)).await.map(Stream::tcp),
         Transport::Name(name, port) => TcpStream::connect((&**name, *port)).await.map(Stream::tcp),
         Transport::Unix(path) => UnixStream::connect(path).await.map(Stream::unix),
     }
 }
+
+/// Puts TLS on a connection.
+async fn secure(stream: Stream, target: &Target) -> Result<Stream, ConnectError> {
+    let failed = |error| ConnectError::Handshake(target.explain(&error));
+    let stream = stream.with_tls(target.connection().map_err(|error| failed(io::Error::other(error)))?);
+    match shake_hands(&stream).await {
+        Ok(()) => Ok(stream),
+        Err(error) => {
+            // The server is told why, if that goes at once; it is not waited for.
+            poll_fn(|cx| Poll::Ready(stream.poll_shutdown(cx).is_ready())).await;
+            Err(failed(error))
+        }
+    }
+}
+
+async fn shake_hands(stream: &Stream) -> io::Result<()> {
+    loop {
+        match poll_fn(|cx| stream.poll_handshake(cx)).await? {
+            Input::Arrived => stream.advance_handshake()?,
+            Input::Complete => return Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

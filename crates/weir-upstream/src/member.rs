@@ -4,12 +4,14 @@
 //! server. Everything else is fixed when the snapshot is built.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use weir_core::balance::{Schedule, Strategy};
 use weir_core::retry::RetryPolicy;
 use weir_core::server::{ServerAddress, Transport};
+use weir_tls::handshake::Fault;
+use weir_tls::target::Target;
 
 /// How long things may take with the servers of an upstream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,6 +39,8 @@ pub struct Server {
     pub weight: u32,
     /// What `host: server` sends as Host.
     pub host: Box<str>,
+    /// What it is told in TLS handshakes.
+    pub target: Option<Arc<Target>>,
     /// What happened with it.
     pub counters: ServerCounters,
 }
@@ -53,21 +57,62 @@ pub struct ServerCounters {
     pub connect_failures: AtomicU64,
     /// Exchanges that failed after a byte was sent.
     pub failures: AtomicU64,
-    /// Whether the last connect failed.
-    unreachable: AtomicBool,
+    /// What people were told of connecting to it last, as a [`Told`].
+    told: AtomicU8,
+    /// Whether people were told that it refuses us after a handshake (RFC 8446 §4.4.2.4).
+    told_of_refusal: AtomicBool,
+}
+
+/// What people are told of connecting to a server, once for each change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Told {
+    Connected,
+    Unreachable,
+    Handshake(Fault),
+}
+
+impl Told {
+    fn number(self) -> u8 {
+        match self {
+            Self::Connected => 0,
+            Self::Unreachable => 1,
+            Self::Handshake(Fault::Certificate) => 2,
+            Self::Handshake(Fault::Alert) => 3,
+            Self::Handshake(Fault::Protocol) => 4,
+        }
+    }
 }
 
 impl ServerCounters {
     /// Counts a connection that was opened. Says whether the connect before it had failed.
     pub fn connected(&self) -> bool {
         self.connections.fetch_add(1, Ordering::Relaxed);
-        self.unreachable.load(Ordering::Relaxed) && self.unreachable.swap(false, Ordering::Relaxed)
+        // Mostly there is nothing to change, and looking is cheaper than writing.
+        self.told.load(Ordering::Relaxed) != Told::Connected.number() && self.tell(Told::Connected)
     }
 
-    /// Counts a connect that failed. Says whether it is the first one since a connection was opened.
-    pub fn connect_failed(&self) -> bool {
+    /// Counts a connect that failed, perhaps in the TLS handshake. Says whether it failed otherwise than the one before
+    /// it.
+    pub fn connect_failed(&self, fault: Option<Fault>) -> bool {
         self.connect_failures.fetch_add(1, Ordering::Relaxed);
-        !self.unreachable.swap(true, Ordering::Relaxed)
+        self.tell(fault.map_or(Told::Unreachable, Told::Handshake))
+    }
+
+    /// Notes that the server has ended a connection with an alert after the handshake. Says whether it is the first one
+    /// since it answered.
+    pub fn refused(&self) -> bool {
+        !self.told_of_refusal.swap(true, Ordering::Relaxed)
+    }
+
+    /// Notes that the server has answered on a new connection.
+    pub fn answered(&self) {
+        if self.told_of_refusal.load(Ordering::Relaxed) {
+            self.told_of_refusal.store(false, Ordering::Relaxed);
+        }
+    }
+
+    fn tell(&self, told: Told) -> bool {
+        self.told.swap(told.number(), Ordering::Relaxed) != told.number()
     }
 }
 
@@ -76,13 +121,14 @@ static NEXT_SLOT: AtomicUsize = AtomicUsize::new(0);
 impl Server {
     /// A server that nothing has happened with.
     pub fn new(address: ServerAddress, weight: u32) -> Self {
+        let port = |port: u16| match port {
+            port if port == address.scheme.default_port() => String::new(),
+            port => format!(":{port}"),
+        };
         let host = match &address.transport {
-            Transport::Ip(ip, 80) if ip.is_ipv6() => format!("[{ip}]"),
-            Transport::Ip(ip, port) if ip.is_ipv6() => format!("[{ip}]:{port}"),
-            Transport::Ip(ip, 80) => ip.to_string(),
-            Transport::Ip(ip, port) => format!("{ip}:{port}"),
-            Transport::Name(name, 80) => name.to_string(),
-            Transport::Name(name, port) => format!("{name}:{port}"),
+            Transport::Ip(ip, number) if ip.is_ipv6() => format!("[{ip}]{}", port(*number)),
+            Transport::Ip(ip, number) => format!("{ip}{}", port(*number)),
+            Transport::Name(name, number) => format!("{name}{}", port(*number)),
             // A Unix socket has no authority; this is what other proxies and curl send there.
             Transport::Unix(_) => "localhost".to_owned(),
         };
@@ -91,8 +137,14 @@ impl Server {
             address,
             weight,
             host: host.into(),
+            target: None,
             counters: ServerCounters::default(),
         }
+    }
+
+    /// The same, spoken to with TLS. Without it a server with `https://` can't be connected to.
+    pub fn with_target(self, target: Option<Arc<Target>>) -> Self {
+        Self { target, ..self }
     }
 
     /// Identifies the server in tables of a worker.
@@ -176,6 +228,10 @@ impl Upstream {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use weir_core::server::Scheme;
+
     use super::*;
 
     /// A server that is down fails thousands of connects; people are told of the first one and of the way back.
@@ -183,11 +239,45 @@ mod tests {
     fn a_change_of_reachability_is_told_once() {
         let counters = ServerCounters::default();
         assert!(!counters.connected(), "a first connection is no change");
-        assert!(counters.connect_failed());
-        assert!(!counters.connect_failed());
+        assert!(counters.connect_failed(None));
+        assert!(!counters.connect_failed(None));
+        assert!(
+            counters.connect_failed(Some(Fault::Certificate)),
+            "another failure is another thing to look at"
+        );
+        assert!(!counters.connect_failed(Some(Fault::Certificate)));
         assert!(counters.connected());
         assert!(!counters.connected());
-        assert_eq!(counters.connect_failures.load(Ordering::Relaxed), 2);
+        assert_eq!(counters.connect_failures.load(Ordering::Relaxed), 4);
         assert_eq!(counters.connections.load(Ordering::Relaxed), 3);
+    }
+
+    /// In TLS 1.3 a server refuses us only after it was connected to, each time anew.
+    #[test]
+    fn a_refusal_after_the_handshake_is_told_once_until_there_is_an_answer() {
+        let counters = ServerCounters::default();
+        assert!(counters.refused());
+        counters.connected();
+        assert!(!counters.refused());
+        counters.answered();
+        assert!(counters.refused());
+    }
+
+    #[test]
+    fn the_host_of_a_server_has_its_port_unless_that_is_the_usual_one() {
+        let check = |scheme, transport, expected: &str| {
+            let address = ServerAddress { written: "x".into(), scheme, transport, base: "".into() };
+            assert_eq!(&*Server::new(address, 1).host, expected);
+        };
+        let name = |port| Transport::Name("a.test".into(), port);
+        let ip = |text: &str, port| Transport::Ip(text.parse().unwrap(), port);
+        check(Scheme::Http, name(80), "a.test");
+        check(Scheme::Http, name(443), "a.test:443");
+        check(Scheme::Https, name(443), "a.test");
+        check(Scheme::Https, name(80), "a.test:80");
+        check(Scheme::Https, ip("::1", 443), "[::1]");
+        check(Scheme::Https, ip("::1", 8443), "[::1]:8443");
+        check(Scheme::Http, ip("10.0.0.1", 80), "10.0.0.1");
+        check(Scheme::Http, Transport::Unix("x".into()), "localhost");
     }
 }

@@ -7,7 +7,6 @@
 
 use std::fmt;
 use std::future::poll_fn;
-use std::io;
 use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -23,7 +22,7 @@ use weir_http::head::Head;
 use weir_http::version::Version;
 
 use crate::body::{Body, BodyLimits, H1Body, ReadError};
-use crate::connect::connect;
+use crate::connect::{ConnectError, connect};
 use crate::h1::head::{AnswerError, HeadLimits, read_answer};
 use crate::h1::pump::pump;
 use crate::h1::sink::{Coding, H1Sink};
@@ -64,7 +63,7 @@ pub struct Answer {
 #[derive(Debug)]
 pub enum SendError {
     /// The server can't be connected to.
-    Connect(io::Error),
+    Connect(ConnectError),
     /// No connection was there within [`SendLimits::connect`].
     ConnectTimeout,
     /// No whole answer was there within [`SendLimits::whole`].
@@ -176,10 +175,13 @@ impl Sending<'_> {
 
     async fn fresh(&self) -> Result<Connection, SendError> {
         self.deadlines.set(Wait::Connect, self.limits.connect);
-        let connected = connect(&self.server.address.transport).await;
+        let connected = connect(self.server).await;
         self.deadlines.clear(Wait::Connect);
         let stream = connected.map_err(|error| {
-            self.server.counters.connect_failed();
+            self.server.counters.connect_failed(match &error {
+                ConnectError::Network(_) => None,
+                ConnectError::Handshake(error) => Some(error.fault),
+            });
             SendError::Connect(error)
         })?;
         self.server.counters.connected();

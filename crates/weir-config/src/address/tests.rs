@@ -1,7 +1,7 @@
 //! What is an address, what is not, and what the hint says.
 #![allow(clippy::unwrap_used)]
 
-use weir_core::server::Transport;
+use weir_core::server::{Scheme, Transport};
 
 use super::{listen, network, server};
 use crate::complaint::Complaint;
@@ -27,10 +27,11 @@ fn check_listen(text: &str, expected: Result<&str, &str>) {
 fn check_server(text: &str, expected: Result<&str, &str>) {
     let show = |address: &weir_core::server::ServerAddress| {
         let base = &address.base;
+        let tls = if address.scheme == Scheme::Https { "tls " } else { "" };
         match &address.transport {
-            Transport::Ip(address, port) => format!("ip {address} {port} {base}"),
-            Transport::Name(name, port) => format!("name {name} {port} {base}"),
-            Transport::Unix(path) => format!("unix {}", path.display()),
+            Transport::Ip(address, port) => format!("{tls}ip {address} {port} {base}"),
+            Transport::Name(name, port) => format!("{tls}name {name} {port} {base}"),
+            Transport::Unix(path) => format!("{tls}unix {}", path.display()),
         }
     };
     check(server(text), show, text, expected);
@@ -68,7 +69,16 @@ fn servers() {
     check_server("http://app:8080/v1/", Ok("name app 8080 /v1"));
     check_server("http://[::1]/v1", Ok("ip ::1 80 /v1"));
     check_server("unix:/run/app.sock", Ok("unix /run/app.sock"));
-    check_server("https://app", Err("not in this version yet"));
+    check_server("https://app", Ok("tls name app 443 "));
+    check_server("https://app:8443/v1/", Ok("tls name app 8443 /v1"));
+    check_server("https://10.0.0.1", Ok("tls ip 10.0.0.1 443 "));
+    check_server("https://[::1]/v1", Ok("tls ip ::1 443 /v1"));
+    check_server("https://app:80", Ok("tls name app 80 "));
+    check_server("http://app:443", Ok("name app 443 "));
+    check_server("HTTPS://app", Err("no scheme `HTTPS`"));
+    check_server("https:/app", Err("is not a server"));
+    check_server("https://", Err("is not a server"));
+    check_server("https://unix:/run/app.sock", Err("is not a server"));
     check_server("ftp://app", Err("no scheme `ftp`"));
     check_server("app", Err("write a port: `app:80`"));
     check_server("9001", Err("write the host too: `127.0.0.1:9001`"));

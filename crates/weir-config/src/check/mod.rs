@@ -8,6 +8,7 @@ mod listen;
 mod routes;
 mod services;
 mod tls;
+pub(crate) mod upstream_tls;
 mod upstreams;
 
 use std::net::{Ipv4Addr, SocketAddr};

@@ -239,7 +239,7 @@ fn paths_begin_at_the_configuration() {
     check_model("listen: unix:run/x\nservices: [{host: a, respond: {}}]", "Unix(\"/base/run/x\")");
     check_model(
         "services: [{host: a, upstream: [\"unix:app\"]}]",
-        "written: \"unix:app\", transport: Unix(\"/base/app\")",
+        "written: \"unix:app\", scheme: Http, transport: Unix(\"/base/app\")",
     );
     check_model("access_log: {file: a.log}\nservices: [{host: a, respond: {}}]", "File(\"/base/a.log\")");
 }

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use weir_core::server::Transport;
+use weir_tls::target::ClientTls;
 
 use crate::address;
 use crate::file::upstream::{UpstreamFile, UpstreamRef};
@@ -13,6 +14,8 @@ use crate::problem::{Problem, Problems};
 use crate::source::{At, Span};
 use crate::suggest::{alternatives, nearest};
 
+use super::upstream_tls::{self, Trust};
+
 /// Upstream names that a hint lists; more would hide the message.
 const LISTED_MAX: usize = 8;
 
@@ -20,6 +23,7 @@ const LISTED_MAX: usize = 8;
 pub(super) struct Upstreams {
     base_dir: PathBuf,
     timeouts: Timeouts,
+    trust: Trust,
     list: Vec<Upstream>,
     names: HashMap<String, Declared>,
     /// Whether every name in the file is known; a list that could not be read would make good names unknown.
@@ -39,6 +43,7 @@ impl Upstreams {
         Self {
             base_dir: base_dir.to_owned(),
             timeouts,
+            trust: Trust::new(base_dir),
             list: Vec::new(),
             names: HashMap::new(),
             complete: !problems.has_errors(),
@@ -101,25 +106,33 @@ impl Upstreams {
     fn add(&mut self, name: String, file: UpstreamFile, problems: &mut Problems) -> UpstreamId {
         self.checked.extend(file.health.as_ref().map(|health| health.span));
         let id = UpstreamId(self.list.len());
+        let tls = self.trust.client_tls(file.tls, &file.servers, problems);
         self.list.push(Upstream {
             name,
-            servers: self.servers(file.servers, problems),
+            servers: self.servers(file.servers, tls.as_ref(), problems),
             balance: file.balance,
             health: file.health.map(|health| health.value),
             retry: file.retry.map(|retry| retry.value).unwrap_or_default(),
             timeouts: file.timeouts.over(&self.timeouts),
+            tls,
         });
         id
     }
 
     /// A server is its address in its upstream: the same one twice would have two counters and two healths.
-    fn servers(&self, written: Vec<At<Server>>, problems: &mut Problems) -> Vec<Server> {
+    fn servers(
+        &self,
+        written: Vec<At<Server>>,
+        tls: Option<&ClientTls>,
+        problems: &mut Problems,
+    ) -> Vec<Server> {
         let mut seen = HashMap::new();
         let mut servers = Vec::with_capacity(written.len());
         for At { value: mut server, span } in written {
             if let Transport::Unix(path) = &server.address.transport {
                 server.address.transport = Transport::Unix(self.base_dir.join(path));
             }
+            server.target = upstream_tls::target(tls, &server, span, problems);
             let place = (server.address.transport.clone(), server.address.base.clone());
             if let Some(first) = seen.insert(place, span) {
                 let message = format!("the server `{}` stands twice here", server.address.written);

@@ -12,7 +12,7 @@ use weir_core::balance::Strategy;
 use weir_core::health::{HealthCheck, Probe};
 use weir_core::retry::{RetryOn, RetryPolicy};
 use weir_core::route::HostPattern;
-use weir_core::server::{ServerAddress, Transport};
+use weir_core::server::{Scheme, ServerAddress, Transport};
 
 use crate::complaint::Complaint;
 use crate::model::{ListenAddress, Server};
@@ -389,8 +389,8 @@ fn server(host: At<Host>) -> Option<At<Server>> {
         Transport::Name(name, _) => (Transport::Name(name, port), format!("{written}:{port}")),
         Transport::Unix(_) => return None,
     };
-    let address = ServerAddress { written: written.into(), transport, base: "".into() };
-    Some(At { value: Server { address, weight: 1 }, span: host.span })
+    let address = ServerAddress { written: written.into(), scheme: Scheme::Http, transport, base: "".into() };
+    Some(At { value: Server { address, weight: 1, target: None }, span: host.span })
 }
 
 /// The policy of a service: its first host's. The others are compared, because a file that says two things deserves an

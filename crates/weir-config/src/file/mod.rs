@@ -23,6 +23,7 @@ pub(crate) mod tls;
 pub(crate) mod top;
 pub(crate) mod upgrade;
 pub(crate) mod upstream;
+pub(crate) mod upstream_tls;
 
 use crate::node::Node;
 use crate::problem::Problems;

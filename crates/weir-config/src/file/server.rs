@@ -18,7 +18,7 @@ const WEIGHT_MAX: u64 = 1000;
 /// The address of a server.
 const SERVER_ADDRESS: Parsed<ServerAddress> = Parsed {
     label: "server",
-    pattern: r"^(unix:.+|http://.+|[A-Za-z0-9_.-]+:[0-9]{1,5}|\[[0-9a-fA-F:.]+\]:[0-9]{1,5})$",
+    pattern: r"^(unix:.+|https?://.+|[A-Za-z0-9_.-]+:[0-9]{1,5}|\[[0-9a-fA-F:.]+\]:[0-9]{1,5})$",
     parse: address::server,
 };
 
@@ -39,8 +39,8 @@ pub(crate) static SERVER: Table<ServerFile> = Table {
             value: &Kept(Placed(SERVER_ADDRESS), |server: &mut ServerFile, address| {
                 server.address = Some(address);
             }),
-            doc: "`host:port`, `http://host[:port][/base]` or `unix:PATH`. A name is resolved when a connection is opened; \
-                  a base path is put before every path.",
+            doc: "`host:port`, `http://host[:port][/base]`, `https://host[:port][/base]` or `unix:PATH`. A name is resolved \
+                  when a connection is opened; a base path is put before every path.",
         },
         Field {
             name: "weight",
@@ -53,7 +53,7 @@ pub(crate) static SERVER: Table<ServerFile> = Table {
         },
     ],
     within: None,
-    later: &["tls", "primary"],
+    later: &["primary"],
     note: None,
 };
 
@@ -64,7 +64,7 @@ pub(crate) type ServerKind =
 /// An entry of `servers`.
 pub(crate) const SERVER_KIND: ServerKind = Either(
     Mapped(Placed(SERVER_ADDRESS), |address| At {
-        value: Server { address: address.value, weight: 1 },
+        value: Server { address: address.value, weight: 1, target: None },
         span: address.span,
     }),
     Refined(Mapping(&SERVER), server),
@@ -72,5 +72,8 @@ pub(crate) const SERVER_KIND: ServerKind = Either(
 
 fn server(file: ServerFile, _: Span, _: &mut Decoder<'_>) -> Option<At<Server>> {
     let weight = u32::try_from(file.weight.unwrap_or(1)).ok()?;
-    file.address.map(|address| At { value: Server { address: address.value, weight }, span: address.span })
+    file.address.map(|address| At {
+        value: Server { address: address.value, weight, target: None },
+        span: address.span,
+    })
 }

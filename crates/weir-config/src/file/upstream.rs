@@ -20,6 +20,7 @@ use super::limit::{UPSTREAM_TIMEOUTS, UpstreamTimeouts};
 use super::scalar::{Boolean, DurationIn, Integer, Parsed, Words};
 use super::server::SERVER_KIND;
 use super::table::{Field, Kept, Mapping, Table};
+use super::upstream_tls::{UPSTREAM_TLS, UpstreamTlsFile};
 
 /// An upstream as it was written.
 #[derive(Debug, Default)]
@@ -34,6 +35,8 @@ pub(crate) struct UpstreamFile {
     pub(crate) retry: Option<At<RetryPolicy>>,
     /// `timeouts`
     pub(crate) timeouts: UpstreamTimeouts,
+    /// `tls`
+    pub(crate) tls: Option<At<UpstreamTlsFile>>,
 }
 
 const SERVERS: List<super::server::ServerKind> = List {
@@ -97,9 +100,17 @@ pub(crate) static UPSTREAM: Table<UpstreamFile> = Table {
             }),
             doc: "Timeouts that differ from those at the top.",
         },
+        Field {
+            name: "tls",
+            presence: Optional,
+            value: &Kept(Placed(Mapping(&UPSTREAM_TLS)), |upstream: &mut UpstreamFile, tls| {
+                upstream.tls = Some(tls);
+            }),
+            doc: "How servers with `https://` are reached: whom to believe, by which name, with which certificate of ours.",
+        },
     ],
     within: None,
-    later: &["tls", "slow_start"],
+    later: &["slow_start"],
     note: None,
 };
 

@@ -87,7 +87,7 @@ services:
   - host: A.example.
     upstream: wbe
 upstreams:
-  web: [127.0.0.1:9001, \"https://x\"]
+  web: [127.0.0.1:9001, \"ftp://x\"]
 ";
     let report = parsed(text.as_bytes()).unwrap_err();
     let expected = r#"error: `8080` is not an address to listen on
@@ -127,13 +127,13 @@ error: there is no upstream `wbe`
 
 hint: did you mean `web`?
 
-error: servers with `https://` are not in this version yet
+error: a server has no scheme `ftp`
  --> weir.yaml:8:25
   |
-8 |   web: [127.0.0.1:9001, "https://x"]
-  |                         ^^^^^^^^^^^
+8 |   web: [127.0.0.1:9001, "ftp://x"]
+  |                         ^^^^^^^^^
 
-hint: this version speaks plain HTTP to servers: `http://…`
+hint: write `host:port`, `http://host`, `https://host` or `unix:PATH`
 "#;
     assert_eq!(report.render(false), expected);
     assert!(report.render(true).contains("\u{1b}["), "colour is there when it is asked for");

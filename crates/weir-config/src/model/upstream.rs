@@ -1,9 +1,12 @@
 //! Groups of servers.
 
+use std::sync::Arc;
+
 use weir_core::balance::Strategy;
 use weir_core::health::HealthCheck;
 use weir_core::retry::RetryPolicy;
 use weir_core::server::ServerAddress;
+use weir_tls::target::{ClientTls, Target};
 
 use super::Timeouts;
 
@@ -26,15 +29,19 @@ pub struct Upstream {
     pub retry: RetryPolicy,
     /// The process's timeouts with what the upstream overrides.
     pub timeouts: Timeouts,
+    /// How its servers with `https://` are reached; `None` when there is none.
+    pub tls: Option<ClientTls>,
 }
 
 /// One server.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Server {
     /// Where it is.
     pub address: ServerAddress,
     /// Its share; at least 1.
     pub weight: u32,
+    /// What it is told in TLS handshakes, exactly when it has `https://`.
+    pub target: Option<Arc<Target>>,
 }
 
 /// What a server gets as Host.

@@ -241,13 +241,16 @@ fn upstreams_agree() {
         ),
         ("b:1", false),
         ("[b]", false),
-        ("[\"https://b\"]", false),
+        ("[\"ftp://b\"]", false),
         ("{servers: [{address: \"b:1\", weight: 0}]}", false),
         ("{servers: [{weight: 1}]}", false),
         ("{servers: [\"b:1\"], balance: roundrobin}", false),
         ("{servers: [\"b:1\"], retry: {on: [200]}}", false),
         ("{servers: [\"b:1\"], retry: {attempts: 11}}", false),
-        ("{servers: [\"b:1\"], tls: {}}", false),
+        ("{servers: [\"https://b\"], tls: {verify: none, server_name: x.test, min_version: \"1.3\"}}", true),
+        ("{servers: [\"https://b\"], tls: {verify: no}}", false),
+        ("{servers: [\"https://b\"], tls: {verify: none, server_name: \"x y\"}}", false),
+        ("{servers: [\"https://b\"], tls: {verify: none, key: []}}", false),
         ("{balance: random}", false),
     ] {
         check_upstream(upstream, taken);

@@ -1,6 +1,7 @@
 //! The reading side of an attempt: from the first byte of an answer to its last.
 
 use std::cell::Cell;
+use std::io;
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -12,6 +13,7 @@ use weir_http::framing::{self, Direction, Framing};
 use weir_http::head::{Head, HeadError};
 use weir_http::upgrade::{self, Upgrade};
 use weir_http::version::Version;
+use weir_tls::handshake::Fault;
 use weir_upstream::body::{Body, H1Body};
 use weir_upstream::h1::head::{AnswerError, read_answer};
 use weir_upstream::h1::pump::{PumpError, pump};
@@ -95,6 +97,9 @@ impl Reading<'_> {
         let mut head = LentHead::new();
         let status = self.final_head(x, buffer, &mut head, responder).await?;
         x.record.upstream = Some(x.look() - self.begun);
+        if let Some(server) = x.record.server.as_ref().filter(|server| server.target.is_some()) {
+            server.counters.answered();
+        }
         if status == 101 {
             return switched(x, &mut head, responder).await;
         }
@@ -134,7 +139,7 @@ impl Reading<'_> {
         for _ in 0..=INTERIM_ANSWERS_MAX {
             read_answer(self.timed, buffer, head, x.snapshot.head_limits())
                 .await
-                .map_err(|error| broken(&error))?;
+                .map_err(|error| broken(x, &error))?;
             let status = head.status();
             if status >= 200 || status == 101 {
                 return Ok(status);
@@ -222,8 +227,11 @@ fn garbage(error: &framing::FramingError) -> Broken {
     Broken::Server { cause: Cause::Garbage, failure: Failure::ServerGarbage(what) }
 }
 
-fn broken(error: &AnswerError) -> Broken {
+fn broken(x: &Exchange, error: &AnswerError) -> Broken {
     let (cause, failure) = match error {
+        AnswerError::Io(error) if let Some(fault) = refused(x, error) => {
+            (Cause::Reset, Failure::ServerTls(fault))
+        }
         AnswerError::Closed | AnswerError::Truncated | AnswerError::Io(_) => {
             (Cause::Reset, Failure::ServerReset)
         }
@@ -233,4 +241,16 @@ fn broken(error: &AnswerError) -> Broken {
         AnswerError::Head(_) => (Cause::Garbage, Failure::ServerGarbage("its head is malformed")),
     };
     Broken::Server { cause, failure }
+}
+
+/// Why TLS has ended the connection, if it was TLS. In version 1.3 a server refuses our certificate, or misses it, only
+/// when we have begun to speak (RFC 8446 §4.4.2.4); people are told of the first time.
+fn refused(x: &Exchange, error: &io::Error) -> Option<Fault> {
+    let server = x.record.server.as_ref()?;
+    let error = server.target.as_ref()?.explain_later(error)?;
+    if server.counters.refused() {
+        let hint = error.hint.as_deref();
+        tracing::warn!(server = server.name(), %error, hint, "a server ends connections after the TLS handshake");
+    }
+    Some(error.fault)
 }

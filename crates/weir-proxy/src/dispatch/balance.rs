@@ -6,6 +6,7 @@ use std::sync::atomic::Ordering;
 use weir_core::dispatch::{Action, Attempt, Balance, Event, RequestFacts, Why};
 use weir_core::retry::Cause;
 use weir_http::field::KnownName as K;
+use weir_tls::handshake::Fault;
 use weir_upstream::member::InFlight;
 use weir_upstream::select;
 
@@ -31,10 +32,11 @@ pub(crate) async fn run(
     let mut machine = Balance::new(&upstream.retry, facts);
     let ticket = select::ticket(upstream);
     let mut action = machine.begin();
+    let mut passed_over = PassedOver::None;
     loop {
         let (number, reuse) = match action {
             Action::Start { number, reuse } => (number, reuse),
-            Action::GiveUp(why) => return Err(failure(why)),
+            Action::GiveUp(why) => return Err(failure(why, passed_over)),
             // The attempt has passed its answer on when it says so.
             Action::Answer { .. } => return Ok(()),
         };
@@ -50,6 +52,7 @@ pub(crate) async fn run(
         let connection = match obtain::obtain(x, upstream, server, reuse).await {
             Ok(connection) => connection,
             Err(refused) => {
+                passed_over = passed_over.and(&refused);
                 action = machine.on(event(refused, attempt)?);
                 continue;
             }
@@ -88,18 +91,39 @@ pub(crate) async fn run(
 
 fn event(refused: Refused, attempt: Attempt) -> Result<Event, Failure> {
     match refused {
-        Refused::Server { timed_out } => Ok(Event::ConnectFailed { attempt, timed_out }),
+        Refused::Server { timed_out, .. } => Ok(Event::ConnectFailed { attempt, timed_out }),
         Refused::Deadline => Ok(Event::ConnectDeadline { attempt }),
         Refused::Over(failure) => Err(failure),
     }
 }
 
-fn failure(why: Why) -> Failure {
-    match why {
-        Why::NoServer => Failure::NoServer,
-        Why::Unreachable { timed_out } => Failure::Unreachable { timed_out },
-        Why::Failed(Cause::Timeout) => Failure::ServerTimeout,
-        Why::Failed(_) => Failure::ServerReset,
-        Why::Discarded { status } => Failure::Discarded(status),
+/// What the servers that were passed over have in common.
+#[derive(Clone, Copy)]
+enum PassedOver {
+    None,
+    /// TLS could not be spoken with any of them, with the last one for this reason.
+    Handshakes(Fault),
+    Otherwise,
+}
+
+impl PassedOver {
+    fn and(self, refused: &Refused) -> Self {
+        match (self, refused) {
+            (Self::None | Self::Handshakes(_), Refused::Server { fault: Some(fault), .. }) => {
+                Self::Handshakes(*fault)
+            }
+            _ => Self::Otherwise,
+        }
+    }
+}
+
+fn failure(why: Why, passed_over: PassedOver) -> Failure {
+    match (why, passed_over) {
+        (Why::Unreachable { timed_out: false }, PassedOver::Handshakes(fault)) => Failure::ServerTls(fault),
+        (Why::NoServer, _) => Failure::NoServer,
+        (Why::Unreachable { timed_out }, _) => Failure::Unreachable { timed_out },
+        (Why::Failed(Cause::Timeout), _) => Failure::ServerTimeout,
+        (Why::Failed(_), _) => Failure::ServerReset,
+        (Why::Discarded { status }, _) => Failure::Discarded(status),
     }
 }

@@ -8,7 +8,8 @@ use std::task::Poll;
 use std::time::Duration;
 
 use weir_core::dispatch::Reuse;
-use weir_upstream::connect::connect;
+use weir_tls::handshake::{Fault, HandshakeError};
+use weir_upstream::connect::{ConnectError, connect};
 use weir_upstream::io::deadline::Wait;
 use weir_upstream::member::{Server, Upstream};
 use weir_upstream::pool::Connection;
@@ -26,6 +27,8 @@ pub(super) enum Refused {
     Server {
         /// It took too long.
         timed_out: bool,
+        /// It was reached, and TLS could not be spoken with it.
+        fault: Option<Fault>,
     },
     /// The connect deadline of the request has passed.
     Deadline,
@@ -59,7 +62,7 @@ pub(super) async fn obtain(
     if let servers @ 2.. = upstream.servers.len() as u32 {
         deadlines.set(Wait::ConnectTry, (upstream.waits.connect / servers).max(TRY_TIME_MIN));
     }
-    let mut connecting = pin!(connect(&server.address.transport));
+    let mut connecting = pin!(connect(server));
     let connected = poll_fn(|cx| {
         if let Poll::Ready(connected) = connecting.as_mut().poll(cx) {
             return Poll::Ready(Ok(connected));
@@ -79,18 +82,22 @@ pub(super) async fn obtain(
             return Ok(Connection { stream: Rc::new(stream), server: Arc::clone(server), reused: false });
         }
         // No other server could be connected to either; room is made for those who come next.
-        Ok(Ok(Err(error))) if is_exhaustion(&error) => {
+        Ok(Ok(Err(ConnectError::Network(error)))) if is_exhaustion(&error) => {
             // Each request comes here then; accepting, which fails soon too, warns at its own pace.
             tracing::debug!(%error, "no connection can be opened");
             x.worker.pools.shed();
             return Err(Refused::Over(Failure::Exhausted));
         }
-        Ok(Ok(Err(error))) => {
+        Ok(Ok(Err(ConnectError::Network(error)))) => {
             note_failure(server, &error);
-            return Err(Refused::Server { timed_out: false });
+            return Err(Refused::Server { timed_out: false, fault: None });
+        }
+        Ok(Ok(Err(ConnectError::Handshake(error)))) => {
+            note_handshake(server, &error);
+            return Err(Refused::Server { timed_out: false, fault: Some(error.fault) });
         }
         Ok(Err(failure)) => return Err(Refused::Over(failure)),
-        Err(Wait::ConnectTry) => Refused::Server { timed_out: true },
+        Err(Wait::ConnectTry) => Refused::Server { timed_out: true, fault: None },
         Err(Wait::Connect) => Refused::Deadline,
         Err(_) => return Err(Refused::Over(Failure::RequestTimeout)),
     };
@@ -100,7 +107,15 @@ pub(super) async fn obtain(
 
 /// Counts a failed connect, and tells people of the first one: someone should look.
 fn note_failure(server: &Server, error: &dyn std::fmt::Display) {
-    if server.counters.connect_failed() {
+    if server.counters.connect_failed(None) {
         tracing::warn!(server = server.name(), %error, "a server can't be connected to and is passed over");
+    }
+}
+
+/// The same where TLS can't be spoken with it.
+fn note_handshake(server: &Server, error: &HandshakeError) {
+    if server.counters.connect_failed(Some(error.fault)) {
+        let hint = error.hint.as_deref();
+        tracing::warn!(server = server.name(), %error, hint, "TLS can't be spoken with a server, and it is passed over");
     }
 }

@@ -46,7 +46,10 @@ fn upstream(upstream: &model::Upstream) -> Upstream {
     let servers = upstream
         .servers
         .iter()
-        .map(|server| Arc::new(Server::new(server.address.clone(), server.weight)))
+        .map(|server| {
+            let new = Server::new(server.address.clone(), server.weight);
+            Arc::new(new.with_target(server.target.clone()))
+        })
         .collect();
     let timeouts = &upstream.timeouts;
     let waits = Waits {

@@ -12,6 +12,7 @@ use weir_http::framing::FramingError;
 use weir_http::head::HeadError;
 use weir_http::path::PathError;
 use weir_http::target::TargetError;
+use weir_tls::handshake::Fault;
 
 /// Why an exchange has no regular end.
 #[derive(Debug)]
@@ -72,6 +73,8 @@ pub(crate) enum Failure {
     PlainHttp,
     /// The host is not one that the certificate of the connection speaks for.
     Misdirected,
+    /// TLS could not be spoken with any server.
+    ServerTls(Fault),
     /// The system has no file descriptor, or no memory, left for a connection to a server.
     Exhausted,
     /// The connection to the server broke before its answer.
@@ -138,6 +141,7 @@ impl Failure {
             Self::Discarded(status) => *status,
             Self::Rewrite | Self::Panic => 500,
             Self::Unreachable { timed_out: false }
+            | Self::ServerTls(_)
             | Self::ServerReset
             | Self::ServerGarbage(_)
             | Self::ServerHeadTooLarge
@@ -175,6 +179,9 @@ impl Failure {
             Self::NoServer | Self::Discarded(_) => "destination_unavailable",
             Self::Unreachable { timed_out: false } => "connection_refused",
             Self::Unreachable { timed_out: true } => "connection_timeout",
+            Self::ServerTls(Fault::Certificate) => "tls_certificate_error",
+            Self::ServerTls(Fault::Alert) => "tls_alert_received",
+            Self::ServerTls(Fault::Protocol) => "tls_protocol_error",
             Self::Exhausted => "connection_limit_reached",
             Self::ServerReset => "connection_terminated",
             Self::ServerTimeout => "http_response_timeout",
@@ -219,6 +226,10 @@ impl Failure {
             Self::Misdirected => "the connection was made for another host".to_owned(),
             Self::Exhausted => "no more connections to servers can be opened".to_owned(),
             Self::Unreachable { .. } => "no server could be connected to".to_owned(),
+            Self::ServerTls(Fault::Certificate) => "the server's certificate is not believed".to_owned(),
+            Self::ServerTls(Fault::Alert | Fault::Protocol) => {
+                "TLS can't be spoken with the server".to_owned()
+            }
             Self::ServerReset => "the server closed the connection without an answer".to_owned(),
             Self::ServerTimeout => "the server did not answer in time".to_owned(),
             Self::ServerGarbage(what) => format!("the server's answer can't be understood: {what}"),

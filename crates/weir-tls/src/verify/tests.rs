@@ -11,7 +11,6 @@ use super::*;
 use crate::authorities::Authorities;
 use crate::handshake::{Circumstances, Fault, explain};
 use crate::made::{Issued, Scratch, Signer, authority, named, with};
-use crate::target::server_name;
 
 /// 2026-11-21 12:00 UTC
 const NOW: u64 = 1_795_262_400;
@@ -24,7 +23,10 @@ fn said(chain: &[CertificateDer<'_>], name: &str, trusted: &[&CertificateDer<'_>
     let origin = authorities.origin().clone();
     let verifier = Verifier::new(authorities).unwrap();
     let now = UnixTime::since_unix_epoch(Duration::from_secs(NOW));
-    let asked = server_name(name).unwrap();
+    let asked = match name.parse::<std::net::IpAddr>() {
+        Ok(address) => address.into(),
+        Err(_) => ServerName::try_from(name).unwrap(),
+    };
     let error = verifier.verify_server_cert(&chain[0], &chain[1..], &asked, &[], now).err()?;
     let around = Circumstances { authorities: Some(&origin), asked: false, has_certificate: false, name };
     let error = explain(&io::Error::new(io::ErrorKind::InvalidData, error), around);

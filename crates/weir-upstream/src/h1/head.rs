@@ -75,7 +75,14 @@ pub async fn read_answer(
             Ok(0) if begun => return Err(AnswerError::Truncated),
             Ok(0) => return Err(AnswerError::Closed),
             Ok(_) => {}
-            Err(error) if !begun && error.kind() == io::ErrorKind::ConnectionReset => {
+            // With TLS the end alone, without a goodbye before it, is an error; here it makes no difference.
+            Err(error)
+                if !begun
+                    && matches!(
+                        error.kind(),
+                        io::ErrorKind::ConnectionReset | io::ErrorKind::UnexpectedEof
+                    ) =>
+            {
                 return Err(AnswerError::Closed);
             }
             Err(error) => return Err(AnswerError::Io(error)),

@@ -1,12 +1,13 @@
 //! Requests without a client, against servers that are scripted byte by byte.
 #![allow(clippy::unwrap_used)]
 
+use std::io;
 use std::net::SocketAddr;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 use tokio::net::TcpListener;
 use tokio::runtime::{Builder, LocalOptions};
-use weir_core::server::{ServerAddress, Transport};
+use weir_core::server::{Scheme, ServerAddress, Transport};
 
 use super::*;
 use crate::io::stream::Stream;
@@ -22,7 +23,12 @@ const LIMITS: SendLimits = SendLimits {
 fn server_at(address: SocketAddr, base: &str) -> Arc<Server> {
     let transport = Transport::Ip(address.ip(), address.port());
     Arc::new(Server::new(
-        ServerAddress { written: address.to_string().into(), transport, base: base.into() },
+        ServerAddress {
+            written: address.to_string().into(),
+            scheme: Scheme::Http,
+            transport,
+            base: base.into(),
+        },
         1,
     ))
 }
@@ -236,7 +242,7 @@ fn a_server_that_is_silent_or_slow_costs_no_more_than_the_time_it_was_given() {
 fn a_server_that_is_not_there_is_named_by_the_system() {
     let request = Head::request(b"GET", b"/");
     let outcome = local(send(&nowhere(), &request, Bytes::new(), &LIMITS, None));
-    let Err(SendError::Connect(error)) = outcome else { panic!("{outcome:?}") };
+    let Err(SendError::Connect(ConnectError::Network(error))) = outcome else { panic!("{outcome:?}") };
     assert_eq!(error.kind(), io::ErrorKind::ConnectionRefused);
 }
 
