@@ -3,3 +3,8 @@
 //! A crate of its own because what it needs is heavy and because rules about secrets should be found in one place. It is
 //! pure: the time is an argument, and nothing is fetched or read here. When a proof is asked for and what follows from a
 //! refusal is known above.
+
+pub mod api_key;
+pub mod refusal;
+pub mod rule;
+pub mod secret;

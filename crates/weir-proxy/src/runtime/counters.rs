@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use weir_auth::refusal::Refusal;
 use weir_core::ports::{DURATION_BOUNDS_SECONDS, Histogram, Status};
 
 /// A counter with one writer: adding is a load and a store, not a locked instruction.
@@ -47,6 +48,8 @@ pub struct WorkerCounters {
     pub sent_bytes: Counter,
     /// Exchanges ended by a panic.
     pub panics: Counter,
+    /// Clients that were refused because they did not prove who they are, by the reason's place in [`Refusal::ALL`].
+    pub refusals: [Counter; Refusal::ALL.len()],
     duration_buckets: [Counter; DURATION_BOUNDS_SECONDS.len() + 1],
     duration_nanos: Counter,
 }
@@ -82,6 +85,9 @@ impl WorkerCounters {
         status.bytes_received += self.received_bytes.value();
         status.bytes_sent += self.sent_bytes.value();
         status.panics_total += self.panics.value();
+        for (refusal, counter) in Refusal::ALL.into_iter().zip(&self.refusals) {
+            *status.authentication_refusals.entry(refusal.name()).or_default() += counter.value();
+        }
         self.add_durations_to(&mut status.request_duration);
     }
 

@@ -6,6 +6,7 @@
 
 use std::io;
 
+use weir_auth::refusal::Refusal;
 use weir_http::authority::AuthorityError;
 use weir_http::connection::ConnectionError;
 use weir_http::framing::FramingError;
@@ -61,6 +62,8 @@ pub(crate) enum Failure {
     NoRoute,
     /// A route would take the request with another method.
     MethodNotRouted(Vec<Box<str>>),
+    /// The client has not proved who it is.
+    Unauthenticated(Refusal),
     /// The upstream has no server that may be asked.
     NoServer,
     /// No server could be connected to.
@@ -123,6 +126,7 @@ impl Failure {
             | Self::Connection(_)
             | Self::BodyMalformed
             | Self::ClientGone => 400,
+            Self::Unauthenticated(_) => 401,
             Self::NoService { .. } | Self::NoRoute => 404,
             Self::MethodRefused | Self::MethodNotRouted(_) => 405,
             Self::RequestHeadTimeout | Self::BodyTimeout => 408,
@@ -162,7 +166,9 @@ impl Failure {
             | Self::BodyMalformed
             | Self::BodyTimeout
             | Self::ClientGone => "http_request_error",
-            Self::MethodRefused | Self::MethodNotRouted(_) => "http_request_denied",
+            Self::MethodRefused | Self::MethodNotRouted(_) | Self::Unauthenticated(_) => {
+                "http_request_denied"
+            }
             Self::NoService { .. } | Self::NoRoute => "destination_not_found",
             Self::NoServer | Self::Discarded(_) => "destination_unavailable",
             Self::Unreachable { timed_out: false } => "connection_refused",
@@ -206,6 +212,8 @@ impl Failure {
             Self::NoService { host } => format!("no service for host {host}"),
             Self::NoRoute => "no route for this request".to_owned(),
             Self::MethodNotRouted(_) => "no route for this method".to_owned(),
+            Self::Unauthenticated(Refusal::Missing) => "a credential is required".to_owned(),
+            Self::Unauthenticated(_) => "the credential is not accepted".to_owned(),
             Self::NoServer => "no server is available".to_owned(),
             Self::Exhausted => "no more connections to servers can be opened".to_owned(),
             Self::Unreachable { .. } => "no server could be connected to".to_owned(),
