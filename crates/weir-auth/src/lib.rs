@@ -5,6 +5,11 @@
 //! refusal is known above.
 
 pub mod api_key;
+pub mod basic;
+pub mod mark;
+pub mod password_hash;
 pub mod refusal;
 pub mod rule;
+pub mod scheme;
 pub mod secret;
+pub mod users;

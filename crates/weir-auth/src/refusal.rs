@@ -19,11 +19,15 @@ pub enum Refusal {
     Time,
     /// A token of another issuer or for somebody else, or with claims that can't be passed on.
     Claims,
+    /// Too many passwords wait to be looked at.
+    Busy,
+    /// The keys of the issuer have never been fetched.
+    NoKeys,
 }
 
 impl Refusal {
     /// Every reason, in the order in which counters are listed.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 10] = [
         Self::Missing,
         Self::Repeated,
         Self::Malformed,
@@ -32,7 +36,24 @@ impl Refusal {
         Self::UnknownKey,
         Self::Time,
         Self::Claims,
+        Self::Busy,
+        Self::NoKeys,
     ];
+
+    /// Whether the same credential may be accepted a moment later: it was not found wrong, it could not be looked at.
+    pub fn is_passing(self) -> bool {
+        match self {
+            Self::Busy | Self::NoKeys => true,
+            Self::Missing
+            | Self::Repeated
+            | Self::Malformed
+            | Self::Wrong
+            | Self::Algorithm
+            | Self::UnknownKey
+            | Self::Time
+            | Self::Claims => false,
+        }
+    }
 
     /// The name, for metrics.
     pub fn name(self) -> &'static str {
@@ -45,6 +66,8 @@ impl Refusal {
             Self::UnknownKey => "unknown_key",
             Self::Time => "time",
             Self::Claims => "claims",
+            Self::Busy => "busy",
+            Self::NoKeys => "no_keys",
         }
     }
 }

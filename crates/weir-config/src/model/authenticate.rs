@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use weir_auth::api_key::ApiKeys;
 use weir_auth::rule::Rule;
+use weir_auth::users::Users;
 
 /// What is asked of the clients of a route.
 #[derive(Debug)]
@@ -19,6 +20,8 @@ pub struct Authenticate {
 pub enum Proof {
     /// A key.
     ApiKey(ApiKey),
+    /// A user and a password.
+    Basic(Basic),
 }
 
 /// A key in a field of the request.
@@ -29,5 +32,16 @@ pub struct ApiKey {
     /// The keys; at least one.
     pub keys: Arc<ApiKeys>,
     /// Whether servers get the key too.
+    pub forward: bool,
+}
+
+/// A user and a password (RFC 7617).
+#[derive(Debug)]
+pub struct Basic {
+    /// The users; at least one.
+    pub users: Arc<Users>,
+    /// What browsers show; visible ASCII and spaces, without quotes and backslashes.
+    pub realm: Box<str>,
+    /// Whether servers get the credential too.
     pub forward: bool,
 }

@@ -16,7 +16,7 @@ use ipnet::IpNet;
 use weir_core::route::{HostPattern, RouteRule};
 
 pub use action::{Action, FieldEdits, Forward, PathEdit, Redirect, Respond};
-pub use authenticate::{ApiKey, Authenticate, Proof};
+pub use authenticate::{ApiKey, Authenticate, Basic, Proof};
 pub use limit::{Drain, Limits, Timeouts};
 pub use listen::{AccessLog, AccessLogFormat, Admin, Listen, ListenAddress, LogTarget};
 pub use upstream::{HostPolicy, Server, Upstream, UpstreamId};

@@ -230,6 +230,8 @@ fn proofs_agree() {
     check("{api_key: {keys: {a: ['${A_KEY}', '${B_KEY}']}, header: Token, forward: true}}", true);
     check("{any: [{api_key: {keys: {a: '${KEY}'}}}]}", true);
     check("{all: [{any: [{api_key: {keys: {a: '${KEY}'}}}]}]}", true);
+    check("{basic: {file: 1, realm: 'a\"b'}}", false);
+    check("{basic: {}}", false);
     check("on", false);
     check("false", false);
     check("[]", false);

@@ -7,14 +7,14 @@ use weir_config::model::{self, AccessLog, FieldEdits, Model};
 use weir_core::route::RouteTable;
 use weir_upstream::member::{Server, Upstream, Waits};
 
-use super::authentication::Authentication;
+use super::authentication::{Authentication, Verifiers};
 use super::snapshot::{Action, Forward, Respond, Route, Service, Snapshot};
 
 /// Builds what workers run on. A model can't hold nonsense, so this can't fail.
-pub fn snapshot(model: &Model) -> Snapshot {
+pub fn snapshot(model: &Model, verifiers: &Verifiers) -> Snapshot {
     let upstreams: Vec<_> =
         model.upstreams.iter().map(|upstream| Arc::new(self::upstream(upstream))).collect();
-    let mut shared = Shared { upstreams: &upstreams, authentications: HashMap::new() };
+    let mut shared = Shared { upstreams: &upstreams, verifiers, authentications: HashMap::new() };
     let services = model.services.iter().map(|service| self::service(service, &mut shared)).collect();
     let table = RouteTable::new(
         model
@@ -44,6 +44,7 @@ pub fn snapshot(model: &Model) -> Snapshot {
 /// What routes share.
 struct Shared<'u> {
     upstreams: &'u [Arc<Upstream>],
+    verifiers: &'u Verifiers,
     /// By what they were made of: routes of one service ask for the same, and what is counted of it is counted once.
     authentications: HashMap<*const model::Authenticate, Arc<Authentication>>,
 }
@@ -51,7 +52,7 @@ struct Shared<'u> {
 impl Shared<'_> {
     fn authentication(&mut self, model: &Arc<model::Authenticate>) -> Arc<Authentication> {
         let made = self.authentications.entry(Arc::as_ptr(model));
-        Arc::clone(made.or_insert_with(|| Arc::new(Authentication::new(model))))
+        Arc::clone(made.or_insert_with(|| Arc::new(Authentication::new(model, self.verifiers))))
     }
 }
 

@@ -15,6 +15,7 @@ use weir_config::model::{AccessLog, Drain, Model};
 use weir_core::ports::SharedStatusSource;
 use weir_upstream::io::deadline::{now, pause};
 
+use super::authentication::Verifiers;
 use super::build;
 use super::control::Control;
 use super::counters::WorkerCounters;
@@ -88,6 +89,8 @@ pub struct Proxy {
     status: Arc<ProcessStatus>,
     log: Option<AccessLogWriter>,
     drain: Drain,
+    /// What proofs are looked at with.
+    verifiers: Verifiers,
     /// What runs beside the requests.
     control: Control,
 }
@@ -107,7 +110,8 @@ impl Proxy {
             .collect::<Result<Vec<_>, _>>()
             .map_err(StartError::Listen)?;
         let log = access_log(&model.access_log)?;
-        let snapshot = Arc::new(build::snapshot(model));
+        let verifiers = Verifiers::default();
+        let snapshot = Arc::new(build::snapshot(model, &verifiers));
         let counters: Vec<_> = (0..workers).map(|_| Arc::new(WorkerCounters::default())).collect();
         let status = Arc::new(ProcessStatus {
             started: now(),
@@ -129,6 +133,7 @@ impl Proxy {
             status,
             log,
             drain: model.drain,
+            verifiers,
             control: Control::start().map_err(StartError::Worker)?,
         };
         for (index, counters) in counters.into_iter().enumerate() {
@@ -184,7 +189,7 @@ impl Proxy {
     /// Routes, upstreams, limits and timeouts are taken from it. Listeners, workers, the targets of the access log, the
     /// limit of connections and the times of draining stay as they were at the start. Servers are counted anew.
     pub async fn publish(&self, model: &Model) {
-        let snapshot = Arc::new(build::snapshot(model));
+        let snapshot = Arc::new(build::snapshot(model, &self.verifiers));
         self.status.snapshot.store(Arc::clone(&snapshot));
         self.tell_all(|| Message::Publish(Arc::clone(&snapshot))).await;
     }

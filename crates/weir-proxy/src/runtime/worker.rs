@@ -13,6 +13,7 @@ use tokio::time::Instant;
 use weir_upstream::io::deadline::now;
 use weir_upstream::pool::Pools;
 
+use super::authentication::memory::ProofMemory;
 use super::clock::DateClock;
 use super::counters::WorkerCounters;
 use super::inbox::{Inspection, Query};
@@ -35,6 +36,8 @@ pub struct Worker {
     pub log: Option<RefCell<LogHandle>>,
     /// The `Date` of answers.
     pub date: DateClock,
+    /// What it knows of proofs that it saw a moment ago.
+    pub proofs: ProofMemory,
     /// Permits for client connections, where they are limited.
     pub permits: Option<Arc<Semaphore>>,
     /// When draining began, and how long idle connections are kept from then on.
@@ -63,6 +66,7 @@ impl Worker {
             counters,
             log: log.map(RefCell::new),
             date: DateClock::default(),
+            proofs: ProofMemory::default(),
             permits,
             draining: Cell::new(None),
             drain_signal: Notify::new(),

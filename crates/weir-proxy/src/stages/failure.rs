@@ -126,6 +126,7 @@ impl Failure {
             | Self::Connection(_)
             | Self::BodyMalformed
             | Self::ClientGone => 400,
+            Self::Unauthenticated(refusal) if refusal.is_passing() => 503,
             Self::Unauthenticated(_) => 401,
             Self::NoService { .. } | Self::NoRoute => 404,
             Self::MethodRefused | Self::MethodNotRouted(_) => 405,
@@ -166,6 +167,7 @@ impl Failure {
             | Self::BodyMalformed
             | Self::BodyTimeout
             | Self::ClientGone => "http_request_error",
+            Self::Unauthenticated(refusal) if refusal.is_passing() => "proxy_internal_response",
             Self::MethodRefused | Self::MethodNotRouted(_) | Self::Unauthenticated(_) => {
                 "http_request_denied"
             }
@@ -213,6 +215,9 @@ impl Failure {
             Self::NoRoute => "no route for this request".to_owned(),
             Self::MethodNotRouted(_) => "no route for this method".to_owned(),
             Self::Unauthenticated(Refusal::Missing) => "a credential is required".to_owned(),
+            Self::Unauthenticated(refusal) if refusal.is_passing() => {
+                "the credential can't be checked at the moment".to_owned()
+            }
             Self::Unauthenticated(_) => "the credential is not accepted".to_owned(),
             Self::NoServer => "no server is available".to_owned(),
             Self::Exhausted => "no more connections to servers can be opened".to_owned(),

@@ -120,7 +120,7 @@ pub(super) async fn fail(
     let for_programs = matches!(failure, Failure::Unauthenticated(_));
     let wants_json = for_programs || quality::prefers_json(x.request.get_all(K::Accept));
     let body = failure_body(&mut head, failure, &x.origin.request_id, wants_json);
-    if let Failure::Unauthenticated(_) = failure {
+    if matches!(failure, Failure::Unauthenticated(_)) && head.status() == 401 {
         authenticate::challenge(x, &mut head);
     } else if let Failure::MethodNotRouted(methods) = failure {
         head.append("Allow", methods.join(", ").as_bytes());

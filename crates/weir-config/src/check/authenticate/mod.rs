@@ -1,6 +1,7 @@
 //! `authenticate`: one proof or several, and what each of them needs.
 
 mod api_key;
+mod basic;
 mod secrets;
 
 use std::path::Path;
@@ -50,7 +51,7 @@ impl Check<'_> {
                 if !self.problems.has_error_in(*span) {
                     self.problems.push(
                         Problem::error(*span, "this does not say what a client has to prove").hint(
-                            "write `api_key`, `any` or `all`; to ask for nothing, write `authenticate: off`",
+                            "write `api_key`, `basic`, `any` or `all`; to ask for nothing, write `authenticate: off`",
                         ),
                     );
                 }
@@ -81,10 +82,16 @@ impl Check<'_> {
         if self.count == PROOFS_MAX + 1 {
             self.problems.push(Problem::error(*span, format!("these are more than {PROOFS_MAX} proofs")));
         }
-        let api_key = file.api_key.as_ref()?;
-        let proof = api_key::api_key(api_key, self.base_dir, self.problems).map(Proof::ApiKey)?;
+        let proof = self.proof(file)?;
         self.proofs.push(proof);
         Some(Rule::One(self.proofs.len() - 1))
+    }
+
+    fn proof(&mut self, file: &AuthenticateFile) -> Option<Proof> {
+        if let Some(api_key) = &file.api_key {
+            return api_key::api_key(api_key, self.base_dir, self.problems).map(Proof::ApiKey);
+        }
+        basic::basic(file.basic.as_ref()?, self.base_dir, self.problems).map(Proof::Basic)
     }
 
     fn rules(&mut self, asked: &[At<AuthenticateFile>], depth: usize) -> Option<Vec<Rule>> {

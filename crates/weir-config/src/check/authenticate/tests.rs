@@ -156,7 +156,7 @@ fn keys_from_a_file_of_many() {
         match (parsed("{api_key: {file: keys}}", &base.0), expected) {
             (Ok((model, _)), Ok(names)) => {
                 let authenticate = model.services[0].routes[0].authenticate.as_ref().unwrap();
-                let Proof::ApiKey(api_key) = &authenticate.proofs[0];
+                let Proof::ApiKey(api_key) = &authenticate.proofs[0] else { panic!("no key") };
                 assert_eq!(api_key.keys.names().collect::<Vec<_>>(), names);
             }
             (Err(shown), Err(part)) => assert!(shown.contains(part), "no {part:?} in\n{shown}"),
@@ -213,7 +213,7 @@ fn a_service_asks_for_its_routes_and_a_route_for_itself() {
     let model = load::parse("t", text.as_bytes(), &environment, Path::new("")).unwrap().model;
     let names = |service: usize, route: usize| {
         let authenticate = model.services[service].routes[route].authenticate.as_ref()?;
-        let Proof::ApiKey(api_key) = &authenticate.proofs[0];
+        let Proof::ApiKey(api_key) = &authenticate.proofs[0] else { return None };
         Some(api_key.keys.name(0).to_owned())
     };
     assert_eq!(names(0, 0).as_deref(), Some("b"));
@@ -227,4 +227,56 @@ fn what_is_wrong_at_a_service_is_told_once() {
     let text = "services: [{host: a, authenticate: {api_key: {}}, routes: [{path: /a, respond: {}}, {respond: {}}]}]";
     let report = load::parse("t", text.as_bytes(), &environment, Path::new("")).unwrap_err();
     assert_eq!(report.problems().len(), 1, "{report}");
+}
+
+/// bcrypt at cost 10, and Argon2 with 64 MiB.
+const ALICE: &str = "alice:$2b$10$e/LDCgsBvukp7Phfro5nUOch4zR6pJUQYfGJvRHKBvuiF9l6e/m7G";
+const BOB: &str =
+    "bob:$argon2id$v=19$m=65536,t=3,p=1$c29tZXNhbHRzb21lc2FsdA$bKQ9i7zNYi1RHLw4R/HbJE0Ru1CCqJ5PwJu5ODYvKcQ";
+
+/// What is shown of a file with users: warnings, or errors.
+fn check_users(content: &str, expected: &[&str]) {
+    let base = Files::new(&[("users", content.as_bytes())]);
+    let shown = match parsed("{basic: {file: users}}", &base.0) {
+        Ok((_, shown)) | Err(shown) => shown,
+    };
+    for part in expected {
+        assert!(shown.contains(part), "no {part:?} in\n{shown}");
+    }
+    assert!(!expected.is_empty() || shown.is_empty(), "{shown}");
+    assert!(!shown.contains("$2") && !shown.contains("$argon2id$v"), "{shown}");
+}
+
+#[test]
+fn users_come_from_a_file() {
+    check_users(&format!("# users\n{ALICE}\n{BOB}\n"), &[]);
+    check_users(
+        &ALICE.replace("$10$", "$05$"),
+        &["warning: line 1 of `users`: this hash is guessed too quickly", "htpasswd -B -C 10"],
+    );
+    check_users("", &["there is no user in `users`", "htpasswd -B"]);
+    check_users("alice:swordfish", &["line 1 of `users`: this is neither bcrypt nor Argon2", "htpasswd -B"]);
+    check_users("\nswordfish", &["line 2 of `users`: this is not `user:hash`"]);
+    check_users(
+        &format!("{ALICE}\nbob:$apr1$x$y"),
+        &["line 2 of `users`: MD5 (`$apr1$`) is guessed too quickly"],
+    );
+    check_users(&format!("{ALICE}\nbob:{{SHA}}x"), &["line 2 of `users`: SHA-1"]);
+    check_users(&ALICE.replace("$10$", "$20$"), &["more than two seconds", "with a lower cost"]);
+    check_users(&format!("{ALICE}\n{ALICE}"), &["line 2 of `users`: this user stood there before"]);
+    check_users(&"a\n".repeat(20), &["line 5 of `users`", "and 15 more lines of `users`"]);
+}
+
+#[test]
+fn basic_has_a_file_and_a_realm() {
+    check("{basic: {}}", Err("`basic` needs `file`"));
+    check("{basic: users}", Err("expected a mapping (`basic`)"));
+    check("{basic: {file: nothing}}", Err("nothing` can't be read"));
+    check("{basic: {file: key, realm: 'a\"b'}}", Err("a realm has 1 to 128 ASCII characters"));
+    check("{basic: {file: key, password: swordfish}}", Err("unknown key `password`"));
+    let base = Files::new(&[("users", ALICE.as_bytes())]);
+    let (model, _) = parsed("{basic: {file: users, realm: Back office}}", &base.0).unwrap();
+    let shown = format!("{:?}", model.services[0].routes[0].authenticate);
+    assert!(shown.contains("realm: \"Back office\", forward: false"), "{shown}");
+    assert!(!shown.contains("$2"), "{shown}");
 }

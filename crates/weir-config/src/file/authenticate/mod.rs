@@ -1,11 +1,13 @@
 //! `authenticate`: how clients prove who they are. One file for each kind of proof; here what holds them together.
 
 pub(crate) mod api_key;
+pub(crate) mod basic;
 
 use crate::node::{Node, NodeKind};
 use crate::source::{At, Span};
 
 use self::api_key::{API_KEY, ApiKeyFile};
+use self::basic::{BASIC, BasicFile};
 use super::decoder::Decoder;
 use super::describe::Presence::Optional;
 use super::describe::Shape;
@@ -29,6 +31,8 @@ pub(crate) struct AuthenticateFile {
     pub(crate) keys: Vec<(&'static str, Span)>,
     /// `api_key`
     pub(crate) api_key: Option<At<ApiKeyFile>>,
+    /// `basic`
+    pub(crate) basic: Option<At<BasicFile>>,
     /// `any`
     pub(crate) any: Option<Vec<At<Self>>>,
     /// `all`
@@ -46,7 +50,7 @@ impl Asked {
         Sensitive {
             of: Placed(Mapping(&AUTHENTICATE)),
             label: "a mapping (`authenticate`), or `off`",
-            open: &["api_key", "any", "all"],
+            open: &["api_key", "basic", "any", "all"],
         }
     }
 }
@@ -88,6 +92,19 @@ pub(crate) static AUTHENTICATE: Table<AuthenticateFile> = Table {
                 |authenticate: &mut AuthenticateFile, api_key| authenticate.api_key = Some(api_key),
             ),
             doc: "A key in a field of the request.",
+        },
+        Field {
+            name: "basic",
+            presence: Optional,
+            value: &Kept(
+                Sensitive {
+                    of: Placed(Mapping(&BASIC)),
+                    label: "a mapping (`basic`)",
+                    open: &["file", "realm", "forward"],
+                },
+                |authenticate: &mut AuthenticateFile, basic| authenticate.basic = Some(basic),
+            ),
+            doc: "A user and a password.",
         },
         Field {
             name: "any",

@@ -1,11 +1,12 @@
 //! Keys, with what is counted of each name.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use weir_auth::api_key::ApiKeys;
 use weir_config::model;
 use weir_core::ports::AuthenticatedStatus;
+
+use super::counts::NameCounts;
 
 /// A key in a field of the request.
 #[derive(Debug)]
@@ -17,7 +18,7 @@ pub struct ApiKey {
     /// Whether servers get the key too.
     pub forward: bool,
     /// Requests by the index of the name.
-    requests: Box<[AtomicU64]>,
+    pub requests: NameCounts,
 }
 
 impl ApiKey {
@@ -26,22 +27,11 @@ impl ApiKey {
             header: model.header.clone(),
             keys: Arc::clone(&model.keys),
             forward: model.forward,
-            requests: model.keys.names().map(|_| AtomicU64::new(0)).collect(),
-        }
-    }
-
-    /// Counts a request of the name with this index.
-    pub fn count(&self, name: usize) {
-        if let Some(requests) = self.requests.get(name) {
-            requests.fetch_add(1, Ordering::Relaxed);
+            requests: NameCounts::new(model.keys.names().len()),
         }
     }
 
     pub(super) fn add_to(&self, status: &mut Vec<AuthenticatedStatus>) {
-        status.extend(self.keys.names().zip(&self.requests).map(|(name, requests)| AuthenticatedStatus {
-            proof: "api_key",
-            name: name.to_owned(),
-            requests_total: requests.load(Ordering::Relaxed),
-        }));
+        self.requests.add_to("api_key", self.keys.names(), status);
     }
 }

@@ -1,6 +1,7 @@
 //! Who may come in: every kind of proof, through the whole proxy.
 
 mod api_key;
+mod basic;
 
 use std::path::PathBuf;
 
@@ -16,7 +17,11 @@ fn guarding(server: &Server, authenticate: &str) -> Running {
 
 /// The same with more at the top of the configuration.
 fn guarding_with(server: &Server, authenticate: &str, top: &str) -> Running {
-    proxy::start(&format!(
+    proxy::start(&configuration(server, authenticate, top))
+}
+
+fn configuration(server: &Server, authenticate: &str, top: &str) -> String {
+    format!(
         "{top}
 services:
   - host: \"*\"
@@ -25,7 +30,7 @@ services:
 upstreams:
   web: {{servers: [\"{server}\"], retry: {{attempts: 1}}}}
 "
-    ))
+    )
 }
 
 /// A GET with these fields, each with its line end.
@@ -66,6 +71,12 @@ struct Scratch(PathBuf);
 impl Scratch {
     fn empty() -> Self {
         Self(unix_path())
+    }
+
+    fn with(content: impl AsRef<[u8]>) -> Self {
+        let file = Self::empty();
+        std::fs::write(&file.0, content).unwrap();
+        file
     }
 
     fn text(&self) -> String {
