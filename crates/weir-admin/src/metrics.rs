@@ -109,6 +109,13 @@ pub(crate) fn page(status: &Status, dialect: Dialect) -> String {
     page.single(&metric::SENT_BYTES, status.bytes_sent);
     page.single(&metric::PANICS, status.panics_total);
     page.single(&metric::ACCESS_LOG_LINES_DROPPED, status.log_lines_dropped);
+    let refusals = status.authentication_refusals.iter().map(|(reason, count)| ([*reason], *count));
+    page.labelled(&metric::AUTHENTICATION_REFUSALS, refusals);
+    let authenticated = status.authenticated.iter();
+    page.labelled(
+        &metric::AUTHENTICATED_REQUESTS,
+        authenticated.map(|one| ([one.proof, one.name.as_str()], one.requests_total)),
+    );
     let servers = distinct_servers(status);
     let mut per_server = |metric: &Metric, value: fn(&ServerStatus) -> u64| {
         page.labelled(metric, servers.iter().map(|server| (server.labels, value(&server.sum))));

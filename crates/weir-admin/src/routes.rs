@@ -10,7 +10,8 @@ use hyper::{Method, Response, StatusCode};
 use serde_json::{Value, json};
 use weir_core::metric::ANSWER_CLASSES;
 use weir_core::ports::{
-    DURATION_BOUNDS_SECONDS, Histogram, ServerStatus, Status, StatusSource, UpstreamStatus,
+    AuthenticatedStatus, DURATION_BOUNDS_SECONDS, Histogram, ServerStatus, Status, StatusSource,
+    UpstreamStatus,
 };
 
 use crate::metrics::{self, Dialect};
@@ -92,6 +93,8 @@ fn status_json(status: &Status) -> Value {
         "bytes_sent": status.bytes_sent,
         "panics_total": status.panics_total,
         "log_lines_dropped": status.log_lines_dropped,
+        "authentication_refusals": status.authentication_refusals,
+        "authenticated": status.authenticated.iter().map(authenticated_json).collect::<Vec<_>>(),
         "request_duration": histogram_json(&status.request_duration),
         "upstreams": status.upstreams.iter().map(upstream_json).collect::<Vec<_>>(),
     })
@@ -107,6 +110,10 @@ fn histogram_json(histogram: &Histogram) -> Value {
         "sum_seconds": histogram.sum_seconds,
         "buckets": buckets.collect::<Vec<_>>(),
     })
+}
+
+fn authenticated_json(one: &AuthenticatedStatus) -> Value {
+    json!({ "proof": one.proof, "name": one.name, "requests_total": one.requests_total })
 }
 
 fn upstream_json(upstream: &UpstreamStatus) -> Value {

@@ -60,6 +60,7 @@ pub fn balance(
         action: Action::Forward(forward),
         answer_fields: FieldEdits::default(),
         backend_server: true,
+        authenticate: None,
     };
     Ok(Model {
         listen: vec![Listen { address: listen, tls: None }],

@@ -89,6 +89,8 @@ const HINTED_MAX: usize = 100;
 #[derive(Debug, Default)]
 pub(crate) struct Problems {
     list: Vec<Problem>,
+    /// Places that nobody is shown.
+    hidden: Vec<Span>,
     dropped: usize,
     errors: usize,
 }
@@ -104,6 +106,16 @@ impl Problems {
         } else {
             self.dropped += 1;
         }
+    }
+
+    /// Keeps what stands at this place out of what people are shown.
+    pub(crate) fn hide(&mut self, span: Span) {
+        self.hidden.push(span);
+    }
+
+    /// The places that nobody is shown.
+    pub(crate) fn hidden(&self) -> &[Span] {
+        &self.hidden
     }
 
     /// Whether a search for what was meant is still worth its time.

@@ -25,6 +25,7 @@ pub struct Report {
 impl Report {
     /// Sorts and caps what was collected. Errors are kept before warnings.
     pub(crate) fn new(source: Source, problems: Problems) -> Self {
+        let source = source.without(problems.hidden());
         let (mut problems, mut more) = problems.into_sorted();
         if problems.len() > SHOWN_MAX {
             more += problems.len() - SHOWN_MAX;

@@ -53,6 +53,26 @@ impl Source {
         Self { name: name.to_owned(), text, line_starts }
     }
 
+    /// The same with these places made unreadable. What only says where something is (`${NAME}`, `file:PATH`) stays; places of
+    /// everything else do not move.
+    pub(crate) fn without(mut self, hidden: &[Span]) -> Self {
+        for span in hidden {
+            let Some(text) = self.text.get(span.start..span.end).filter(|text| !is_reference(text)) else {
+                continue;
+            };
+            let starred: String = text
+                .chars()
+                .map(
+                    |sign| {
+                        if sign.is_ascii_control() { sign.to_string() } else { "*".repeat(sign.len_utf8()) }
+                    },
+                )
+                .collect();
+            self.text.replace_range(span.start..span.end, &starred);
+        }
+        self
+    }
+
     /// The name, as it is shown in problems.
     pub fn name(&self) -> &str {
         &self.name
@@ -77,6 +97,14 @@ impl Source {
         let end = self.line_starts.get(line).copied().unwrap_or(self.text.len());
         (line, start, self.text[start..end].trim_end_matches(['\n', '\r']))
     }
+}
+
+/// Whether a scalar says where a secret is, and is none: a variable without a default, or a file.
+fn is_reference(written: &str) -> bool {
+    let text = written.trim_matches(['"', '\'']);
+    let variable = text.strip_prefix("${").and_then(|rest| rest.strip_suffix('}'));
+    let is_name = |name: &str| name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+    text.starts_with("file:") || variable.is_some_and(is_name)
 }
 
 #[cfg(test)]

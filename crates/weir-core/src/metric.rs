@@ -2,7 +2,7 @@
 //!
 //! The metrics page, the documentation and the dashboards read this table, so that a metric has the same name and
 //! meaning everywhere. Names are `weir_<what>_<unit>[_total]`, durations are in seconds, sizes in bytes. Labels come
-//! from closed sets: classes of statuses, and upstreams and servers as the configuration names them; never a path, a
+//! from closed sets: classes of statuses, reasons, and upstreams, servers and keys as the configuration names them; never a path, a
 //! host or anything else that a client can invent. The values come from [`Status`](crate::ports::Status); this module
 //! holds none, and does not know how a page is written.
 
@@ -144,6 +144,22 @@ pub const ACCESS_LOG_LINES_DROPPED: Metric = Metric {
     labels: &[],
 };
 
+/// Clients that did not prove who they are.
+pub const AUTHENTICATION_REFUSALS: Metric = Metric {
+    name: "weir_authentication_refusals_total",
+    kind: Kind::Counter,
+    help: "Requests refused because their clients did not prove who they are, by reason.",
+    labels: &["reason"],
+};
+
+/// Clients that did.
+pub const AUTHENTICATED_REQUESTS: Metric = Metric {
+    name: "weir_authenticated_requests_total",
+    kind: Kind::Counter,
+    help: "Requests of clients that proved who they are, by the kind of proof and the name that the configuration gives it.",
+    labels: &["proof", "name"],
+};
+
 /// Requests sent to a server.
 pub const UPSTREAM_REQUESTS: Metric = Metric {
     name: "weir_upstream_requests_total",
@@ -223,6 +239,8 @@ pub const ALL: &[Metric] = &[
     SENT_BYTES,
     PANICS,
     ACCESS_LOG_LINES_DROPPED,
+    AUTHENTICATION_REFUSALS,
+    AUTHENTICATED_REQUESTS,
     UPSTREAM_REQUESTS,
     UPSTREAM_REQUESTS_IN_FLIGHT,
     UPSTREAM_CONNECTIONS,

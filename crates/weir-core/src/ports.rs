@@ -2,6 +2,7 @@
 //!
 //! `weir-proxy` implements them, `weir-admin` uses them, `weir` plugs one into the other.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::handshake::HandshakeOutcome;
@@ -43,6 +44,10 @@ pub struct Status {
     pub log_lines_dropped: u64,
     /// Durations of whole requests.
     pub request_duration: Histogram,
+    /// Clients that were refused because they did not prove who they are, by reason.
+    pub authentication_refusals: BTreeMap<&'static str, u64>,
+    /// Requests of clients that proved who they are, by proof and name; no two entries have both in common.
+    pub authenticated: Vec<AuthenticatedStatus>,
     /// Upstreams with their servers.
     pub upstreams: Vec<UpstreamStatus>,
 }
@@ -80,6 +85,17 @@ pub struct Histogram {
 /// Upper bounds of the buckets of every duration histogram, in seconds.
 pub const DURATION_BOUNDS_SECONDS: [f64; 14] =
     [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
+
+/// Requests of clients that proved to have one name.
+#[derive(Debug, Clone, Default)]
+pub struct AuthenticatedStatus {
+    /// The kind of proof, as the configuration writes it.
+    pub proof: &'static str,
+    /// The name, as the configuration has it.
+    pub name: String,
+    /// Requests.
+    pub requests_total: u64,
+}
 
 /// One upstream.
 #[derive(Debug, Clone, Default)]

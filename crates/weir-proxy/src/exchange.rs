@@ -23,6 +23,9 @@ use crate::runtime::worker::Worker;
 /// The text of a host; longer ones than usual are allocated.
 pub(crate) type HostText = SmallVec<[u8; 64]>;
 
+/// The names that a client has proved to have.
+pub(crate) type IdentityText = SmallVec<[u8; 32]>;
+
 /// What was found out about a request when it was received; everything later relies on it.
 #[derive(Debug)]
 pub(crate) struct Facts {
@@ -107,6 +110,9 @@ pub(crate) struct Exchange {
     pub facts: Facts,
     /// The service and route that `identify` found.
     pub found: Option<(usize, usize)>,
+    /// Who the client proved to be: the name of its key, its user name or the subject of its token, several of them with
+    /// pluses between; empty when nothing was asked for.
+    pub identity: IdentityText,
     /// When its head was whole.
     pub begun: Instant,
     /// The last look at the clock, which is dear: once when the exchange begins, once at the answer's head, once at its
@@ -178,6 +184,7 @@ impl Exchange {
             facts: Facts::unknown(request.version(), client.peer.ip()),
             request,
             found: None,
+            identity: SmallVec::new(),
             begun,
             now: begun,
             origin: Origin::default(),

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 
 use tokio::runtime::{Builder, Runtime};
+use weir_config::model::Model;
 use weir_core::ports::Status;
 use weir_proxy::Proxy;
 use weir_proxy::runtime::inbox::{Inspection, Query};
@@ -27,6 +28,14 @@ pub struct Running {
 /// # Panics
 /// When the configuration is wrong or the proxy can't be started.
 pub fn start(yaml: &str) -> Running {
+    let model = model(yaml);
+    let runtime = Builder::new_current_thread().enable_all().build().expect("a small runtime can be made");
+    let proxy = Proxy::start(&model).unwrap_or_else(|error| panic!("the proxy can't start: {error}"));
+    Running { proxy: Some(proxy), runtime }
+}
+
+/// The model of a test's configuration.
+fn model(yaml: &str) -> Model {
     let mut text = String::new();
     for (key, value) in DEFAULTS {
         if !yaml.lines().any(|line| line.starts_with(&format!("{key}:"))) {
@@ -35,13 +44,10 @@ pub fn start(yaml: &str) -> Running {
     }
     text.push_str(yaml);
     let directory = std::env::temp_dir();
-    let loaded = match weir_config::parse("test.yaml", text.as_bytes(), &|_| None, &directory) {
-        Ok(loaded) => loaded,
+    match weir_config::parse("test.yaml", text.as_bytes(), &|_| None, &directory) {
+        Ok(loaded) => loaded.model,
         Err(report) => panic!("the configuration of the test is wrong:\n{report}"),
-    };
-    let runtime = Builder::new_current_thread().enable_all().build().expect("a small runtime can be made");
-    let proxy = Proxy::start(&loaded.model).unwrap_or_else(|error| panic!("the proxy can't start: {error}"));
-    Running { proxy: Some(proxy), runtime }
+    }
 }
 
 /// Starts a proxy that sends everything to this server.
@@ -108,6 +114,16 @@ impl Running {
                 self.runtime.block_on(self.proxy().cut(worker, id));
             }
         }
+    }
+
+    /// Requests that begin from now on go where this configuration says, as far as it can change while running.
+    ///
+    /// # Panics
+    /// When the configuration is wrong.
+    pub fn publish(&self, yaml: &str) {
+        self.runtime.block_on(self.proxy().publish(&model(yaml)));
+        // The message is in the inbox of every worker; an answer to the next one says that it was taken.
+        self.runtime.block_on(self.proxy().inspect(Query::Connections));
     }
 
     /// What the process says of itself.

@@ -34,6 +34,7 @@ async fn keeps_its_promises(name: &str, site: &Site) {
             changes(site).await;
             answers(site).await;
         }
+        "api-key.yaml" => api_key(site).await,
         name => panic!("`examples/{name}` has no promises in this test: add them"),
     }
 }
@@ -53,6 +54,21 @@ async fn host_services(site: &Site) {
     let answer = site.get("another.my-company.com", "/").await;
     assert_eq!(answer.status, 404);
     assert!(answer.body.contains("no service for host another.my-company.com"), "{}", answer.body);
+}
+
+async fn api_key(site: &Site) {
+    let answer = site.get("any.test", "/").await;
+    assert_eq!((answer.status, answer.field("WWW-Authenticate")), (401, Some("ApiKey header=\"X-API-Key\"")));
+    let answer = site.ask("GET", "any.test", "/", "X-API-Key: test-api-key-123\r\n").await;
+    assert_eq!(answer.status, 200);
+    assert!(
+        !answer.body.to_lowercase().contains("test-api-key"),
+        "the server does not get it: {}",
+        answer.body
+    );
+    assert_eq!(site.ask("GET", "any.test", "/", "X-API-Key: test-api-key-456\r\n").await.status, 200);
+    assert_eq!(site.ask("GET", "any.test", "/", "X-API-Key: test-api-key-124\r\n").await.status, 401);
+    assert_eq!(site.get("any.test", "/health").await.status, 200);
 }
 
 /// The other policy that the comment in `host-services.yaml` names, chosen by one word of the file.

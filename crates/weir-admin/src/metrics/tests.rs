@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, HashSet};
 use hyper::header::{ACCEPT, HeaderMap};
 use proptest::prelude::{ProptestConfig, any, prop, proptest};
 use weir_core::metric;
-use weir_core::ports::{Histogram, ServerStatus, Status, UpstreamStatus};
+use weir_core::ports::{AuthenticatedStatus, Histogram, ServerStatus, Status, UpstreamStatus};
 
 use super::{BUCKETS, Dialect, page};
 
@@ -149,6 +149,12 @@ fn status() -> Status {
                 servers: vec![server("127.0.0.1:1", 9)],
             },
         ],
+        authentication_refusals: [("missing", 3), ("wrong", 4)].into(),
+        authenticated: vec![AuthenticatedStatus {
+            proof: "api_key",
+            name: "shop".to_owned(),
+            requests_total: 6,
+        }],
         ..Status::default()
     }
 }
@@ -201,6 +207,8 @@ fn values_and_labels() {
     check(&status, "weir_answers_total", &["5xx"], 5.0);
     check(&status, "weir_upstream_requests_total", &["web", "127.0.0.1:2"], 8.0);
     check(&status, "weir_upstream_requests_total", &["api", "127.0.0.1:1"], 9.0);
+    check(&status, "weir_authentication_refusals_total", &["wrong"], 4.0);
+    check(&status, "weir_authenticated_requests_total", &["api_key", "shop"], 6.0);
     check(&status, "weir_request_duration_seconds_bucket", &["0.0005"], 1.0);
     check(&status, "weir_request_duration_seconds_bucket", &["1.0"], 66.0);
     check(&status, "weir_request_duration_seconds_bucket", &["+Inf"], 120.0);

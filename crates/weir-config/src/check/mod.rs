@@ -5,6 +5,7 @@
 
 mod actions;
 mod listen;
+mod authenticate;
 mod routes;
 mod services;
 mod tls;
@@ -58,7 +59,7 @@ pub(crate) fn model(file: File, around: &Surroundings<'_>, problems: &mut Proble
                 .hint("begin with `services: [{host: \"*\", upstream: [\"127.0.0.1:9001\"]}]`"),
         );
     }
-    let mut services = Services::new(file.backend_server);
+    let mut services = Services::new(around.base_dir, file.backend_server);
     for service in file.services {
         services.add(service, &mut upstreams, problems);
     }

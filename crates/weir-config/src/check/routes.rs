@@ -1,23 +1,36 @@
 //! Routes of one service: names, and no two that ask the same.
 
 use std::collections::HashMap;
+use std::path::Path;
+use std::sync::Arc;
 
 use weir_core::route::{PathPattern, RouteRule};
 
 use crate::file::route::RouteFile;
-use crate::model::Route;
+use crate::model::{Authenticate, Route};
 use crate::node::shortened;
 use crate::problem::{Problem, Problems};
 use crate::source::{At, Span};
 use crate::suggest::alternatives;
 
 use super::actions::action;
+use super::authenticate::authenticate;
 use super::upstreams::Upstreams;
+
+/// What routes have that do not say.
+pub(super) struct Defaults<'s> {
+    /// The configuration's directory.
+    pub(super) base_dir: &'s Path,
+    /// `backend_server`
+    pub(super) backend_server: bool,
+    /// `authenticate` of the service
+    pub(super) authenticate: Option<Arc<Authenticate>>,
+}
 
 /// The routes of a service so far.
 pub(super) struct Routes<'s> {
     service: &'s str,
-    backend_server: bool,
+    defaults: Defaults<'s>,
     names: HashMap<String, Span>,
     rules: HashMap<String, Span>,
     /// By everything that is asked but the method: the methods that are taken, and where that was written.
@@ -27,10 +40,10 @@ pub(super) struct Routes<'s> {
 
 impl<'s> Routes<'s> {
     /// Begins with none.
-    pub(super) fn new(service: &'s str, backend_server: bool) -> Self {
+    pub(super) fn new(service: &'s str, defaults: Defaults<'s>) -> Self {
         Self {
             service,
-            backend_server,
+            defaults,
             names: HashMap::new(),
             rules: HashMap::new(),
             taken: HashMap::new(),
@@ -57,7 +70,13 @@ impl<'s> Routes<'s> {
         }
         let name = self.name(&file, &rule, problems);
         let answer_fields = std::mem::take(&mut file.answer_fields);
-        let backend_server = file.backend_server.unwrap_or(self.backend_server);
+        let backend_server = file.backend_server.unwrap_or(self.defaults.backend_server);
+        let authenticate = authenticate(
+            file.authenticate.as_ref(),
+            self.defaults.authenticate.as_ref(),
+            self.defaults.base_dir,
+            problems,
+        );
         // Names of upstreams have no spaces, so one in place never meets a declared one.
         let inline_name = format!("{} {name}", self.service);
         let made = action(
@@ -68,7 +87,7 @@ impl<'s> Routes<'s> {
             problems,
         );
         if let Some(action) = made {
-            self.list.push(Route { name, rule, action, answer_fields, backend_server });
+            self.list.push(Route { name, rule, action, answer_fields, backend_server, authenticate });
         }
     }
 

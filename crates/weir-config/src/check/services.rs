@@ -1,6 +1,7 @@
 //! Services: no host and no name twice, and each service's routes.
 
 use std::collections::HashMap;
+use std::path::Path;
 
 use weir_core::route::HostPattern;
 
@@ -11,21 +12,26 @@ use crate::node::shortened;
 use crate::problem::{Problem, Problems};
 use crate::source::{At, Span};
 
-use super::routes::Routes;
+use super::authenticate::authenticate;
+use super::routes::{Defaults, Routes};
 use super::upstreams::Upstreams;
 
+/// Keys of a route that hold for all routes of a service when they stand beside `routes`.
+const FOR_ALL_ROUTES: [&str; 1] = ["authenticate"];
+
 /// The services so far.
-pub(super) struct Services {
+pub(super) struct Services<'s> {
+    base_dir: &'s Path,
     backend_server: bool,
     hosts: HashMap<HostPattern, Span>,
     names: HashMap<String, Span>,
     list: Vec<Service>,
 }
 
-impl Services {
+impl<'s> Services<'s> {
     /// Begins with none. `backend_server` is what routes have that do not say.
-    pub(super) fn new(backend_server: bool) -> Self {
-        Self { backend_server, hosts: HashMap::new(), names: HashMap::new(), list: Vec::new() }
+    pub(super) fn new(base_dir: &'s Path, backend_server: bool) -> Self {
+        Self { base_dir, backend_server, hosts: HashMap::new(), names: HashMap::new(), list: Vec::new() }
     }
 
     /// Takes an entry of `services`.
@@ -38,7 +44,13 @@ impl Services {
         let At { value: file, span } = service;
         self.claim_hosts(&file.hosts, problems);
         let name = self.name(&file, problems);
-        let mut routes = Routes::new(&name, self.backend_server);
+        let mut defaults =
+            Defaults { base_dir: self.base_dir, backend_server: self.backend_server, authenticate: None };
+        if file.routes.is_some() {
+            let own = file.own.authenticate.as_ref();
+            defaults.authenticate = authenticate(own, None, self.base_dir, problems);
+        }
+        let mut routes = Routes::new(&name, defaults);
         for route in written_routes(file.routes, file.own, span, problems) {
             routes.add(route, upstreams, problems);
         }
@@ -95,7 +107,7 @@ fn written_routes(
     let Some(routes) = routes else {
         return vec![At { value: own, span }];
     };
-    for (key, place) in own.keys {
+    for (key, place) in own.keys.into_iter().filter(|(key, _)| !FOR_ALL_ROUTES.contains(key)) {
         problems.push(
             Problem::error(place, format!("`{key}` stands beside `routes`"))
                 .hint("a service has either `routes` or the keys of one route; move it into a route"),

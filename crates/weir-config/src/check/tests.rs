@@ -249,7 +249,7 @@ fn settings_reach_where_they_hold() {
     check_model("backend_server: true\nservices: [{host: a, respond: {}}]", "backend_server: true");
     check_model(
         "backend_server: true\nservices: [{host: a, respond: {}, backend_server: false}]",
-        "backend_server: false }",
+        "backend_server: false",
     );
     let text = "timeouts: {connect: 7s, idle: 8s}\nservices: [{host: a, upstream: {servers: [\"b:1\"], timeouts: {connect: 3s}}}]";
     check_model(text, "idle: 8s, client_write: 60s, connect: 3s");

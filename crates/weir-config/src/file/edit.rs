@@ -29,7 +29,7 @@ const OURS: [&str; 9] = [
 ];
 
 /// The name of a field that a rule may change.
-fn editable(text: &str) -> Result<Box<str>, Complaint> {
+pub(crate) fn editable(text: &str) -> Result<Box<str>, Complaint> {
     let name = field_name(text)?;
     match OURS.iter().find(|ours| name.eq_ignore_ascii_case(ours)) {
         Some(&"host") => Err(Complaint::new("`Host` is not changed like other fields")

@@ -4,6 +4,7 @@
 //! line in a table: the decoder, the schema and the reference follow.
 
 pub(crate) mod action;
+pub(crate) mod authenticate;
 pub(crate) mod decoder;
 pub(crate) mod describe;
 pub(crate) mod dispatch;
@@ -16,6 +17,7 @@ pub(crate) mod named;
 pub(crate) mod route;
 pub(crate) mod rule;
 pub(crate) mod scalar;
+pub(crate) mod secret;
 pub(crate) mod server;
 pub(crate) mod service;
 pub(crate) mod table;

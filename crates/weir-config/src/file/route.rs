@@ -9,6 +9,7 @@ use crate::node::shortened;
 use crate::source::{At, Span};
 
 use super::action::{REDIRECT_KIND, RESPOND_KIND, REWRITE_KIND, Rewrite};
+use super::authenticate::{AUTHENTICATE_KIND, AuthenticateKey};
 use super::describe::Presence::{Default as Unless, Optional};
 use super::dispatch::DispatchKind;
 use super::edit::FIELD_EDITS;
@@ -56,6 +57,8 @@ pub(crate) struct RouteFile {
     pub(crate) respond: Option<Respond>,
     /// `backend_server`
     pub(crate) backend_server: Option<bool>,
+    /// `authenticate`
+    pub(crate) authenticate: Option<AuthenticateKey>,
 }
 
 impl RouteFile {
@@ -204,6 +207,15 @@ pub(crate) static ROUTE: Table<RouteFile> = Table {
             presence: Optional,
             value: &Kept(Boolean, |route: &mut RouteFile, on| route.backend_server = Some(on)),
             doc: "Whether answers carry `X-Backend-Server`; as at the top when not written.",
+        },
+        Field {
+            name: "authenticate",
+            presence: Optional,
+            value: &Kept(AUTHENTICATE_KIND, |route: &mut RouteFile, authenticate| {
+                route.authenticate = Some(authenticate);
+            }),
+            doc: "What a client proves before its request goes on. Beside `routes` it holds for every route that has none of \
+                  its own; `off` lifts it.",
         },
     ],
     within: None,

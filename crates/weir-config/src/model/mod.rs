@@ -4,16 +4,19 @@
 //! person must be told about places has been told before a [`Model`] exists.
 
 mod action;
+mod authenticate;
 mod limit;
 mod listen;
 mod upstream;
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use ipnet::IpNet;
 use weir_core::route::{HostPattern, RouteRule};
 
 pub use action::{Action, FieldEdits, Forward, PathEdit, Redirect, Respond};
+pub use authenticate::{ApiKey, Authenticate, Basic, Proof};
 pub use limit::{Drain, Limits, Timeouts};
 pub use listen::{AccessLog, AccessLogFormat, Admin, Listen, ListenAddress, ListenTls, LogTarget};
 pub use upstream::{HostPolicy, Server, Upstream, UpstreamId};
@@ -71,4 +74,6 @@ pub struct Route {
     pub answer_fields: FieldEdits,
     /// Whether answers carry `X-Backend-Server`.
     pub backend_server: bool,
+    /// What clients prove before their requests go on; routes of one service may share it.
+    pub authenticate: Option<Arc<Authenticate>>,
 }

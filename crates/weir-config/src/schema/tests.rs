@@ -38,7 +38,8 @@ fn check(text: &str, taken: bool) {
     let root = yaml::parse(&source, &mut Problems::default()).unwrap();
     let errors: Vec<String> = validator().iter_errors(&json(&root)).map(|error| error.to_string()).collect();
     assert_eq!(errors.is_empty(), taken, "the schema of {text}: {errors:#?}");
-    let environment = |_: &str| Some("1".to_owned());
+    // A number, which may stand anywhere; but no two keys are the same one.
+    let environment = |name: &str| Some(if name.ends_with("KEY") { name.to_owned() } else { "1".to_owned() });
     let decoded = load::parse("t", text.as_bytes(), &environment, Path::new(""));
     assert_eq!(
         decoded.is_ok(),
@@ -226,6 +227,31 @@ fn routes_agree() {
     check("services: [{host: \"http://a\", respond: {}}]", false);
     check("services: {host: a}", false);
     check("services: []", false);
+}
+
+#[test]
+fn proofs_agree() {
+    let check = |authenticate: &str, taken| {
+        check_route(&format!("respond: {{}}, authenticate: {authenticate}"), taken);
+    };
+    check("off", true);
+    check("{api_key: {keys: {a: '${KEY}'}}}", true);
+    check("{api_key: {keys: {a: ['${A_KEY}', '${B_KEY}']}, header: Token, forward: true}}", true);
+    check("{any: [{api_key: {keys: {a: '${KEY}'}}}]}", true);
+    check("{all: [{any: [{api_key: {keys: {a: '${KEY}'}}}]}]}", true);
+    check("{basic: {file: 1, realm: 'a\"b'}}", false);
+    check("{basic: {}}", false);
+    check("on", false);
+    check("false", false);
+    check("[]", false);
+    check("{any: {api_key: {keys: {a: '${KEY}'}}}}", false);
+    check("{any: []}", false);
+    check("{api_key: {keys: {a: key}}}", false);
+    check("{api_key: {keys: {a: 'sha256:0'}}}", false);
+    check("{api_key: {keys: {'a b': '${KEY}'}}}", false);
+    check("{api_key: {keys: {a: '${KEY}'}, header: 'a b'}}", false);
+    check("{api_key: {keys: {a: '${KEY}'}, forward: 2}}", false);
+    check("{password: a}", false);
 }
 
 #[test]

@@ -1,17 +1,21 @@
 //! From the checked model to a snapshot.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use weir_config::model::{self, AccessLog, FieldEdits, Model};
 use weir_core::route::RouteTable;
 use weir_upstream::member::{Server, Upstream, Waits};
 
+use super::authentication::{Authentication, Verifiers};
 use super::snapshot::{Action, Forward, Respond, Route, Service, Snapshot};
 
 /// Builds what workers run on. A model can't hold nonsense, so this can't fail.
-pub fn snapshot(model: &Model) -> Snapshot {
+pub fn snapshot(model: &Model, verifiers: &Verifiers) -> Snapshot {
     let upstreams: Vec<_> =
         model.upstreams.iter().map(|upstream| Arc::new(self::upstream(upstream))).collect();
+    let mut shared = Shared { upstreams: &upstreams, verifiers, authentications: HashMap::new() };
+    let services = model.services.iter().map(|service| self::service(service, &mut shared)).collect();
     let table = RouteTable::new(
         model
             .services
@@ -24,7 +28,7 @@ pub fn snapshot(model: &Model) -> Snapshot {
     );
     Snapshot {
         table,
-        services: model.services.iter().map(|service| self::service(service, &upstreams)).collect(),
+        services,
         upstreams,
         trusted_proxies: model.trusted_proxies.clone(),
         forwarded: model.forwarded,
@@ -39,6 +43,21 @@ pub fn snapshot(model: &Model) -> Snapshot {
         },
         limits: model.limits,
         timeouts: model.timeouts,
+    }
+}
+
+/// What routes share.
+struct Shared<'u> {
+    upstreams: &'u [Arc<Upstream>],
+    verifiers: &'u Verifiers,
+    /// By what they were made of: routes of one service ask for the same, and what is counted of it is counted once.
+    authentications: HashMap<*const model::Authenticate, Arc<Authentication>>,
+}
+
+impl Shared<'_> {
+    fn authentication(&mut self, model: &Arc<model::Authenticate>) -> Arc<Authentication> {
+        let made = self.authentications.entry(Arc::as_ptr(model));
+        Arc::clone(made.or_insert_with(|| Arc::new(Authentication::new(model, self.verifiers))))
     }
 }
 
@@ -62,17 +81,17 @@ fn upstream(upstream: &model::Upstream) -> Upstream {
     Upstream::new(&upstream.name, servers, upstream.balance, upstream.retry.clone(), waits)
 }
 
-fn service(service: &model::Service, upstreams: &[Arc<Upstream>]) -> Service {
+fn service(service: &model::Service, shared: &mut Shared<'_>) -> Service {
     Service {
         name: service.name.as_str().into(),
-        routes: service.routes.iter().map(|route| self::route(route, upstreams)).collect(),
+        routes: service.routes.iter().map(|route| self::route(route, shared)).collect(),
     }
 }
 
-fn route(route: &model::Route, upstreams: &[Arc<Upstream>]) -> Route {
+fn route(route: &model::Route, shared: &mut Shared<'_>) -> Route {
     let action = match &route.action {
         model::Action::Forward(forward) => Action::Forward(Forward {
-            upstream: Arc::clone(&upstreams[forward.upstream.0]),
+            upstream: Arc::clone(&shared.upstreams[forward.upstream.0]),
             mode: forward.mode,
             path: forward.path.clone(),
             request_fields: edits(&forward.request_fields),
@@ -91,6 +110,7 @@ fn route(route: &model::Route, upstreams: &[Arc<Upstream>]) -> Route {
         action,
         answer_fields: edits(&route.answer_fields),
         backend_server: route.backend_server,
+        authenticate: route.authenticate.as_ref().map(|asked| shared.authentication(asked)),
     }
 }
 

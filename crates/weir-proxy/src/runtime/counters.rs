@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use weir_core::handshake::HandshakeOutcome;
+use weir_auth::refusal::Refusal;
 use weir_core::ports::{DURATION_BOUNDS_SECONDS, Histogram, Status};
 
 /// A counter with one writer: adding is a load and a store, not a locked instruction.
@@ -49,6 +50,8 @@ pub struct WorkerCounters {
     /// Exchanges ended by a panic.
     pub panics: Counter,
     tls_handshakes: [Counter; HandshakeOutcome::ALL.len()],
+    /// Clients that were refused because they did not prove who they are, by the reason's place in [`Refusal::ALL`].
+    pub refusals: [Counter; Refusal::ALL.len()],
     duration_buckets: [Counter; DURATION_BOUNDS_SECONDS.len() + 1],
     duration_nanos: Counter,
 }
@@ -91,6 +94,8 @@ impl WorkerCounters {
         status.panics_total += self.panics.value();
         for (sum, counter) in status.tls_handshakes.iter_mut().zip(&self.tls_handshakes) {
             *sum += counter.value();
+        for (refusal, counter) in Refusal::ALL.into_iter().zip(&self.refusals) {
+            *status.authentication_refusals.entry(refusal.name()).or_default() += counter.value();
         }
         self.add_durations_to(&mut status.request_duration);
     }

@@ -1,5 +1,6 @@
 //! What exchanges run on: workers with their inboxes, and the immutable snapshot they read.
 
+pub mod authentication;
 pub mod build;
 pub mod certificates;
 pub mod clock;

@@ -15,6 +15,7 @@ use weir_config::model::{AccessLog, Drain, Model};
 use weir_core::ports::SharedStatusSource;
 use weir_upstream::io::deadline::{now, pause};
 
+use super::authentication::Verifiers;
 use super::build;
 use super::certificates::{self, CertificateError, ListenerTls};
 use super::clock::time_of_day;
@@ -96,6 +97,8 @@ pub struct Proxy {
     status: Arc<ProcessStatus>,
     log: Option<AccessLogWriter>,
     drain: Drain,
+    /// What proofs are looked at with.
+    verifiers: Verifiers,
     /// What runs beside the requests.
     control: Control,
 }
@@ -110,7 +113,8 @@ impl Proxy {
         let workers = model.workers.unwrap_or_else(cores).max(1);
         let (listeners, tls) = open(model, workers)?;
         let log = access_log(&model.access_log)?;
-        let snapshot = Arc::new(build::snapshot(model));
+        let verifiers = Verifiers::default();
+        let snapshot = Arc::new(build::snapshot(model, &verifiers));
         let counters: Vec<_> = (0..workers).map(|_| Arc::new(WorkerCounters::default())).collect();
         let status = Arc::new(ProcessStatus {
             started: now(),
@@ -132,6 +136,7 @@ impl Proxy {
             status,
             log,
             drain: model.drain,
+            verifiers,
             control: Control::start().map_err(StartError::Worker)?,
         };
         for (index, counters) in counters.into_iter().enumerate() {
@@ -192,7 +197,7 @@ impl Proxy {
     /// Routes, upstreams, limits and timeouts are taken from it. Listeners, workers, the targets of the access log, the
     /// limit of connections and the times of draining stay as they were at the start. Servers are counted anew.
     pub async fn publish(&self, model: &Model) {
-        let snapshot = Arc::new(build::snapshot(model));
+        let snapshot = Arc::new(build::snapshot(model, &self.verifiers));
         self.status.snapshot.store(Arc::clone(&snapshot));
         self.tell_all(|| Message::Publish(Arc::clone(&snapshot))).await;
     }

@@ -16,6 +16,8 @@ use weir_upstream::body::BodyLimits;
 use weir_upstream::h1::head::HeadLimits;
 use weir_upstream::member::Upstream;
 
+use super::authentication::Authentication;
+
 /// A running configuration.
 #[derive(Debug)]
 pub struct Snapshot {
@@ -104,6 +106,8 @@ pub struct Route {
     pub answer_fields: Option<FieldEdits>,
     /// Whether answers carry `X-Backend-Server`.
     pub backend_server: bool,
+    /// What clients prove before their requests go on.
+    pub authenticate: Option<Arc<Authentication>>,
 }
 
 /// What a route does.

@@ -1,11 +1,12 @@
 //! The process's status: what its workers counted, summed when somebody asks.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use arc_swap::ArcSwap;
 use tokio::time::Instant;
-use weir_core::ports::{ServerStatus, Status, StatusSource, UpstreamStatus};
+use weir_core::ports::{AuthenticatedStatus, ServerStatus, Status, StatusSource, UpstreamStatus};
 use weir_upstream::io::deadline::now;
 use weir_upstream::member::{Server, Upstream};
 
@@ -45,11 +46,32 @@ impl StatusSource for ProcessStatus {
                 .collect(),
             ..Status::default()
         };
+        status.authenticated = authenticated(&self.snapshot.load());
         for worker in &self.workers {
             worker.add_to(&mut status);
         }
         status
     }
+}
+
+/// What is counted of names, each once, however many routes it may use.
+fn authenticated(snapshot: &Snapshot) -> Vec<AuthenticatedStatus> {
+    let routes = snapshot.services.iter().flat_map(|service| &service.routes);
+    // Routes of a service share what they ask for, and it is counted there.
+    let shared: BTreeMap<_, _> = routes
+        .filter_map(|route| route.authenticate.as_ref())
+        .map(|authentication| (Arc::as_ptr(authentication), authentication))
+        .collect();
+    let mut counted = Vec::new();
+    for authentication in shared.values() {
+        authentication.add_to(&mut counted);
+    }
+    let mut sums: BTreeMap<(&'static str, String), u64> = BTreeMap::new();
+    for one in counted {
+        *sums.entry((one.proof, one.name)).or_default() += one.requests_total;
+    }
+    let status = |((proof, name), requests_total)| AuthenticatedStatus { proof, name, requests_total };
+    sums.into_iter().map(status).collect()
 }
 
 fn upstream(upstream: &Upstream) -> UpstreamStatus {

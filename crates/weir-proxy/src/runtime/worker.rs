@@ -13,6 +13,7 @@ use tokio::time::Instant;
 use weir_upstream::io::deadline::now;
 use weir_upstream::pool::Pools;
 
+use super::authentication::memory::ProofMemory;
 use super::clock::DateClock;
 use super::counters::WorkerCounters;
 use super::inbox::{Inspection, Query};
@@ -41,6 +42,10 @@ pub struct Worker {
     pub permits: Permits,
     /// Rations what is computed for TLS handshakes.
     handshake_turns: Semaphore,
+    /// What it knows of proofs that it saw a moment ago.
+    pub proofs: ProofMemory,
+    /// Permits for client connections, where they are limited.
+    pub permits: Option<Arc<Semaphore>>,
     /// When draining began, and how long idle connections are kept from then on.
     draining: Cell<Option<Drain>>,
     drain_signal: Notify,
@@ -67,6 +72,7 @@ impl Worker {
             counters,
             log: log.map(RefCell::new),
             date: DateClock::default(),
+            proofs: ProofMemory::default(),
             permits,
             handshake_turns: Semaphore::new(TURNS),
             draining: Cell::new(None),

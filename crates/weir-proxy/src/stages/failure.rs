@@ -6,6 +6,7 @@
 
 use std::io;
 
+use weir_auth::refusal::Refusal;
 use weir_http::authority::AuthorityError;
 use weir_http::connection::ConnectionError;
 use weir_http::framing::FramingError;
@@ -62,6 +63,8 @@ pub(crate) enum Failure {
     NoRoute,
     /// A route would take the request with another method.
     MethodNotRouted(Vec<Box<str>>),
+    /// The client has not proved who it is.
+    Unauthenticated(Refusal),
     /// The upstream has no server that may be asked.
     NoServer,
     /// No server could be connected to.
@@ -131,6 +134,8 @@ impl Failure {
             | Self::Connection(_)
             | Self::BodyMalformed
             | Self::ClientGone => 400,
+            Self::Unauthenticated(refusal) if refusal.is_passing() => 503,
+            Self::Unauthenticated(_) => 401,
             Self::NoService { .. } | Self::NoRoute => 404,
             Self::MethodRefused | Self::MethodNotRouted(_) => 405,
             Self::RequestHeadTimeout | Self::BodyTimeout => 408,
@@ -174,7 +179,10 @@ impl Failure {
             | Self::PlainHttp
             | Self::Misdirected
             | Self::ClientGone => "http_request_error",
-            Self::MethodRefused | Self::MethodNotRouted(_) => "http_request_denied",
+            Self::Unauthenticated(refusal) if refusal.is_passing() => "proxy_internal_response",
+            Self::MethodRefused | Self::MethodNotRouted(_) | Self::Unauthenticated(_) => {
+                "http_request_denied"
+            }
             Self::NoService { .. } | Self::NoRoute => "destination_not_found",
             Self::NoServer | Self::Discarded(_) => "destination_unavailable",
             Self::Unreachable { timed_out: false } => "connection_refused",
@@ -221,6 +229,11 @@ impl Failure {
             Self::NoService { host } => format!("no service for host {host}"),
             Self::NoRoute => "no route for this request".to_owned(),
             Self::MethodNotRouted(_) => "no route for this method".to_owned(),
+            Self::Unauthenticated(Refusal::Missing) => "a credential is required".to_owned(),
+            Self::Unauthenticated(refusal) if refusal.is_passing() => {
+                "the credential can't be checked at the moment".to_owned()
+            }
+            Self::Unauthenticated(_) => "the credential is not accepted".to_owned(),
             Self::NoServer => "no server is available".to_owned(),
             Self::PlainHttp => "this port speaks TLS: use https".to_owned(),
             Self::Misdirected => "the connection was made for another host".to_owned(),

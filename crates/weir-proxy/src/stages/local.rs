@@ -16,6 +16,7 @@ use weir_upstream::h1::pump::{PumpError, pump};
 use weir_upstream::io::deadline::{Wait, now};
 use weir_upstream::io::lent::LentHead;
 
+use super::authenticate;
 use super::failure::Failure;
 use super::record;
 use super::respond::{self, Source};
@@ -115,9 +116,13 @@ pub(super) async fn fail(
         return;
     }
     let mut head = LentHead::new();
-    let wants_json = quality::prefers_json(x.request.get_all(K::Accept));
+    // Clients with keys are programs.
+    let for_programs = matches!(failure, Failure::Unauthenticated(_));
+    let wants_json = for_programs || quality::prefers_json(x.request.get_all(K::Accept));
     let body = failure_body(&mut head, failure, &x.origin.request_id, wants_json);
-    if let Failure::MethodNotRouted(methods) = failure {
+    if matches!(failure, Failure::Unauthenticated(_)) && head.status() == 401 {
+        authenticate::challenge(x, &mut head);
+    } else if let Failure::MethodNotRouted(methods) = failure {
         head.append("Allow", methods.join(", ").as_bytes());
     } else if matches!(failure, Failure::MethodRefused) {
         head.append("Allow", PASSED_ON_METHODS);

@@ -79,7 +79,7 @@ fn entry(x: &Exchange, duration: Duration) -> Entry<'_> {
         service: x.service().map_or("", |service| &*service.name),
         route: x.route().map_or("", |route| &*route.name),
         server: x.record.server.as_deref().map(weir_upstream::member::Server::name),
-        user: None,
+        user: (!x.identity.is_empty()).then_some(&*x.identity),
         attempts: x.record.attempts,
         mode: mode(x),
         upstream_seconds: x.record.upstream,

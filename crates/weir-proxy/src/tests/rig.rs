@@ -17,6 +17,8 @@ use weir_upstream::pool::Connection;
 
 use crate::inbound::client::Peer;
 use crate::inbound::connection::{self, Accepted};
+use crate::inbound::h1;
+use crate::runtime::authentication::Verifiers;
 use crate::runtime::build;
 use crate::runtime::counters::WorkerCounters;
 use crate::runtime::permits::Permits;
@@ -68,7 +70,7 @@ pub(super) fn snapshot(config: &str) -> Arc<Snapshot> {
     let text = format!("listen: ['127.0.0.1:0']\nservices: [{{host: '*', upstream: u}}]\n{config}\n");
     let loaded = weir_config::parse("test", text.as_bytes(), &|_| None, Path::new(""));
     let loaded = loaded.unwrap_or_else(|report| panic!("{report}"));
-    Arc::new(build::snapshot(&loaded.model))
+    Arc::new(build::snapshot(&loaded.model, &Verifiers::default()))
 }
 
 impl Rig {

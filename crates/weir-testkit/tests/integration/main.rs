@@ -6,6 +6,7 @@
 
 mod actions;
 mod attempts;
+mod authentication;
 mod balance;
 mod bodies;
 mod connection;
