@@ -4,6 +4,7 @@
 //! would be told twice, the second time misleadingly.
 
 mod actions;
+mod admit;
 mod routes;
 mod services;
 mod upstreams;

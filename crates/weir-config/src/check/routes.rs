@@ -12,6 +12,7 @@ use crate::source::{At, Span};
 use crate::suggest::alternatives;
 
 use super::actions::action;
+use super::admit::admit;
 use super::upstreams::Upstreams;
 
 /// The routes of a service so far.
@@ -58,6 +59,7 @@ impl<'s> Routes<'s> {
         let name = self.name(&file, &rule, problems);
         let answer_fields = std::mem::take(&mut file.answer_fields);
         let backend_server = file.backend_server.unwrap_or(self.backend_server);
+        let admit = admit(file.admit.take(), problems);
         // Names of upstreams have no spaces, so one in place never meets a declared one.
         let inline_name = format!("{} {name}", self.service);
         let made = action(
@@ -68,7 +70,7 @@ impl<'s> Routes<'s> {
             problems,
         );
         if let Some(action) = made {
-            self.list.push(Route { name, rule, action, answer_fields, backend_server });
+            self.list.push(Route { name, rule, action, answer_fields, admit, backend_server });
         }
     }
 

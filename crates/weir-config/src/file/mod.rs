@@ -4,6 +4,7 @@
 //! line in a table: the decoder, the schema and the reference follow.
 
 pub(crate) mod action;
+pub(crate) mod admit;
 pub(crate) mod decoder;
 pub(crate) mod describe;
 pub(crate) mod dispatch;
@@ -13,6 +14,7 @@ pub(crate) mod kind;
 pub(crate) mod limit;
 pub(crate) mod listen;
 pub(crate) mod named;
+pub(crate) mod network;
 pub(crate) mod route;
 pub(crate) mod rule;
 pub(crate) mod scalar;

@@ -9,6 +9,7 @@ use crate::node::shortened;
 use crate::source::{At, Span};
 
 use super::action::{REDIRECT_KIND, RESPOND_KIND, REWRITE_KIND, Rewrite};
+use super::admit::{ADMIT_KIND, AdmitFile};
 use super::describe::Presence::{Default as Unless, Optional};
 use super::dispatch::DispatchKind;
 use super::edit::FIELD_EDITS;
@@ -56,6 +57,8 @@ pub(crate) struct RouteFile {
     pub(crate) respond: Option<Respond>,
     /// `backend_server`
     pub(crate) backend_server: Option<bool>,
+    /// `admit`, when written; `None` inside for `off`
+    pub(crate) admit: Option<At<Option<AdmitFile>>>,
 }
 
 impl RouteFile {
@@ -204,6 +207,13 @@ pub(crate) static ROUTE: Table<RouteFile> = Table {
             presence: Optional,
             value: &Kept(Boolean, |route: &mut RouteFile, on| route.backend_server = Some(on)),
             doc: "Whether answers carry `X-Backend-Server`; as at the top when not written.",
+        },
+        Field {
+            name: "admit",
+            presence: Optional,
+            value: &Kept(ADMIT_KIND, |route: &mut RouteFile, admit| route.admit = Some(admit)),
+            doc: "Who may ask: addresses. At a service with `routes` it holds for those of them that have no `admit` of \
+                  their own; `off` lets everybody ask.",
         },
     ],
     within: None,

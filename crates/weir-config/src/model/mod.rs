@@ -4,6 +4,7 @@
 //! person must be told about places has been told before a [`Model`] exists.
 
 mod action;
+mod admit;
 mod limit;
 mod listen;
 mod upstream;
@@ -14,6 +15,7 @@ use ipnet::IpNet;
 use weir_core::route::{HostPattern, RouteRule};
 
 pub use action::{Action, FieldEdits, Forward, PathEdit, Redirect, Respond};
+pub use admit::Admit;
 pub use limit::{Drain, Limits, Timeouts};
 pub use listen::{AccessLog, AccessLogFormat, Admin, Listen, ListenAddress, LogTarget};
 pub use upstream::{HostPolicy, Server, Upstream, UpstreamId};
@@ -69,6 +71,8 @@ pub struct Route {
     pub action: Action,
     /// Changes of the answer's fields, whoever made the answer.
     pub answer_fields: FieldEdits,
+    /// Who may ask.
+    pub admit: Admit,
     /// Whether answers carry `X-Backend-Server`.
     pub backend_server: bool,
 }

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use ipnet::IpNet;
 use weir_config::model::{FieldEdits, HostPolicy, Limits, PathEdit, Redirect, Timeouts};
+use weir_core::address::AddressRules;
 use weir_core::dispatch::Mode;
 use weir_core::route::RouteTable;
 use weir_upstream::body::BodyLimits;
@@ -102,6 +103,15 @@ pub struct Route {
     pub answer_fields: Option<FieldEdits>,
     /// Whether answers carry `X-Backend-Server`.
     pub backend_server: bool,
+    /// Who may ask; `None` for everybody.
+    pub admit: Option<Admit>,
+}
+
+/// Who may ask.
+#[derive(Debug)]
+pub struct Admit {
+    /// Which addresses; `None` for all.
+    pub addresses: Option<AddressRules>,
 }
 
 /// What a route does.

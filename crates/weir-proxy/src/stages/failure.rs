@@ -61,6 +61,8 @@ pub(crate) enum Failure {
     NoRoute,
     /// A route would take the request with another method.
     MethodNotRouted(Vec<Box<str>>),
+    /// The client's address may not ask.
+    AddressDenied,
     /// The upstream has no server that may be asked.
     NoServer,
     /// No server could be connected to.
@@ -123,6 +125,7 @@ impl Failure {
             | Self::Connection(_)
             | Self::BodyMalformed
             | Self::ClientGone => 400,
+            Self::AddressDenied => 403,
             Self::NoService { .. } | Self::NoRoute => 404,
             Self::MethodRefused | Self::MethodNotRouted(_) => 405,
             Self::RequestHeadTimeout | Self::BodyTimeout => 408,
@@ -162,7 +165,7 @@ impl Failure {
             | Self::BodyMalformed
             | Self::BodyTimeout
             | Self::ClientGone => "http_request_error",
-            Self::MethodRefused | Self::MethodNotRouted(_) => "http_request_denied",
+            Self::AddressDenied | Self::MethodRefused | Self::MethodNotRouted(_) => "http_request_denied",
             Self::NoService { .. } | Self::NoRoute => "destination_not_found",
             Self::NoServer | Self::Discarded(_) => "destination_unavailable",
             Self::Unreachable { timed_out: false } => "connection_refused",
@@ -206,6 +209,7 @@ impl Failure {
             Self::NoService { host } => format!("no service for host {host}"),
             Self::NoRoute => "no route for this request".to_owned(),
             Self::MethodNotRouted(_) => "no route for this method".to_owned(),
+            Self::AddressDenied => "requests from this address are not accepted".to_owned(),
             Self::NoServer => "no server is available".to_owned(),
             Self::Exhausted => "no more connections to servers can be opened".to_owned(),
             Self::Unreachable { .. } => "no server could be connected to".to_owned(),
