@@ -14,6 +14,7 @@ use hyper::header::{ACCEPT, HeaderMap};
 use weir_core::handshake::HandshakeOutcome;
 use weir_core::metric::{self, ANSWER_CLASSES, Kind, Metric};
 use weir_core::ports::{DURATION_BOUNDS_SECONDS, Histogram, ServerStatus, Status};
+use weir_core::refusal::Refusal;
 
 /// Buckets of a duration histogram: one per bound, and one above all of them.
 const BUCKETS: usize = DURATION_BOUNDS_SECONDS.len() + 1;
@@ -97,6 +98,10 @@ pub(crate) fn page(status: &Status, dialect: Dialect) -> String {
     page.labelled(
         &metric::ANSWERS,
         ANSWER_CLASSES.map(|class| [class]).into_iter().zip(status.answers_by_class),
+    );
+    page.labelled(
+        &metric::REFUSED_REQUESTS,
+        Refusal::ALL.map(|refusal| [refusal.name()]).into_iter().zip(status.refused_by_reason),
     );
     page.histogram(&metric::REQUEST_DURATION, &status.request_duration);
     page.single(&metric::CONNECTIONS, status.connections_total);

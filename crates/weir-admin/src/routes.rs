@@ -13,6 +13,7 @@ use weir_core::ports::{
     AuthenticatedStatus, DURATION_BOUNDS_SECONDS, Histogram, ServerStatus, Status, StatusSource,
     UpstreamStatus,
 };
+use weir_core::refusal::Refusal;
 
 use crate::metrics::{self, Dialect};
 use crate::problem::problem;
@@ -78,6 +79,7 @@ fn status(source: &dyn StatusSource, _: &HeaderMap) -> Answer {
 
 fn status_json(status: &Status) -> Value {
     let answers = ANSWER_CLASSES.iter().zip(status.answers_by_class);
+    let refused = Refusal::ALL.iter().zip(status.refused_by_reason);
     json!({
         "version": status.version,
         "uptime_seconds": status.uptime_seconds,
@@ -89,6 +91,9 @@ fn status_json(status: &Status) -> Value {
         "requests_in_flight": status.requests_in_flight,
         "requests_total": status.requests_total,
         "answers_by_class": Value::Object(answers.map(|(class, count)| ((*class).to_owned(), count.into())).collect()),
+        "refused_by_reason": Value::Object(
+            refused.map(|(reason, count)| (reason.name().to_owned(), count.into())).collect()
+        ),
         "bytes_received": status.bytes_received,
         "bytes_sent": status.bytes_sent,
         "panics_total": status.panics_total,

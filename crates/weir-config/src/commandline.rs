@@ -13,7 +13,7 @@ use crate::check::upstream_tls::by_system;
 use crate::complaint::Complaint;
 use crate::file::upstream::STRATEGY;
 use crate::model::{
-    AccessLog, AccessLogFormat, Action, Admin, Drain, FieldEdits, Forward, HostPolicy, Limits, Listen,
+    AccessLog, AccessLogFormat, Action, Admin, Admit, Drain, FieldEdits, Forward, HostPolicy, Limits, Listen,
     ListenAddress, LogTarget, Model, PathEdit, Route, Server, Service, Timeouts, Upstream, UpstreamId,
 };
 
@@ -59,6 +59,7 @@ pub fn balance(
         },
         action: Action::Forward(forward),
         answer_fields: FieldEdits::default(),
+        admit: Admit::default(),
         backend_server: true,
         authenticate: None,
     };

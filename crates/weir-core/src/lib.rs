@@ -4,6 +4,7 @@
 //! crates above. That is why these rules can be tested to the end, by tables and by seeded simulation.
 //! There is no socket, no clock, no runtime and no serialisation in this crate.
 
+pub mod address;
 pub mod balance;
 pub mod dispatch;
 pub mod forwarded;
@@ -11,6 +12,7 @@ pub mod handshake;
 pub mod health;
 pub mod metric;
 pub mod ports;
+pub mod refusal;
 pub mod retry;
 pub mod route;
 pub mod server;

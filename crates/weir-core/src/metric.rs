@@ -72,6 +72,14 @@ pub const ANSWERS: Metric = Metric {
     labels: &["class"],
 };
 
+/// Requests that were refused.
+pub const REFUSED_REQUESTS: Metric = Metric {
+    name: "weir_refused_requests_total",
+    kind: Kind::Counter,
+    help: "Requests refused by rules about who may ask, how often and how much at once.",
+    labels: &["reason"],
+};
+
 /// Durations of whole requests.
 pub const REQUEST_DURATION: Metric = Metric {
     name: "weir_request_duration_seconds",
@@ -232,6 +240,7 @@ pub const ALL: &[Metric] = &[
     REQUESTS,
     REQUESTS_IN_FLIGHT,
     ANSWERS,
+    REFUSED_REQUESTS,
     REQUEST_DURATION,
     CONNECTIONS,
     CONNECTIONS_OPEN,

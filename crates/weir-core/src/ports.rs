@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::handshake::HandshakeOutcome;
+use crate::refusal::Refusal;
 
 /// What the process can say of itself at one moment. Counters are summed over the workers when this is read.
 #[derive(Debug, Clone, Default)]
@@ -30,6 +31,8 @@ pub struct Status {
     pub requests_in_flight: u64,
     /// Requests answered, by class of the status: 1xx (upgrades), 2xx, 3xx, 4xx, 5xx.
     pub answers_by_class: [u64; 5],
+    /// Requests that were refused although they could be served, in the order of [`Refusal::ALL`].
+    pub refused_by_reason: [u64; Refusal::ALL.len()],
     /// Requests received.
     pub requests_total: u64,
     /// Bytes of bodies received from clients.

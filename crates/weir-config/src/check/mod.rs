@@ -6,6 +6,7 @@
 mod actions;
 mod listen;
 mod authenticate;
+mod admit;
 mod routes;
 mod services;
 mod tls;

@@ -15,6 +15,7 @@ use crate::suggest::alternatives;
 
 use super::actions::action;
 use super::authenticate::authenticate;
+use super::admit::admit;
 use super::upstreams::Upstreams;
 
 /// What routes have that do not say.
@@ -77,6 +78,8 @@ impl<'s> Routes<'s> {
             self.defaults.base_dir,
             problems,
         );
+        let backend_server = file.backend_server.unwrap_or(self.backend_server);
+        let admit = admit(file.admit.take(), problems);
         // Names of upstreams have no spaces, so one in place never meets a declared one.
         let inline_name = format!("{} {name}", self.service);
         let made = action(
@@ -88,6 +91,7 @@ impl<'s> Routes<'s> {
         );
         if let Some(action) = made {
             self.list.push(Route { name, rule, action, answer_fields, backend_server, authenticate });
+            self.list.push(Route { name, rule, action, answer_fields, admit, backend_server });
         }
     }
 

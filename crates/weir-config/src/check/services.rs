@@ -97,6 +97,9 @@ impl<'s> Services<'s> {
     }
 }
 
+/// Keys that may stand beside `routes`: they hold for those routes that have no such key of their own.
+const SHARED: [&str; 1] = ["admit"];
+
 /// The routes under `routes`, or the service itself as one route.
 fn written_routes(
     routes: Option<Vec<At<RouteFile>>>,
@@ -104,10 +107,14 @@ fn written_routes(
     span: Span,
     problems: &mut Problems,
 ) -> Vec<At<RouteFile>> {
-    let Some(routes) = routes else {
+    let Some(mut routes) = routes else {
         return vec![At { value: own, span }];
     };
     for (key, place) in own.keys.into_iter().filter(|(key, _)| !FOR_ALL_ROUTES.contains(key)) {
+    for route in routes.iter_mut().map(|route| &mut route.value) {
+        route.admit = route.admit.take().or_else(|| own.admit.clone());
+    }
+    for (key, place) in own.keys.into_iter().filter(|(key, _)| !SHARED.contains(key)) {
         problems.push(
             Problem::error(place, format!("`{key}` stands beside `routes`"))
                 .hint("a service has either `routes` or the keys of one route; move it into a route"),

@@ -245,6 +245,50 @@ fn paths_begin_at_the_configuration() {
 }
 
 #[test]
+fn who_may_ask_is_said_by_the_route_or_else_by_its_service() {
+    let text = |service: &str, route: &str| {
+        format!(
+            "services:\n- {{host: a, {service} routes: [{{name: r, path: /x, {route} respond: {{}}}}, {{respond: {{}}}}]}}"
+        )
+    };
+    let shown = |text: &str| {
+        let loaded = load::parse("t", text.as_bytes(), &|_| None, Path::new("")).unwrap();
+        let routes = loaded.model.services.into_iter().flat_map(|service| service.routes);
+        routes.map(|route| route.admit.addresses.is_some()).collect::<Vec<_>>()
+    };
+    assert_eq!(shown(&text("", "")), [false, false]);
+    assert_eq!(shown(&text("admit: {deny: 192.0.2.1},", "")), [true, true]);
+    assert_eq!(shown(&text("", "admit: {deny: 192.0.2.1},")), [true, false]);
+    assert_eq!(shown(&text("admit: {deny: 192.0.2.1},", "admit: off,")), [false, true]);
+    assert_eq!(shown(&text("admit: {deny: 192.0.2.1},", "admit: {allow: 192.0.2.1},")), [true, true]);
+    assert_eq!(shown("services: [{host: a, respond: {}, admit: {allow: [10.0.0.0/8, '::1']}}]"), [true]);
+    // A route's own rules replace those of the service; nothing of both is put together.
+    check_model(
+        &text("admit: {deny: 192.0.2.1},", "admit: {allow: 192.0.2.1},"),
+        "allow: Some(NetworkSet { v4: [(3221225985, 3221225985)], v6: [] }), deny: NetworkSet { v4: [], v6: [] }",
+    );
+    // The other keys of a route still have no meaning beside `routes`.
+    check(&text("backend_server: true, admit: off,", ""), &["`backend_server` stands beside `routes`"]);
+}
+
+#[test]
+fn an_allow_list_of_which_deny_leaves_nothing_is_odd() {
+    let check = |admit: &str, expected: &[&str]| {
+        check(&format!("services: [{{host: a, respond: {{}}, admit: {{{admit}}}}}]"), expected);
+    };
+    check("allow: 10.0.0.0/8, deny: 10.1.0.0/16", &[]);
+    check(
+        "allow: 10.1.0.0/16, deny: 10.0.0.0/8",
+        &["1:50 warning nobody may ask … take what may ask out of it"],
+    );
+    check("allow: [10.1.0.0/16, 10.2.0.0/16], deny: [10.0.0.0/9, 10.128.0.0/9]", &["warning nobody may ask"]);
+    check("allow: 10.1.0.0/8", &["error `10.1.0.0/8` has bits behind its prefix"]);
+    check("allow: []", &["expected addresses or networks, found an empty list"]);
+    check("alow: 10.0.0.0/8", &["unknown key `alow` | did you mean `allow`?"]);
+    check("allow: example.com", &["is not an address or a network"]);
+}
+
+#[test]
 fn settings_reach_where_they_hold() {
     check_model("backend_server: true\nservices: [{host: a, respond: {}}]", "backend_server: true");
     check_model(

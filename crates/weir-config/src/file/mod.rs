@@ -5,6 +5,7 @@
 
 pub(crate) mod action;
 pub(crate) mod authenticate;
+pub(crate) mod admit;
 pub(crate) mod decoder;
 pub(crate) mod describe;
 pub(crate) mod dispatch;
@@ -14,6 +15,7 @@ pub(crate) mod kind;
 pub(crate) mod limit;
 pub(crate) mod listen;
 pub(crate) mod named;
+pub(crate) mod network;
 pub(crate) mod route;
 pub(crate) mod rule;
 pub(crate) mod scalar;

@@ -10,6 +10,7 @@ use crate::source::{At, Span};
 
 use super::action::{REDIRECT_KIND, RESPOND_KIND, REWRITE_KIND, Rewrite};
 use super::authenticate::{AUTHENTICATE_KIND, AuthenticateKey};
+use super::admit::{ADMIT_KIND, AdmitFile};
 use super::describe::Presence::{Default as Unless, Optional};
 use super::dispatch::DispatchKind;
 use super::edit::FIELD_EDITS;
@@ -59,6 +60,8 @@ pub(crate) struct RouteFile {
     pub(crate) backend_server: Option<bool>,
     /// `authenticate`
     pub(crate) authenticate: Option<AuthenticateKey>,
+    /// `admit`, when written; `None` inside for `off`
+    pub(crate) admit: Option<At<Option<AdmitFile>>>,
 }
 
 impl RouteFile {
@@ -216,6 +219,11 @@ pub(crate) static ROUTE: Table<RouteFile> = Table {
             }),
             doc: "What a client proves before its request goes on. Beside `routes` it holds for every route that has none of \
                   its own; `off` lifts it.",
+            name: "admit",
+            presence: Optional,
+            value: &Kept(ADMIT_KIND, |route: &mut RouteFile, admit| route.admit = Some(admit)),
+            doc: "Who may ask: addresses. At a service with `routes` it holds for those of them that have no `admit` of \
+                  their own; `off` lets everybody ask.",
         },
     ],
     within: None,

@@ -14,6 +14,7 @@ use super::kind::{List, Mapped, OneOrList, OrWord, Placed};
 use super::limit::{DRAIN, LIMITS, LimitsFile, TIMEOUTS};
 use super::listen::{AccessLogKind, LISTEN_ENTRY, ListenFile};
 use super::named::Named;
+use super::network::NETWORK;
 use super::scalar::{Boolean, Integer, Parsed, Text};
 use super::service::{SERVICE, ServiceFile};
 use super::table::{Field, Kept, Mapping, Table};
@@ -59,12 +60,6 @@ const ADMIN_ADDRESS: Parsed<SocketAddr> = Parsed {
     label: "address",
     pattern: r"^(:[0-9]{1,5}|[0-9.]+:[0-9]{1,5}|\[[0-9a-fA-F:.%]+\]:[0-9]{1,5})$",
     parse: address::socket,
-};
-
-const NETWORK: Parsed<IpNet> = Parsed {
-    label: "address or network",
-    pattern: "^[0-9a-fA-F.:]+(/[0-9]{1,3})?$",
-    parse: address::network,
 };
 
 /// The root

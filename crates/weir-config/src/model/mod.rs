@@ -5,6 +5,7 @@
 
 mod action;
 mod authenticate;
+mod admit;
 mod limit;
 mod listen;
 mod upstream;
@@ -17,6 +18,7 @@ use weir_core::route::{HostPattern, RouteRule};
 
 pub use action::{Action, FieldEdits, Forward, PathEdit, Redirect, Respond};
 pub use authenticate::{ApiKey, Authenticate, Basic, Proof};
+pub use admit::Admit;
 pub use limit::{Drain, Limits, Timeouts};
 pub use listen::{AccessLog, AccessLogFormat, Admin, Listen, ListenAddress, ListenTls, LogTarget};
 pub use upstream::{HostPolicy, Server, Upstream, UpstreamId};
@@ -72,6 +74,8 @@ pub struct Route {
     pub action: Action,
     /// Changes of the answer's fields, whoever made the answer.
     pub answer_fields: FieldEdits,
+    /// Who may ask.
+    pub admit: Admit,
     /// Whether answers carry `X-Backend-Server`.
     pub backend_server: bool,
     /// What clients prove before their requests go on; routes of one service may share it.

@@ -9,6 +9,7 @@ use weir_upstream::member::{Server, Upstream, Waits};
 
 use super::authentication::{Authentication, Verifiers};
 use super::snapshot::{Action, Forward, Respond, Route, Service, Snapshot};
+use super::snapshot::{Action, Admit, Forward, Respond, Route, Service, Snapshot};
 
 /// Builds what workers run on. A model can't hold nonsense, so this can't fail.
 pub fn snapshot(model: &Model, verifiers: &Verifiers) -> Snapshot {
@@ -111,7 +112,14 @@ fn route(route: &model::Route, shared: &mut Shared<'_>) -> Route {
         answer_fields: edits(&route.answer_fields),
         backend_server: route.backend_server,
         authenticate: route.authenticate.as_ref().map(|asked| shared.authentication(asked)),
+        admit: admit(&route.admit),
     }
+}
+
+/// `None` when everybody may ask, so that such a route pays nothing.
+fn admit(admit: &model::Admit) -> Option<Admit> {
+    let model::Admit { addresses } = admit;
+    addresses.as_ref().map(|rules| Admit { addresses: Some(rules.clone()) })
 }
 
 fn edits(edits: &FieldEdits) -> Option<FieldEdits> {

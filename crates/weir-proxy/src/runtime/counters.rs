@@ -6,6 +6,7 @@ use std::time::Duration;
 use weir_core::handshake::HandshakeOutcome;
 use weir_auth::refusal::Refusal;
 use weir_core::ports::{DURATION_BOUNDS_SECONDS, Histogram, Status};
+use weir_core::refusal::Refusal;
 
 /// A counter with one writer: adding is a load and a store, not a locked instruction.
 #[derive(Debug, Default)]
@@ -43,6 +44,8 @@ pub struct WorkerCounters {
     pub in_flight: Counter,
     /// Answers by class of the status.
     pub answers_by_class: [Counter; 5],
+    /// Requests that were refused, in the order of [`Refusal::ALL`].
+    refused_by_reason: [Counter; Refusal::ALL.len()],
     /// Bytes of request bodies.
     pub received_bytes: Counter,
     /// Bytes of answer bodies.
@@ -71,6 +74,9 @@ impl WorkerCounters {
     /// Counts a TLS handshake that is over.
     pub fn count_handshake(&self, outcome: HandshakeOutcome) {
         self.tls_handshakes[outcome as usize].add(1);
+    /// Counts a request that is refused.
+    pub fn refuse(&self, refusal: Refusal) {
+        self.refused_by_reason[refusal as usize].add(1);
     }
 
     /// Counts a finished request.
@@ -87,6 +93,9 @@ impl WorkerCounters {
         status.requests_total += self.requests.value();
         status.requests_in_flight += self.in_flight.value();
         for (sum, counter) in status.answers_by_class.iter_mut().zip(&self.answers_by_class) {
+            *sum += counter.value();
+        }
+        for (sum, counter) in status.refused_by_reason.iter_mut().zip(&self.refused_by_reason) {
             *sum += counter.value();
         }
         status.bytes_received += self.received_bytes.value();

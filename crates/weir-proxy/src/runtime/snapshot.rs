@@ -10,6 +10,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use ipnet::IpNet;
 use weir_config::model::{FieldEdits, HostPolicy, Limits, PathEdit, Redirect, Timeouts};
+use weir_core::address::AddressRules;
 use weir_core::dispatch::Mode;
 use weir_core::route::RouteTable;
 use weir_upstream::body::BodyLimits;
@@ -108,6 +109,15 @@ pub struct Route {
     pub backend_server: bool,
     /// What clients prove before their requests go on.
     pub authenticate: Option<Arc<Authentication>>,
+    /// Who may ask; `None` for everybody.
+    pub admit: Option<Admit>,
+}
+
+/// Who may ask.
+#[derive(Debug)]
+pub struct Admit {
+    /// Which addresses; `None` for all.
+    pub addresses: Option<AddressRules>,
 }
 
 /// What a route does.

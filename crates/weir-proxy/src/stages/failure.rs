@@ -65,6 +65,8 @@ pub(crate) enum Failure {
     MethodNotRouted(Vec<Box<str>>),
     /// The client has not proved who it is.
     Unauthenticated(Refusal),
+    /// The client's address may not ask.
+    AddressDenied,
     /// The upstream has no server that may be asked.
     NoServer,
     /// No server could be connected to.
@@ -136,6 +138,7 @@ impl Failure {
             | Self::ClientGone => 400,
             Self::Unauthenticated(refusal) if refusal.is_passing() => 503,
             Self::Unauthenticated(_) => 401,
+            Self::AddressDenied => 403,
             Self::NoService { .. } | Self::NoRoute => 404,
             Self::MethodRefused | Self::MethodNotRouted(_) => 405,
             Self::RequestHeadTimeout | Self::BodyTimeout => 408,
@@ -183,6 +186,7 @@ impl Failure {
             Self::MethodRefused | Self::MethodNotRouted(_) | Self::Unauthenticated(_) => {
                 "http_request_denied"
             }
+            Self::AddressDenied | Self::MethodRefused | Self::MethodNotRouted(_) => "http_request_denied",
             Self::NoService { .. } | Self::NoRoute => "destination_not_found",
             Self::NoServer | Self::Discarded(_) => "destination_unavailable",
             Self::Unreachable { timed_out: false } => "connection_refused",
@@ -234,6 +238,7 @@ impl Failure {
                 "the credential can't be checked at the moment".to_owned()
             }
             Self::Unauthenticated(_) => "the credential is not accepted".to_owned(),
+            Self::AddressDenied => "requests from this address are not accepted".to_owned(),
             Self::NoServer => "no server is available".to_owned(),
             Self::PlainHttp => "this port speaks TLS: use https".to_owned(),
             Self::Misdirected => "the connection was made for another host".to_owned(),

@@ -4,12 +4,14 @@
 //! - `receive`: what a request says is made certain, and what is meant for this hop only is taken away
 //! - `identify`: which service and which route it belongs to
 //! - `authenticate`: the client proves who it is, where its route asks for that
+//! - `admit`: whether it may ask at all
 //! - `forward`: the route's one deed; mostly that is handing the request to a dispatch mode
 //! - `respond`: the head of an answer becomes the head that this client gets; called by whoever has the answer
 //! - `record`: what is told of the exchange when it is over
 //! - `failure`: where an error becomes an answer
 
 mod authenticate;
+mod admit;
 mod edit;
 pub(crate) mod failure;
 mod forward;
@@ -96,6 +98,7 @@ async fn steps(
     received?;
     identify::identify(x)?;
     authenticate::authenticate(x).await?;
+    admit::admit(x)?;
     forward::forward(x, request, responder).await
 }
 

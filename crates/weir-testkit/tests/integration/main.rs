@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod actions;
+mod admit_addresses;
 mod attempts;
 mod authentication;
 mod balance;

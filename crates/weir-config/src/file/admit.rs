@@ -1,0 +1,54 @@
+//! `admit`: who may ask, how often, and how much at once.
+
+use ipnet::IpNet;
+
+use crate::source::At;
+
+use super::describe::Presence::Optional;
+use super::kind::{OneOrList, OrWord, Placed};
+use super::network::NETWORK;
+use super::table::{Field, Kept, Mapping, Table};
+
+/// `admit` as it was written; `None` for `off`.
+pub(crate) type AdmitKind = Placed<OrWord<Mapping<AdmitFile>>>;
+
+/// See [`AdmitKind`].
+pub(crate) const ADMIT_KIND: AdmitKind = Placed(OrWord("off", Mapping(&ADMIT)));
+
+/// `admit` as a mapping.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct AdmitFile {
+    /// `allow`, when written
+    pub(crate) allow: Option<At<Vec<IpNet>>>,
+    /// `deny`
+    pub(crate) deny: Vec<IpNet>,
+}
+
+/// `admit`
+pub(crate) static ADMIT: Table<AdmitFile> = Table {
+    name: "admit",
+    doc: "Who may ask. What stands in `deny` is refused, also if it is in `allow`; with an `allow`, so is everybody else.",
+    fields: &[
+        Field {
+            name: "allow",
+            presence: Optional,
+            value: &Kept(
+                Placed(OneOrList(NETWORK, "addresses or networks")),
+                |admit: &mut AdmitFile, networks| admit.allow = Some(networks),
+            ),
+            doc: "Addresses and networks (`10.0.0.0/8`) that may ask; everybody when not written. Compared with the \
+                  client's address, which `trusted_proxies` may say. Others get 403.",
+        },
+        Field {
+            name: "deny",
+            presence: Optional,
+            value: &Kept(OneOrList(NETWORK, "addresses or networks"), |admit: &mut AdmitFile, networks| {
+                admit.deny = networks;
+            }),
+            doc: "Addresses and networks that may not ask; they get 403.",
+        },
+    ],
+    within: None,
+    later: &[],
+    note: None,
+};
