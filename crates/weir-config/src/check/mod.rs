@@ -4,9 +4,9 @@
 //! would be told twice, the second time misleadingly.
 
 mod actions;
-mod listen;
-mod authenticate;
 mod admit;
+mod authenticate;
+mod listen;
 mod routes;
 mod services;
 mod tls;

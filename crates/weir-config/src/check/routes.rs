@@ -14,8 +14,8 @@ use crate::source::{At, Span};
 use crate::suggest::alternatives;
 
 use super::actions::action;
-use super::authenticate::authenticate;
 use super::admit::admit;
+use super::authenticate::authenticate;
 use super::upstreams::Upstreams;
 
 /// What routes have that do not say.
@@ -78,7 +78,6 @@ impl<'s> Routes<'s> {
             self.defaults.base_dir,
             problems,
         );
-        let backend_server = file.backend_server.unwrap_or(self.backend_server);
         let admit = admit(file.admit.take(), problems);
         // Names of upstreams have no spaces, so one in place never meets a declared one.
         let inline_name = format!("{} {name}", self.service);
@@ -90,8 +89,7 @@ impl<'s> Routes<'s> {
             problems,
         );
         if let Some(action) = made {
-            self.list.push(Route { name, rule, action, answer_fields, backend_server, authenticate });
-            self.list.push(Route { name, rule, action, answer_fields, admit, backend_server });
+            self.list.push(Route { name, rule, action, answer_fields, admit, authenticate, backend_server });
         }
     }
 

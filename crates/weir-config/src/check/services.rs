@@ -16,8 +16,8 @@ use super::authenticate::authenticate;
 use super::routes::{Defaults, Routes};
 use super::upstreams::Upstreams;
 
-/// Keys of a route that hold for all routes of a service when they stand beside `routes`.
-const FOR_ALL_ROUTES: [&str; 1] = ["authenticate"];
+/// Keys of a route that may stand beside `routes`: they hold for those routes that have no such key of their own.
+const FOR_ALL_ROUTES: [&str; 2] = ["admit", "authenticate"];
 
 /// The services so far.
 pub(super) struct Services<'s> {
@@ -97,9 +97,6 @@ impl<'s> Services<'s> {
     }
 }
 
-/// Keys that may stand beside `routes`: they hold for those routes that have no such key of their own.
-const SHARED: [&str; 1] = ["admit"];
-
 /// The routes under `routes`, or the service itself as one route.
 fn written_routes(
     routes: Option<Vec<At<RouteFile>>>,
@@ -110,11 +107,10 @@ fn written_routes(
     let Some(mut routes) = routes else {
         return vec![At { value: own, span }];
     };
-    for (key, place) in own.keys.into_iter().filter(|(key, _)| !FOR_ALL_ROUTES.contains(key)) {
     for route in routes.iter_mut().map(|route| &mut route.value) {
         route.admit = route.admit.take().or_else(|| own.admit.clone());
     }
-    for (key, place) in own.keys.into_iter().filter(|(key, _)| !SHARED.contains(key)) {
+    for (key, place) in own.keys.into_iter().filter(|(key, _)| !FOR_ALL_ROUTES.contains(key)) {
         problems.push(
             Problem::error(place, format!("`{key}` stands beside `routes`"))
                 .hint("a service has either `routes` or the keys of one route; move it into a route"),

@@ -4,8 +4,8 @@
 //! line in a table: the decoder, the schema and the reference follow.
 
 pub(crate) mod action;
-pub(crate) mod authenticate;
 pub(crate) mod admit;
+pub(crate) mod authenticate;
 pub(crate) mod decoder;
 pub(crate) mod describe;
 pub(crate) mod dispatch;

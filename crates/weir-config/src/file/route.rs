@@ -9,8 +9,8 @@ use crate::node::shortened;
 use crate::source::{At, Span};
 
 use super::action::{REDIRECT_KIND, RESPOND_KIND, REWRITE_KIND, Rewrite};
-use super::authenticate::{AUTHENTICATE_KIND, AuthenticateKey};
 use super::admit::{ADMIT_KIND, AdmitFile};
+use super::authenticate::{AUTHENTICATE_KIND, AuthenticateKey};
 use super::describe::Presence::{Default as Unless, Optional};
 use super::dispatch::DispatchKind;
 use super::edit::FIELD_EDITS;
@@ -219,6 +219,8 @@ pub(crate) static ROUTE: Table<RouteFile> = Table {
             }),
             doc: "What a client proves before its request goes on. Beside `routes` it holds for every route that has none of \
                   its own; `off` lifts it.",
+        },
+        Field {
             name: "admit",
             presence: Optional,
             value: &Kept(ADMIT_KIND, |route: &mut RouteFile, admit| route.admit = Some(admit)),

@@ -4,8 +4,8 @@
 //! person must be told about places has been told before a [`Model`] exists.
 
 mod action;
-mod authenticate;
 mod admit;
+mod authenticate;
 mod limit;
 mod listen;
 mod upstream;
@@ -17,8 +17,8 @@ use ipnet::IpNet;
 use weir_core::route::{HostPattern, RouteRule};
 
 pub use action::{Action, FieldEdits, Forward, PathEdit, Redirect, Respond};
-pub use authenticate::{ApiKey, Authenticate, Basic, Proof};
 pub use admit::Admit;
+pub use authenticate::{ApiKey, Authenticate, Basic, Proof};
 pub use limit::{Drain, Limits, Timeouts};
 pub use listen::{AccessLog, AccessLogFormat, Admin, Listen, ListenAddress, ListenTls, LogTarget};
 pub use upstream::{HostPolicy, Server, Upstream, UpstreamId};

@@ -8,7 +8,6 @@ use weir_core::route::RouteTable;
 use weir_upstream::member::{Server, Upstream, Waits};
 
 use super::authentication::{Authentication, Verifiers};
-use super::snapshot::{Action, Forward, Respond, Route, Service, Snapshot};
 use super::snapshot::{Action, Admit, Forward, Respond, Route, Service, Snapshot};
 
 /// Builds what workers run on. A model can't hold nonsense, so this can't fail.

@@ -3,8 +3,8 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use weir_auth::refusal;
 use weir_core::handshake::HandshakeOutcome;
-use weir_auth::refusal::Refusal;
 use weir_core::ports::{DURATION_BOUNDS_SECONDS, Histogram, Status};
 use weir_core::refusal::Refusal;
 
@@ -53,8 +53,9 @@ pub struct WorkerCounters {
     /// Exchanges ended by a panic.
     pub panics: Counter,
     tls_handshakes: [Counter; HandshakeOutcome::ALL.len()],
-    /// Clients that were refused because they did not prove who they are, by the reason's place in [`Refusal::ALL`].
-    pub refusals: [Counter; Refusal::ALL.len()],
+    /// Clients that were refused because they did not prove who they are, by the reason's place in
+    /// [`refusal::Refusal::ALL`].
+    pub refusals: [Counter; refusal::Refusal::ALL.len()],
     duration_buckets: [Counter; DURATION_BOUNDS_SECONDS.len() + 1],
     duration_nanos: Counter,
 }
@@ -74,6 +75,8 @@ impl WorkerCounters {
     /// Counts a TLS handshake that is over.
     pub fn count_handshake(&self, outcome: HandshakeOutcome) {
         self.tls_handshakes[outcome as usize].add(1);
+    }
+
     /// Counts a request that is refused.
     pub fn refuse(&self, refusal: Refusal) {
         self.refused_by_reason[refusal as usize].add(1);
@@ -103,7 +106,8 @@ impl WorkerCounters {
         status.panics_total += self.panics.value();
         for (sum, counter) in status.tls_handshakes.iter_mut().zip(&self.tls_handshakes) {
             *sum += counter.value();
-        for (refusal, counter) in Refusal::ALL.into_iter().zip(&self.refusals) {
+        }
+        for (refusal, counter) in refusal::Refusal::ALL.into_iter().zip(&self.refusals) {
             *status.authentication_refusals.entry(refusal.name()).or_default() += counter.value();
         }
         self.add_durations_to(&mut status.request_duration);

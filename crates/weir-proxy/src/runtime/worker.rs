@@ -44,8 +44,6 @@ pub struct Worker {
     handshake_turns: Semaphore,
     /// What it knows of proofs that it saw a moment ago.
     pub proofs: ProofMemory,
-    /// Permits for client connections, where they are limited.
-    pub permits: Option<Arc<Semaphore>>,
     /// When draining began, and how long idle connections are kept from then on.
     draining: Cell<Option<Drain>>,
     drain_signal: Notify,

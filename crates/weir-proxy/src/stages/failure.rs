@@ -183,10 +183,10 @@ impl Failure {
             | Self::Misdirected
             | Self::ClientGone => "http_request_error",
             Self::Unauthenticated(refusal) if refusal.is_passing() => "proxy_internal_response",
-            Self::MethodRefused | Self::MethodNotRouted(_) | Self::Unauthenticated(_) => {
-                "http_request_denied"
-            }
-            Self::AddressDenied | Self::MethodRefused | Self::MethodNotRouted(_) => "http_request_denied",
+            Self::AddressDenied
+            | Self::MethodRefused
+            | Self::MethodNotRouted(_)
+            | Self::Unauthenticated(_) => "http_request_denied",
             Self::NoService { .. } | Self::NoRoute => "destination_not_found",
             Self::NoServer | Self::Discarded(_) => "destination_unavailable",
             Self::Unreachable { timed_out: false } => "connection_refused",

@@ -3,15 +3,15 @@
 //!
 //! - `receive`: what a request says is made certain, and what is meant for this hop only is taken away
 //! - `identify`: which service and which route it belongs to
-//! - `authenticate`: the client proves who it is, where its route asks for that
 //! - `admit`: whether it may ask at all
+//! - `authenticate`: the client proves who it is, where its route asks for that
 //! - `forward`: the route's one deed; mostly that is handing the request to a dispatch mode
 //! - `respond`: the head of an answer becomes the head that this client gets; called by whoever has the answer
 //! - `record`: what is told of the exchange when it is over
 //! - `failure`: where an error becomes an answer
 
-mod authenticate;
 mod admit;
+mod authenticate;
 mod edit;
 pub(crate) mod failure;
 mod forward;
@@ -97,8 +97,8 @@ async fn steps(
 ) -> Result<(), Failure> {
     received?;
     identify::identify(x)?;
-    authenticate::authenticate(x).await?;
     admit::admit(x)?;
+    authenticate::authenticate(x).await?;
     forward::forward(x, request, responder).await
 }
 

@@ -17,7 +17,6 @@ use weir_upstream::pool::Connection;
 
 use crate::inbound::client::Peer;
 use crate::inbound::connection::{self, Accepted};
-use crate::inbound::h1;
 use crate::runtime::authentication::Verifiers;
 use crate::runtime::build;
 use crate::runtime::counters::WorkerCounters;

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use weir_proxy::runtime::authentication::Verifiers;
 use weir_proxy::runtime::build;
 
 use crate::explain::answer::Answer;
@@ -60,7 +61,7 @@ pub(crate) fn run(arguments: Arguments) -> Result<(), Failure> {
         }
     };
     // The very table that the workers would ask.
-    let snapshot = build::snapshot(&model);
+    let snapshot = build::snapshot(&model, &Verifiers::default());
     let answer = Answer::new(&model, &snapshot.table, &request);
     if *as_json {
         return Ok(output::data(format_args!("{:#}\n", json::render(&model, &answer)))?);
