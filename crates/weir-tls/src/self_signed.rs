@@ -136,3 +136,6 @@ fn make(names: &[String], now: SystemTime) -> Result<(String, String), rcgen::Er
     let certificate = params.self_signed(&key)?;
     Ok((certificate.pem(), key.serialize_pem()))
 }
+
+#[cfg(test)]
+mod tests;
