@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::*;
@@ -133,6 +134,15 @@ fn what_is_broken_is_made_anew() {
         assert!(is_new && next != last);
         last = next;
     }
+}
+
+#[test]
+fn what_can_not_be_written_leaves_nothing_behind() {
+    let state = State::new(&["localhost"]);
+    fs::create_dir_all(state.0.certificate_file().join("x")).unwrap();
+    assert!(matches!(state.0.obtain(now()), Err(Reason::NotKept(_))));
+    let left: Vec<_> = fs::read_dir(&state.0.directory).unwrap().map(|entry| entry.unwrap().path()).collect();
+    assert!(left.iter().all(|path| !path.display().to_string().ends_with(".new")), "{left:?}");
 }
 
 #[test]
