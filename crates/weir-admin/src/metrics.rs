@@ -104,6 +104,11 @@ pub(crate) fn page(status: &Status, dialect: Dialect) -> String {
     page.single(&metric::SENT_BYTES, status.bytes_sent);
     page.single(&metric::PANICS, status.panics_total);
     page.single(&metric::ACCESS_LOG_LINES_DROPPED, status.log_lines_dropped);
+    let certificates = status.certificates.iter();
+    page.labelled(
+        &metric::CERTIFICATE_EXPIRES,
+        certificates.map(|one| ([one.listener.as_str(), one.file.as_str()], one.expires_seconds)),
+    );
     let servers = distinct_servers(status);
     let mut per_server = |metric: &Metric, value: fn(&ServerStatus) -> u64| {
         page.labelled(metric, servers.iter().map(|server| (server.labels, value(&server.sum))));
@@ -179,7 +184,7 @@ impl Page {
     fn labelled<'a, const N: usize>(
         &mut self,
         metric: &Metric,
-        samples: impl IntoIterator<Item = ([&'a str; N], u64)>,
+        samples: impl IntoIterator<Item = ([&'a str; N], impl Display)>,
     ) {
         debug_assert!(metric.labels.len() == N && metric.kind != Kind::Histogram, "{}", metric.name);
         self.family(metric);

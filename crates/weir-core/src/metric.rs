@@ -2,8 +2,8 @@
 //!
 //! The metrics page, the documentation and the dashboards read this table, so that a metric has the same name and
 //! meaning everywhere. Names are `weir_<what>_<unit>[_total]`, durations are in seconds, sizes in bytes. Labels come
-//! from closed sets: classes of statuses, and upstreams and servers as the configuration names them; never a path, a
-//! host or anything else that a client can invent. The values come from [`Status`](crate::ports::Status); this module
+//! from closed sets: classes of statuses, and listeners, files, upstreams and servers as the configuration names them;
+//! never a path, a host or anything else that a client can invent. The values come from [`Status`](crate::ports::Status); this module
 //! holds none, and does not know how a page is written.
 
 /// What kind of number a metric is.
@@ -136,6 +136,14 @@ pub const ACCESS_LOG_LINES_DROPPED: Metric = Metric {
     labels: &[],
 };
 
+/// When certificates expire.
+pub const CERTIFICATE_EXPIRES: Metric = Metric {
+    name: "weir_certificate_expires_timestamp_seconds",
+    kind: Kind::Gauge,
+    help: "When a certificate that a listener serves expires, in seconds since 1970.",
+    labels: &["listener", "file"],
+};
+
 /// Requests sent to a server.
 pub const UPSTREAM_REQUESTS: Metric = Metric {
     name: "weir_upstream_requests_total",
@@ -215,6 +223,7 @@ pub const ALL: &[Metric] = &[
     SENT_BYTES,
     PANICS,
     ACCESS_LOG_LINES_DROPPED,
+    CERTIFICATE_EXPIRES,
     UPSTREAM_REQUESTS,
     UPSTREAM_REQUESTS_IN_FLIGHT,
     UPSTREAM_CONNECTIONS,
