@@ -120,6 +120,10 @@ pub(crate) fn page(status: &Status, dialect: Dialect) -> String {
     page.labelled(
         &metric::AUTHENTICATED_REQUESTS,
         authenticated.map(|one| ([one.proof, one.name.as_str()], one.requests_total)),
+    let certificates = status.certificates.iter();
+    page.labelled(
+        &metric::CERTIFICATE_EXPIRES,
+        certificates.map(|one| ([one.listener.as_str(), one.file.as_str()], one.expires_seconds)),
     );
     let servers = distinct_servers(status);
     let mut per_server = |metric: &Metric, value: fn(&ServerStatus) -> u64| {
@@ -196,7 +200,7 @@ impl Page {
     fn labelled<'a, const N: usize>(
         &mut self,
         metric: &Metric,
-        samples: impl IntoIterator<Item = ([&'a str; N], u64)>,
+        samples: impl IntoIterator<Item = ([&'a str; N], impl Display)>,
     ) {
         debug_assert!(metric.labels.len() == N && metric.kind != Kind::Histogram, "{}", metric.name);
         self.family(metric);

@@ -12,6 +12,7 @@ use weir_core::metric::ANSWER_CLASSES;
 use weir_core::ports::{
     AuthenticatedStatus, DURATION_BOUNDS_SECONDS, Histogram, ServerStatus, Status, StatusSource,
     UpstreamStatus,
+    CertificateStatus, DURATION_BOUNDS_SECONDS, Histogram, ServerStatus, Status, StatusSource, UpstreamStatus,
 };
 use weir_core::refusal::Refusal;
 
@@ -85,6 +86,7 @@ fn status_json(status: &Status) -> Value {
         "uptime_seconds": status.uptime_seconds,
         "ready": status.ready,
         "listeners": status.listeners,
+        "certificates": status.certificates.iter().map(certificate_json).collect::<Vec<_>>(),
         "workers": status.workers,
         "connections_open": status.connections_open,
         "connections_total": status.connections_total,
@@ -102,6 +104,19 @@ fn status_json(status: &Status) -> Value {
         "authenticated": status.authenticated.iter().map(authenticated_json).collect::<Vec<_>>(),
         "request_duration": histogram_json(&status.request_duration),
         "upstreams": status.upstreams.iter().map(upstream_json).collect::<Vec<_>>(),
+    })
+}
+
+fn certificate_json(certificate: &CertificateStatus) -> Value {
+    json!({
+        "listener": certificate.listener,
+        "file": certificate.file,
+        "names": certificate.names,
+        "issuer": certificate.issuer,
+        "key": certificate.key,
+        "sha256": certificate.fingerprint,
+        "begins_seconds": certificate.begins_seconds,
+        "expires_seconds": certificate.expires_seconds,
     })
 }
 

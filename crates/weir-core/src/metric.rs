@@ -4,6 +4,8 @@
 //! meaning everywhere. Names are `weir_<what>_<unit>[_total]`, durations are in seconds, sizes in bytes. Labels come
 //! from closed sets: classes of statuses, reasons, and upstreams, servers and keys as the configuration names them; never a path, a
 //! host or anything else that a client can invent. The values come from [`Status`](crate::ports::Status); this module
+//! from closed sets: classes of statuses, and listeners, files, upstreams and servers as the configuration names them;
+//! never a path, a host or anything else that a client can invent. The values come from [`Status`](crate::ports::Status); this module
 //! holds none, and does not know how a page is written.
 
 /// What kind of number a metric is.
@@ -166,6 +168,12 @@ pub const AUTHENTICATED_REQUESTS: Metric = Metric {
     kind: Kind::Counter,
     help: "Requests of clients that proved who they are, by the kind of proof and the name that the configuration gives it.",
     labels: &["proof", "name"],
+/// When certificates expire.
+pub const CERTIFICATE_EXPIRES: Metric = Metric {
+    name: "weir_certificate_expires_timestamp_seconds",
+    kind: Kind::Gauge,
+    help: "When a certificate that a listener serves expires, in seconds since 1970.",
+    labels: &["listener", "file"],
 };
 
 /// Requests sent to a server.
@@ -250,6 +258,7 @@ pub const ALL: &[Metric] = &[
     ACCESS_LOG_LINES_DROPPED,
     AUTHENTICATION_REFUSALS,
     AUTHENTICATED_REQUESTS,
+    CERTIFICATE_EXPIRES,
     UPSTREAM_REQUESTS,
     UPSTREAM_REQUESTS_IN_FLIGHT,
     UPSTREAM_CONNECTIONS,

@@ -55,8 +55,12 @@ impl Signer {
 
     /// A certificate of somebody who signs nothing.
     pub(crate) fn issue(&self, params: &CertificateParams) -> Issued {
-        let key = KeyPair::generate().unwrap();
-        let chain = vec![params.signed_by(&key, &self.issuer).unwrap().der().clone()];
+        self.issue_for(params, &KeyPair::generate().unwrap())
+    }
+
+    /// The same for a key of one's own.
+    pub(crate) fn issue_for(&self, params: &CertificateParams, key: &KeyPair) -> Issued {
+        let chain = vec![params.signed_by(key, &self.issuer).unwrap().der().clone()];
         Issued { chain, key: PrivatePkcs8KeyDer::from(key.serialize_der()).into() }
     }
 }
@@ -84,6 +88,20 @@ impl Issued {
     /// As a configuration has it.
     pub(crate) fn certified(&self) -> Certified {
         certified::of(self.chain.clone(), self.key.clone_key()).unwrap()
+    /// The chain in PEM.
+    pub(crate) fn chain_pem(&self) -> String {
+        self.chain.iter().map(|der| pem("CERTIFICATE", der)).collect()
+    }
+
+    /// The key in PEM.
+    pub(crate) fn key_pem(&self) -> String {
+        pem("PRIVATE KEY", self.key.secret_der())
+    }
+
+    /// As rustls has it.
+    pub(crate) fn certified(&self) -> Arc<CertifiedKey> {
+        let key = self.key.clone_key();
+        Arc::new(CertifiedKey::from_der(self.chain.clone(), key, &provider()).unwrap())
     }
 }
 
@@ -102,7 +120,7 @@ impl Scratch {
 
     /// With these certificates in PEM.
     pub(crate) fn certificates(list: &[&CertificateDer<'_>]) -> Self {
-        Self::of(list.iter().map(|der| pem(der)).collect::<String>())
+        Self::of(list.iter().map(|der| pem("CERTIFICATE", der)).collect::<String>())
     }
 }
 
@@ -114,9 +132,9 @@ impl Drop for Scratch {
 }
 
 /// Just enough base64 for a certificate.
-fn pem(der: &[u8]) -> String {
+pub(crate) fn pem(label: &str, der: &[u8]) -> String {
     const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let mut text = String::from("-----BEGIN CERTIFICATE-----\n");
+    let mut text = format!("-----BEGIN {label}-----\n");
     for piece in der.chunks(3) {
         let bits =
             piece.iter().fold(0u32, |bits, byte| bits << 8 | u32::from(*byte)) << (8 * (3 - piece.len()));
@@ -125,6 +143,5 @@ fn pem(der: &[u8]) -> String {
             text.push(if place <= piece.len() { letter } else { '=' });
         }
     }
-    text.push_str("\n-----END CERTIFICATE-----\n");
-    text
+    text + &format!("\n-----END {label}-----\n")
 }

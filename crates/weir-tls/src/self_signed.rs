@@ -7,7 +7,7 @@
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
 use rcgen::{
@@ -95,31 +95,45 @@ impl SelfSigned {
         Ok(Obtained { certified, is_new: true })
     }
 
-    /// The key first: a certificate without its key is made anew at the next look, and so is one with an older key.
+    /// Both are written before either takes its place, so that a full disk changes nothing. What is left of a process that
+    /// dies between the two is a certificate with another key, which is made anew.
     fn keep(&self, certificate: &str, key: &str) -> io::Result<()> {
         DirBuilder::new().recursive(true).mode(DIRECTORY_MODE).create(&self.directory)?;
-        replace(&self.key_file(), key)?;
-        replace(&self.certificate_file(), certificate)
+        let key = Beside::write(self.key_file(), key)?;
+        let certificate = Beside::write(self.certificate_file(), certificate)?;
+        key.take_place()?;
+        certificate.take_place()?;
+        File::open(&self.directory)?.sync_all()
     }
 }
 
-/// Writes a file so that it is there whole or not at all.
-fn replace(path: &Path, content: &str) -> io::Result<()> {
-    let beside = path.with_added_extension(format!("{}.new", std::process::id()));
-    // One that is left is of a process that died and had this number.
-    let _ = fs::remove_file(&beside);
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(FILE_MODE).open(&beside)?;
-    let written = file.write_all(content.as_bytes()).and_then(|()| file.sync_all());
-    let outcome = written.and_then(|()| fs::rename(&beside, path)).and_then(|()| sync_directory(path));
-    if outcome.is_err() {
-        // It is gone already when renaming was what went well.
-        let _ = fs::remove_file(&beside);
-    }
-    outcome
+/// A file that has been written beside the one whose place it is to take, and is gone unless it does.
+struct Beside {
+    path: PathBuf,
+    place: PathBuf,
 }
 
-fn sync_directory(path: &Path) -> io::Result<()> {
-    path.parent().map_or(Ok(()), |directory| File::open(directory)?.sync_all())
+impl Beside {
+    fn write(place: PathBuf, content: &str) -> io::Result<Self> {
+        let beside = Self { path: place.with_added_extension(format!("{}.new", std::process::id())), place };
+        // One that is left is of a process that died and had this number.
+        let _ = fs::remove_file(&beside.path);
+        let mut file = OpenOptions::new().write(true).create_new(true).mode(FILE_MODE).open(&beside.path)?;
+        file.write_all(content.as_bytes())?;
+        file.sync_all()?;
+        Ok(beside)
+    }
+
+    fn take_place(self) -> io::Result<()> {
+        fs::rename(&self.path, &self.place)
+    }
+}
+
+impl Drop for Beside {
+    fn drop(&mut self) {
+        // It is gone when it has taken its place.
+        let _ = fs::remove_file(&self.path);
+    }
 }
 
 /// A new certificate and its key, as PEM.
@@ -136,3 +150,6 @@ fn make(names: &[String], now: SystemTime) -> Result<(String, String), rcgen::Er
     let certificate = params.self_signed(&key)?;
     Ok((certificate.pem(), key.serialize_pem()))
 }
+
+#[cfg(test)]
+mod tests;

@@ -7,6 +7,7 @@ use hyper::header::{ACCEPT, HeaderMap};
 use proptest::prelude::{ProptestConfig, any, prop, proptest};
 use weir_core::metric;
 use weir_core::ports::{AuthenticatedStatus, Histogram, ServerStatus, Status, UpstreamStatus};
+use weir_core::ports::{CertificateStatus, Histogram, ServerStatus, Status, UpstreamStatus};
 
 use super::{BUCKETS, Dialect, page};
 
@@ -129,6 +130,11 @@ fn server(address: &str, requests_total: u64) -> ServerStatus {
     ServerStatus { address: address.to_owned(), weight: 1, requests_total, ..ServerStatus::default() }
 }
 
+fn certificate(file: &str, expires_seconds: i64) -> CertificateStatus {
+    let (listener, file) = ("[::]:8443".to_owned(), file.to_owned());
+    CertificateStatus { listener, file, expires_seconds, ..CertificateStatus::default() }
+}
+
 fn status() -> Status {
     Status {
         version: "1.2.3",
@@ -137,6 +143,7 @@ fn status() -> Status {
         requests_total: u64::MAX,
         answers_by_class: [1, 2, 3, 4, 5],
         request_duration: Histogram { counts: (1..=BUCKETS as u64).collect(), sum_seconds: 0.25 },
+        certificates: vec![certificate("a.pem", 2_000_000_000), certificate("b.pem", -1)],
         upstreams: vec![
             UpstreamStatus {
                 name: "web".to_owned(),
@@ -214,6 +221,8 @@ fn values_and_labels() {
     check(&status, "weir_request_duration_seconds_bucket", &["+Inf"], 120.0);
     check(&status, "weir_request_duration_seconds_count", &[], 120.0);
     check(&status, "weir_request_duration_seconds_sum", &[], 0.25);
+    check(&status, "weir_certificate_expires_timestamp_seconds", &["[::]:8443", "a.pem"], 2e9);
+    check(&status, "weir_certificate_expires_timestamp_seconds", &["[::]:8443", "b.pem"], -1.0);
 }
 
 #[test]

@@ -120,6 +120,7 @@ async fn health_readiness_and_the_status() {
     assert_eq!((&status["version"], &status["ready"]), (&"1.2.3".into(), &false.into()));
     assert_eq!(status["answers_by_class"]["2xx"], 9);
     assert_eq!(status["upstreams"][0]["servers"][0]["requests_total"], 3);
+    assert_eq!(status["certificates"], Value::Array(Vec::new()));
     let buckets = status["request_duration"]["buckets"].as_array().unwrap();
     assert_eq!((buckets.len(), &buckets[14]["up_to_seconds"]), (15, &Value::Null));
 }

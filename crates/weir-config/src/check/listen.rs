@@ -1,12 +1,16 @@
 //! Listeners: no address twice, and none that the admin listener has.
 
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::Path;
+
 use crate::file::listen::ListenFile;
 use crate::file::tls::TlsFile;
 use crate::model::{Admin, ListenAddress};
 use crate::problem::{Problem, Problems};
 use crate::source::At;
 
-use super::{DEFAULT_LISTEN, Surroundings};
+/// Where clients are accepted when nothing is written: this machine only.
+const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8080);
 
 /// A listener whose TLS has not been looked at.
 pub(super) struct Opened {
@@ -20,7 +24,7 @@ pub(super) struct Opened {
 pub(super) fn open(
     written: Vec<ListenFile>,
     admin: Option<&At<Admin>>,
-    around: &Surroundings<'_>,
+    base_dir: &Path,
     problems: &mut Problems,
 ) -> Vec<Opened> {
     let mut list = Vec::new();
@@ -39,7 +43,7 @@ pub(super) fn open(
         places.push(At { value: address.clone(), span });
         let address = match address {
             ListenAddress::Tcp(address) => ListenAddress::Tcp(address),
-            ListenAddress::Unix(path) => ListenAddress::Unix(around.base_dir.join(path)),
+            ListenAddress::Unix(path) => ListenAddress::Unix(base_dir.join(path)),
         };
         list.push(Opened { address, tls: file.tls });
     }

@@ -13,7 +13,7 @@ mod tls;
 pub(crate) mod upstream_tls;
 mod upstreams;
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
@@ -26,15 +26,8 @@ use crate::source::At;
 use services::Services;
 use upstreams::Upstreams;
 
-/// Where clients are accepted when nothing is written: this machine only.
-pub(crate) const DEFAULT_LISTEN: SocketAddr = loopback(8080);
-
 /// Where the admin listener is when nothing is written (semantics.md §4.5).
-pub(crate) const DEFAULT_ADMIN: SocketAddr = loopback(9180);
-
-const fn loopback(port: u16) -> SocketAddr {
-    SocketAddr::V4(std::net::SocketAddrV4::new(Ipv4Addr::LOCALHOST, port))
-}
+pub(crate) const DEFAULT_ADMIN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 9180);
 
 /// Where relative paths begin, where state lies by default, and what time it is.
 pub(crate) struct Surroundings<'s> {
@@ -49,7 +42,7 @@ pub(crate) struct Surroundings<'s> {
 /// Makes the model; `None` when there are errors.
 pub(crate) fn model(file: File, around: &Surroundings<'_>, problems: &mut Problems) -> Option<Model> {
     let limits = limits(&file.limits, problems);
-    let listen = listen::open(file.listen, file.admin.as_ref(), around, problems);
+    let listen = listen::open(file.listen, file.admin.as_ref(), around.base_dir, problems);
     let mut upstreams = Upstreams::new(around.base_dir, file.timeouts, problems);
     for (name, upstream) in file.upstreams {
         upstreams.declare(name, upstream, problems);
@@ -67,7 +60,7 @@ pub(crate) fn model(file: File, around: &Surroundings<'_>, problems: &mut Proble
     upstreams.warn(problems);
     let services = services.into_list();
     let state = state(file.state, around.base_dir, around.state_directory.as_deref());
-    let listen = tls::secure(listen, &services, &state, around, problems);
+    let listen = tls::secure(listen, &services, &state, around.base_dir, around.now, problems);
     if problems.has_errors() {
         return None;
     }

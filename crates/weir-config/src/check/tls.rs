@@ -4,6 +4,7 @@
 use std::collections::HashSet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::Path;
+use std::time::SystemTime;
 
 use weir_core::route::HostPattern;
 use weir_tls::client::ClientCertificates;
@@ -16,7 +17,6 @@ use crate::model::{Listen, ListenAddress, ListenTls, Service};
 use crate::problem::{Problem, Problems};
 use crate::source::{At, Span};
 
-use super::Surroundings;
 use super::listen::Opened;
 
 /// Names in a self-signed certificate. A certificate is sent in one message, and clients refuse long ones.
@@ -25,12 +25,13 @@ const SELF_SIGNED_NAMES_MAX: usize = 500;
 /// Keys of `tls` that name certificates from files.
 const FROM_FILES: [&str; 4] = ["certificate", "key", "issuer", "certificates"];
 
-/// Adds to each listener what it serves with TLS.
+/// Adds to each listener what it serves with TLS at `now`. Self-signed certificates are kept below `state`.
 pub(super) fn secure(
     listen: Vec<Opened>,
     services: &[Service],
     state: &Path,
-    around: &Surroundings<'_>,
+    base_dir: &Path,
+    now: SystemTime,
     problems: &mut Problems,
 ) -> Vec<Listen> {
     let addresses = listen.iter().filter_map(|opened| match opened.address {
@@ -41,8 +42,8 @@ pub(super) fn secure(
         SelfSigned { directory: state.join("certificates"), names: self_signed_names(services, addresses) };
     let each = |opened: Opened| {
         let tls = opened.tls.and_then(|tls| {
-            let Tls { source, places, subject_header } = read(tls, &self_signed, around.base_dir, problems)?;
-            places.look(&source, around, problems);
+            let Tls { source, places, subject_header } = read(tls, &self_signed, base_dir, problems)?;
+            places.look(&source, now, problems);
             Some(ListenTls { source, subject_header })
         });
         Listen { address: opened.address, tls }
@@ -221,8 +222,8 @@ fn files(file: CertificateFile, base_dir: &Path) -> Option<CertificateFiles> {
 
 impl Places {
     /// Reads the files and notes what is wrong with them, each at its place.
-    fn look(&self, source: &ServerSource, around: &Surroundings<'_>, problems: &mut Problems) {
-        let (_, wrong) = source.look(around.now);
+    fn look(&self, source: &ServerSource, now: SystemTime, problems: &mut Problems) {
+        let (_, wrong) = source.look(now);
         for wrong in wrong {
             let place = self.of(wrong.part);
             let problem = if wrong.reason.is_error() {

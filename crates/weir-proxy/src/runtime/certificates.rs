@@ -206,6 +206,11 @@ impl Watched {
         // Before the files are read: what changes meanwhile is seen by the next look.
         self.read.clone_from(&self.seen);
         let loaded = self.tls.source.load(Some(&self.tls.current()), now);
+        if let Certificates::SelfSigned(_) = self.tls.source.certificates {
+            // What was written, or half written, is our own doing and no change.
+            self.read = self.files.iter().map(stamp).collect();
+            self.seen.clone_from(&self.read);
+        }
         let listener = &self.tls.listener;
         match loaded {
             Ok(Loaded { tls, warnings, is_new }) => {
@@ -224,11 +229,6 @@ impl Watched {
                 self.warned.clear();
                 self.expiring(now);
                 self.renewal_failed = None;
-                if is_new {
-                    // These files are our own doing.
-                    self.read = self.files.iter().map(stamp).collect();
-                    self.seen.clone_from(&self.read);
-                }
                 self.tls.tell_self_signed(is_new);
                 Look::Published
             }
