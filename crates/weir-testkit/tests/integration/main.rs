@@ -28,5 +28,6 @@ mod records;
 mod split;
 mod statuses;
 mod timeouts;
+mod tls_to_servers;
 mod upgrade_names;
 mod websocket;
