@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use weir_core::server::{Scheme, Transport};
+use weir_core::server::Transport;
+use weir_http::target::Scheme;
 use weir_tls::authorities::Authorities;
 use weir_tls::certified::{self, Certified};
 use weir_tls::facts::Facts;

@@ -248,10 +248,10 @@ fn what_concerns_tls_alone_leaves_an_idle_connection_usable() {
 fn an_idle_connection_that_the_server_has_ended_or_spoken_on_is_not_used() {
     let (root, files) = (Authority::new("Root"), Files::new());
     let acts: [fn(&mut weir_testkit::socket::Socket); 4] = [
-        |connection| drop(connection.say_goodbye()),
-        |connection| drop(connection.half_close()),
-        |connection| drop(connection.cut()),
-        |connection| drop(connection.send(sized("nobody asked"))),
+        |connection| _ = connection.say_goodbye(),
+        |connection| _ = connection.half_close(),
+        |connection| _ = connection.cut(),
+        |connection| _ = connection.send(sized("nobody asked")),
     ];
     for act in acts {
         for request in [get("/"), post("/")] {
