@@ -5,7 +5,8 @@ use std::path::PathBuf;
 
 use ipnet::IpNet;
 use weir_core::route::{HostPattern, PathPattern};
-use weir_core::server::{Scheme, ServerAddress, Transport};
+use weir_core::server::{ServerAddress, Transport};
+use weir_http::target::Scheme;
 
 use crate::complaint::Complaint;
 use crate::model::ListenAddress;
@@ -90,7 +91,7 @@ pub fn server(text: &str) -> Result<ServerAddress, Complaint> {
             .hint(format!("with a base path write `http://{}`", shortened(text))));
     }
     let transport = authority_transport(authority, scheme)?;
-    let scheme = scheme.unwrap_or_default();
+    let scheme = scheme.unwrap_or(Scheme::Http);
     Ok(ServerAddress { written: text.into(), scheme, transport, base: base_path(base)?.into() })
 }
 

@@ -16,7 +16,7 @@ use crate::authority::{self, Authority, AuthorityError};
 mod tests;
 
 /// The scheme of an absolute target. Others than these two are refused.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Scheme {
     /// `http`, port 80.
     Http,

@@ -7,9 +7,11 @@
 //! The readers of messages in [`message`] are deliberately our own and not those of the proxy: a fault in the proxy's
 //! reader must not hide itself here.
 
+pub mod certificate;
 pub mod client;
 pub mod message;
 pub mod proxy;
 mod reader;
 pub mod server;
 pub mod socket;
+mod tls;

@@ -5,10 +5,12 @@ use std::fmt;
 /// How a connection ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum End {
-    /// Regularly.
+    /// Regularly; with TLS, with a goodbye.
     Fin,
     /// By a reset.
     Reset,
+    /// Without the goodbye of TLS: somebody else may have cut it.
+    Cut,
 }
 
 /// A request or an answer.

@@ -64,7 +64,7 @@ impl Reader {
                 };
                 let body = std::mem::take(from.unread());
                 self.got.extend_from_slice(&body);
-                if end == End::Reset {
+                if end != End::Fin {
                     return Err(self.ended(end));
                 }
                 message.body = body;

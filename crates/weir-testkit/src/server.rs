@@ -13,6 +13,8 @@ use std::path::PathBuf;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::thread;
 
+use rustls::ServerConnection;
+
 use crate::message::Message;
 use crate::socket::{End, PATIENCE, Socket};
 
@@ -41,6 +43,8 @@ struct Seen {
     /// Connections whose function has returned.
     ended: usize,
     failures: Vec<String>,
+    /// Why handshakes of TLS failed.
+    refusals: Vec<String>,
     closing: bool,
 }
 
@@ -124,6 +128,35 @@ impl Server {
         let address = listener.local_addr().expect("a bound socket has an address");
         let accept = move || listener.accept().map(|(stream, _)| Socket::from(stream));
         Self::run(Address::Tcp(address), accept, serve)
+    }
+
+    /// Like [`start`](Self::start), with TLS. Connections whose handshake fails are counted as ended and otherwise left
+    /// alone; what went wrong is in [`refusals`](Self::refusals).
+    ///
+    /// # Panics
+    /// When there is no port left.
+    pub fn tls(config: rustls::ServerConfig, serve: impl Fn(Connection) + Send + Sync + 'static) -> Self {
+        let config = Arc::new(config);
+        Self::start(move |connection| {
+            let Connection { socket, state, number } = connection;
+            let tls = ServerConnection::new(Arc::clone(&config)).expect("rustls takes its own configuration");
+            match socket.with_tls(tls) {
+                Ok(socket) => serve(Connection { socket, state, number }),
+                Err(error) => state.change(|seen| seen.refusals.push(error.to_string())),
+            }
+        })
+    }
+
+    /// A server with TLS that answers each request with 200 and this text.
+    pub fn tls_saying(config: rustls::ServerConfig, text: &str) -> Self {
+        let answer = sized(text);
+        Self::tls(config, move |mut connection| {
+            while connection.request().is_some() {
+                if connection.try_send(&answer).is_err() {
+                    return;
+                }
+            }
+        })
     }
 
     /// Like [`start`](Self::start), on a Unix socket.
@@ -257,6 +290,11 @@ impl Server {
     /// When there is none.
     pub fn last_request(&self) -> Message {
         self.requests().pop().expect("the server got a request")
+    }
+
+    /// Why handshakes of TLS failed.
+    pub fn refusals(&self) -> Vec<String> {
+        self.state.seen().refusals.clone()
     }
 
     /// Connections so far.

@@ -11,6 +11,7 @@ use socket2::SockRef;
 pub use crate::message::End;
 use crate::message::{Broken, Message, shortened};
 use crate::reader::{Reader, Source};
+use crate::tls::Tls;
 
 /// How long anything may take before a test fails. Long, because the machine may be busy; nothing waits for it in a test
 /// that passes.
@@ -20,6 +21,18 @@ pub const PATIENCE: Duration = Duration::from_secs(10);
 enum Kind {
     Tcp(TcpStream),
     Unix(UnixStream),
+    Tls(Box<Tls>),
+}
+
+impl Kind {
+    /// The TCP connection, with or without TLS on it.
+    fn tcp(&self) -> Option<&TcpStream> {
+        match self {
+            Self::Tcp(stream) => Some(stream),
+            Self::Tls(tls) => Some(&tls.stream),
+            Self::Unix(_) => None,
+        }
+    }
 }
 
 /// One end of a connection.
@@ -74,6 +87,7 @@ impl Socket {
         match &mut self.kind {
             Kind::Tcp(stream) => stream.write_all(bytes.as_ref()),
             Kind::Unix(stream) => stream.write_all(bytes.as_ref()),
+            Kind::Tls(tls) => tls.write_all(bytes.as_ref()),
         }
     }
 
@@ -87,19 +101,72 @@ impl Socket {
         self
     }
 
-    /// Ends our direction with a FIN.
+    /// Ends our direction with a FIN; with TLS, with a goodbye before it.
     pub fn half_close(&mut self) -> &mut Self {
-        // A connection that the other side has reset needs no end of ours.
+        self.say_goodbye();
+        self.cut()
+    }
+
+    /// Says goodbye as TLS does, and keeps the connection. Nothing without TLS.
+    pub fn say_goodbye(&mut self) -> &mut Self {
+        if let Kind::Tls(tls) = &mut self.kind {
+            tls.connection.send_close_notify();
+            // A connection that the other side has reset needs no end of ours.
+            let _ = tls.flush();
+        }
+        self
+    }
+
+    /// Ends our direction with a FIN, with TLS without a goodbye.
+    pub fn cut(&mut self) -> &mut Self {
         let _ = match &self.kind {
             Kind::Tcp(stream) => stream.shutdown(Shutdown::Write),
             Kind::Unix(stream) => stream.shutdown(Shutdown::Write),
+            Kind::Tls(tls) => tls.stream.shutdown(Shutdown::Write),
         };
+        self
+    }
+
+    /// This connection with TLS on it, when hands have been shaken.
+    ///
+    /// # Errors
+    /// The network's, or one of rustls inside.
+    ///
+    /// # Panics
+    /// When this is no TCP connection of which nothing was read.
+    pub fn with_tls(self, connection: impl Into<rustls::Connection>) -> io::Result<Self> {
+        assert!(self.unread.is_empty(), "nothing was read yet");
+        let Kind::Tcp(stream) = self.kind else { panic!("TLS goes over TCP here") };
+        let mut tls = Tls { connection: connection.into(), stream };
+        tls.shake_hands()?;
+        Ok(Self { kind: Kind::Tls(Box::new(tls)), unread: Vec::new(), ended: None })
+    }
+
+    /// What rustls knows of a connection with TLS.
+    ///
+    /// # Panics
+    /// When it has none.
+    pub fn tls(&mut self) -> &mut rustls::Connection {
+        match &mut self.kind {
+            Kind::Tls(tls) => &mut tls.connection,
+            Kind::Tcp(_) | Kind::Unix(_) => panic!("there is no TLS on this connection"),
+        }
+    }
+
+    /// Sends what was asked of [`tls`](Self::tls).
+    ///
+    /// # Panics
+    /// When the other side takes it not.
+    pub fn flush(&mut self) -> &mut Self {
+        if let Kind::Tls(tls) = &mut self.kind {
+            tls.flush().expect("the other side takes what TLS has to say");
+        }
         self
     }
 
     /// Ends the connection with a reset.
     pub fn reset(self) {
-        if let Kind::Tcp(stream) = &self.kind {
+        if let Some(stream) = self.kind.tcp() {
             SockRef::from(stream).set_linger(Some(Duration::ZERO)).expect("a connected socket takes options");
         }
     }
@@ -107,11 +174,12 @@ impl Socket {
     /// Another handle of the same connection, to write while this one reads.
     ///
     /// # Panics
-    /// When the system has no file descriptor left.
+    /// When the system has no file descriptor left, or the connection has TLS.
     pub fn another(&self) -> Self {
         match &self.kind {
             Kind::Tcp(stream) => stream.try_clone().expect("a socket can be cloned").into(),
             Kind::Unix(stream) => stream.try_clone().expect("a socket can be cloned").into(),
+            Kind::Tls(_) => panic!("a connection with TLS has one handle"),
         }
     }
 
@@ -120,10 +188,8 @@ impl Socket {
     /// # Panics
     /// When it is no TCP connection.
     pub fn local_address(&self) -> std::net::SocketAddr {
-        match &self.kind {
-            Kind::Tcp(stream) => stream.local_addr().expect("a connected socket has an address"),
-            Kind::Unix(_) => panic!("a Unix connection has no network address"),
-        }
+        let stream = self.kind.tcp().expect("a Unix connection has no network address");
+        stream.local_addr().expect("a connected socket has an address")
     }
 
     /// Exactly so many bytes.
@@ -241,9 +307,11 @@ impl Socket {
         let read = match &mut self.kind {
             Kind::Tcp(stream) => stream.read(&mut bytes),
             Kind::Unix(stream) => stream.read(&mut bytes),
+            Kind::Tls(tls) => tls.read(&mut bytes),
         };
         match read {
             Ok(0) => self.ended = Some(End::Fin),
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => self.ended = Some(End::Cut),
             Ok(count) => self.unread.extend_from_slice(&bytes[..count]),
             // Somebody stopped and continued the process.
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
@@ -261,6 +329,7 @@ impl Socket {
         match &self.kind {
             Kind::Tcp(stream) => stream.set_read_timeout(Some(patience)),
             Kind::Unix(stream) => stream.set_read_timeout(Some(patience)),
+            Kind::Tls(tls) => tls.stream.set_read_timeout(Some(patience)),
         }
         .expect("a connected socket takes options");
     }

@@ -6,7 +6,8 @@ use std::io;
 use std::task::Poll;
 
 use tokio::net::{TcpStream, UnixStream};
-use weir_core::server::{Scheme, Transport};
+use weir_core::server::Transport;
+use weir_http::target::Scheme;
 use weir_tls::handshake::HandshakeError;
 use weir_tls::target::Target;
 
@@ -96,6 +97,3 @@ async fn shake_hands(stream: &Stream) -> io::Result<()> {
         }
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -230,7 +230,7 @@ impl Upstream {
 mod tests {
     #![allow(clippy::unwrap_used)]
 
-    use weir_core::server::Scheme;
+    use weir_http::target::Scheme;
 
     use super::*;
 

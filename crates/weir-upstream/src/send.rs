@@ -62,7 +62,7 @@ pub struct Answer {
 /// Why there is no whole answer.
 #[derive(Debug)]
 pub enum SendError {
-    /// The server can't be connected to.
+    /// The server can't be connected to, or refuses us as soon as it was.
     Connect(ConnectError),
     /// No connection was there within [`SendLimits::connect`].
     ConnectTimeout,
@@ -99,6 +99,16 @@ impl fmt::Display for SendError {
                 write!(f, "the server sent more than {INTERIM_ANSWERS_MAX} interim answers")
             }
             Self::Switched => f.write_str("the server switched to a protocol that was not asked for"),
+        }
+    }
+}
+
+impl SendError {
+    /// What to do about it, where there is something.
+    pub fn hint(&self) -> Option<&str> {
+        match self {
+            Self::Connect(ConnectError::Handshake(error)) => error.hint.as_deref(),
+            _ => None,
         }
     }
 }
@@ -210,11 +220,22 @@ impl Sending<'_> {
         if outcome.is_err() {
             self.server.counters.failures.fetch_add(1, Ordering::Relaxed);
         }
-        let (answer, idle) = outcome?;
+        let (answer, idle) = outcome.map_err(|error| self.explained(error))?;
         if let (Some(pools), Some(idle), true) = (self.pools, idle, uploaded) {
             pools.give_back(connection, idle.min(self.limits.idle), now());
         }
         Ok(answer)
+    }
+
+    /// In TLS 1.3 a server refuses us only when we have begun to speak.
+    fn explained(&self, error: SendError) -> SendError {
+        match (&error, &self.server.target) {
+            (SendError::Head(AnswerError::Io(inner)), Some(target)) => {
+                let refused = target.explain_later(inner);
+                refused.map_or(error, |refused| SendError::Connect(ConnectError::Handshake(refused)))
+            }
+            _ => error,
+        }
     }
 
     fn write_head(&self, out: &mut Vec<u8>) {

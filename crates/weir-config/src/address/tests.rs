@@ -1,7 +1,8 @@
 //! What is an address, what is not, and what the hint says.
 #![allow(clippy::unwrap_used)]
 
-use weir_core::server::{Scheme, Transport};
+use weir_core::server::Transport;
+use weir_http::target::Scheme;
 
 use super::{listen, network, server};
 use crate::complaint::Complaint;

@@ -44,6 +44,8 @@ pub(crate) fn model(file: File, around: &Surroundings<'_>, problems: &mut Proble
     let limits = limits(&file.limits, problems);
     let listen = listen::open(file.listen, file.admin.as_ref(), around.base_dir, problems);
     let mut upstreams = Upstreams::new(around.base_dir, file.timeouts, problems);
+    let listen = listen::open(file.listen, file.admin.as_ref(), around, problems);
+    let mut upstreams = Upstreams::new(around, file.timeouts, problems);
     for (name, upstream) in file.upstreams {
         upstreams.declare(name, upstream, problems);
     }

@@ -3,20 +3,25 @@
 use std::cell::OnceCell;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::SystemTime;
 
-use weir_core::server::{Scheme, Transport};
+use weir_core::server::Transport;
+use weir_http::target::Scheme;
 use weir_tls::authorities::Authorities;
 use weir_tls::certified::{self, Certified};
+use weir_tls::facts::Facts;
 use weir_tls::problem::Reason;
-use weir_tls::read;
 use weir_tls::server::MinVersion;
 use weir_tls::target::{ClientOptions, ClientTls, Name, Target, Verify};
+use weir_tls::{chain, read};
 
 use crate::complaint::Complaint;
 use crate::file::upstream_tls::{UpstreamTlsFile, VerifyWord};
 use crate::model::Server;
 use crate::problem::{Problem, Problems};
 use crate::source::{At, Span};
+
+use super::Surroundings;
 
 /// What is said where servers can't be verified because nobody is known.
 const NOBODY: &str = "this system has no certificates of authorities to verify servers by";
@@ -25,14 +30,15 @@ const INSTALL: &str = "install them (Debian: `ca-certificates`)";
 /// Where the authorities of servers come from.
 pub(super) struct Trust {
     base_dir: PathBuf,
+    now: SystemTime,
     /// Those of the system, once for all upstreams; `None` inside where it has none.
     system: OnceCell<Option<Authorities>>,
 }
 
 impl Trust {
     /// Nothing is read yet.
-    pub(super) fn new(base_dir: &Path) -> Self {
-        Self { base_dir: base_dir.to_owned(), system: OnceCell::new() }
+    pub(super) fn new(around: &Surroundings<'_>) -> Self {
+        Self { base_dir: around.base_dir.to_owned(), now: around.now, system: OnceCell::new() }
     }
 
     /// What the servers of an upstream are told; `None` when none of them speaks TLS, or something is wrong.
@@ -139,6 +145,13 @@ impl Trust {
                 return None;
             }
         };
+        for (index, der) in chain.iter().enumerate() {
+            // What can't be read of it is told by the next step.
+            let time = Facts::of(der).and_then(|facts| chain::validity(&facts, index + 1, self.now));
+            if let Some(reason) = time {
+                problems.push(problem(certificate.span, &certificate_path, &reason));
+            }
+        }
         match certified::of(chain, secret) {
             Ok(certified) => Some(Some(certified)),
             Err(reason @ (Reason::Refused(_) | Reason::NotACertificate(_))) => {
@@ -201,7 +214,9 @@ pub(crate) fn by_system(servers: &mut [Server]) -> Result<Option<ClientTls>, Com
 }
 
 fn problem(span: Span, path: &Path, reason: &Reason) -> Problem {
-    let problem = Problem::error(span, format!("`{}` {reason}", path.display()));
+    let message = format!("`{}` {reason}", path.display());
+    let problem =
+        if reason.is_error() { Problem::error(span, message) } else { Problem::warning(span, message) };
     match reason.hint() {
         Some(hint) => problem.hint(hint),
         None => problem,

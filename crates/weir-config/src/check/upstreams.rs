@@ -1,7 +1,7 @@
 //! Upstreams get their numbers; references to them are looked up.
 
 use std::collections::HashMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use weir_core::server::Transport;
 use weir_tls::target::ClientTls;
@@ -14,6 +14,7 @@ use crate::problem::{Problem, Problems};
 use crate::source::{At, Span};
 use crate::suggest::{alternatives, nearest};
 
+use super::Surroundings;
 use super::upstream_tls::{self, Trust};
 
 /// Upstream names that a hint lists; more would hide the message.
@@ -39,11 +40,11 @@ struct Declared {
 
 impl Upstreams {
     /// Begins with none.
-    pub(super) fn new(base_dir: &Path, timeouts: Timeouts, problems: &Problems) -> Self {
+    pub(super) fn new(around: &Surroundings<'_>, timeouts: Timeouts, problems: &Problems) -> Self {
         Self {
-            base_dir: base_dir.to_owned(),
+            base_dir: around.base_dir.to_owned(),
             timeouts,
-            trust: Trust::new(base_dir),
+            trust: Trust::new(around),
             list: Vec::new(),
             names: HashMap::new(),
             complete: !problems.has_errors(),

@@ -12,7 +12,8 @@ use weir_core::balance::Strategy;
 use weir_core::health::{HealthCheck, Probe};
 use weir_core::retry::{RetryOn, RetryPolicy};
 use weir_core::route::HostPattern;
-use weir_core::server::{Scheme, ServerAddress, Transport};
+use weir_core::server::{ServerAddress, Transport};
+use weir_http::target::Scheme;
 
 use crate::complaint::Complaint;
 use crate::model::{ListenAddress, Server};

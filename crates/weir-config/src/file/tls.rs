@@ -13,7 +13,7 @@ use super::scalar::{Boolean, Parsed, Words};
 use super::table::{Field, Kept, Mapping, Table};
 
 /// A file; relative to the configuration's directory.
-const FILE_PATH: Parsed<String> = Parsed { label: "file", pattern: "", parse: file_path };
+pub(crate) const FILE_PATH: Parsed<String> = Parsed { label: "file", pattern: "", parse: file_path };
 
 fn file_path(text: &str) -> Result<String, Complaint> {
     // What people paste here by mistake is the certificate itself.
@@ -173,7 +173,8 @@ pub(crate) static CLIENT: Table<ClientFile> = Table {
     note: None,
 };
 
-const MIN_VERSION: Words<MinVersion> = Words {
+/// The oldest version of TLS that is spoken.
+pub(crate) const MIN_VERSION: Words<MinVersion> = Words {
     label: "version of TLS",
     words: &[("1.2", MinVersion::Tls12), ("1.3", MinVersion::Tls13)],
     later: &[],

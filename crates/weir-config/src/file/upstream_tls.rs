@@ -9,8 +9,9 @@ use crate::source::At;
 
 use super::describe::Presence::{Default as Unless, Optional};
 use super::kind::Placed;
-use super::scalar::{Parsed, Text, Words};
+use super::scalar::{Parsed, Words};
 use super::table::{Field, Kept, Table};
+use super::tls::{FILE_PATH, MIN_VERSION};
 
 /// `verify`
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -45,12 +46,6 @@ const VERIFY: Words<VerifyWord> = Words {
     later: &[],
 };
 
-const MIN_VERSION: Words<MinVersion> = Words {
-    label: "version of TLS",
-    words: &[("1.2", MinVersion::Tls12), ("1.3", MinVersion::Tls13)],
-    later: &[],
-};
-
 const SERVER_NAME: Parsed<Name> =
     Parsed { label: "name of a server", pattern: "^[A-Za-z0-9._:-]{1,253}$", parse: name };
 
@@ -70,7 +65,7 @@ pub(crate) static UPSTREAM_TLS: Table<UpstreamTlsFile> = Table {
         Field {
             name: "ca",
             presence: Optional,
-            value: &Kept(Placed(Text), |tls: &mut UpstreamTlsFile, path| tls.ca = Some(path)),
+            value: &Kept(Placed(FILE_PATH), |tls: &mut UpstreamTlsFile, path| tls.ca = Some(path)),
             doc: "A file (PEM) with the authorities that are believed instead of those of the system. The certificate of the \
                   server itself may stand there too, also a self-signed one.",
         },
@@ -91,13 +86,13 @@ pub(crate) static UPSTREAM_TLS: Table<UpstreamTlsFile> = Table {
         Field {
             name: "certificate",
             presence: Optional,
-            value: &Kept(Placed(Text), |tls: &mut UpstreamTlsFile, path| tls.certificate = Some(path)),
+            value: &Kept(Placed(FILE_PATH), |tls: &mut UpstreamTlsFile, path| tls.certificate = Some(path)),
             doc: "A file (PEM) with the certificate that is shown to servers that ask for one, and those that signed it.",
         },
         Field {
             name: "key",
             presence: Optional,
-            value: &Kept(Placed(Text), |tls: &mut UpstreamTlsFile, path| tls.key = Some(path)),
+            value: &Kept(Placed(FILE_PATH), |tls: &mut UpstreamTlsFile, path| tls.key = Some(path)),
             doc: "The file (PEM) of its key, not encrypted. The file of the certificate when not written.",
         },
         Field {

@@ -7,7 +7,8 @@ use std::net::SocketAddr;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 use tokio::net::TcpListener;
 use tokio::runtime::{Builder, LocalOptions};
-use weir_core::server::{Scheme, ServerAddress, Transport};
+use weir_core::server::{ServerAddress, Transport};
+use weir_http::target::Scheme;
 
 use super::*;
 use crate::io::stream::Stream;

@@ -16,7 +16,7 @@ Answers carry X-Backend-Server. `weir run` does more, by a configuration.
 Example:
   weir balance 127.0.0.1:9001 127.0.0.1:9002")]
 pub(crate) struct Arguments {
-    /// `host:port`, `http://host[:port][/base]` or `unix:PATH`
+    /// `host:port`, `http[s]://host[:port][/base]` or `unix:PATH`
     #[arg(value_name = "SERVER", required = true)]
     servers: Vec<String>,
 

@@ -29,7 +29,7 @@ pub(crate) struct Arguments {
     #[arg(default_value = "GET")]
     method: String,
 
-    /// `http://host/path`, or `/path` with `-H 'Host: …'`
+    /// `http://host/path`, `https://…`, or `/path` with `-H 'Host: …'`
     url: String,
 
     /// A header field of the request; may be repeated

@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 use weir_config::model::{Action, Model, Route};
+use weir_tls::authorities::Origin;
 
 use super::answer::{self, Answer};
 
@@ -17,6 +18,7 @@ pub(crate) fn render(model: &Model, answer: &Answer<'_>) -> Value {
     json!({
         "request": {
             "method": request.method,
+            "scheme": request.scheme.name(),
             "host": request.host,
             "path": request.path,
             "query": request.query,
@@ -67,6 +69,13 @@ fn route(model: &Model, route: &Route) -> Value {
             "address": &*server.address.written,
             "weight": server.weight,
         })).collect::<Vec<_>>(),
+        "tls": upstream.tls.as_ref().map(|tls| json!({
+            "verify": if tls.origin().is_some() { "full" } else { "none" },
+            "authorities": tls.origin().map(|origin| match origin {
+                Origin::System => "system".to_owned(),
+                Origin::File(path) => path.display().to_string(),
+            }),
+        })),
         "path": answer::path_edit(&forward.path),
     })
 }

@@ -8,7 +8,7 @@ use weir_http::authority;
 use weir_http::connection;
 use weir_http::method::Method;
 use weir_http::path;
-use weir_http::target;
+use weir_http::target::{self, Scheme, Target};
 
 /// Fields that are believed from trusted proxies only.
 const FORWARDING_FIELDS: [&str; 5] =
@@ -19,7 +19,7 @@ const FORWARDING_FIELDS: [&str; 5] =
 pub(crate) struct Written<'a> {
     /// The method.
     pub(crate) method: &'a str,
-    /// `http://host/path?query` or `/path?query`.
+    /// `http://host/path?query`, `https://…` or `/path?query`.
     pub(crate) url: &'a str,
     /// `Name: value` each.
     pub(crate) fields: &'a [String],
@@ -30,6 +30,8 @@ pub(crate) struct Written<'a> {
 pub(crate) struct Request {
     /// The method.
     pub(crate) method: String,
+    /// What the client speaks; http where only a path is written.
+    pub(crate) scheme: Scheme,
     /// The host in its normal form; `None` for a request without Host.
     pub(crate) host: Option<String>,
     /// The path in its normal form.
@@ -88,6 +90,10 @@ impl Written<'_> {
         let (path, query) = target
             .path_and_query()
             .ok_or_else(|| Unreadable::Usage("write a URL or a path that begins with `/`".to_owned()))?;
+        let scheme = match target {
+            Target::Absolute { scheme, .. } => scheme,
+            Target::Origin { .. } | Target::Authority(_) | Target::Asterisk => Scheme::Http,
+        };
         let in_url = target.authority().map(|authority| host(&authority));
         let host = written_host(&fields)?.or(in_url);
         if host.is_none() {
@@ -95,9 +101,9 @@ impl Written<'_> {
         }
         let path = normal_path(path, &mut notes)?;
         let hidden = named_in_connection(&fields)?;
-        let fields = believed(fields, &hidden, host.as_deref(), &mut notes);
+        let fields = believed(fields, &hidden, scheme, host.as_deref(), &mut notes);
         let query = query.map(|query| String::from_utf8_lossy(query).into_owned());
-        Ok(Request { method, host, path, query, fields, notes })
+        Ok(Request { method, scheme, host, path, query, fields, notes })
     }
 
     fn method(&self, notes: &mut Vec<String>) -> Result<String, Unreadable> {
@@ -196,6 +202,7 @@ fn named_in_connection(fields: &[(String, String)]) -> Result<Vec<String>, Unrea
 fn believed(
     fields: Vec<(String, String)>,
     hidden: &[String],
+    scheme: Scheme,
     host: Option<&str>,
     notes: &mut Vec<String>,
 ) -> Vec<(String, String)> {
@@ -212,7 +219,7 @@ fn believed(
             kept.push((name, value));
         }
     }
-    kept.push(("X-Forwarded-Proto".to_owned(), "http".to_owned()));
+    kept.push(("X-Forwarded-Proto".to_owned(), scheme.name().to_owned()));
     if let Some(host) = host {
         kept.push(("Host".to_owned(), host.to_owned()));
         kept.push(("X-Forwarded-Host".to_owned(), host.to_owned()));

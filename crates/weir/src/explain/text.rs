@@ -3,6 +3,7 @@
 use std::fmt::Write;
 
 use weir_config::model::{Action, Model, Route, Upstream};
+use weir_tls::target::ClientTls;
 
 use super::answer::{self, Answer, Outcome, Tried};
 use crate::output::Paint;
@@ -62,7 +63,10 @@ impl Text {
 
     fn request(&mut self, answer: &Answer<'_>) {
         let request = answer.request;
-        let host = request.host.as_deref().map_or(String::new(), |host| format!("http://{host}"));
+        let host = request
+            .host
+            .as_deref()
+            .map_or(String::new(), |host| format!("{}://{host}", request.scheme.name()));
         let query = request.query.as_deref().map_or(String::new(), |query| format!("?{query}"));
         let line = format!("{} {host}{}{query}", request.method, request.path);
         self.line(&Paint::Strong.on(self.color, line));
@@ -89,6 +93,9 @@ impl Text {
                     self.row("mode", forward.mode.name());
                     self.row("upstream", &format!("{}, {}", upstream.name, upstream.balance.name()));
                     self.servers(upstream);
+                    if let Some(tls) = &upstream.tls {
+                        self.tls(tls);
+                    }
                 }
                 if let Some(edit) = answer::path_edit(&forward.path) {
                     self.row("path", &edit);
@@ -121,6 +128,14 @@ impl Text {
         if upstream.servers.len() > LISTED_MAX {
             self.row("", &format!("and {} more", upstream.servers.len() - LISTED_MAX));
         }
+    }
+
+    fn tls(&mut self, tls: &ClientTls) {
+        let believed = match tls.origin() {
+            Some(origin) => format!("servers are verified by {origin}"),
+            None => Paint::Bad.on(self.color, "whoever answers is believed (`verify: none`)"),
+        };
+        self.row("tls", &believed);
     }
 
     fn tried(&mut self, answer: &Answer<'_>) {

@@ -66,7 +66,7 @@ fn a_wrong_command_line_is_wrong_usage() {
     check(&["balance", "--listen", "8080", "a:1"], 2, &["hint: write `127.0.0.1:8080`"]);
     check(&["balance", "--strategy", "roundrobin", "a:1"], 2, &["did you mean `round_robin`"]);
     check(&["balance", "9001", "a:1", "a:1"], 2, &["`9001`", "hint: ", "`a:1` stands twice"]);
-    check(&["balance", "https://a"], 2, &["https"]);
+    check(&["balance", "ftp://a"], 2, &["https"]);
     check(&["mock"], 2, &["PORT"]);
     check(&["mock", "70000"], 2, &["`70000` is no port", "hint: "]);
     check(&["mock", "web"], 2, &["`web` is no port", "hint: "]);

@@ -12,3 +12,4 @@ mod help;
 mod lifetime;
 mod process;
 mod scratch;
+mod tls_to_servers;

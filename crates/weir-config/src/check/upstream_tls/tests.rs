@@ -3,6 +3,7 @@
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, SystemTime};
 
 use rcgen::{CertifiedKey, KeyPair, generate_simple_self_signed};
 
@@ -41,9 +42,15 @@ impl Drop for Files {
 
 /// The model, and all problems as `column severity message | hint`. Columns count in the whole line of the upstream.
 fn outcome(upstream: &str) -> (Option<Model>, Vec<String>) {
+    outcome_at(1_795_262_400, upstream)
+}
+
+/// The same at this moment, in seconds since 1970.
+fn outcome_at(seconds: u64, upstream: &str) -> (Option<Model>, Vec<String>) {
     let files = Files::new();
+    let now = SystemTime::UNIX_EPOCH + Duration::from_secs(seconds);
     let text = format!("services: [{{host: a, upstream: u}}]\nupstreams:\n  u: {{{upstream}}}\n");
-    let (model, report) = match load::parse("t", text.as_bytes(), &|_| None, &files.0) {
+    let (model, report) = match load::parse_at(now, "t", text.as_bytes(), &|_| None, &files.0) {
         Ok(loaded) => (Some(loaded.model), loaded.warnings),
         Err(report) => (None, report),
     };
@@ -140,6 +147,24 @@ fn names_and_versions_are_checked() {
     check("ca: ca.pem, server_name: '*.a.test'", &["67 error"]);
     check("ca: ca.pem, min_version: 1.1", &["67 error `1.1` is no version of TLS | … `1.2`"]);
     check("cert: ca.pem", &["42 error unknown key `cert`"]);
+}
+
+/// Servers would refuse it. What the authorities of servers say of their time is asked at each handshake.
+#[test]
+fn a_certificate_of_ours_that_has_expired_is_an_error() {
+    /// 4096-01-01, until when the certificates of these tests are valid.
+    const END: u64 = 67_090_118_400;
+    const DAY: u64 = 86400;
+    let check = |seconds, expected: &[&str]| {
+        let upstream = "servers: ['https://a.test'], tls: {ca: ca.pem, certificate: both.pem}";
+        let (_, problems) = outcome_at(seconds, upstream);
+        assert_eq!(problems.len(), expected.len(), "{problems:#?}");
+        assert!(problems.iter().zip(expected).all(|(problem, part)| problem.contains(part)), "{problems:#?}");
+    };
+    check(END - 20 * DAY, &[]);
+    check(END - 2 * DAY, &["67 warning `both.pem` expires in"]);
+    check(END + 2 * DAY, &["67 error `both.pem` has expired: it was valid until 4096-01-01"]);
+    check(0, &["67 error `both.pem` is not valid before 1975"]);
 }
 
 #[test]

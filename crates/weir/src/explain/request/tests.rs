@@ -100,6 +100,8 @@ fn fields_that_are_not_believed_count_for_no_route() {
     let fields: Vec<_> = request.fields.iter().map(|(name, value)| format!("{name}: {value}")).collect();
     assert_eq!(fields, ["X-Version: 2", "X-Forwarded-Proto: http", "Host: b", "X-Forwarded-Host: b"]);
     assert_eq!(request.notes.len(), 3, "{:?}", request.notes);
+    let Ok(request) = read("GET", "https://b/", &[]) else { panic!("a request") };
+    assert!(request.fields.contains(&("X-Forwarded-Proto".to_owned(), "https".to_owned())));
 }
 
 /// Connection takes fields away before a route is looked for; explaining as if they were there names another route.
