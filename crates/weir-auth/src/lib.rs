@@ -6,8 +6,10 @@
 
 pub mod api_key;
 pub mod basic;
+pub mod jwt;
 pub mod mark;
 pub mod password_hash;
+pub mod pem;
 pub mod refusal;
 pub mod rule;
 pub mod scheme;

@@ -21,7 +21,7 @@ pub(crate) enum AuthenticateKey {
     /// `off`: nothing is asked for, whatever the service says.
     Off,
     /// This is.
-    Asked(At<AuthenticateFile>),
+    Asked(Box<At<AuthenticateFile>>),
 }
 
 /// What is asked for.
@@ -127,6 +127,6 @@ pub(crate) static AUTHENTICATE: Table<AuthenticateFile> = Table {
 /// `off`, or what is asked for.
 pub(crate) const AUTHENTICATE_KIND: Mapped<OrWord<Asked>, AuthenticateKey> =
     Mapped(OrWord("off", Asked), |asked| match asked {
-        Some(asked) => AuthenticateKey::Asked(asked),
+        Some(asked) => AuthenticateKey::Asked(Box::new(asked)),
         None => AuthenticateKey::Off,
     });
