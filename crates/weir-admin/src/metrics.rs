@@ -120,6 +120,7 @@ pub(crate) fn page(status: &Status, dialect: Dialect) -> String {
     page.labelled(
         &metric::AUTHENTICATED_REQUESTS,
         authenticated.map(|one| ([one.proof, one.name.as_str()], one.requests_total)),
+    );
     let certificates = status.certificates.iter();
     page.labelled(
         &metric::CERTIFICATE_EXPIRES,

@@ -10,9 +10,8 @@ use hyper::{Method, Response, StatusCode};
 use serde_json::{Value, json};
 use weir_core::metric::ANSWER_CLASSES;
 use weir_core::ports::{
-    AuthenticatedStatus, DURATION_BOUNDS_SECONDS, Histogram, ServerStatus, Status, StatusSource,
-    UpstreamStatus,
-    CertificateStatus, DURATION_BOUNDS_SECONDS, Histogram, ServerStatus, Status, StatusSource, UpstreamStatus,
+    AuthenticatedStatus, CertificateStatus, DURATION_BOUNDS_SECONDS, Histogram, ServerStatus, Status,
+    StatusSource, UpstreamStatus,
 };
 use weir_core::refusal::Refusal;
 

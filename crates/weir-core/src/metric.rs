@@ -168,6 +168,8 @@ pub const AUTHENTICATED_REQUESTS: Metric = Metric {
     kind: Kind::Counter,
     help: "Requests of clients that proved who they are, by the kind of proof and the name that the configuration gives it.",
     labels: &["proof", "name"],
+};
+
 /// When certificates expire.
 pub const CERTIFICATE_EXPIRES: Metric = Metric {
     name: "weir_certificate_expires_timestamp_seconds",
@@ -252,6 +254,7 @@ pub const ALL: &[Metric] = &[
     REQUEST_DURATION,
     CONNECTIONS,
     CONNECTIONS_OPEN,
+    TLS_HANDSHAKES,
     RECEIVED_BYTES,
     SENT_BYTES,
     PANICS,

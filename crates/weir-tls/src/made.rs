@@ -88,6 +88,8 @@ impl Issued {
     /// As a configuration has it.
     pub(crate) fn certified(&self) -> Certified {
         certified::of(self.chain.clone(), self.key.clone_key()).unwrap()
+    }
+
     /// The chain in PEM.
     pub(crate) fn chain_pem(&self) -> String {
         self.chain.iter().map(|der| pem("CERTIFICATE", der)).collect()
@@ -96,12 +98,6 @@ impl Issued {
     /// The key in PEM.
     pub(crate) fn key_pem(&self) -> String {
         pem("PRIVATE KEY", self.key.secret_der())
-    }
-
-    /// As rustls has it.
-    pub(crate) fn certified(&self) -> Arc<CertifiedKey> {
-        let key = self.key.clone_key();
-        Arc::new(CertifiedKey::from_der(self.chain.clone(), key, &provider()).unwrap())
     }
 }
 

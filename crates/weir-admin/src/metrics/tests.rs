@@ -6,8 +6,9 @@ use std::collections::{BTreeMap, HashSet};
 use hyper::header::{ACCEPT, HeaderMap};
 use proptest::prelude::{ProptestConfig, any, prop, proptest};
 use weir_core::metric;
-use weir_core::ports::{AuthenticatedStatus, Histogram, ServerStatus, Status, UpstreamStatus};
-use weir_core::ports::{CertificateStatus, Histogram, ServerStatus, Status, UpstreamStatus};
+use weir_core::ports::{
+    AuthenticatedStatus, CertificateStatus, Histogram, ServerStatus, Status, UpstreamStatus,
+};
 
 use super::{BUCKETS, Dialect, page};
 

@@ -43,8 +43,6 @@ pub(crate) struct Surroundings<'s> {
 pub(crate) fn model(file: File, around: &Surroundings<'_>, problems: &mut Problems) -> Option<Model> {
     let limits = limits(&file.limits, problems);
     let listen = listen::open(file.listen, file.admin.as_ref(), around.base_dir, problems);
-    let mut upstreams = Upstreams::new(around.base_dir, file.timeouts, problems);
-    let listen = listen::open(file.listen, file.admin.as_ref(), around, problems);
     let mut upstreams = Upstreams::new(around, file.timeouts, problems);
     for (name, upstream) in file.upstreams {
         upstreams.declare(name, upstream, problems);
