@@ -166,13 +166,20 @@ impl ServerTls {
         self.choose_by(name, |_| true)
     }
 
-    /// Of those with this very name the first that suits, then of those with a wildcard for it. Without a certificate for the
-    /// name, or without a name, the first that suits at all. When none suits the handshake will fail, and it fails with the
-    /// right name.
+    /// Those for this name (lower case), in the order in which they are tried: with this very name, then with a wildcard for
+    /// it; of each ECDSA before RSA. None when no certificate has the name.
+    pub fn named(&self, name: &str) -> impl Iterator<Item = &Arc<Choice>> {
+        let exact = self.exact.get(name).map_or(&[][..], Vec::as_slice);
+        let below = parent(name).and_then(|parent| self.below.get(parent)).map_or(&[][..], Vec::as_slice);
+        // One that has both the name and a wildcard for it comes once.
+        let below = below.iter().filter(|index| !exact.contains(index));
+        exact.iter().chain(below).map(|index| &self.choices[*index])
+    }
+
+    /// Of those for the name the first that suits. Without one for the name, or without a name, the first that suits at all.
+    /// When none suits the handshake will fail, and it fails with the right name.
     fn choose_by(&self, name: Option<&str>, suits: impl Fn(&Choice) -> bool) -> &Arc<Choice> {
-        let exact = name.and_then(|name| self.exact.get(name));
-        let below = name.and_then(parent).and_then(|parent| self.below.get(parent));
-        let mut named = exact.into_iter().chain(below).flatten().map(|index| &self.choices[*index]);
+        let mut named = name.into_iter().flat_map(|name| self.named(name));
         let Some(first) = named.next() else {
             return self.choices.iter().find(|choice| suits(choice)).unwrap_or(&self.choices[0]);
         };

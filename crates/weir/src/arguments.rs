@@ -4,7 +4,7 @@
 use clap::builder::styling::{AnsiColor, Effects, Style, Styles};
 use clap::{Parser, Subcommand};
 
-use crate::commands::{balance, check, completions, demo, explain, man, mock, run};
+use crate::commands::{balance, cert, check, completions, demo, explain, man, mock, run};
 use crate::logging::{self, LogFilter};
 
 /// Columns that help may take. Wider lines are harder to read, however wide the terminal is.
@@ -39,7 +39,7 @@ pub(crate) struct CommandLine {
     #[command(subcommand)]
     pub(crate) command: Command,
 
-    /// Log this and what is worse: off, error, warn, info, debug, trace
+    /// Log error, warn, info, debug, trace or off
     #[arg(
         long,
         global = true,
@@ -67,6 +67,8 @@ pub(crate) enum Command {
     Check(check::Arguments),
     /// Tell which route a request takes, and why not the others
     Explain(explain::Arguments),
+    /// Show the certificates that are served, and until when
+    Cert(cert::Arguments),
     /// Serve test answers on some ports: something to put behind a proxy
     Mock(mock::Arguments),
     /// Print the completions for a shell

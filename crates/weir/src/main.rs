@@ -4,6 +4,7 @@
 //! through [`output`], and why it failed through [`failure`].
 
 mod arguments;
+mod cert;
 mod commands;
 mod demo;
 mod explain;

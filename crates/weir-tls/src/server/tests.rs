@@ -208,6 +208,8 @@ fn the_very_name_comes_before_a_wildcard_and_the_first_is_for_the_rest() {
         check(&tls, Client::usual(), asked, expected);
     }
     assert_eq!(tls.choose_name(None).file.to_str(), Some("first"));
+    let both = serving(vec![p256("both", &["x.a.test", "*.a.test"])]);
+    assert_eq!(both.named("x.a.test").count(), 1);
     assert_eq!(tls.choose_name(Some("z.a.test")).file.to_str(), Some("star"));
     assert!(tls.choose_name(Some("two.test")).covers(b"192.0.2.1"));
     assert!(!tls.choose_name(Some("two.test")).covers(b"first.test"));

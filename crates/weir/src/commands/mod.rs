@@ -1,6 +1,7 @@
 //! The commands, one file each: its arguments, and what it does with them.
 
 pub(crate) mod balance;
+pub(crate) mod cert;
 pub(crate) mod check;
 pub(crate) mod completions;
 pub(crate) mod demo;
@@ -25,6 +26,7 @@ pub(crate) fn run(command: Command) -> Result<(), Failure> {
         Command::Run(arguments) => run::run(arguments),
         Command::Check(arguments) => check::run(arguments),
         Command::Explain(arguments) => explain::run(arguments),
+        Command::Cert(arguments) => cert::run(arguments),
         Command::Mock(arguments) => mock::run(arguments),
         Command::Completions(arguments) => completions::run(arguments, CommandLine::command()),
         Command::Man(arguments) => man::run(arguments, CommandLine::command()),

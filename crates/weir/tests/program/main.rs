@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod bad_input;
+mod cert;
 mod check;
 mod demo;
 mod explain;
