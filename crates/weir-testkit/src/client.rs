@@ -1,8 +1,12 @@
 //! Clients that send exact bytes.
 
-use std::net::TcpStream;
+use std::io;
+use std::net::{SocketAddr, TcpStream};
 use std::os::unix::net::UnixStream;
+use std::sync::Arc;
 
+use rustls::pki_types::ServerName;
+use rustls::{ClientConfig, ClientConnection};
 use weir_proxy::runtime::sockets::BoundAddress;
 
 use crate::message::Message;
@@ -22,6 +26,19 @@ pub fn connect(proxy: &Running) -> Socket {
             UnixStream::connect(path).unwrap_or_else(|error| panic!("{}: {error}", path.display())).into()
         }
     }
+}
+
+/// Connects with TLS and asks for this name or address.
+///
+/// # Errors
+/// There is no connection, or the handshake fails: then an error of rustls is inside.
+///
+/// # Panics
+/// When the name is none.
+pub fn connect_tls(address: SocketAddr, config: &Arc<ClientConfig>, name: &str) -> io::Result<Socket> {
+    let name = ServerName::try_from(name.to_owned()).unwrap_or_else(|error| panic!("{name}: {error}"));
+    let connection = ClientConnection::new(Arc::clone(config), name).map_err(io::Error::other)?;
+    Socket::from(TcpStream::connect(address)?).with_tls(connection)
 }
 
 /// Sends one request on a connection of its own and reads the answer.

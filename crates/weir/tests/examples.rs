@@ -8,7 +8,9 @@
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
+use rustls::ClientConfig;
 use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -17,6 +19,9 @@ use weir_config::model::{AccessLog, ListenAddress, Model};
 use weir_core::server::Transport;
 use weir_proxy::Proxy;
 use weir_proxy::runtime::sockets::BoundAddress;
+use weir_testkit::certificate::{self, Files};
+use weir_testkit::client::connect_tls;
+use weir_tls::source::Certificates;
 use weir_tools::mock::{Mock, MockOptions};
 
 /// The servers of the upstreams `web` and `orders` of `routes.yaml`, by port.
@@ -35,6 +40,8 @@ async fn keeps_its_promises(name: &str, site: &Site) {
             answers(site).await;
         }
         "api-key.yaml" => api_key(site).await,
+        "tls.yaml" => tls(site).await,
+        "tls-api-key.yaml" => tls_api_key(site).await,
         name => panic!("`examples/{name}` has no promises in this test: add them"),
     }
 }
@@ -54,6 +61,26 @@ async fn host_services(site: &Site) {
     let answer = site.get("another.my-company.com", "/").await;
     assert_eq!(answer.status, 404);
     assert!(answer.body.contains("no service for host another.my-company.com"), "{}", answer.body);
+}
+
+async fn tls(site: &Site) {
+    for host in ["localhost", "127.0.0.1", "shop.example.com", "a.shop.example.com"] {
+        let answer = site.ask_tls("GET", host, "/", "").await.unwrap();
+        assert!(WEB.contains(&site.port(&answer)), "{host}");
+        assert_eq!(answer.got()["headers"]["x-forwarded-proto"], "https");
+    }
+    let error = site.ask_tls("GET", "other.example.com", "/", "").await.err().unwrap();
+    assert!(error.contains("NotValidForName"), "the certificate has the hosts of the file: {error}");
+    assert_eq!(site.get("localhost", "/").await.status, 400, "this port speaks TLS");
+}
+
+async fn tls_api_key(site: &Site) {
+    let key = "X-API-Key: test-api-key-123\r\n";
+    for port in [8000, 8001, 8002, 8003, 8000] {
+        let answer = site.ask_tls("GET", "localhost", "/test", key).await.unwrap();
+        assert_eq!((answer.status, site.port(&answer)), (200, port), "in turn");
+    }
+    assert_eq!(site.ask_tls("GET", "localhost", "/test", "").await.unwrap().status, 401);
 }
 
 async fn api_key(site: &Site) {
@@ -215,6 +242,10 @@ fn directory() -> PathBuf {
 struct Site {
     proxy: Proxy,
     address: SocketAddr,
+    /// Where TLS is spoken, and a client that trusts what is served there.
+    tls: Option<(SocketAddr, Arc<ClientConfig>)>,
+    /// State of this run; gone with it.
+    _state: Files,
     /// From the port of a mock to the port that stands in the file.
     ports: BTreeMap<u16, u16>,
     /// Dropped with the site, which ends the mocks.
@@ -248,9 +279,17 @@ impl Site {
         }
         model.access_log = AccessLog::Off;
         model.workers = Some(2);
+        let state = Files::new();
+        let served = keep_apart(&mut model, &state);
         let proxy = Proxy::start(&model).unwrap();
         let Some(BoundAddress::Tcp(address)) = proxy.addresses().next().cloned() else { panic!("no TCP") };
-        Self { proxy, address, ports, _mocks: mocks }
+        let secured = proxy.addresses().zip(&model.listen).find(|(_, listen)| listen.tls.is_some());
+        let tls = secured.map(|(address, _)| {
+            let BoundAddress::Tcp(address) = *address else { panic!("no TCP") };
+            let served = std::fs::read_to_string(&served).unwrap();
+            (address, Arc::new(certificate::client(&served)))
+        });
+        Self { proxy, address, tls, _state: state, ports, _mocks: mocks }
     }
 
     async fn get(&self, host: &str, target: &str) -> Answer {
@@ -260,17 +299,27 @@ impl Site {
     /// Sends one request on a connection of its own.
     async fn ask(&self, method: &str, host: &str, target: &str, fields: &str) -> Answer {
         let mut stream = TcpStream::connect(self.address).await.unwrap();
-        let request =
-            format!("{method} {target} HTTP/1.1\r\nHost: {host}\r\n{fields}Connection: close\r\n\r\n");
-        stream.write_all(request.as_bytes()).await.unwrap();
+        stream.write_all(request(method, host, target, fields).as_bytes()).await.unwrap();
         let mut answer = String::new();
         stream.read_to_string(&mut answer).await.unwrap();
-        let (head, body) = answer.split_once("\r\n\r\n").unwrap_or_else(|| panic!("no answer: {answer:?}"));
-        let (status, fields) = head.split_once("\r\n").unwrap();
-        Answer {
-            status: status.split(' ').nth(1).unwrap().parse().unwrap(),
-            fields: fields.to_owned(),
-            body: body.to_owned(),
+        Answer::of(&answer)
+    }
+
+    /// The same with TLS.
+    ///
+    /// # Errors
+    /// Why the handshake failed.
+    async fn ask_tls(&self, method: &str, host: &str, target: &str, fields: &str) -> Result<Answer, String> {
+        let (address, config) = self.tls.clone().unwrap();
+        let (request, host) = (request(method, host, target, fields), host.to_owned());
+        // The mocks run on this thread.
+        let outcome = tokio::task::spawn_blocking(move || {
+            let mut socket = connect_tls(address, &config, &host)?;
+            Ok::<_, std::io::Error>(socket.send(request).read_to_end().0)
+        });
+        match outcome.await.unwrap() {
+            Ok(answer) => Ok(Answer::of(&String::from_utf8(answer).unwrap())),
+            Err(error) => Err(format!("{error:?}")),
         }
     }
 
@@ -281,6 +330,21 @@ impl Site {
     }
 }
 
+fn request(method: &str, host: &str, target: &str, fields: &str) -> String {
+    format!("{method} {target} HTTP/1.1\r\nHost: {host}\r\n{fields}Connection: close\r\n\r\n")
+}
+
+/// Keeps a certificate that is made at the start out of the project; where it will be.
+fn keep_apart(model: &mut Model, state: &Files) -> PathBuf {
+    let certificate = PathBuf::from(state.write("self_signed.pem", ""));
+    for tls in model.listen.iter_mut().filter_map(|listen| listen.tls.as_mut()) {
+        if let Certificates::SelfSigned(own) = &mut tls.source.certificates {
+            own.directory = certificate.parent().unwrap().to_owned();
+        }
+    }
+    certificate
+}
+
 /// What a client got.
 struct Answer {
     status: u16,
@@ -289,6 +353,16 @@ struct Answer {
 }
 
 impl Answer {
+    fn of(answer: &str) -> Self {
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap_or_else(|| panic!("no answer: {answer:?}"));
+        let (status, fields) = head.split_once("\r\n").unwrap();
+        Self {
+            status: status.split(' ').nth(1).unwrap().parse().unwrap(),
+            fields: fields.to_owned(),
+            body: body.to_owned(),
+        }
+    }
+
     fn field(&self, name: &str) -> Option<&str> {
         let mut fields = self.fields.split("\r\n").filter_map(|line| line.split_once(": "));
         fields.find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value)
