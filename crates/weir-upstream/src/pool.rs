@@ -69,6 +69,7 @@ impl Pools {
     /// Keeps a connection that has carried a whole answer for the next request.
     pub fn give_back(&self, mut connection: Connection, idle_timeout: Duration, now: Instant) {
         if idle_timeout.is_zero() {
+            connection.stream.say_goodbye();
             return;
         }
         connection.reused = true;
@@ -80,6 +81,8 @@ impl Pools {
         let idle = &mut by_slot[slot];
         if idle.len() < IDLE_PER_SERVER_MAX {
             idle.push(Idle { connection, since: now, until: now + idle_timeout });
+        } else {
+            connection.stream.say_goodbye();
         }
     }
 
@@ -87,7 +90,13 @@ impl Pools {
     pub fn sweep(&self) {
         let now = now();
         for idle in self.by_slot.borrow_mut().iter_mut() {
-            idle.retain(|idle| now < idle.until && idle.connection.stream.seems_quiet());
+            idle.retain(|Idle { connection, until, .. }| {
+                let old = now >= *until;
+                if old {
+                    connection.stream.say_goodbye();
+                }
+                !old && connection.stream.seems_quiet()
+            });
             if idle.is_empty() {
                 idle.shrink_to(4);
             }
@@ -97,7 +106,7 @@ impl Pools {
     /// Closes the half that has been idle longest; for when file descriptors run out.
     pub fn shed(&self) {
         for idle in self.by_slot.borrow_mut().iter_mut() {
-            idle.drain(..idle.len().div_ceil(2));
+            idle.drain(..idle.len().div_ceil(2)).for_each(|idle| idle.connection.stream.say_goodbye());
         }
     }
 

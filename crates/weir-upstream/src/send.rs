@@ -221,8 +221,11 @@ impl Sending<'_> {
             self.server.counters.failures.fetch_add(1, Ordering::Relaxed);
         }
         let (answer, idle) = outcome.map_err(|error| self.explained(error))?;
-        if let (Some(pools), Some(idle), true) = (self.pools, idle, uploaded) {
-            pools.give_back(connection, idle.min(self.limits.idle), now());
+        match (self.pools, idle) {
+            (Some(pools), Some(idle)) if uploaded => {
+                pools.give_back(connection, idle.min(self.limits.idle), now());
+            }
+            _ => connection.stream.say_goodbye(),
         }
         Ok(answer)
     }

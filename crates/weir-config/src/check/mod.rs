@@ -24,6 +24,7 @@ use crate::problem::{Problem, Problems};
 use crate::source::At;
 
 use services::Services;
+use upstream_tls::Trust;
 use upstreams::Upstreams;
 
 /// Where the admin listener is when nothing is written (semantics.md §4.5).
@@ -43,7 +44,8 @@ pub(crate) struct Surroundings<'s> {
 pub(crate) fn model(file: File, around: &Surroundings<'_>, problems: &mut Problems) -> Option<Model> {
     let limits = limits(&file.limits, problems);
     let listen = listen::open(file.listen, file.admin.as_ref(), around.base_dir, problems);
-    let mut upstreams = Upstreams::new(around, file.timeouts, problems);
+    let trust = Trust::new(around.base_dir, around.now);
+    let mut upstreams = Upstreams::new(around.base_dir, file.timeouts, trust, problems);
     for (name, upstream) in file.upstreams {
         upstreams.declare(name, upstream, problems);
     }

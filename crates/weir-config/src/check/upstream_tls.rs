@@ -21,8 +21,6 @@ use crate::model::Server;
 use crate::problem::{Problem, Problems};
 use crate::source::{At, Span};
 
-use super::Surroundings;
-
 /// What is said where servers can't be verified because nobody is known.
 const NOBODY: &str = "this system has no certificates of authorities to verify servers by";
 const INSTALL: &str = "install them (Debian: `ca-certificates`)";
@@ -37,8 +35,8 @@ pub(super) struct Trust {
 
 impl Trust {
     /// Nothing is read yet.
-    pub(super) fn new(around: &Surroundings<'_>) -> Self {
-        Self { base_dir: around.base_dir.to_owned(), now: around.now, system: OnceCell::new() }
+    pub(super) fn new(base_dir: &Path, now: SystemTime) -> Self {
+        Self { base_dir: base_dir.to_owned(), now, system: OnceCell::new() }
     }
 
     /// What the servers of an upstream are told; `None` when none of them speaks TLS, or something is wrong.

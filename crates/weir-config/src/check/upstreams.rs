@@ -1,7 +1,7 @@
 //! Upstreams get their numbers; references to them are looked up.
 
 use std::collections::HashMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use weir_core::server::Transport;
 use weir_tls::target::ClientTls;
@@ -14,7 +14,6 @@ use crate::problem::{Problem, Problems};
 use crate::source::{At, Span};
 use crate::suggest::{alternatives, nearest};
 
-use super::Surroundings;
 use super::upstream_tls::{self, Trust};
 
 /// Upstream names that a hint lists; more would hide the message.
@@ -40,11 +39,11 @@ struct Declared {
 
 impl Upstreams {
     /// Begins with none.
-    pub(super) fn new(around: &Surroundings<'_>, timeouts: Timeouts, problems: &Problems) -> Self {
+    pub(super) fn new(base_dir: &Path, timeouts: Timeouts, trust: Trust, problems: &Problems) -> Self {
         Self {
-            base_dir: around.base_dir.to_owned(),
+            base_dir: base_dir.to_owned(),
             timeouts,
-            trust: Trust::new(around),
+            trust,
             list: Vec::new(),
             names: HashMap::new(),
             complete: !problems.has_errors(),

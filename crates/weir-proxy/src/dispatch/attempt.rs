@@ -105,8 +105,9 @@ pub(super) async fn run(
         Ok(Answer::Whole { idle }) => {
             x.look();
             // What came behind the answer was not asked for: nobody may ever read it as an answer.
-            if let Some(idle) = idle.filter(|_| directions.request_done.get() && buffer.is_empty()) {
-                x.worker.pools.give_back(connection, idle.min(upstream.waits.idle), x.now);
+            match idle.filter(|_| directions.request_done.get() && buffer.is_empty()) {
+                Some(idle) => x.worker.pools.give_back(connection, idle.min(upstream.waits.idle), x.now),
+                None => connection.stream.say_goodbye(),
             }
             Outcome::Answered
         }

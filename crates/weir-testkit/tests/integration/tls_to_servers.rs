@@ -266,6 +266,29 @@ fn an_idle_connection_that_the_server_has_ended_or_spoken_on_is_not_used() {
     }
 }
 
+/// RFC 8446 §6.1: servers log an end without a goodbye as a fault, or take it for an attack.
+#[test]
+fn a_connection_that_is_not_needed_any_more_is_ended_with_a_goodbye() {
+    let (root, files) = (Authority::new("Root"), Files::new());
+    let ca = files.write("ca.pem", &root.pem);
+    let ends = Arc::new(Mutex::new(Vec::new()));
+    for (connection_field, idle) in
+        [("Connection: close\r\n", "4s"), ("Keep-Alive: timeout=0\r\n", "4s"), ("", "1ms")]
+    {
+        let seen = Arc::clone(&ends);
+        let server = Server::tls(root.issue(&[HERE]).server(), move |mut connection| {
+            connection.expect_request();
+            connection.send(format!("HTTP/1.1 200 OK\r\n{connection_field}Content-Length: 0\r\n\r\n"));
+            seen.lock().unwrap().push(connection.until_end());
+        });
+        let top = format!("timeouts: {{upstream_idle: {idle}}}");
+        let proxy = with_keys(&[&format!("https://{server}")], &format!("ca: {ca}"), &top);
+        fetch(&proxy, "/").expect(200);
+        server.wait_ended(1);
+    }
+    assert_eq!(*ends.lock().unwrap(), [End::Fin; 3]);
+}
+
 #[test]
 fn what_is_no_tls_is_told_as_that() {
     let server = Server::start(|mut connection| {

@@ -7,7 +7,7 @@
 use std::cell::{Cell, RefCell};
 use std::io::{self, IoSlice};
 use std::os::fd::RawFd;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll, Waker, ready};
 
 use tokio::io::{DuplexStream, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
@@ -147,6 +147,15 @@ impl Stream {
         match &mut *self.kind.borrow_mut() {
             Kind::Plain(transport) => transport.poll_shutdown(cx),
             Kind::Tls(session) => session.poll_shutdown(cx),
+        }
+    }
+
+    /// Says goodbye as TLS wants it before a connection is closed (RFC 8446 §6.1), if it goes at once: nobody waits for it.
+    /// Nothing on a plain stream, where closing says it.
+    pub fn say_goodbye(&self) {
+        if let Kind::Tls(session) = &mut *self.kind.borrow_mut() {
+            // Whether the other side hears it makes no difference to us any more.
+            let _ = session.poll_shutdown(&mut Context::from_waker(Waker::noop()));
         }
     }
 

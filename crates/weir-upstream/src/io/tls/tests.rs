@@ -1,3 +1,4 @@
+//! TLS over pipes of any width: what goes in comes out, and every kind of end is told apart.
 #![allow(clippy::unwrap_used)]
 
 use std::future::poll_fn;
