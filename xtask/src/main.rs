@@ -49,6 +49,9 @@ enum Task {
         /// Where every byte goes.
         upstream: SocketAddr,
     },
+    /// The load generator of `bench tls-handshakes`.
+    #[command(hide = true)]
+    Handshakes(bench::handshakes::Options),
 }
 
 fn main() -> ExitCode {
@@ -59,6 +62,7 @@ fn main() -> ExitCode {
         Task::Bench(options) => bench::run(&options),
         Task::Fuzz(options) => fuzz::run(&options),
         Task::Relay { listen, upstream } => relay::run(listen, upstream).map(|()| true),
+        Task::Handshakes(options) => bench::handshakes::serve(&options).map(|()| true),
     };
     match outcome {
         Ok(true) => ExitCode::SUCCESS,

@@ -1,15 +1,60 @@
-//! Readiness and correctness, asked over a plain connection before anything is measured.
+//! What the server behind every peer answers, and the check that a peer gives it on.
 
+use std::fs;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 
 use super::child::{Running, pause};
 
-/// Two and a half minutes of [`pause`]s would be a hang; ten seconds are plenty to start anything here.
+/// Ten seconds of [`pause`]s are plenty to start anything here.
 const TRIES: usize = 500;
+
+/// 127 bytes, the size that all earlier figures were measured with.
+const SMALL: &str = "The whole answer of the server behind every proxy of this measurement: \
+                     exactly one hundred and twenty-seven bytes of plain text";
+const _: () = assert!(SMALL.len() == 127, "the size of the answer is part of the measurement");
+
+const LARGE_BYTES: usize = 1024 * 1024;
+
+/// The answer to every request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Answer {
+    /// 127 bytes from memory.
+    Small,
+    /// 1 MiB from a file that the system has in memory.
+    Large,
+}
+
+impl Answer {
+    /// The body. No two pieces of it are alike, so that one in the wrong place is noticed.
+    pub(crate) fn body(self) -> String {
+        match self {
+            Self::Small => SMALL.to_owned(),
+            Self::Large => (0..LARGE_BYTES / 8).map(|number| format!("{number:07} ")).collect(),
+        }
+    }
+
+    /// The word before those lines of the server's configuration that are for this answer.
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            Self::Small => "small",
+            Self::Large => "large",
+        }
+    }
+
+    /// Puts the body where the server can read it.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub(crate) fn write(self, directory: &Path) -> Result<()> {
+        let file = directory.join("answer");
+        fs::write(&file, self.body()).with_context(|| format!("cannot write `{}`", file.display()))
+    }
+}
 
 /// A port of this machine that nobody listens on now.
 ///
@@ -36,19 +81,68 @@ pub(crate) fn wait_until_ready(name: &str, address: SocketAddr, running: &mut Ru
     bail!("{name} does not listen on {address} after {TRIES} tries")
 }
 
+/// A connection that gives up after five seconds of silence.
+///
+/// # Errors
+/// When nobody listens there.
+pub(crate) fn connect(address: SocketAddr) -> Result<TcpStream> {
+    let connection = TcpStream::connect(address)?;
+    connection.set_read_timeout(Some(Duration::from_secs(5)))?;
+    Ok(connection)
+}
+
 /// Sends one request and makes sure that the answer is the one the server gives.
 ///
 /// # Errors
 /// When it is not; the message shows its beginning.
-pub(crate) fn check(name: &str, address: SocketAddr, body: &str) -> Result<()> {
-    let mut connection = TcpStream::connect(address)?;
-    connection.set_read_timeout(Some(Duration::from_secs(5)))?;
-    write!(connection, "GET / HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n")?;
+pub(crate) fn check(name: &str, mut connection: impl Read + Write, expected: Answer) -> Result<()> {
+    write!(connection, "GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")?;
     let mut answer = Vec::new();
     connection.read_to_end(&mut answer).with_context(|| format!("{name} does not end its answer"))?;
     let answer = String::from_utf8_lossy(&answer);
-    if !answer.starts_with("HTTP/1.1 200 ") || !answer.ends_with(&format!("\r\n\r\n{body}")) {
+    if !answer.starts_with("HTTP/1.1 200 ") || !answer.ends_with(&format!("\r\n\r\n{}", expected.body())) {
         bail!("{name} gives another answer than the server:\n{answer:.400}");
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{self, Cursor, Read, Write};
+
+    use super::{Answer, LARGE_BYTES, check};
+
+    /// Takes any request, and gives these bytes.
+    struct Peer(Cursor<String>);
+
+    impl Read for Peer {
+        fn read(&mut self, room: &mut [u8]) -> io::Result<usize> {
+            self.0.read(room)
+        }
+    }
+
+    impl Write for Peer {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    fn accepted(answer: String) -> bool {
+        check("somebody", Peer(Cursor::new(answer)), Answer::Large).is_ok()
+    }
+
+    #[test]
+    fn an_answer_with_a_byte_in_the_wrong_place_is_refused() {
+        let body = Answer::Large.body();
+        assert_eq!(body.len(), LARGE_BYTES);
+        assert!(accepted(format!("HTTP/1.1 200 OK\r\nA: b\r\n\r\n{body}")));
+        assert!(!accepted(format!("HTTP/1.1 502 Bad Gateway\r\n\r\n{body}")));
+        assert!(!accepted(format!("HTTP/1.1 200 OK\r\n\r\n{}", &body[..LARGE_BYTES - 1])));
+        let (first, rest) = body.split_at(LARGE_BYTES / 2);
+        assert!(!accepted(format!("HTTP/1.1 200 OK\r\n\r\n{rest}{first}")));
+    }
 }

@@ -1,7 +1,7 @@
 //! Programs that a measurement starts: pinned to a core, timed, and ended however the measurement ends.
 
 use std::fs;
-use std::io::{self, ErrorKind};
+use std::io::{ErrorKind, Read, Write};
 use std::process::{Child, Command};
 use std::sync::Mutex;
 use std::time::Duration;
@@ -69,6 +69,34 @@ impl Running {
         Ok(Duration::from_nanos(nanoseconds))
     }
 
+    /// Waits for a line that it writes, if that is piped. At its end the line is what there is of it.
+    ///
+    /// # Errors
+    /// When its output cannot be read.
+    pub(crate) fn hear(&mut self) -> Result<String> {
+        let mut line = Vec::new();
+        let mut byte = [0];
+        // Byte by byte, so that what comes behind the line is still there for `output`.
+        while let Some(output) = &mut self.child.stdout {
+            if output.read(&mut byte)? == 0 || byte[0] == b'\n' {
+                break;
+            }
+            line.push(byte[0]);
+        }
+        Ok(String::from_utf8_lossy(&line).into_owned())
+    }
+
+    /// Writes a line to it, if its input is piped.
+    ///
+    /// # Errors
+    /// When it does not read.
+    pub(crate) fn tell(&mut self, line: &str) -> Result<()> {
+        if let Some(input) = &mut self.child.stdin {
+            writeln!(input, "{line}")?;
+        }
+        Ok(())
+    }
+
     /// Waits for its end and gives back what it wrote, if that was piped.
     ///
     /// # Errors
@@ -76,7 +104,7 @@ impl Running {
     pub(crate) fn output(mut self) -> Result<String> {
         let mut text = String::new();
         if let Some(output) = &mut self.child.stdout {
-            io::Read::read_to_string(output, &mut text)?;
+            output.read_to_string(&mut text)?;
         }
         self.child.wait()?;
         Ok(text)
@@ -166,9 +194,19 @@ mod tests {
     #![allow(clippy::unwrap_used)]
 
     use std::path::Path;
-    use std::process::Command;
+    use std::process::{Command, Stdio};
 
     use super::Running;
+
+    #[test]
+    fn a_program_is_spoken_with_before_it_ends() {
+        let mut shell = Command::new("sh");
+        shell.args(["-c", "echo ready; read word; echo $word; echo end"]);
+        let mut running = Running::start_on(0, shell.stdin(Stdio::piped()).stdout(Stdio::piped())).unwrap();
+        assert_eq!(running.hear().unwrap(), "ready");
+        running.tell("go").unwrap();
+        assert_eq!(running.output().unwrap(), "go\nend\n");
+    }
 
     #[test]
     fn a_program_is_pinned_timed_and_ended_with_what_it_started() {

@@ -1,16 +1,35 @@
 //! Who is measured, and how each is started.
 
-use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 use clap::ValueEnum;
 
-use super::answer;
+use super::answer::{self, Answer};
 use super::child::Running;
+use super::template;
 use crate::workspace;
+
+/// What a listener speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Protocol {
+    /// HTTP.
+    Plain,
+    /// HTTP over TLS 1.3.
+    Tls,
+}
+
+impl Protocol {
+    /// The word before those lines of the configurations that are for this one.
+    fn word(self) -> &'static str {
+        match self {
+            Self::Plain => "plain",
+            Self::Tls => "tls",
+        }
+    }
+}
 
 /// One of the measured programs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -49,36 +68,34 @@ impl Peer {
         }
     }
 
-    /// Builds what has to be built.
-    ///
-    /// # Errors
-    /// When that fails.
-    pub(crate) fn build(self) -> Result<()> {
-        let package = match self {
-            Self::Relay => "xtask",
-            Self::Weir => "weir",
-            Self::Nginx | Self::Haproxy => return Ok(()),
-        };
-        eprintln!("building {package} (release)");
-        let status =
-            workspace::cargo().args(["build", "--quiet", "--release", "--package", package]).status()?;
-        if !status.success() {
-            bail!("`cargo build --release --package {package}` failed");
+    /// The package of this project that it is, if it is one.
+    pub(crate) fn package(self) -> Option<&'static str> {
+        match self {
+            Self::Relay => Some("xtask"),
+            Self::Weir => Some("weir"),
+            Self::Nginx | Self::Haproxy => None,
         }
-        Ok(())
     }
 
     /// The command that starts it, its configuration written into `directory`.
     ///
     /// # Errors
     /// When the configuration cannot be written.
-    fn command(self, directory: &Path, listen: SocketAddr, upstream: SocketAddr) -> Result<Command> {
-        let written = |template: &str| configuration(template, directory, listen, &upstream.to_string(), "");
+    fn command(
+        self,
+        directory: &Path,
+        listen: SocketAddr,
+        upstream: SocketAddr,
+        protocol: Protocol,
+    ) -> Result<Command> {
+        let (listen, upstream) = (listen.to_string(), upstream.to_string());
+        let blanks = [("@LISTEN@", &*listen), ("@UPSTREAM@", &*upstream)];
+        let written = |template| template::write(template, directory, &[protocol.word()], &blanks);
         let mut command;
         match self {
             Self::Relay => {
                 command = Command::new(release("xtask"));
-                command.args(["relay", &listen.to_string(), &upstream.to_string()]);
+                command.args(["relay", &listen, &upstream]);
             }
             Self::Weir => {
                 command = Command::new(release("weir"));
@@ -93,7 +110,7 @@ impl Peer {
         Ok(command)
     }
 
-    /// Starts it on one core and waits until it answers as the server does.
+    /// Starts it on one core and waits until it listens.
     ///
     /// # Errors
     /// When it does not.
@@ -102,27 +119,42 @@ impl Peer {
         core: usize,
         directory: &Path,
         upstream: SocketAddr,
-        body: &str,
+        protocol: Protocol,
     ) -> Result<(Running, SocketAddr)> {
         let listen = answer::free_address()?;
-        let mut command = self.command(directory, listen, upstream)?;
+        let mut command = self.command(directory, listen, upstream, protocol)?;
         let mut running = Running::start_on(core, command.stdout(Stdio::null()))?;
         answer::wait_until_ready(self.name(), listen, &mut running)?;
-        answer::check(self.name(), listen, body)?;
         Ok((running, listen))
     }
+}
+
+/// Builds a package of this project.
+///
+/// # Errors
+/// When that fails.
+pub(crate) fn build(package: &str) -> Result<()> {
+    eprintln!("building {package} (release)");
+    let status = workspace::cargo().args(["build", "--quiet", "--release", "--package", package]).status()?;
+    if !status.success() {
+        bail!("`cargo build --release --package {package}` failed");
+    }
+    Ok(())
 }
 
 /// Starts the server that stands behind all peers.
 ///
 /// # Errors
 /// When it does not start or does not answer.
-pub(crate) fn start_server(core: usize, directory: &Path, body: &str) -> Result<(Running, SocketAddr)> {
+pub(crate) fn start_server(core: usize, directory: &Path, answer: Answer) -> Result<(Running, SocketAddr)> {
+    answer.write(directory)?;
     let listen = answer::free_address()?;
-    let file = configuration("server.conf", directory, listen, "", body)?;
+    let body = answer.body();
+    let blanks = [("@LISTEN@", &*listen.to_string()), ("@BODY@", &*body)];
+    let file = template::write("server.conf", directory, &[answer.word()], &blanks)?;
     let mut running = Running::start_on(core, &mut nginx(directory, &file))?;
     answer::wait_until_ready("the server", listen, &mut running)?;
-    answer::check("the server", listen, body)?;
+    answer::check("the server", answer::connect(listen)?, answer)?;
     Ok((running, listen))
 }
 
@@ -133,27 +165,8 @@ fn nginx(directory: &Path, configuration: &Path) -> Command {
     command
 }
 
-/// Writes a template of `bench/peers` with its blanks filled.
-fn configuration(
-    template: &str,
-    directory: &Path,
-    listen: SocketAddr,
-    upstream: &str,
-    body: &str,
-) -> Result<PathBuf> {
-    let source = workspace::root().join("bench/peers").join(template);
-    let text = fs::read_to_string(&source).with_context(|| format!("cannot read `{}`", source.display()))?;
-    let text = text
-        .replace("@LISTEN@", &listen.to_string())
-        .replace("@UPSTREAM@", upstream)
-        .replace("@BODY@", body)
-        .replace("@DIRECTORY@", &directory.to_string_lossy());
-    let target = directory.join(template);
-    fs::write(&target, text).with_context(|| format!("cannot write `{}`", target.display()))?;
-    Ok(target)
-}
-
-fn release(program: &str) -> PathBuf {
+/// A program of this project.
+pub(crate) fn release(program: &str) -> PathBuf {
     workspace::target_directory().join("release").join(program)
 }
 

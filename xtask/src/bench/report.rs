@@ -6,19 +6,20 @@ use std::process::Command;
 use serde_json::{Value, json};
 
 use super::load::Load;
+use super::offer::Agreed;
 use super::peer::Peer;
+use super::scenario::Scenario;
 
-/// Weir may cost at most this much of another peer.
-const GOALS: [(Peer, f64); 2] = [(Peer::Nginx, 0.85), (Peer::Haproxy, 0.75)];
-
-/// One peer in one round.
+/// One peer in one round, doing what one line is about.
 #[derive(Debug, Clone)]
 pub(crate) struct Sample {
     /// Who.
     pub(crate) peer: Peer,
+    /// The name of the line.
+    pub(crate) line: &'static str,
     /// The round, counted from one.
     pub(crate) round: u32,
-    /// CPU time per request, user and system, in microseconds.
+    /// CPU time for one, user and system, in microseconds.
     pub(crate) cpu_us: f64,
     /// How much of one core it used.
     pub(crate) core_share: f64,
@@ -27,16 +28,17 @@ pub(crate) struct Sample {
 }
 
 impl Sample {
-    /// The line that is printed while the measurement goes on.
-    pub(crate) fn line(&self) -> String {
-        let Self { peer, round, cpu_us, core_share, load } = self;
+    /// What is printed while the measurement goes on.
+    pub(crate) fn text(&self, scenario: &Scenario) -> String {
+        let Self { peer, line, round, cpu_us, core_share, load } = self;
         let troubles = if load.troubles.is_empty() {
             String::new()
         } else {
             format!("  INVALID: {}", load.troubles.join("; "))
         };
+        let unit = scenario.unit;
         format!(
-            "round {round}  {:<8} {cpu_us:6.2} µs/request  {:>8.0} requests/s  {:3.0} % of its core  p99 {}{troubles}",
+            "round {round}  {:<8} {line}  {cpu_us:6.2} µs/{unit}  {:>8.0} {unit}s/s  {:3.0} % of its core  p99 {}{troubles}",
             peer.name(),
             load.per_second,
             core_share * 100.0,
@@ -45,10 +47,32 @@ impl Sample {
     }
 }
 
+/// A peer that took part.
+#[derive(Debug)]
+pub(crate) struct Entry {
+    /// Who.
+    pub(crate) peer: Peer,
+    /// What came of a handshake with what the load generators offer, and of one with everything.
+    pub(crate) agreed: Option<[Agreed; 2]>,
+}
+
+impl Entry {
+    fn text(&self) -> String {
+        let version = self.peer.version();
+        match &self.agreed {
+            None => version,
+            Some([measured, everything]) => {
+                format!("{version}; {measured} (offered everything, it takes {everything})")
+            }
+        }
+    }
+}
+
 /// The medians of one peer's rounds.
 #[derive(Debug, Clone, PartialEq)]
 struct Summary {
     peer: Peer,
+    line: &'static str,
     cpu_us: f64,
     lowest_us: f64,
     highest_us: f64,
@@ -58,65 +82,83 @@ struct Summary {
 }
 
 /// Prints the table and the lines below it.
-pub(crate) fn print(samples: &[Sample]) {
-    let summaries = summaries(samples);
+pub(crate) fn print(scenario: &Scenario, samples: &[Sample], entries: &[Entry]) {
+    let unit = scenario.unit;
     println!();
-    println!("| peer | CPU µs/request | lowest – highest | ÷ nginx | ÷ haproxy | requests/s | p50 | p99 |");
-    println!("|---|---|---|---|---|---|---|---|");
-    for summary in &summaries {
+    println!("{}: {}", scenario.name, scenario.about);
+    println!();
+    println!("| | peer | CPU µs/{unit} | lowest – highest | ÷ nginx | ÷ haproxy | {unit}s/s | p50 | p99 |");
+    println!("|---|---|---|---|---|---|---|---|---|");
+    for summary in summaries(scenario, samples) {
+        let ratio = |other| {
+            let ratio = ratio(samples, summary.line, summary.peer, other);
+            ratio.map_or("–".into(), |ratio| format!("{ratio:.2}"))
+        };
         println!(
-            "| {} | {:.2} | {:.2} – {:.2} | {} | {} | {:.0} | {} | {} |",
+            "| {} | {} | {:.2} | {:.2} – {:.2} | {} | {} | {:.0} | {} | {} |",
+            summary.line,
             summary.peer.name(),
             summary.cpu_us,
             summary.lowest_us,
             summary.highest_us,
-            ratio(samples, summary.peer, Peer::Nginx).map_or("–".into(), |ratio| format!("{ratio:.2}")),
-            ratio(samples, summary.peer, Peer::Haproxy).map_or("–".into(), |ratio| format!("{ratio:.2}")),
+            ratio(Peer::Nginx),
+            ratio(Peer::Haproxy),
             summary.per_second,
             time(summary.median_us),
             time(summary.p99_us),
         );
     }
     println!();
-    for (peer, goal) in GOALS {
-        if let Some(ratio) = ratio(samples, Peer::Weir, peer) {
-            let verdict = if ratio <= goal { "met" } else { "MISSED" };
-            println!("weir ÷ {}: {ratio:.2}, goal at most {goal:.2}: {verdict}", peer.name());
-        }
-    }
-    for summary in &summaries {
-        println!("{}: {}", summary.peer.name(), summary.peer.version());
+    goals(scenario, samples).iter().for_each(|goal| println!("{goal}"));
+    for entry in entries {
+        println!("{}: {}", entry.peer.name(), entry.text());
     }
     println!("{}", machine().join("; "));
 }
 
+/// A sentence for each goal that was measured.
+fn goals(scenario: &Scenario, samples: &[Sample]) -> Vec<String> {
+    let of_line = scenario.lines.iter().flat_map(|line| line.goals.iter().map(move |goal| (line.name, goal)));
+    let sentence = |(line, (peer, goal)): (&'static str, &(Peer, f64))| {
+        let ratio = ratio(samples, line, Peer::Weir, *peer)?;
+        let verdict = if ratio <= *goal { "met" } else { "MISSED" };
+        Some(format!("{line}: weir ÷ {}: {ratio:.2}, goal at most {goal:.2}: {verdict}", peer.name()))
+    };
+    of_line.filter_map(sentence).collect()
+}
+
 /// All samples and the medians as JSON.
-pub(crate) fn json(samples: &[Sample]) -> Value {
-    let summaries = summaries(samples);
+pub(crate) fn json(scenario: &Scenario, samples: &[Sample], entries: &[Entry]) -> Value {
     let rounds: Vec<Value> = samples
         .iter()
         .map(|sample| {
             json!({
-                "peer": sample.peer.name(), "round": sample.round, "cpu_us_per_request": sample.cpu_us,
-                "core_share": sample.core_share, "requests": sample.load.requests,
-                "requests_per_second": sample.load.per_second, "p50_us": sample.load.median_us,
+                "line": sample.line, "peer": sample.peer.name(), "round": sample.round, "cpu_us": sample.cpu_us,
+                "core_share": sample.core_share, "count": sample.load.done,
+                "per_second": sample.load.per_second, "p50_us": sample.load.median_us,
                 "p99_us": sample.load.p99_us, "troubles": sample.load.troubles,
             })
         })
         .collect();
-    let medians: Vec<Value> = summaries
+    let medians: Vec<Value> = summaries(scenario, samples)
         .iter()
         .map(|summary| {
             json!({
-                "peer": summary.peer.name(), "version": summary.peer.version(),
-                "cpu_us_per_request": summary.cpu_us, "requests_per_second": summary.per_second,
-                "p50_us": summary.median_us, "p99_us": summary.p99_us,
-                "of_nginx": ratio(samples, summary.peer, Peer::Nginx),
-                "of_haproxy": ratio(samples, summary.peer, Peer::Haproxy),
+                "line": summary.line, "peer": summary.peer.name(), "cpu_us": summary.cpu_us,
+                "per_second": summary.per_second, "p50_us": summary.median_us, "p99_us": summary.p99_us,
+                "of_nginx": ratio(samples, summary.line, summary.peer, Peer::Nginx),
+                "of_haproxy": ratio(samples, summary.line, summary.peer, Peer::Haproxy),
             })
         })
         .collect();
-    json!({"valid": is_valid(samples), "machine": machine(), "medians": medians, "rounds": rounds})
+    let peers: Vec<Value> = entries
+        .iter()
+        .map(|entry| json!({"peer": entry.peer.name(), "version": entry.peer.version(), "about": entry.text()}))
+        .collect();
+    json!({
+        "scenario": scenario.name, "unit": scenario.unit, "valid": is_valid(samples), "machine": machine(),
+        "peers": peers, "medians": medians, "rounds": rounds,
+    })
 }
 
 /// Whether every round can be counted on.
@@ -124,25 +166,28 @@ pub(crate) fn is_valid(samples: &[Sample]) -> bool {
     samples.iter().all(|sample| sample.load.troubles.is_empty())
 }
 
-fn summaries(samples: &[Sample]) -> Vec<Summary> {
-    let of = |peer: Peer, value: fn(&Sample) -> f64| -> Vec<f64> {
-        let mut values: Vec<f64> = samples.iter().filter(|sample| sample.peer == peer).map(value).collect();
-        values.sort_by(f64::total_cmp);
-        values
-    };
-    let summary = |peer: Peer| {
-        let cpu = of(peer, |sample| sample.cpu_us);
+fn summaries(scenario: &Scenario, samples: &[Sample]) -> Vec<Summary> {
+    let summary = |line: &'static str, peer: Peer| {
+        let of = |value: fn(&Sample) -> f64| -> Vec<f64> {
+            let of_both = samples.iter().filter(|sample| sample.peer == peer && sample.line == line);
+            let mut values: Vec<f64> = of_both.map(value).collect();
+            values.sort_by(f64::total_cmp);
+            values
+        };
+        let cpu = of(|sample| sample.cpu_us);
         Some(Summary {
             peer,
+            line,
             cpu_us: median(&cpu)?,
             lowest_us: *cpu.first()?,
             highest_us: *cpu.last()?,
-            per_second: median(&of(peer, |sample| sample.load.per_second))?,
-            median_us: median(&of(peer, |sample| sample.load.median_us))?,
-            p99_us: median(&of(peer, |sample| sample.load.p99_us))?,
+            per_second: median(&of(|sample| sample.load.per_second))?,
+            median_us: median(&of(|sample| sample.load.median_us))?,
+            p99_us: median(&of(|sample| sample.load.p99_us))?,
         })
     };
-    Peer::ALL.into_iter().filter_map(summary).collect()
+    let rows = scenario.lines.iter().flat_map(|line| Peer::ALL.map(|peer| (line.name, peer)));
+    rows.filter_map(|(line, peer)| summary(line, peer)).collect()
 }
 
 /// The middle one of sorted values, or the mean of the two in the middle.
@@ -152,10 +197,10 @@ fn median(sorted: &[f64]) -> Option<f64> {
     Some(if sorted.len() % 2 == 1 { *upper } else { f64::midpoint(sorted[middle - 1], *upper) })
 }
 
-/// What `peer` costs, as a part of what `other` costs: the median of the rounds' own ratios. Within a round both ran within
-/// seconds, so what slows the machine down for a while slows both.
-fn ratio(samples: &[Sample], peer: Peer, other: Peer) -> Option<f64> {
-    let of = |wanted: Peer| samples.iter().filter(move |sample| sample.peer == wanted);
+/// What `peer` costs in a line, as a part of what `other` costs: the median of the rounds' own ratios. Within a round both ran
+/// within seconds, so what slows the machine down for a while slows both.
+fn ratio(samples: &[Sample], line: &str, peer: Peer, other: Peer) -> Option<f64> {
+    let of = |wanted: Peer| samples.iter().filter(move |sample| sample.peer == wanted && sample.line == line);
     let pairs = of(peer)
         .flat_map(|one| of(other).filter(|two| two.round == one.round).map(|two| one.cpu_us / two.cpu_us));
     let mut ratios: Vec<f64> = pairs.collect();
@@ -200,11 +245,17 @@ fn machine() -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Load, Peer, Sample, is_valid, json, median};
+    #![allow(clippy::expect_used)]
 
-    fn sample(peer: Peer, round: u32, cpu_us: f64) -> Sample {
-        let load = Load { requests: 1, per_second: 1.0, median_us: 1.0, p99_us: 1.0, troubles: Vec::new() };
-        Sample { peer, round, cpu_us, core_share: 1.0, load }
+    use super::{Load, Peer, Sample, Scenario, goals, is_valid, json, median};
+
+    fn scenario() -> &'static Scenario {
+        Scenario::named("tls-handshakes").expect("it is in the table")
+    }
+
+    fn sample(line: &'static str, peer: Peer, round: u32, cpu_us: f64) -> Sample {
+        let load = Load { done: 1, per_second: 1.0, median_us: 1.0, p99_us: 1.0, troubles: Vec::new() };
+        Sample { peer, line, round, cpu_us, core_share: 1.0, load }
     }
 
     #[test]
@@ -216,30 +267,54 @@ mod tests {
 
     #[test]
     fn a_ratio_is_taken_within_each_round() {
+        let full = |peer, round, cpu_us| sample("full", peer, round, cpu_us);
         let samples = [
-            sample(Peer::Weir, 1, 9.0),
-            sample(Peer::Nginx, 1, 12.0),
-            sample(Peer::Weir, 2, 9.0),
-            sample(Peer::Nginx, 2, 12.0),
+            full(Peer::Weir, 1, 9.0),
+            full(Peer::Nginx, 1, 12.0),
+            full(Peer::Weir, 2, 9.0),
+            full(Peer::Nginx, 2, 12.0),
             // A machine that was busy for a while was busy for both.
-            sample(Peer::Weir, 3, 90.0),
-            sample(Peer::Nginx, 3, 120.0),
-            sample(Peer::Weir, 4, 100.0),
-            sample(Peer::Nginx, 4, 12.0),
-            sample(Peer::Weir, 5, 9.0),
-            sample(Peer::Nginx, 5, 12.0),
+            full(Peer::Weir, 3, 90.0),
+            full(Peer::Nginx, 3, 120.0),
+            full(Peer::Weir, 4, 100.0),
+            full(Peer::Nginx, 4, 12.0),
+            full(Peer::Weir, 5, 9.0),
+            full(Peer::Nginx, 5, 12.0),
         ];
-        let report = json(&samples);
+        let report = json(scenario(), &samples, &[]);
         assert_eq!(report["medians"][0]["of_nginx"], 0.75);
         assert_eq!(report["medians"][0]["of_haproxy"], serde_json::Value::Null);
     }
 
     #[test]
+    fn lines_are_not_mixed() {
+        let samples = [
+            sample("full", Peer::Weir, 1, 75.0),
+            sample("full", Peer::Nginx, 1, 100.0),
+            sample("resumed", Peer::Weir, 1, 45.0),
+            sample("resumed", Peer::Nginx, 1, 50.0),
+            sample("full, X25519MLKEM768", Peer::Weir, 1, 90.0),
+        ];
+        assert_eq!(
+            goals(scenario(), &samples),
+            [
+                "full: weir ÷ nginx: 0.75, goal at most 0.80: met",
+                "resumed: weir ÷ nginx: 0.90, goal at most 0.80: MISSED",
+            ]
+        );
+        let report = json(scenario(), &samples, &[]);
+        let rows: Vec<_> = (0..5).map(|row| report["medians"][row]["cpu_us"].as_f64()).collect();
+        assert_eq!(rows, [75.0, 100.0, 45.0, 50.0, 90.0].map(Some));
+        assert!(goals(scenario(), &samples[..1]).is_empty(), "nobody to compare with");
+    }
+
+    #[test]
     fn one_bad_round_makes_the_whole_invalid() {
-        let mut bad = sample(Peer::Weir, 2, 9.0);
+        let good = sample("full", Peer::Weir, 1, 9.0);
+        let mut bad = sample("full", Peer::Weir, 2, 9.0);
         bad.load.troubles.push("Socket errors".to_owned());
-        assert!(is_valid(&[sample(Peer::Weir, 1, 9.0)]));
-        assert!(!is_valid(&[sample(Peer::Weir, 1, 9.0), bad.clone()]));
-        assert!(bad.line().contains("INVALID"));
+        assert!(is_valid(std::slice::from_ref(&good)));
+        assert!(!is_valid(&[good, bad.clone()]));
+        assert!(bad.text(scenario()).contains("INVALID"));
     }
 }

@@ -1,0 +1,294 @@
+//! `bench`: the one measuring loop.
+//!
+//! One proxy at a time has one core; the server and the load generator share the other. CPU time and not throughput is
+//! what is compared, because it does not depend on how fast the others are. All peers run in one run, in turn, in an
+//! order that moves on each round, because a machine is never equally fast for long.
+
+use std::fs;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use clap::Args;
+use clap::builder::{PossibleValuesParser, TypedValueParser as _};
+use rustls::client::Resumption;
+use rustls::pki_types::CertificateDer;
+
+use super::answer;
+use super::certificate;
+use super::child::{self, Running};
+use super::handshakes;
+use super::load::{Load, Order};
+use super::offer::{self, Agreed, Group, Trust};
+use super::peer::{self, Peer, Protocol};
+use super::report::{self, Entry, Sample};
+use super::scenario::{Generator, Line, Scenario};
+use super::template;
+use super::wrk;
+use crate::packages::{self, Need};
+use crate::workspace;
+
+/// Programs of others, from Debian.
+const NEEDS: [Need; 3] = [
+    Need { program: "nginx", package: "nginx" },
+    Need { program: "haproxy", package: "haproxy" },
+    Need { program: "wrk", package: "wrk" },
+];
+
+/// The proxy's core.
+const PROXY_CORE: usize = 0;
+/// The core of the server and of the load generator.
+const OTHER_CORE: usize = 1;
+
+/// A load average of the last minute above which others disturb the measurement.
+const BUSY: f64 = 0.7;
+
+/// How to measure.
+#[derive(Args)]
+#[command(after_help = "Example: cargo xtask bench tls-small --rounds 7 --seconds 3 --only weir,nginx")]
+pub(crate) struct Options {
+    /// What to measure.
+    #[arg(value_parser = PossibleValuesParser::new(Scenario::values()).try_map(|name| Scenario::named(&name).ok_or(name)))]
+    scenario: &'static Scenario,
+    /// Rounds; the table shows their medians.
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=100))]
+    rounds: u32,
+    /// Seconds that each peer runs in each round, for each line of the report.
+    #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u32).range(1..=600))]
+    seconds: u32,
+    /// Connections at once, other than the scenario says.
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    connections: Option<u32>,
+    /// Only these, separated by commas.
+    #[arg(long, value_enum, value_delimiter = ',')]
+    only: Vec<Peer>,
+    /// Print all figures as JSON on stdout; progress goes to stderr.
+    #[arg(long)]
+    json: bool,
+    /// Afterwards, record where Weir spends its time with `perf`, into this file; with several lines, one file for each.
+    #[arg(long, value_name = "FILE")]
+    profile: Option<PathBuf>,
+}
+
+impl Options {
+    fn order(&self, address: SocketAddr, seconds: u32) -> Order {
+        Order { address, connections: self.connections.unwrap_or(self.scenario.connections), seconds }
+    }
+}
+
+/// What the measurement runs in.
+struct Bench<'o> {
+    options: &'o Options,
+    directory: PathBuf,
+    /// What `wrk`'s library reads, when it speaks TLS.
+    wrk_tls: Option<PathBuf>,
+}
+
+/// A peer that listens.
+struct Started {
+    peer: Peer,
+    running: Running,
+    address: SocketAddr,
+    /// What came of a handshake with what the load generators offer, and of one with everything.
+    agreed: Option<[Agreed; 2]>,
+}
+
+/// Measures. False when a round was not valid.
+pub(crate) fn run(options: &Options) -> Result<bool> {
+    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    if cores < 2 {
+        bail!("this machine has one core, the measurement needs two");
+    }
+    child::end_all_on_signal()?;
+    packages::ensure(&NEEDS)?;
+    let scenario = options.scenario;
+    let wanted = |peer: &Peer| options.only.is_empty() || options.only.contains(peer);
+    let peers: Vec<Peer> =
+        Peer::ALL.into_iter().filter(|peer| wanted(peer) && scenario.takes(*peer)).collect();
+    if peers.is_empty() {
+        bail!("none of these takes part in `{}`", scenario.name);
+    }
+    let generators = scenario.lines.iter().filter(|line| line.generator != Generator::Wrk).map(|_| "xtask");
+    let mut packages: Vec<&str> = peers.iter().filter_map(|peer| peer.package()).chain(generators).collect();
+    packages.sort_unstable();
+    packages.dedup();
+    packages.into_iter().try_for_each(peer::build)?;
+    let directory = workspace::target_directory().join("bench");
+    fs::create_dir_all(&directory).with_context(|| format!("cannot make `{}`", directory.display()))?;
+    if let Some(load) = report::load_average().filter(|load| *load > BUSY) {
+        eprintln!("warning: others use this machine (load average {load}): the figures will be worth less");
+    }
+    let bench = Bench { options, directory, wrk_tls: None };
+    let (samples, entries) = bench.measure(&peers)?;
+    if options.json {
+        println!("{}", report::json(scenario, &samples, &entries));
+    } else {
+        report::print(scenario, &samples, &entries);
+    }
+    let valid = report::is_valid(&samples);
+    if !valid {
+        eprintln!("error: rounds with errors count for nothing: the measurement is not valid");
+    }
+    Ok(valid)
+}
+
+impl Bench<'_> {
+    fn measure(mut self, peers: &[Peer]) -> Result<(Vec<Sample>, Vec<Entry>)> {
+        let Options { scenario, rounds, seconds, .. } = *self.options;
+        let certificate = self.prepare_tls()?;
+        let (_server, upstream) = peer::start_server(OTHER_CORE, &self.directory, scenario.answer)?;
+        let mut started = Vec::new();
+        for &peer in peers {
+            started.push(self.start(peer, upstream, certificate.as_ref())?);
+        }
+        let runs: usize = scenario
+            .lines
+            .iter()
+            .map(|line| peers.iter().filter(|peer| line.peers.contains(peer)).count())
+            .sum();
+        let time = (seconds * rounds + 1) * u32::try_from(runs).unwrap_or(u32::MAX);
+        let connections = self.options.order(upstream, 1).connections;
+        eprintln!(
+            "{}: {} peers, {rounds} rounds of {seconds} s, {connections} connections: about {time} s",
+            scenario.name,
+            peers.len(),
+        );
+        for one in &started {
+            for line in scenario.lines.iter().filter(|line| line.peers.contains(&one.peer)) {
+                // Opens connections and touches the memory that stays in use.
+                self.load(one, line, 1, || Ok(()))?;
+            }
+        }
+        let mut samples = Vec::new();
+        for round in 1..=rounds {
+            for line in scenario.lines {
+                for one in started.iter().filter(|one| line.peers.contains(&one.peer)) {
+                    let sample = self.measure_one(one, line, round)?;
+                    eprintln!("{}", sample.text(scenario));
+                    samples.push(sample);
+                }
+            }
+            started.rotate_left(1);
+        }
+        if let Some(file) = &self.options.profile {
+            self.profile(&started, file)?;
+        }
+        let entries = started.iter().map(|one| Entry { peer: one.peer, agreed: one.agreed });
+        Ok((samples, entries.collect()))
+    }
+
+    /// Makes the certificate, and makes sure of what `wrk` offers.
+    fn prepare_tls(&mut self) -> Result<Option<CertificateDer<'static>>> {
+        let scenario = self.options.scenario;
+        if scenario.protocol == Protocol::Plain {
+            return Ok(None);
+        }
+        if scenario.lines.iter().any(|line| line.generator == Generator::Wrk) {
+            let file = template::write("openssl.cnf", &self.directory, &[], &[])?;
+            wrk::check_offer(OTHER_CORE, &file)?;
+            self.wrk_tls = Some(file);
+        }
+        certificate::make(&self.directory).map(Some)
+    }
+
+    /// Starts a peer and makes sure that it answers as the server does, with a certificate to the name in it.
+    fn start(
+        &self,
+        peer: Peer,
+        upstream: SocketAddr,
+        certificate: Option<&CertificateDer<'static>>,
+    ) -> Result<Started> {
+        let Scenario { protocol, answer, .. } = *self.options.scenario;
+        let (running, address) = peer.start(PROXY_CORE, &self.directory, upstream, protocol)?;
+        let agreed = match certificate {
+            None => {
+                answer::check(peer.name(), answer::connect(address)?, answer)?;
+                None
+            }
+            Some(certificate) => {
+                let ask = |group| {
+                    let trust = Trust::Only(certificate.clone());
+                    let config = Arc::new(offer::client(group, trust, Resumption::disabled())?);
+                    let (stream, agreed) =
+                        offer::connect(address, &config).with_context(|| format!("with {}", peer.name()))?;
+                    answer::check(peer.name(), stream, answer)?;
+                    Ok::<_, anyhow::Error>(agreed)
+                };
+                Some([ask(Some(Group::X25519))?, ask(None)?])
+            }
+        };
+        Ok(Started { peer, running, address, agreed })
+    }
+
+    /// Runs the load of a line against a peer; `begins` is called when all is prepared.
+    fn load(
+        &self,
+        one: &Started,
+        line: &Line,
+        seconds: u32,
+        begins: impl FnOnce() -> Result<()>,
+    ) -> Result<Load> {
+        let order = self.options.order(one.address, seconds);
+        match line.generator {
+            Generator::Wrk => {
+                begins()?;
+                wrk::run(OTHER_CORE, &order, self.wrk_tls.as_deref())
+            }
+            Generator::Handshakes(kind) => {
+                let prepared = handshakes::prepare(OTHER_CORE, &order, kind)
+                    .with_context(|| format!("with {}, {}", one.peer.name(), line.name))?;
+                begins()?;
+                prepared.run()
+            }
+        }
+    }
+
+    #[expect(clippy::cast_precision_loss, reason = "counts of requests stay far below 2^52")]
+    fn measure_one(&self, one: &Started, line: &'static Line, round: u32) -> Result<Sample> {
+        let mut before = Duration::ZERO;
+        let load = self.load(one, line, self.options.seconds, || {
+            before = one.running.cpu_time()?;
+            Ok(())
+        })?;
+        let used = one.running.cpu_time()?.saturating_sub(before).as_secs_f64();
+        Ok(Sample {
+            peer: one.peer,
+            line: line.name,
+            round,
+            cpu_us: used * 1e6 / load.done.max(1) as f64,
+            core_share: used / f64::from(self.options.seconds),
+            load,
+        })
+    }
+
+    /// One more run of Weir for each line under `perf record`.
+    fn profile(&self, started: &[Started], file: &Path) -> Result<()> {
+        let weir = started
+            .iter()
+            .find(|one| one.peer == Peer::Weir)
+            .context("`--profile` needs weir among the peers")?;
+        let Options { scenario, seconds, .. } = *self.options;
+        for line in scenario.lines {
+            let mut file = file.to_owned().into_os_string();
+            if scenario.lines.len() > 1 {
+                file.push(format!(".{}", line.name.replace(", ", "-")));
+            }
+            let mut recording = None;
+            self.load(weir, line, seconds, || {
+                let mut perf = Command::new("perf");
+                perf.args(["record", "--quiet", "--call-graph", "fp", "--output"]).arg(&file);
+                perf.args(["--pid", &weir.running.id().to_string(), "--", "sleep", &seconds.to_string()]);
+                recording = Some(Running::start_on(OTHER_CORE, perf.stdout(Stdio::piped()))?);
+                Ok(())
+            })?;
+            if let Some(recording) = recording {
+                recording.output()?;
+            }
+            eprintln!("{}: `perf report --input {}` shows it", line.name, Path::new(&file).display());
+        }
+        Ok(())
+    }
+}
