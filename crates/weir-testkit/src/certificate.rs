@@ -158,6 +158,16 @@ pub fn client(pem: &str) -> ClientConfig {
     config.expect("the provider has suites").with_root_certificates(roots(&[pem])).with_no_client_auth()
 }
 
+/// The same, with a certificate of its own.
+///
+/// # Panics
+/// When one of them is no certificate.
+pub fn client_showing(pem: &str, own: &Certificate) -> ClientConfig {
+    let config = ClientConfig::builder_with_provider(provider()).with_safe_default_protocol_versions();
+    let config = config.expect("the provider has suites").with_root_certificates(roots(&[pem]));
+    config.with_client_auth_cert(own.certificates(), own.private_key()).expect("rustls takes the certificate")
+}
+
 /// Files with unique names; gone at the end of the test.
 #[derive(Debug)]
 pub struct Files(PathBuf);

@@ -10,6 +10,7 @@ mod attempts;
 mod authentication;
 mod balance;
 mod bodies;
+mod certificates;
 mod connection;
 mod departure;
 mod drain;
