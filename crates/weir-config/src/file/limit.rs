@@ -259,7 +259,7 @@ pub(crate) static TIMEOUTS: Table<Timeouts> = Table {
         ),
     ],
     within: None,
-    later: &["tls_handshake"],
+    later: &[],
     note: None,
 };
 
