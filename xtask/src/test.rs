@@ -9,11 +9,12 @@ use clap::Args;
 use crate::packages::{self, Need};
 use crate::workspace;
 
-/// Real clients that some tests drive through the proxy.
-const CLIENTS: [Need; 3] = [
+/// Real clients that some tests drive through the proxy, and a server whose TLS is another one.
+const CLIENTS: [Need; 4] = [
     Need { program: "curl", package: "curl" },
     Need { program: "python3", package: "python3" },
     Need { program: "node", package: "nodejs" },
+    Need { program: "openssl", package: "openssl" },
 ];
 
 /// Which tests.

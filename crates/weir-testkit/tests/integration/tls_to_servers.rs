@@ -317,6 +317,19 @@ fn a_handshake_that_never_ends_takes_no_longer_than_connecting_may() {
     }
 }
 
+/// `semantics.md` §2.1: one of several servers gets its share of the time only, handshake included.
+#[test]
+fn semantics_2_1_a_handshake_that_hangs_leaves_time_for_another_server() {
+    let hanging = Server::start(|mut connection| _ = connection.until_end());
+    let good = Server::tls_saying(Certificate::self_signed(&[HERE]).server(), "good");
+    let servers = [format!("https://{hanging}"), format!("https://{good}")];
+    let proxy = with_keys(&[&servers[0], &servers[1]], "verify: none", "timeouts: {connect: 500ms}");
+    for _ in 0..2 {
+        assert_eq!(ask(&proxy, post("/")).expect(200).text(), "good");
+    }
+    assert_eq!(hanging.connections(), 1);
+}
+
 /// RFC 8446 §6.1, `semantics.md` §1.7: whoever can cut a connection must not be able to shorten an answer.
 #[test]
 fn semantics_1_7_an_answer_that_ends_without_a_goodbye_is_not_whole() {
