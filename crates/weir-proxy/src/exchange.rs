@@ -155,6 +155,8 @@ pub(crate) enum Next {
     Close,
     /// The client may still be sending: half-close, read and discard for a while, then close.
     Linger(ReadBuffer),
+    /// Nothing was begun: the client has ended the connection where a request could begin, or was silent for too long.
+    End,
     /// Close at once; the answer was cut, or the client is gone.
     Cut,
 }

@@ -124,9 +124,9 @@ impl BodySink for Responder {
         }
     }
 
-    fn has_gathered(&self) -> bool {
+    fn keeps_back(&self) -> bool {
         match self {
-            Self::H1(responder) => responder.sink.has_gathered(),
+            Self::H1(responder) => responder.sink.keeps_back(),
         }
     }
 }
@@ -190,7 +190,7 @@ impl H1Responder {
             self.progress = Progress::NotBegun;
         }
         // An interim answer that is partly written can't be followed by anything.
-        self.progress == Progress::NotBegun && !self.sink.has_gathered()
+        self.progress == Progress::NotBegun && !self.sink.is_gathering()
     }
 
     fn abort(&mut self) {

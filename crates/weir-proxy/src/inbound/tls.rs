@@ -9,8 +9,9 @@ use std::io;
 use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
-use rustls::server::Acceptor;
+use rustls::server::{AcceptedAlert, Acceptor};
 use rustls::{HandshakeKind, ServerConnection};
 use weir_core::handshake::HandshakeOutcome;
 use weir_tls::server::Choice;
@@ -31,13 +32,18 @@ use crate::stages::failure::Failure;
 /// being served waits about a millisecond at most.
 pub(crate) const TURNS: usize = 4;
 
+/// How long a client that was refused is read from.
+const LINGER_TIME: Duration = Duration::from_secs(1);
+
 /// The first byte of every TLS connection: the type of a record that carries a handshake (RFC 8446 §5.1).
 const HANDSHAKE_RECORD: u8 = 22;
 
 /// Why there is no handshake.
 enum Ended {
-    /// The client went away, or one side refused the other.
+    /// The client went away.
     Failed(io::Error),
+    /// One side refused the other, and the client has been told.
+    Refused(Stream, io::Error),
     /// The client speaks plain HTTP; what it said so far, and where.
     Plain(Stream, ReadBuffer),
 }
@@ -71,6 +77,16 @@ pub(super) async fn accept(
             h1::refuse(worker, &client, buffer, Failure::PlainHttp).await;
             None
         }
+        Ok(Err(Ended::Refused(stream, error))) => {
+            count(HandshakeOutcome::Failed);
+            tracing::debug!(%peer, %error, "a client's TLS handshake failed");
+            // In version 1.3 a client is done before we have looked at its certificate, and may be sending requests already.
+            // Closing with those unread would be a reset, and it would never learn why.
+            deadlines.clear_all();
+            deadlines.set(Wait::ClientIdle, LINGER_TIME);
+            let _ = deadlines.guard(pin!(poll_fn(|cx| stream.poll_forget(cx)))).await;
+            None
+        }
         Ok(Err(Ended::Failed(error))) => {
             count(HandshakeOutcome::Failed);
             tracing::debug!(%peer, %error, "a client's TLS handshake failed");
@@ -91,7 +107,7 @@ async fn handshake(worker: &Worker, tls: &ListenerTls, stream: Stream) -> Result
         if let Err(error) = worker.in_turn(|| stream.advance_handshake()).await {
             // The client is told why, if it still listens.
             let _ = poll_fn(|cx| stream.poll_shutdown(cx)).await;
-            return Err(error.into());
+            return Err(Ended::Refused(stream, error));
         }
     }
     let secured = stream.tls(|connection| {
@@ -131,19 +147,25 @@ async fn hello(
         while !buffer.is_empty() {
             let count = acceptor.read_tls(&mut buffer.unread())?;
             buffer.consume(count);
+            let accepted = match acceptor.accept() {
+                Ok(None) => continue,
+                Ok(Some(accepted)) => accepted,
+                Err((error, alert)) => return Err(refuse(stream, error, alert).await),
+            };
+            let chosen = Arc::clone(tls.current().choose(&accepted.client_hello()));
+            let config = Arc::clone(&chosen.config);
+            // The key exchange and the signature are computed here.
+            let mut connection = match worker.in_turn(|| accepted.into_connection(config)).await {
+                Ok(connection) => connection,
+                Err((error, alert)) => return Err(refuse(stream, error, alert).await),
+            };
+            // Who sends more before it was answered hopes for early data; rustls passes over it.
+            while !buffer.is_empty() {
+                let count = connection.read_tls(&mut buffer.unread())?;
+                buffer.consume(count);
+            }
+            return Ok((stream, connection, chosen));
         }
-        let accepted = match acceptor.accept() {
-            Ok(None) => continue,
-            Ok(Some(accepted)) => accepted,
-            Err((error, alert)) => return Err(refuse(&stream, error, alert).await),
-        };
-        let chosen = Arc::clone(tls.current().choose(&accepted.client_hello()));
-        let config = Arc::clone(&chosen.config);
-        // The key exchange and the signature are computed here.
-        return match worker.in_turn(|| accepted.into_connection(config)).await {
-            Ok(connection) => Ok((stream, connection, chosen)),
-            Err((error, alert)) => Err(refuse(&stream, error, alert).await),
-        };
     }
 }
 
@@ -153,11 +175,16 @@ fn is_plain_http(bytes: &[u8]) -> bool {
 }
 
 /// Tells the client why there will be no handshake.
-async fn refuse(stream: &Stream, error: rustls::Error, mut alert: rustls::server::AcceptedAlert) -> Ended {
+async fn refuse(stream: Stream, error: rustls::Error, mut alert: AcceptedAlert) -> Ended {
     let mut bytes = Vec::new();
     // Writing into memory can't fail; whether the client still listens does not matter.
     let _ = alert.write_all(&mut bytes);
-    let _ = poll_fn(|cx| stream.poll_write(cx, &[io::IoSlice::new(&bytes)])).await;
+    let mut left = &bytes[..];
+    while !left.is_empty()
+        && let Ok(count @ 1..) = poll_fn(|cx| stream.poll_write(cx, &[io::IoSlice::new(left)])).await
+    {
+        left = &left[count..];
+    }
     let _ = poll_fn(|cx| stream.poll_shutdown(cx)).await;
-    Ended::Failed(io::Error::new(io::ErrorKind::InvalidData, error))
+    Ended::Refused(stream, io::Error::new(io::ErrorKind::InvalidData, error))
 }

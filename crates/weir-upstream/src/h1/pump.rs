@@ -15,14 +15,14 @@ pub trait BodySink {
     /// Takes a piece of the body; it may be kept back until a later call. Waits while the other side takes nothing.
     fn data(&mut self, chunk: &[u8]) -> impl Future<Output = io::Result<()>>;
 
-    /// Writes what was kept back.
+    /// Hands what was kept back to the system, all of it.
     fn flush(&mut self) -> impl Future<Output = io::Result<()>>;
 
     /// Ends the body and writes what was kept back.
     fn end(&mut self, trailers: Option<&Head>) -> impl Future<Output = io::Result<()>>;
 
-    /// Whether something is kept back.
-    fn has_gathered(&self) -> bool;
+    /// Whether something is kept back that only a later call would write.
+    fn keeps_back(&self) -> bool;
 }
 
 /// Which side of a pump failed.
@@ -43,7 +43,7 @@ pub enum PumpError {
 /// Which side failed. The body is broken then and its end was not written.
 pub async fn pump(body: &mut Body, sink: &mut impl BodySink) -> Result<(), PumpError> {
     loop {
-        if sink.has_gathered() && !is_ready(body).await.map_err(PumpError::Read)? {
+        if sink.keeps_back() && !is_ready(body).await.map_err(PumpError::Read)? {
             // The source can't be blamed for the time that writing takes: nobody looks at it meanwhile.
             body.pause();
             sink.flush().await.map_err(PumpError::Write)?;

@@ -65,6 +65,11 @@ impl H1Sink {
         self.written_bytes
     }
 
+    /// Whether something is gathered and not yet handed to the stream as a whole.
+    pub fn is_gathering(&self) -> bool {
+        !self.gathered.is_empty()
+    }
+
     /// Bytes of content that have been taken.
     pub fn content_bytes(&self) -> u64 {
         self.content_bytes
@@ -115,7 +120,9 @@ impl BodySink for H1Sink {
     }
 
     async fn flush(&mut self) -> io::Result<()> {
-        self.write([b"", b"", b""]).await
+        self.write([b"", b"", b""]).await?;
+        let to = &self.to;
+        poll_fn(|cx| to.poll_flush(cx)).await
     }
 
     async fn end(&mut self, trailers: Option<&Head>) -> io::Result<()> {
@@ -130,7 +137,7 @@ impl BodySink for H1Sink {
         self.flush().await
     }
 
-    fn has_gathered(&self) -> bool {
-        !self.gathered.is_empty()
+    fn keeps_back(&self) -> bool {
+        self.is_gathering() || self.to.stream.has_unsent()
     }
 }

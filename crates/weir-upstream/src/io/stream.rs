@@ -134,11 +134,53 @@ impl Stream {
 
     /// Writes the beginning of these slices, as much as goes at once.
     ///
-    /// On a stream with TLS, what was taken may still wait to be sent; every later call of any kind sends it on.
+    /// On a stream with TLS, what was taken may still wait to be sent; every later call of any kind sends it on, and
+    /// [`poll_flush`](Self::poll_flush) does nothing else.
     pub fn poll_write(&self, cx: &mut Context<'_>, slices: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
         match &mut *self.kind.borrow_mut() {
             Kind::Plain(transport) => transport.poll_write(cx, slices),
             Kind::Tls(session) => session.poll_write(cx, slices),
+        }
+    }
+
+    /// Hands everything that was written to the system. Writes on a plain stream have done so themselves.
+    pub fn poll_flush(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match &mut *self.kind.borrow_mut() {
+            Kind::Plain(_) => Poll::Ready(Ok(())),
+            Kind::Tls(session) => session.poll_flush(cx),
+        }
+    }
+
+    /// Whether something that was written has not been handed to the system.
+    pub fn has_unsent(&self) -> bool {
+        match &*self.kind.borrow() {
+            Kind::Plain(_) => false,
+            Kind::Tls(session) => session.has_unsent(),
+        }
+    }
+
+    /// Whether bytes have come, since this was last asked, that did not make a read ready: the beginning of a TLS record.
+    pub fn take_received(&self) -> bool {
+        match &mut *self.kind.borrow_mut() {
+            Kind::Plain(_) => false,
+            Kind::Tls(session) => session.take_received(),
+        }
+    }
+
+    /// Whether bytes have been sent, since this was last asked, that did not make a write or a flush ready.
+    pub fn take_sent(&self) -> bool {
+        match &mut *self.kind.borrow_mut() {
+            Kind::Plain(_) => false,
+            Kind::Tls(session) => session.take_sent(),
+        }
+    }
+
+    /// Reads and forgets what comes, below TLS and all, until the end or an error. For a connection that is over, which is
+    /// only still open so that the other side gets what it was told last.
+    pub fn poll_forget(&self, cx: &mut Context<'_>) -> Poll<()> {
+        match &mut *self.kind.borrow_mut() {
+            Kind::Plain(transport) => transport.poll_forget(cx),
+            Kind::Tls(session) => session.poll_forget(cx),
         }
     }
 

@@ -37,28 +37,43 @@ impl Timed {
     /// Like [`Stream::poll_read`].
     pub fn poll_read(&self, cx: &mut Context<'_>, buffer: &mut ReadBuffer) -> Poll<io::Result<usize>> {
         let outcome = self.stream.poll_read(cx, buffer);
-        self.note(self.read, outcome.is_pending());
+        self.note(self.read, outcome.is_pending(), Stream::take_received);
         outcome
     }
 
     /// Like [`Stream::poll_write`].
     pub fn poll_write(&self, cx: &mut Context<'_>, slices: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
         let outcome = self.stream.poll_write(cx, slices);
-        self.note(self.write, outcome.is_pending());
+        self.note(self.write, outcome.is_pending(), Stream::take_sent);
+        outcome
+    }
+
+    /// Like [`Stream::poll_flush`].
+    pub fn poll_flush(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let outcome = self.stream.poll_flush(cx);
+        self.note(self.write, outcome.is_pending(), Stream::take_sent);
         outcome
     }
 
     /// Says that nobody waits for the next byte until it is read for again; the time until then does not count.
     pub fn pause_reading(&self) {
-        self.note(self.read, false);
+        self.clear(self.read);
+    }
+
+    /// A stream that waits has not necessarily stood still: `moved` says whether bytes have passed all the same.
+    #[inline]
+    fn note(&self, patience: Option<Patience>, waits: bool, moved: impl FnOnce(&Stream) -> bool) {
+        if !waits || moved(&self.stream) {
+            self.clear(patience);
+        }
+        if let (Some(patience), true) = (patience, waits) {
+            self.deadlines.begin(patience.wait, patience.at_most);
+        }
     }
 
     #[inline]
-    fn note(&self, patience: Option<Patience>, waits: bool) {
-        let Some(patience) = patience else { return };
-        if waits {
-            self.deadlines.begin(patience.wait, patience.at_most);
-        } else {
+    fn clear(&self, patience: Option<Patience>) {
+        if let Some(patience) = patience {
             self.deadlines.clear(patience.wait);
         }
     }

@@ -2,7 +2,8 @@
 //!
 //! rustls is driven directly, not through an adapter of the runtime: reading and writing must work with `&self` from one
 //! task, a handshake is rationed, and an idle connection is asked whether it is quiet without a task that waits on it.
-//! What a write has taken is sent by that call or by any later one, of whatever kind; a caller that is done shuts down.
+//! What a write has taken is sent by that call or by any later one, of whatever kind; a caller that will not call soon
+//! flushes.
 
 use std::fmt;
 use std::io::{self, IoSlice, Read};
@@ -29,14 +30,24 @@ pub enum Input {
     Complete,
 }
 
+/// Bytes on the network. A record is read as a whole and several are sent together, so a stream may wait for long while
+/// they move all the time.
+#[derive(Debug, Default)]
+struct Moved {
+    came: bool,
+    went: bool,
+}
+
 /// A TLS connection and what carries it.
 pub(super) struct Session {
     transport: Transport,
     connection: Connection,
     /// Bytes that are decrypted and not read.
     unread_bytes: usize,
-    /// Whether the other side has said that it will send no more, or ended.
+    /// Whether nothing more will come: the other side has said so or ended, or what it sent is refused.
     ended: bool,
+    /// Whether bytes of records have come and gone since somebody asked.
+    moved: Moved,
     /// Whether ours has been said.
     said_goodbye: bool,
 }
@@ -50,7 +61,14 @@ impl fmt::Debug for Session {
 impl Session {
     pub(super) fn new(transport: Transport, mut connection: Connection) -> Self {
         connection.set_buffer_limit(Some(UNSENT_BYTES_MAX));
-        Self { transport, connection, unread_bytes: 0, ended: false, said_goodbye: false }
+        Self {
+            transport,
+            connection,
+            unread_bytes: 0,
+            ended: false,
+            moved: Moved::default(),
+            said_goodbye: false,
+        }
     }
 
     pub(super) fn transport(&self) -> &Transport {
@@ -80,8 +98,10 @@ impl Session {
 
     /// Computes with what was received.
     pub(super) fn advance(&mut self) -> io::Result<()> {
-        let state = self.connection.process_new_packets();
-        let state: IoState = state.map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;
+        let state: IoState = self.connection.process_new_packets().map_err(|error| {
+            self.ended = true;
+            io::Error::new(io::ErrorKind::InvalidData, error)
+        })?;
         self.unread_bytes = state.plaintext_bytes_to_read();
         self.ended |= state.peer_has_closed();
         Ok(())
@@ -95,7 +115,7 @@ impl Session {
             match ready!(self.poll_receive(cx)) {
                 Ok(0) => self.ended = true,
                 Ok(_) if self.advance().is_ok() => {}
-                // The next read tells it: rustls keeps its errors, and the system's are told again or end the stream.
+                // The next read tells it.
                 Ok(_) | Err(_) => self.ended = true,
             }
         }
@@ -115,6 +135,11 @@ impl Session {
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 Err(error) => return Poll::Ready(Err(error)),
+            }
+            if self.ended {
+                // rustls keeps its errors and tells them again; nobody may wait for bytes behind one.
+                self.advance()?;
+                return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
             }
             if ready!(self.poll_receive(cx))? == 0 {
                 self.ended = true;
@@ -136,6 +161,31 @@ impl Session {
         // What does not go now goes with a later call.
         let _ = self.poll_send(cx)?;
         Poll::Ready(Ok(count))
+    }
+
+    /// Sends what writes have taken.
+    pub(super) fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.poll_send(cx)
+    }
+
+    /// Whether something is left to be sent.
+    pub(super) fn has_unsent(&self) -> bool {
+        self.connection.wants_write()
+    }
+
+    /// Whether bytes have come since this was last asked.
+    pub(super) fn take_received(&mut self) -> bool {
+        std::mem::take(&mut self.moved.came)
+    }
+
+    /// Whether bytes have been sent since this was last asked.
+    pub(super) fn take_sent(&mut self) -> bool {
+        std::mem::take(&mut self.moved.went)
+    }
+
+    /// Reads and forgets what comes from the network, until its end or an error.
+    pub(super) fn poll_forget(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        self.transport.poll_forget(cx)
     }
 
     /// Says goodbye, sends everything, and a FIN behind it.
@@ -169,7 +219,9 @@ impl Session {
     /// Reads records from the transport. `Ok(0)` is its end.
     fn poll_receive(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
         let mut incoming = Incoming { transport: &mut self.transport, cx };
-        pending(self.connection.read_tls(&mut incoming))
+        let outcome = pending(self.connection.read_tls(&mut incoming));
+        self.moved.came |= outcome.is_ready();
+        outcome
     }
 
     /// Sends what rustls has to send; ready when nothing is left.
@@ -179,6 +231,7 @@ impl Session {
             if ready!(pending(self.connection.write_tls(&mut outgoing)))? == 0 {
                 return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
             }
+            self.moved.went = true;
         }
         Poll::Ready(Ok(()))
     }

@@ -59,6 +59,18 @@ impl Transport {
         }
     }
 
+    /// Reads and forgets what comes, until the end or an error.
+    pub(super) fn poll_forget(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let mut bytes = [0; 4096];
+        loop {
+            let mut room = ReadBuf::new(&mut bytes);
+            match ready!(self.poll_read(cx, &mut room)) {
+                Ok(()) if !room.filled().is_empty() => {}
+                Ok(()) | Err(_) => return Poll::Ready(()),
+            }
+        }
+    }
+
     /// Writes the beginning of these slices, as much as goes at once.
     #[inline]
     pub(super) fn poll_write(

@@ -9,6 +9,7 @@ use weir_upstream::io::buffer::ReadBuffer;
 use weir_upstream::io::deadline::Wait;
 
 use crate::inbound::client::Client;
+use crate::runtime::worker::Worker;
 
 /// How long and how much is read from a client that was answered before it had said everything (`semantics.md` §1.7).
 const LINGER_TIME: Duration = Duration::from_secs(1);
@@ -16,19 +17,23 @@ const LINGER_TIME: Duration = Duration::from_secs(1);
 const LINGER_BYTES_MAX: usize = 256 * 1024;
 
 /// Ends our side; the client has been read to the end of its request.
-pub(super) async fn close(client: &Client) {
+pub(super) async fn close(worker: &Worker, client: &Client) {
+    client.deadlines.clear_all();
+    client.deadlines.set(Wait::ClientWrite, worker.snapshot().timeouts.client_write);
     // The connection ends either way.
-    let _ = poll_fn(|cx| client.stream.poll_shutdown(cx)).await;
+    let _ = client.deadlines.guard(pin!(poll_fn(|cx| client.stream.poll_shutdown(cx)))).await;
 }
 
-/// Ends our side, then reads and forgets what the client is still sending: closing with unread bytes would be a reset,
-/// which can destroy the answer on its way (RFC 9112 §9.6).
+/// Ends our side, and reads and forgets what the client is still sending: closing with unread bytes would be a reset, which
+/// can destroy the answer on its way (RFC 9112 §9.6).
 pub(super) async fn linger(client: &Client, mut buffer: ReadBuffer) {
-    close(client).await;
     client.deadlines.clear_all();
     client.deadlines.set(Wait::ClientIdle, LINGER_TIME);
     let mut left = LINGER_BYTES_MAX;
+    let mut ended = false;
     let drained = poll_fn(|cx| {
+        // The last word of TLS may have to wait until the client, which waits for us to read, takes something again.
+        ended = ended || client.stream.poll_shutdown(cx).is_ready();
         loop {
             let unread = buffer.unread().len();
             buffer.consume(unread);

@@ -40,15 +40,20 @@ pub(super) async fn requests(worker: Rc<Worker>, client: Rc<Client>) {
                 return;
             }
             Next::Close => {
-                goodbye::close(&client).await;
+                Box::pin(goodbye::close(&worker, &client)).await;
                 return;
             }
             Next::Linger(buffer) => {
                 Box::pin(goodbye::linger(&client, buffer)).await;
                 return;
             }
+            Next::End => break,
             Next::Cut => return,
         }
+    }
+    // Without TLS, closing is all there is to say.
+    if client.secured.is_some() {
+        Box::pin(goodbye::close(&worker, &client)).await;
     }
 }
 
@@ -104,7 +109,7 @@ async fn warm(worker: &Rc<Worker>, client: &Rc<Client>, count: &mut u64) -> Next
         drop(next);
         match wait_for_request(worker, client, WARM_TIME).await {
             Idle::Readable => {}
-            Idle::TooLong => return Next::Cut,
+            Idle::TooLong => return Next::End,
             Idle::NotYet => return Next::KeepAlive(ReadBuffer::new()),
         }
     }
@@ -123,7 +128,7 @@ async fn busy(worker: &Rc<Worker>, client: &Rc<Client>, count: &mut u64) -> Next
                 let last = snapshot.limits.requests_per_connection.is_some_and(|max| *count >= max);
                 stages::run(worker, client, snapshot, head, buffer, last).await
             }
-            Ok(Received::End) => Next::Cut,
+            Ok(Received::End) => Next::End,
             Err(failure) => answer_refused(worker, client, buffer, failure).await,
         };
         match next {

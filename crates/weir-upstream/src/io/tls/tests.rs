@@ -2,12 +2,13 @@
 #![allow(clippy::unwrap_used)]
 
 use std::future::poll_fn;
-use std::io::{self, IoSlice};
+use std::io::{self, IoSlice, Write};
 use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
 
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::{ClientConfig, ClientConnection, RootCertStore, ServerConfig, ServerConnection};
-use tokio::io::duplex;
+use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 
 use super::Input;
 use crate::io::buffer::ReadBuffer;
@@ -156,4 +157,129 @@ async fn readable_means_bytes_for_the_user_of_the_stream() {
     assert_eq!(read_some(&client).await.unwrap(), b"x");
     drop(server);
     poll_fn(|cx| client.poll_readable(cx)).await;
+}
+
+/// A client whose records a test can spoil on their way, and the server's stream.
+async fn spoilable() -> (ClientConnection, DuplexStream, Stream) {
+    let (trusted, config) = certificate();
+    let (near, far) = duplex(64 * 1024);
+    let mut roots = RootCertStore::empty();
+    roots.add(trusted).unwrap();
+    let client = ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
+    let name = ServerName::try_from("a.example").unwrap();
+    let mut client = ClientConnection::new(Arc::new(client), name).unwrap();
+    let server = Stream::test(far).with_tls(ServerConnection::new(Arc::new(config)).unwrap());
+    let mut near = near;
+    let theirs = async {
+        while client.is_handshaking() {
+            while client.wants_write() {
+                near.write_all(&records(&mut client)).await.unwrap();
+            }
+            if client.is_handshaking() {
+                take_in(&mut client, &mut near).await;
+            }
+        }
+        near.write_all(&records(&mut client)).await.unwrap();
+    };
+    let (ours, ()) = tokio::join!(handshake(&server), theirs);
+    ours.unwrap();
+    (client, near, server)
+}
+
+/// What a client has to send.
+fn records(client: &mut ClientConnection) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    while client.wants_write() {
+        client.write_tls(&mut bytes).unwrap();
+    }
+    bytes
+}
+
+async fn take_in(client: &mut ClientConnection, pipe: &mut DuplexStream) {
+    let mut bytes = vec![0; 64 * 1024];
+    let count = pipe.read(&mut bytes).await.unwrap();
+    let mut left = &bytes[..count];
+    while !left.is_empty() {
+        client.read_tls(&mut left).unwrap();
+        client.process_new_packets().unwrap();
+    }
+}
+
+/// A record that was tampered with was noticed while the connection was idle, and told by no read: whoever read because
+/// there was something to read waited, whoever waited was told that there was, and so on without end.
+#[tokio::test]
+async fn a_spoiled_record_is_told_by_every_read_and_not_waited_behind() {
+    let (mut client, mut pipe, server) = spoilable().await;
+    client.writer().write_all(b"fine").unwrap();
+    let fine = records(&mut client);
+    client.writer().write_all(b"spoiled").unwrap();
+    let mut spoiled = records(&mut client);
+    *spoiled.last_mut().unwrap() ^= 1;
+    pipe.write_all(&[fine, spoiled].concat()).await.unwrap();
+    poll_fn(|cx| server.poll_readable(cx)).await;
+    assert_eq!(read_some(&server).await.unwrap(), b"fine", "what came before it still counts");
+    for _ in 0..3 {
+        poll_fn(|cx| server.poll_readable(cx)).await;
+        assert!(!server.is_quiet() && !server.seems_quiet());
+        let error = read_some(&server).await.unwrap_err();
+        let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
+        assert_eq!(inner, Some(&rustls::Error::DecryptError));
+    }
+    // The other side is told.
+    poll_fn(|cx| server.poll_shutdown(cx)).await.unwrap();
+    let mut bytes = Vec::new();
+    pipe.read_to_end(&mut bytes).await.unwrap();
+    let mut left = &bytes[..];
+    let alert = loop {
+        assert!(!left.is_empty(), "there is no alert");
+        client.read_tls(&mut left).unwrap();
+        if let Err(error) = client.process_new_packets() {
+            break error;
+        }
+    };
+    assert_eq!(alert, rustls::Error::AlertReceived(rustls::AlertDescription::BadRecordMac));
+}
+
+/// A write takes more than the network does. Nobody may have to write again for the rest to go.
+#[tokio::test]
+async fn a_flush_sends_what_writes_have_taken() {
+    let (client, server) = connected(1000).await;
+    let sent = vec![7; 20_000];
+    let taken = poll_fn(|cx| server.poll_write(cx, &[IoSlice::new(&sent)])).await.unwrap();
+    assert!(taken > 1000 && server.has_unsent(), "{taken}");
+    let flush = poll_fn(|cx| server.poll_flush(cx));
+    let (flushed, read) = tokio::join!(flush, read_count(&client, taken));
+    flushed.unwrap();
+    assert_eq!(read.len(), taken);
+    assert!(!server.has_unsent());
+}
+
+#[tokio::test]
+async fn a_stream_that_moves_says_so_also_when_it_has_to_wait() {
+    let (client, server) = connected(1000).await;
+    while !matches!(poll_now(|cx| server.poll_write(cx, &[IoSlice::new(&[7; 5000])])), Poll::Pending) {}
+    let _ = (server.take_sent(), client.take_received());
+    assert!(poll_now(|cx| server.poll_flush(cx)).is_pending());
+    assert!(!server.take_sent(), "the pipe is full");
+    // The client takes the beginning of a record.
+    let mut buffer = ReadBuffer::new();
+    assert!(poll_now(|cx| client.poll_read(cx, &mut buffer)).is_pending());
+    assert!(client.take_received() && !client.take_received());
+    assert!(poll_now(|cx| server.poll_flush(cx)).is_pending());
+    assert!(server.take_sent() && !server.take_sent());
+}
+
+fn poll_now<T>(mut poll: impl FnMut(&mut Context<'_>) -> Poll<T>) -> Poll<T> {
+    poll(&mut Context::from_waker(Waker::noop()))
+}
+
+/// The other side may be sending for as long as it likes after it was refused.
+#[tokio::test]
+async fn what_comes_after_the_end_is_forgotten() {
+    let (mut client, mut pipe, server) = spoilable().await;
+    client.writer().write_all(&[1; 10_000]).unwrap();
+    pipe.write_all(&records(&mut client)).await.unwrap();
+    pipe.write_all(b"and no TLS at all").await.unwrap();
+    pipe.shutdown().await.unwrap();
+    poll_fn(|cx| server.poll_forget(cx)).await;
 }
