@@ -8,6 +8,7 @@ use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::sync::atomic::Ordering;
 use std::task::Poll;
+use std::time::Duration;
 
 use weir_config::model::HostPolicy;
 use weir_core::dispatch::Action;
@@ -105,10 +106,8 @@ pub(super) async fn run(
         Ok(Answer::Whole { idle }) => {
             x.look();
             // What came behind the answer was not asked for: nobody may ever read it as an answer.
-            match idle.filter(|_| directions.request_done.get() && buffer.is_empty()) {
-                Some(idle) => x.worker.pools.give_back(connection, idle.min(upstream.waits.idle), x.now),
-                None => connection.stream.say_goodbye(),
-            }
+            let idle = idle.filter(|_| directions.request_done.get() && buffer.is_empty());
+            give_back(x, connection, idle.map(|idle| idle.min(upstream.waits.idle)));
             Outcome::Answered
         }
         Ok(Answer::Discarded(action)) => Outcome::Discarded(action),
@@ -119,6 +118,14 @@ pub(super) async fn run(
         }
         Err(Broken::Server { cause, failure }) => Outcome::Failed { progress, cause, failure },
         Err(Broken::Over(failure)) => Outcome::Over(failure),
+    }
+}
+
+/// Keeps a connection for so long, or ends it in order.
+fn give_back(x: &Exchange, connection: Connection, idle: Option<Duration>) {
+    match idle {
+        Some(idle) => x.worker.pools.give_back(connection, idle, x.now),
+        None => connection.stream.say_goodbye(),
     }
 }
 
