@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use tokio::net::{TcpListener, UnixListener};
+use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use weir_upstream::io::deadline::pause;
 use weir_upstream::io::stream::Stream;
@@ -80,6 +80,35 @@ impl Acceptor {
     }
 }
 
+impl Acceptor {
+    /// The socket without the runtime.
+    fn into_socket(self) -> io::Result<ListeningSocket> {
+        Ok(match self {
+            Self::Tcp(listener) => ListeningSocket::Tcp(listener.into_std()?),
+            Self::Unix(listener) => ListeningSocket::Unix(listener.into_std()?),
+        })
+    }
+}
+
+impl ListeningSocket {
+    /// A connection that waits in the queue at this moment; `WouldBlock` when none does. The system is asked, because the
+    /// runtime may not have heard of it yet.
+    fn accept_waiting(&self) -> io::Result<(Stream, Peer)> {
+        match self {
+            Self::Tcp(socket) => {
+                let (stream, address) = socket.accept()?;
+                stream.set_nonblocking(true)?;
+                Ok((Stream::tcp(TcpStream::from_std(stream)?), Peer::Network(address)))
+            }
+            Self::Unix(socket) => {
+                let (stream, _) = socket.accept()?;
+                stream.set_nonblocking(true)?;
+                Ok((Stream::unix(UnixStream::from_std(stream)?), Peer::Local))
+            }
+        }
+    }
+}
+
 /// Accepts connections and serves each in a task of its own, until the worker drains. What waits in the queue of the
 /// socket then is still accepted.
 pub(crate) async fn accept(worker: Rc<Worker>, entrance: Entrance) {
@@ -110,7 +139,8 @@ pub(crate) async fn accept(worker: Rc<Worker>, entrance: Entrance) {
         serve_or_pause(&worker, tls.as_ref(), accepted).await;
     }
     // What waits in the queue is accepted beyond any limit rather than reset.
-    while let Poll::Ready(Ok((stream, peer))) = poll_fn(|cx| Poll::Ready(acceptor.poll_accept(cx))).await {
+    let Ok(socket) = acceptor.into_socket() else { return };
+    while let Ok((stream, peer)) = socket.accept_waiting() {
         let accepted = Accepted { stream, peer, permit: None, handshake_permit: None };
         serve_or_pause(&worker, tls.as_ref(), Ok(accepted)).await;
     }
