@@ -38,11 +38,18 @@ impl Directory {
         self.0.join(name)
     }
 
+    /// Writes a file, each time longer than the last: tests are faster than the clock that files are stamped with.
+    fn write(&self, name: &str, content: impl AsRef<str>) {
+        static WRITTEN: AtomicUsize = AtomicUsize::new(1);
+        let padding = "\n".repeat(100 * WRITTEN.fetch_add(1, Ordering::Relaxed));
+        fs::write(self.file(name), content.as_ref().to_owned() + &padding).unwrap();
+    }
+
     /// A new pair `a.pem` and `a.key`, valid for so many days.
     fn write_pair(&self, valid: u32) {
         let (certificate, key) = pair(valid);
-        fs::write(self.file("a.pem"), certificate).unwrap();
-        fs::write(self.file("a.key"), key).unwrap();
+        self.write("a.pem", certificate);
+        self.write("a.key", key);
     }
 
     fn source(&self) -> ServerSource {
@@ -118,9 +125,9 @@ fn half_a_change_is_waited_for() {
     let mut watched = watched(directory.source());
     let first = served(&watched);
     let (certificate, key) = pair(365);
-    fs::write(directory.file("a.pem"), certificate).unwrap();
+    directory.write("a.pem", certificate);
     assert_eq!(watched.look(start()), Look::Changing);
-    fs::write(directory.file("a.key"), key).unwrap();
+    directory.write("a.key", key);
     assert_eq!(watched.look(start()), Look::Changing);
     assert_eq!(watched.look(start()), Look::Published);
     assert_ne!(served(&watched), first);
@@ -132,16 +139,14 @@ fn a_bad_set_is_told_once_and_the_old_one_served_on() {
     directory.write_pair(365);
     let mut watched = watched(directory.source());
     let first = served(&watched);
-    let good = fs::read(directory.file("a.key")).unwrap();
     let bad: [(&str, &dyn Fn()); 4] = [
-        ("is not the key", &|| fs::write(directory.file("a.key"), pair(365).1).unwrap()),
+        ("is not the key", &|| directory.write("a.key", pair(365).1)),
         ("can't be read", &|| fs::remove_file(directory.file("a.key")).unwrap()),
-        ("holds no private key: it is empty", &|| fs::write(directory.file("a.key"), "").unwrap()),
+        ("holds no private key: it is empty", &|| directory.write("a.key", "")),
         ("has expired", &|| {
             let (certificate, key) = pair(0);
-            let later = certificate + "\n";
-            fs::write(directory.file("a.pem"), later).unwrap();
-            fs::write(directory.file("a.key"), key).unwrap();
+            directory.write("a.pem", certificate);
+            directory.write("a.key", key);
         }),
     ];
     let now = start() + Duration::from_secs(1);
@@ -156,7 +161,6 @@ fn a_bad_set_is_told_once_and_the_old_one_served_on() {
         }
         assert_eq!(served(&watched), first);
     }
-    drop(good);
     directory.write_pair(365);
     assert_eq!(look_until_done(&mut watched), (2, Look::Published));
     assert_ne!(served(&watched), first);
