@@ -2,7 +2,7 @@
 //!
 //! A client's first message is read before anything else is decided: it says which certificate it needs, or that it does
 //! not speak TLS at all. Handshakes are where a client makes us compute, about a hundred times what a request costs; so
-//! at most [`TURNS`] steps are computed before every other connection of the worker has had its turn.
+//! at most a few steps ([`Worker::in_turn`]) are computed before every other connection of the worker has had its turn.
 
 use std::future::poll_fn;
 use std::io;
@@ -27,10 +27,6 @@ use super::secured::{Secured, Subject};
 use crate::runtime::certificates::ListenerTls;
 use crate::runtime::worker::Worker;
 use crate::stages::failure::Failure;
-
-/// Steps of handshakes that are computed in one round of the worker. One costs some hundred microseconds, so whoever is
-/// being served waits about a millisecond at most.
-pub(crate) const TURNS: usize = 4;
 
 /// How long a client that was refused is read from.
 const LINGER_TIME: Duration = Duration::from_secs(1);

@@ -21,7 +21,10 @@ use super::permits::Permits;
 use super::snapshot::{LocalSnapshot, Snapshot};
 use crate::access_log::LogHandle;
 use crate::inbound::registry::Registry;
-use crate::inbound::tls::TURNS;
+
+/// Steps of handshakes that are computed in one round of the worker. One costs some hundred microseconds, so whoever is
+/// being served waits about a millisecond at most.
+const HANDSHAKE_TURNS: usize = 4;
 
 /// What all exchanges of a worker share.
 #[derive(Debug)]
@@ -72,7 +75,7 @@ impl Worker {
             date: DateClock::default(),
             proofs: ProofMemory::default(),
             permits,
-            handshake_turns: Semaphore::new(TURNS),
+            handshake_turns: Semaphore::new(HANDSHAKE_TURNS),
             draining: Cell::new(None),
             drain_signal: Notify::new(),
         }
