@@ -162,6 +162,7 @@ impl Bench<'_> {
                 self.load(one, line, 1, || Ok(()))?;
             }
         }
+        let entries = started.iter().map(|one| Entry { peer: one.peer, agreed: one.agreed }).collect();
         let mut samples = Vec::new();
         for round in 1..=rounds {
             for line in scenario.lines {
@@ -176,8 +177,7 @@ impl Bench<'_> {
         if let Some(file) = &self.options.profile {
             self.profile(&started, file)?;
         }
-        let entries = started.iter().map(|one| Entry { peer: one.peer, agreed: one.agreed });
-        Ok((samples, entries.collect()))
+        Ok((samples, entries))
     }
 
     /// Makes the certificate, and makes sure of what `wrk` offers.
@@ -202,7 +202,7 @@ impl Bench<'_> {
         certificate: Option<&CertificateDer<'static>>,
     ) -> Result<Started> {
         let Scenario { protocol, answer, .. } = *self.options.scenario;
-        let (running, address) = peer.start(PROXY_CORE, &self.directory, upstream, protocol)?;
+        let (running, address) = peer.start(PROXY_CORE, &self.directory, upstream, protocol, answer)?;
         let agreed = match certificate {
             None => {
                 answer::check(peer.name(), answer::connect(address)?, answer)?;

@@ -86,11 +86,11 @@ impl Peer {
         directory: &Path,
         listen: SocketAddr,
         upstream: SocketAddr,
-        protocol: Protocol,
+        words: &[&str],
     ) -> Result<Command> {
         let (listen, upstream) = (listen.to_string(), upstream.to_string());
         let blanks = [("@LISTEN@", &*listen), ("@UPSTREAM@", &*upstream)];
-        let written = |template| template::write(template, directory, &[protocol.word()], &blanks);
+        let written = |template| template::write(template, directory, words, &blanks);
         let mut command;
         match self {
             Self::Relay => {
@@ -120,9 +120,10 @@ impl Peer {
         directory: &Path,
         upstream: SocketAddr,
         protocol: Protocol,
+        answer: Answer,
     ) -> Result<(Running, SocketAddr)> {
         let listen = answer::free_address()?;
-        let mut command = self.command(directory, listen, upstream, protocol)?;
+        let mut command = self.command(directory, listen, upstream, &[protocol.word(), answer.word()])?;
         let mut running = Running::start_on(core, command.stdout(Stdio::null()))?;
         answer::wait_until_ready(self.name(), listen, &mut running)?;
         Ok((running, listen))
