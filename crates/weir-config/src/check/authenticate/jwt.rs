@@ -6,7 +6,7 @@ use std::time::Duration;
 use weir_auth::jwt::claims::Expected;
 use weir_auth::jwt::key::{Algorithm, Key, KeyFault};
 use weir_auth::jwt::key_set::KeySet;
-use weir_core::server::Scheme;
+use weir_http::target::Scheme;
 
 use crate::check::upstream_tls;
 use crate::complaint::Complaint;

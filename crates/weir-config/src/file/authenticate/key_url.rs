@@ -1,6 +1,7 @@
 //! `jwks`: where an issuer publishes its keys.
 
-use weir_core::server::{Scheme, ServerAddress};
+use weir_core::server::ServerAddress;
+use weir_http::target::Scheme;
 
 use crate::address;
 use crate::complaint::Complaint;

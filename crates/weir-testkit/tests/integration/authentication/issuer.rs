@@ -8,8 +8,9 @@ use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair};
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use jsonwebtoken::{Algorithm, EncodingKey};
+use rustls::ServerConfig;
 use serde_json::{Value, json};
-use weir_testkit::server::{Server, sized};
+use weir_testkit::server::{Connection, Server, sized};
 
 /// A secret for HS256.
 pub(super) const SECRET: &str = "0123456789abcdef0123456789abcdef";
@@ -94,16 +95,25 @@ pub(super) struct Publisher {
 impl Publisher {
     /// Answers 500 until it is told what to publish.
     pub(super) fn new() -> Self {
+        Self::started(Server::start)
+    }
+
+    /// The same over TLS.
+    pub(super) fn tls(config: ServerConfig) -> Self {
+        Self::started(|serve| Server::tls(config, serve))
+    }
+
+    fn started(start: impl FnOnce(Box<dyn Fn(Connection) + Send + Sync>) -> Server) -> Self {
         let answer = Arc::new(Mutex::new(String::new()));
         let shared = Arc::clone(&answer);
-        let server = Server::start(move |mut connection| {
+        let server = start(Box::new(move |mut connection| {
             while connection.request().is_some() {
                 let answer = shared.lock().unwrap().clone();
                 if connection.try_send(answer).is_err() {
                     return;
                 }
             }
-        });
+        }));
         let publisher = Self { server, answer };
         publisher.fail();
         publisher

@@ -1,6 +1,7 @@
 //! Tokens whose keys the issuer publishes.
 
 use serde_json::json;
+use weir_testkit::certificate::{Authority, Files};
 use weir_testkit::client::ask;
 use weir_testkit::message::Message;
 use weir_testkit::proxy::Running;
@@ -46,6 +47,31 @@ fn keys_are_fetched_and_tokens_of_them_come_in() {
     // A key of the same name that somebody else made.
     expect_refused(ask_with(&proxy, &good(&TokenKey::new("one"))), BAD);
     assert_eq!(refusals(&proxy, "wrong"), 1);
+}
+
+#[test]
+fn an_issuer_is_verified_before_its_keys_are_believed() {
+    let server = Server::saying("ok");
+    let (root, other, files) = (Authority::new("Root"), Authority::new("Other"), Files::new());
+    let [root_pem, other_pem] = [("root.pem", &root), ("other.pem", &other)]
+        .map(|(name, authority)| files.write(name, &authority.pem));
+    let publisher = Publisher::tls(root.issue(&["127.0.0.1"]).server());
+    let key = TokenKey::new("one");
+    publisher.publish(&[&key]);
+    let by_url = |ca: &str| {
+        format!(
+            "{{jwt: {{issuer: any, audience: any, jwks: {{url: \"https://{}/keys\", tls: {{ca: \"{ca}\"}}}}}}}}",
+            publisher.server
+        )
+    };
+    let wrong = guarding(&server, &by_url(&other_pem));
+    for _ in 0..50 {
+        ask_with(&wrong, &good(&key)).expect(503);
+    }
+    let proxy = guarding(&server, &by_url(&root_pem));
+    ask_until(&proxy, &good(&key), 200);
+    assert_eq!(publisher.server.last_request().start, "GET /keys HTTP/1.1");
+    ask_with(&wrong, &good(&key)).expect(503);
 }
 
 #[test]
