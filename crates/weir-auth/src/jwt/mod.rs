@@ -10,7 +10,7 @@
 pub mod claims;
 pub mod key;
 pub mod key_set;
-mod token;
+pub mod token;
 
 #[cfg(test)]
 mod tests;
@@ -21,10 +21,6 @@ use self::claims::{Expected, Verified};
 use self::key_set::{KeySet, Lookup};
 use self::token::Token;
 use crate::refusal::Refusal;
-
-/// Bytes of the longest token that is looked at. A field of a request may be longer; a token that is has been filled with
-/// what belongs elsewhere, and nothing of it is decoded.
-pub const TOKEN_BYTES_MAX: usize = 8 * 1024;
 
 /// Checks a token. `now` is the time since 1970 in UTC.
 ///

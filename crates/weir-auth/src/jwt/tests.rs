@@ -19,7 +19,8 @@ use serde_json::{Value, json};
 use super::claims::{Expected, Verified};
 use super::key::{Algorithm, Key, KeyFault};
 use super::key_set::{KEYS_MAX, KeySet, KeySetError};
-use super::{TOKEN_BYTES_MAX, verify};
+use super::token::TOKEN_BYTES_MAX;
+use super::verify;
 use crate::refusal::Refusal;
 
 const NOW: Duration = Duration::from_secs(1_700_000_000);

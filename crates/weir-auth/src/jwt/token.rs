@@ -4,9 +4,12 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Map, Value};
 
-use super::TOKEN_BYTES_MAX;
 use super::key::Algorithm;
 use crate::refusal::Refusal;
+
+/// Bytes of the longest token that is looked at. A field of a request may be longer; a token that is has been filled with
+/// what belongs elsewhere, and nothing of it is decoded.
+pub const TOKEN_BYTES_MAX: usize = 8 * 1024;
 
 /// A token whose header was read.
 #[derive(Debug)]

@@ -16,6 +16,7 @@ use crate::suggest::alternatives;
 use super::actions::action;
 use super::admit::admit;
 use super::authenticate::authenticate;
+use super::authenticate::sources::Sources;
 use super::upstreams::Upstreams;
 
 /// What routes have that do not say.
@@ -72,12 +73,9 @@ impl<'s> Routes<'s> {
         let name = self.name(&file, &rule, problems);
         let answer_fields = std::mem::take(&mut file.answer_fields);
         let backend_server = file.backend_server.unwrap_or(self.defaults.backend_server);
-        let authenticate = authenticate(
-            file.authenticate.as_ref(),
-            self.defaults.authenticate.as_ref(),
-            self.defaults.base_dir,
-            problems,
-        );
+        let sources = Sources { base_dir: self.defaults.base_dir, trust: upstreams.trust() };
+        let own = file.authenticate.as_ref();
+        let authenticate = authenticate(own, self.defaults.authenticate.as_ref(), &sources, problems);
         let admit = admit(file.admit.take(), problems);
         // Names of upstreams have no spaces, so one in place never meets a declared one.
         let inline_name = format!("{} {name}", self.service);

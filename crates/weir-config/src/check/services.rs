@@ -13,6 +13,7 @@ use crate::problem::{Problem, Problems};
 use crate::source::{At, Span};
 
 use super::authenticate::authenticate;
+use super::authenticate::sources::Sources;
 use super::routes::{Defaults, Routes};
 use super::upstreams::Upstreams;
 
@@ -48,7 +49,8 @@ impl<'s> Services<'s> {
             Defaults { base_dir: self.base_dir, backend_server: self.backend_server, authenticate: None };
         if file.routes.is_some() {
             let own = file.own.authenticate.as_ref();
-            defaults.authenticate = authenticate(own, None, self.base_dir, problems);
+            let sources = Sources { base_dir: self.base_dir, trust: upstreams.trust() };
+            defaults.authenticate = authenticate(own, None, &sources, problems);
         }
         let mut routes = Routes::new(&name, defaults);
         for route in written_routes(file.routes, file.own, span, problems) {

@@ -51,6 +51,11 @@ impl Upstreams {
         }
     }
 
+    /// By whom servers are verified, for others than upstreams too.
+    pub(super) fn trust(&self) -> &Trust {
+        &self.trust
+    }
+
     /// Takes an entry of `upstreams`.
     pub(super) fn declare(&mut self, name: At<String>, file: UpstreamFile, problems: &mut Problems) {
         if let Some(first) = self.names.get(&name.value) {

@@ -25,7 +25,7 @@ fn file_path(text: &str) -> Result<String, Complaint> {
 }
 
 /// Fields that say who the client is already, or are Weir's own.
-const TAKEN: [&str; 10] = [
+pub(crate) const TAKEN: [&str; 10] = [
     "forwarded",
     "proxy",
     "via",

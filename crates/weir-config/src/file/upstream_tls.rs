@@ -24,7 +24,7 @@ pub(crate) enum VerifyWord {
 }
 
 /// `tls` of an upstream.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct UpstreamTlsFile {
     /// `ca`
     pub(crate) ca: Option<At<String>>,

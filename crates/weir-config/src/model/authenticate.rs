@@ -3,8 +3,13 @@
 use std::sync::Arc;
 
 use weir_auth::api_key::ApiKeys;
+use weir_auth::jwt::claims::Expected;
+use weir_auth::jwt::key::Algorithm;
+use weir_auth::jwt::key_set::KeySet;
 use weir_auth::rule::Rule;
 use weir_auth::users::Users;
+
+use super::Server;
 
 /// What is asked of the clients of a route.
 #[derive(Debug)]
@@ -22,6 +27,8 @@ pub enum Proof {
     ApiKey(ApiKey),
     /// A user and a password.
     Basic(Basic),
+    /// A token.
+    Jwt(Jwt),
 }
 
 /// A key in a field of the request.
@@ -44,4 +51,43 @@ pub struct Basic {
     pub realm: Box<str>,
     /// Whether servers get the credential too.
     pub forward: bool,
+}
+
+/// A signed token (RFC 7519).
+#[derive(Debug)]
+pub struct Jwt {
+    /// By which its signature is checked.
+    pub keys: TokenKeys,
+    /// What it must say. What it passes on becomes `fields`, with the same indexes.
+    pub expected: Expected,
+    /// The fields that claims become.
+    pub fields: Vec<Box<str>>,
+    /// The field that holds it: behind `Bearer` in Authorization, alone in any other.
+    pub header: Box<str>,
+    /// What the challenge says; visible ASCII and spaces, without quotes and backslashes.
+    pub realm: Box<str>,
+    /// Whether servers get the token too.
+    pub forward: bool,
+}
+
+/// Where the keys of tokens come from.
+#[derive(Debug)]
+pub enum TokenKeys {
+    /// They are here.
+    Fixed(Arc<KeySet>),
+    /// The issuer publishes them.
+    Fetched(Arc<Jwks>),
+}
+
+/// Where an issuer publishes its keys (RFC 7517).
+#[derive(Debug)]
+pub struct Jwks {
+    /// What is fetched and how, as far as the configuration says it: two of one identity have the same keys.
+    pub identity: Box<str>,
+    /// Whom to ask; its base path is empty.
+    pub server: Server,
+    /// What to ask for: path and query.
+    pub target: Box<str>,
+    /// Keys for other algorithms are not used.
+    pub algorithms: Vec<Algorithm>,
 }

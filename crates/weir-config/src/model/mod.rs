@@ -18,7 +18,7 @@ use weir_core::route::{HostPattern, RouteRule};
 
 pub use action::{Action, FieldEdits, Forward, PathEdit, Redirect, Respond};
 pub use admit::Admit;
-pub use authenticate::{ApiKey, Authenticate, Basic, Proof};
+pub use authenticate::{ApiKey, Authenticate, Basic, Jwks, Jwt, Proof, TokenKeys};
 pub use limit::{Drain, Limits, Timeouts};
 pub use listen::{AccessLog, AccessLogFormat, Admin, Listen, ListenAddress, ListenTls, LogTarget};
 pub use upstream::{HostPolicy, Server, Upstream, UpstreamId};

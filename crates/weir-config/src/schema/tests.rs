@@ -241,6 +241,18 @@ fn proofs_agree() {
     check("{all: [{any: [{api_key: {keys: {a: '${KEY}'}}}]}]}", true);
     check("{basic: {file: 1, realm: 'a\"b'}}", false);
     check("{basic: {}}", false);
+    let jwks = "{url: 'http://a/b', plain_http: true}";
+    check(&format!("{{jwt: {{issuer: a, audience: any, jwks: {jwks}}}}}"), true);
+    check(
+        &format!("{{jwt: {{issuer: a, audience: [b], jwks: {jwks}, leeway: 5s, claims: {{sub: X-A}}}}}}"),
+        true,
+    );
+    check(&format!("{{jwt: {{issuer: a, jwks: {jwks}}}}}"), false);
+    check(&format!("{{jwt: {{issuer: a, audience: b, jwks: {jwks}, claims: {{sub: 'a b'}}}}}}"), false);
+    check(&format!("{{jwt: {{issuer: a, audience: b, jwks: {jwks}, algorithms: none}}}}"), false);
+    check("{jwt: {issuer: a, audience: b, jwks: 'a/b'}}", false);
+    check("{jwt: {issuer: a, audience: b, jwks: 'https://a:b@c/d'}}", false);
+    check("{jwt: {issuer: a, audience: b, secret: c}}", false);
     check("on", false);
     check("false", false);
     check("[]", false);

@@ -7,7 +7,8 @@ use weir_config::model::{self, AccessLog, FieldEdits, Model};
 use weir_core::route::RouteTable;
 use weir_upstream::member::{Server, Upstream, Waits};
 
-use super::authentication::{Authentication, Verifiers};
+use super::authentication::Authentication;
+use super::authentication::verifiers::Verifiers;
 use super::snapshot::{Action, Admit, Forward, Respond, Route, Service, Snapshot};
 
 /// Builds what workers run on. A model can't hold nonsense, so this can't fail.

@@ -15,7 +15,7 @@ use weir_config::model::{AccessLog, Drain, Model};
 use weir_core::ports::SharedStatusSource;
 use weir_upstream::io::deadline::{now, pause};
 
-use super::authentication::Verifiers;
+use super::authentication::verifiers::Verifiers;
 use super::build;
 use super::certificates::{self, CertificateError, ListenerTls};
 use super::clock::time_of_day;
@@ -100,7 +100,7 @@ pub struct Proxy {
     /// What proofs are looked at with.
     verifiers: Verifiers,
     /// What runs beside the requests.
-    control: Control,
+    control: Arc<Control>,
 }
 
 impl Proxy {
@@ -113,7 +113,8 @@ impl Proxy {
         let workers = model.workers.unwrap_or_else(cores).max(1);
         let (listeners, tls) = open(model, workers)?;
         let log = access_log(&model.access_log)?;
-        let verifiers = Verifiers::default();
+        let control = Arc::new(Control::start().map_err(StartError::Worker)?);
+        let verifiers = Verifiers::new(&control);
         let snapshot = Arc::new(build::snapshot(model, &verifiers));
         let counters: Vec<_> = (0..workers).map(|_| Arc::new(WorkerCounters::default())).collect();
         let status = Arc::new(ProcessStatus {
@@ -137,7 +138,7 @@ impl Proxy {
             log,
             drain: model.drain,
             verifiers,
-            control: Control::start().map_err(StartError::Worker)?,
+            control,
         };
         for (index, counters) in counters.into_iter().enumerate() {
             let (inbox, receiver) = mpsc::channel(INBOX_MESSAGES_MAX);

@@ -4,26 +4,35 @@
 //! look at one. What proved it is taken away before the request goes on.
 
 mod password;
+mod token;
 
+use std::rc::Rc;
+
+use weir_auth::jwt::claims::Verified;
 use weir_auth::refusal::Refusal;
 use weir_auth::rule::{Answer, Answers, Decision, PROOFS_MAX};
 use weir_http::head::Head;
 
 use super::failure::Failure;
-use crate::exchange::{Exchange, IdentityText};
+use crate::exchange::{Exchange, IdentityText, RequestBody};
 use crate::runtime::authentication::{Authentication, Proof};
 
 /// What was found out about one proof that holds.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 enum Evidence {
     /// The index of the key's name.
     Key(usize),
     /// The index of the user.
     User(usize),
+    /// What the token says.
+    Token(Rc<Verified>),
 }
 
+/// What a client has proved: by each proof that let it in, what was found out.
+type Evidences = [Option<Evidence>; PROOFS_MAX];
+
 /// Finds out who the client of `x` is.
-pub(super) async fn authenticate(x: &mut Exchange) -> Result<(), Failure> {
+pub(super) async fn authenticate(x: &mut Exchange, request: &mut RequestBody) -> Result<(), Failure> {
     if x.route().is_none_or(|route| route.authenticate.is_none()) {
         return Ok(());
     }
@@ -31,72 +40,93 @@ pub(super) async fn authenticate(x: &mut Exchange) -> Result<(), Failure> {
     let Some((service, route)) = x.found else { return Ok(()) };
     let Some(asked) = &snapshot.services[service].routes[route].authenticate else { return Ok(()) };
     let outcome = prove(x, asked).await;
-    if let Err(Failure::Unauthenticated(refusal)) = &outcome {
+    if let Err(Failure::Unauthenticated { refusal, .. }) = &outcome {
         x.worker.counters.refusals[*refusal as usize].add(1);
     }
-    outcome?;
-    for proof in asked.proofs.iter().filter(|proof| !proof.is_forwarded()) {
-        if x.request.get(proof.field()).is_some_and(|value| proof.is_meant_by(value)) {
-            x.request.remove(proof.field());
+    let proved = outcome?;
+    clean(x, asked, request);
+    for (proof, evidence) in asked.proofs.iter().zip(proved) {
+        if let Some(evidence) = evidence {
+            note(x, proof, evidence);
         }
     }
     Ok(())
 }
 
+/// Takes away what was meant for us, and what nobody but us may say.
+fn clean(x: &mut Exchange, asked: &Authentication, request: &mut RequestBody) {
+    for proof in &asked.proofs {
+        let is_ours = |value: &[u8]| !proof.is_forwarded() && proof.is_meant_by(value);
+        if x.request.get(proof.field()).is_some_and(is_ours) {
+            x.request.remove(proof.field());
+        }
+        if let Proof::Jwt(jwt) = proof
+            && !jwt.fields.is_empty()
+        {
+            jwt.remove_fields(&mut x.request);
+            // A server may take a field behind the body for one of the head (RFC 9110 §6.5.1).
+            request.body.drop_trailers();
+        }
+    }
+}
+
 /// Looks at one proof after the other until the rule has its answer.
-async fn prove(x: &mut Exchange, asked: &Authentication) -> Result<(), Failure> {
+async fn prove(x: &mut Exchange, asked: &Authentication) -> Result<Evidences, Failure> {
     // Which of two is meant would depend on who reads them, Weir or the server behind it.
     if asked.proofs.iter().any(|proof| x.request.get_all(proof.field()).nth(1).is_some()) {
-        return Err(Failure::Unauthenticated(Refusal::Repeated));
+        return Err(Failure::refused(Refusal::Repeated));
     }
     let mut answers = Answers::default();
-    let mut evidence = [None; PROOFS_MAX];
+    let mut found = Evidences::default();
     let mut refusals = Refusals::default();
     loop {
         match asked.rule.decide(&answers) {
             Decision::Ask(index) => match look_at(x, &asked.proofs[index]).await {
-                Ok(found) => {
-                    evidence[index] = Some(found);
+                Ok(evidence) => {
+                    found[index] = Some(evidence);
                     answers.note(index, Answer::Holds);
                 }
-                Err(Failure::Unauthenticated(refusal)) => {
-                    refusals.note(refusal);
+                Err(Failure::Unauthenticated { refusal, bad_token }) => {
+                    refusals.note(refusal, bad_token);
                     answers.note(index, if refusal.is_passing() { Answer::Unknown } else { Answer::Fails });
                 }
                 Err(failure) => return Err(failure),
             },
             Decision::Granted => break,
-            Decision::Refused => return Err(Failure::Unauthenticated(refusals.lasting)),
-            Decision::Unknown => return Err(Failure::Unauthenticated(refusals.passing)),
+            Decision::Refused => return Err(refusals.lasting()),
+            Decision::Unknown => return Err(Failure::refused(refusals.passing)),
         }
     }
-    asked.rule.granted_by(&answers, &mut |index| {
-        if let Some(found) = evidence[index] {
-            note(x, &asked.proofs[index], found);
-        }
-    });
-    Ok(())
+    let mut proved = Evidences::default();
+    asked.rule.granted_by(&answers, &mut |index| proved[index] = found[index].take());
+    Ok(proved)
 }
 
 /// The refusals that are told of: what was wrong with what was there, before what was not there.
 struct Refusals {
     lasting: Refusal,
     passing: Refusal,
+    bad_token: bool,
 }
 
 impl Default for Refusals {
     fn default() -> Self {
-        Self { lasting: Refusal::Missing, passing: Refusal::Busy }
+        Self { lasting: Refusal::Missing, passing: Refusal::Busy, bad_token: false }
     }
 }
 
 impl Refusals {
-    fn note(&mut self, refusal: Refusal) {
+    fn note(&mut self, refusal: Refusal, bad_token: bool) {
+        self.bad_token |= bad_token;
         if refusal.is_passing() {
             self.passing = refusal;
         } else if self.lasting == Refusal::Missing {
             self.lasting = refusal;
         }
+    }
+
+    fn lasting(&self) -> Failure {
+        Failure::Unauthenticated { refusal: self.lasting, bad_token: self.bad_token }
     }
 }
 
@@ -105,11 +135,14 @@ async fn look_at(x: &mut Exchange, proof: &Proof) -> Result<Evidence, Failure> {
     match proof {
         Proof::ApiKey(api_key) => {
             let key = x.request.get(&*api_key.header).filter(|value| !value.is_empty());
-            let key = key.ok_or(Failure::Unauthenticated(Refusal::Missing))?;
-            let found = api_key.keys.find(key).map(Evidence::Key);
-            found.ok_or(Failure::Unauthenticated(Refusal::Wrong))
+            let key = key.ok_or(Failure::refused(Refusal::Missing))?;
+            api_key.keys.find(key).map(Evidence::Key).ok_or(Failure::refused(Refusal::Wrong))
         }
         Proof::Basic(basic) => password::user(x, basic).await.map(Evidence::User),
+        Proof::Jwt(jwt) => token::claims(x, jwt).map(Evidence::Token).map_err(|refusal| {
+            let bad_token = refusal != Refusal::Missing && !refusal.is_passing();
+            Failure::Unauthenticated { refusal, bad_token }
+        }),
     }
 }
 
@@ -124,7 +157,14 @@ fn note(x: &mut Exchange, proof: &Proof, evidence: Evidence) {
             basic.requests.count(index);
             add_name(&mut x.identity, basic.users.name(index));
         }
-        (Proof::ApiKey(_) | Proof::Basic(_), Evidence::Key(_) | Evidence::User(_)) => {
+        (Proof::Jwt(jwt), Evidence::Token(claims)) => {
+            jwt.requests.count(0);
+            add_name(&mut x.identity, &claims.subject);
+            for (index, value) in &claims.fields {
+                x.request.append(&*jwt.fields[*index], value.as_bytes());
+            }
+        }
+        (Proof::ApiKey(_) | Proof::Basic(_) | Proof::Jwt(_), _) => {
             debug_assert!(false, "a proof is noted with its own evidence");
         }
     }
@@ -139,9 +179,9 @@ fn add_name(identity: &mut IdentityText, name: &str) {
 }
 
 /// Says in the head of a 401 how the client can prove itself: one challenge for each way (RFC 9110 §11.6.1).
-pub(super) fn challenge(x: &Exchange, head: &mut Head) {
+pub(super) fn challenge(x: &Exchange, head: &mut Head, bad_token: bool) {
     let Some(asked) = x.route().and_then(|route| route.authenticate.as_ref()) else { return };
-    let challenges: Vec<String> = asked.proofs.iter().map(Proof::challenge).collect();
+    let challenges: Vec<String> = asked.proofs.iter().map(|proof| proof.challenge(bad_token)).collect();
     for (index, challenge) in challenges.iter().enumerate() {
         if !challenges[..index].contains(challenge) {
             head.append("WWW-Authenticate", challenge.as_bytes());

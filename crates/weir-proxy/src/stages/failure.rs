@@ -64,7 +64,12 @@ pub(crate) enum Failure {
     /// A route would take the request with another method.
     MethodNotRouted(Vec<Box<str>>),
     /// The client has not proved who it is.
-    Unauthenticated(Refusal),
+    Unauthenticated {
+        /// Why not.
+        refusal: Refusal,
+        /// Whether there was a token that is not good.
+        bad_token: bool,
+    },
     /// The client's address may not ask.
     AddressDenied,
     /// The upstream has no server that may be asked.
@@ -136,8 +141,8 @@ impl Failure {
             | Self::Connection(_)
             | Self::BodyMalformed
             | Self::ClientGone => 400,
-            Self::Unauthenticated(refusal) if refusal.is_passing() => 503,
-            Self::Unauthenticated(_) => 401,
+            Self::Unauthenticated { refusal, .. } if refusal.is_passing() => 503,
+            Self::Unauthenticated { .. } => 401,
             Self::AddressDenied => 403,
             Self::NoService { .. } | Self::NoRoute => 404,
             Self::MethodRefused | Self::MethodNotRouted(_) => 405,
@@ -182,11 +187,11 @@ impl Failure {
             | Self::PlainHttp
             | Self::Misdirected
             | Self::ClientGone => "http_request_error",
-            Self::Unauthenticated(refusal) if refusal.is_passing() => "proxy_internal_response",
+            Self::Unauthenticated { refusal, .. } if refusal.is_passing() => "proxy_internal_response",
             Self::AddressDenied
             | Self::MethodRefused
             | Self::MethodNotRouted(_)
-            | Self::Unauthenticated(_) => "http_request_denied",
+            | Self::Unauthenticated { .. } => "http_request_denied",
             Self::NoService { .. } | Self::NoRoute => "destination_not_found",
             Self::NoServer | Self::Discarded(_) => "destination_unavailable",
             Self::Unreachable { timed_out: false } => "connection_refused",
@@ -233,11 +238,11 @@ impl Failure {
             Self::NoService { host } => format!("no service for host {host}"),
             Self::NoRoute => "no route for this request".to_owned(),
             Self::MethodNotRouted(_) => "no route for this method".to_owned(),
-            Self::Unauthenticated(Refusal::Missing) => "a credential is required".to_owned(),
-            Self::Unauthenticated(refusal) if refusal.is_passing() => {
+            Self::Unauthenticated { refusal: Refusal::Missing, .. } => "a credential is required".to_owned(),
+            Self::Unauthenticated { refusal, .. } if refusal.is_passing() => {
                 "the credential can't be checked at the moment".to_owned()
             }
-            Self::Unauthenticated(_) => "the credential is not accepted".to_owned(),
+            Self::Unauthenticated { .. } => "the credential is not accepted".to_owned(),
             Self::AddressDenied => "requests from this address are not accepted".to_owned(),
             Self::NoServer => "no server is available".to_owned(),
             Self::PlainHttp => "this port speaks TLS: use https".to_owned(),
@@ -259,6 +264,11 @@ impl Failure {
             Self::Rewrite => "the rewritten path is malformed".to_owned(),
             Self::Panic => "an internal error".to_owned(),
         }
+    }
+
+    /// A client that has not proved who it is, where no token is to blame.
+    pub(crate) fn refused(refusal: Refusal) -> Self {
+        Self::Unauthenticated { refusal, bad_token: false }
     }
 
     /// Whether there is somebody who could read an answer.

@@ -117,11 +117,13 @@ pub(super) async fn fail(
     }
     let mut head = LentHead::new();
     // Clients with keys are programs.
-    let for_programs = matches!(failure, Failure::Unauthenticated(_));
+    let for_programs = matches!(failure, Failure::Unauthenticated { .. });
     let wants_json = for_programs || quality::prefers_json(x.request.get_all(K::Accept));
     let body = failure_body(&mut head, failure, &x.origin.request_id, wants_json);
-    if matches!(failure, Failure::Unauthenticated(_)) && head.status() == 401 {
-        authenticate::challenge(x, &mut head);
+    if let Failure::Unauthenticated { bad_token, .. } = failure
+        && head.status() == 401
+    {
+        authenticate::challenge(x, &mut head, *bad_token);
     } else if let Failure::MethodNotRouted(methods) = failure {
         head.append("Allow", methods.join(", ").as_bytes());
     } else if matches!(failure, Failure::MethodRefused) {

@@ -98,7 +98,7 @@ async fn steps(
     received?;
     identify::identify(x)?;
     admit::admit(x)?;
-    authenticate::authenticate(x).await?;
+    authenticate::authenticate(x, request).await?;
     forward::forward(x, request, responder).await
 }
 

@@ -17,7 +17,7 @@ use weir_upstream::pool::Connection;
 
 use crate::inbound::client::Peer;
 use crate::inbound::connection::{self, Accepted};
-use crate::runtime::authentication::Verifiers;
+use crate::runtime::authentication::verifiers::Verifiers;
 use crate::runtime::build;
 use crate::runtime::counters::WorkerCounters;
 use crate::runtime::permits::Permits;

@@ -92,6 +92,14 @@ impl Body {
         }
     }
 
+    /// Lets nobody have the trailers; they are read and checked all the same.
+    pub fn drop_trailers(&mut self) {
+        match self {
+            Self::Empty | Self::Memory(_) => {}
+            Self::H1(body) => body.drop_trailers(),
+        }
+    }
+
     /// Reads and forgets what is left, up to `bytes_max`. Says whether the end was reached.
     pub fn poll_discard(&mut self, cx: &mut Context<'_>, bytes_max: &mut usize) -> Poll<bool> {
         loop {

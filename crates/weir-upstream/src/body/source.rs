@@ -36,6 +36,8 @@ pub struct H1Body {
     received_bytes: u64,
     limits: BodyLimits,
     trailers: Option<Box<Head>>,
+    /// Whether trailers are read and forgotten.
+    drops_trailers: bool,
     ended: bool,
     /// Whether it could not be read on. It has no end then, and nothing behind it may be taken for a message.
     failed: bool,
@@ -54,6 +56,7 @@ impl H1Body {
             received_bytes: 0,
             limits,
             trailers: None,
+            drops_trailers: false,
             ended,
             failed: false,
         }
@@ -125,6 +128,12 @@ impl H1Body {
         self.trailers.as_deref()
     }
 
+    /// See [`Body::drop_trailers`](super::Body::drop_trailers).
+    pub fn drop_trailers(&mut self) {
+        self.drops_trailers = true;
+        self.trailers = None;
+    }
+
     /// Bytes of content that have come so far.
     pub fn received_bytes(&self) -> u64 {
         self.received_bytes
@@ -147,7 +156,7 @@ impl H1Body {
             head.parse_trailers(&self.buffer.unread()[..bytes], self.limits.trailer_fields_max)
                 .map_err(|_| ReadError::Body(ChunkedError::Trailers.into()))?;
             head.remove_where(|name, _| connection::is_refused_in_trailers(name));
-            self.trailers = Some(Box::new(head));
+            self.trailers = (!self.drops_trailers).then(|| Box::new(head));
         }
         self.buffer.consume(bytes);
         Ok(())

@@ -2,9 +2,10 @@
 
 mod api_key;
 mod basic;
+mod jwt;
 mod secrets;
+pub(super) mod sources;
 
-use std::path::Path;
 use std::sync::Arc;
 
 use weir_auth::rule::{DEPTH_MAX, PROOFS_MAX, Rule};
@@ -14,20 +15,22 @@ use crate::model::{Authenticate, Proof};
 use crate::problem::{Problem, Problems};
 use crate::source::At;
 
+use self::sources::Sources;
+
 /// What a route asks for: its own word, else that of its service.
 ///
 /// A word that is wrong asks for nothing here; it was noted, so nothing is made of this model.
 pub(super) fn authenticate(
     own: Option<&AuthenticateKey>,
     of_service: Option<&Arc<Authenticate>>,
-    base_dir: &Path,
+    sources: &Sources<'_>,
     problems: &mut Problems,
 ) -> Option<Arc<Authenticate>> {
     match own {
         None => of_service.map(Arc::clone),
         Some(AuthenticateKey::Off) => None,
         Some(AuthenticateKey::Asked(asked)) => {
-            let mut check = Check { base_dir, problems, proofs: Vec::new(), count: 0 };
+            let mut check = Check { sources, problems, proofs: Vec::new(), count: 0 };
             let rule = check.rule(asked, 1)?;
             Some(Arc::new(Authenticate { rule, proofs: check.proofs }))
         }
@@ -35,7 +38,7 @@ pub(super) fn authenticate(
 }
 
 struct Check<'c> {
-    base_dir: &'c Path,
+    sources: &'c Sources<'c>,
     problems: &'c mut Problems,
     proofs: Vec<Proof>,
     /// Proofs that were written, whether or not they could be used.
@@ -51,7 +54,7 @@ impl Check<'_> {
                 if !self.problems.has_error_in(*span) {
                     self.problems.push(
                         Problem::error(*span, "this does not say what a client has to prove").hint(
-                            "write `api_key`, `basic`, `any` or `all`; to ask for nothing, write `authenticate: off`",
+                            "write `api_key`, `basic`, `jwt`, `any` or `all`; to ask for nothing, write `authenticate: off`",
                         ),
                     );
                 }
@@ -89,9 +92,12 @@ impl Check<'_> {
 
     fn proof(&mut self, file: &AuthenticateFile) -> Option<Proof> {
         if let Some(api_key) = &file.api_key {
-            return api_key::api_key(api_key, self.base_dir, self.problems).map(Proof::ApiKey);
+            return api_key::api_key(api_key, self.sources.base_dir, self.problems).map(Proof::ApiKey);
         }
-        basic::basic(file.basic.as_ref()?, self.base_dir, self.problems).map(Proof::Basic)
+        if let Some(jwt) = &file.jwt {
+            return jwt::jwt(jwt, self.sources, self.problems).map(Proof::Jwt);
+        }
+        basic::basic(file.basic.as_ref()?, self.sources.base_dir, self.problems).map(Proof::Basic)
     }
 
     fn rules(&mut self, asked: &[At<AuthenticateFile>], depth: usize) -> Option<Vec<Rule>> {

@@ -36,6 +36,8 @@ fn environment(name: &str) -> Option<String> {
         "OTHER" => "another-long-enough-key",
         "SHORT" => "swordfish",
         "EMPTY" => "",
+        "SECRET" => "long-enough-to-be-a-secret-for-an-hmac",
+        "PEM" => ED25519,
         "SPACED" => "sword fish",
         "AS_FILE" => "file:key",
         _ => return None,
@@ -279,4 +281,134 @@ fn basic_has_a_file_and_a_realm() {
     let shown = format!("{:?}", model.services[0].routes[0].authenticate);
     assert!(shown.contains("realm: \"Back office\", forward: false"), "{shown}");
     assert!(!shown.contains("$2"), "{shown}");
+}
+
+const ED25519: &str = "-----BEGIN PUBLIC KEY-----\nMCowBQYDK2VwAyEAPq6oPWS+06dH+t52bbkHaFUrXxoU1JJsc3V9TVVdwGA=\n-----END PUBLIC KEY-----\n";
+
+/// With an issuer and an audience, and files with a key, what should be one and a certificate.
+fn check_jwt(keys: &str, expected: Result<&str, &str>) {
+    let certificate = ED25519.replace("PUBLIC KEY", "CERTIFICATE");
+    let private = ED25519.replace("PUBLIC KEY", "PRIVATE KEY");
+    let base = Files::new(&[
+        ("key.pem", ED25519.as_bytes()),
+        ("certificate.pem", certificate.as_bytes()),
+        ("private.pem", private.as_bytes()),
+        ("secret", b"long-enough-to-be-a-secret-for-an-hmac\n"),
+        ("short", b"swordfish"),
+    ]);
+    let text = format!("{{jwt: {{issuer: 'https://i.test', audience: api, {keys}}}}}");
+    match (parsed(&text, &base.0), expected) {
+        (Ok((model, _)), Ok(part)) => {
+            let shown = format!("{:?}", model.services[0].routes[0].authenticate);
+            assert!(shown.contains(part), "{keys}: no {part} in {shown}");
+            assert!(!SECRETS.iter().any(|secret| shown.contains(secret)), "{shown}");
+        }
+        (Err(shown), Err(part)) => assert!(shown.contains(part), "{keys}: no {part:?} in\n{shown}"),
+        (Ok(_), Err(part)) => panic!("{keys} is taken, not refused with {part}"),
+        (Err(shown), Ok(_)) => panic!("{keys} is refused:\n{shown}"),
+    }
+}
+
+#[test]
+fn tokens_have_a_key_from_somewhere() {
+    check_jwt(
+        "key: key.pem",
+        Ok("Fixed(KeySet { keys: [NamedKey { id: None, key: Key { algorithm: EdDsa, .. } }]"),
+    );
+    check_jwt("secret: '${SECRET}'", Ok("algorithm: Hs256"));
+    check_jwt("secret: 'file:secret'", Ok("algorithm: Hs256"));
+    check_jwt("key: key.pem, algorithms: [EdDSA, RS256]", Ok("EdDsa"));
+    check_jwt(
+        "key: key.pem, leeway: 5s, header: X-Token, forward: true",
+        Ok("leeway: 5s, passed_on: [] }, fields: [], header: \"X-Token\""),
+    );
+    check_jwt(
+        "key: key.pem, claims: {sub: X-User, 'https://x.test/roles': X-Roles}",
+        Ok(r#"fields: ["X-User", "X-Roles"]"#),
+    );
+    check_jwt("jwks: {url: 'http://127.0.0.1:1/keys?a=b', plain_http: true}", Ok("target: \"/keys?a=b\""));
+    check_jwt(
+        "jwks: {url: 'http://i.test', plain_http: true}, algorithms: ES256",
+        Ok("target: \"/\", algorithms: [Es256]"),
+    );
+    check_jwt("jwks: {url: 'https://i.test/keys', tls: {verify: none}}", Ok("scheme: Https"));
+    check_jwt("", Err("this does not say by which key tokens are checked"));
+    check_jwt("key: key.pem, secret: '${SECRET}'", Err("by one of `key`, `secret` and `jwks`"));
+    check("{jwt: {key: key}}", Err("`jwt` needs `issuer`"));
+    check("{jwt: {issuer: a, key: key}}", Err("`jwt` needs `audience`"));
+}
+
+#[test]
+fn keys_that_are_none_say_what_they_are() {
+    check_jwt("key: nothing.pem", Err("nothing.pem` can't be read"));
+    check_jwt("key: short", Err("`short`: there is no PEM block in it"));
+    check_jwt("key: private.pem", Err("`private.pem`: this is a private key"));
+    check_jwt("key: private.pem", Err("openssl pkey -in FILE -pubout"));
+    check_jwt("key: certificate.pem", Err("openssl x509 -in FILE -pubkey -noout"));
+    check_jwt("key: key.pem, algorithms: [RS256]", Err("the key is for EdDSA, which is not among these"));
+    check_jwt("key: key.pem, algorithms: none", Err("`none` is no algorithm"));
+    check_jwt("key: key.pem, algorithms: [RS512]", Err("write `HS256`, `RS256`, `ES256` or `EdDSA`"));
+    check_jwt("secret: '${SHORT}'", Err("at least 32 bytes (RFC 7518 §3.2)"));
+    check_jwt("secret: 'file:short'", Err("at least 32 bytes (RFC 7518 §3.2)"));
+    check_jwt(
+        "secret: long-enough-to-be-a-secret-for-an-hmac",
+        Err("the secret itself does not stand in the configuration"),
+    );
+    check_jwt("secret: [long-enough-to-be-a-secret-for-an-hmac]", Err("expected a secret"));
+    check_jwt("secrets: long-enough-to-be-a-secret-for-an-hmac", Err("did you mean `secret`?"));
+    check_jwt("secret: '${PEM}'", Err("this is a key in PEM and no secret"));
+    check_jwt("secret: 'file:key.pem'", Err("this is a key in PEM and no secret"));
+    let digest = "sha256:2c70e12b7a0646f92279f427c7b38e7334d8e5389cff167a1dc30e73f826b683";
+    check_jwt(&format!("secret: '{digest}'"), Err("the secret itself does not stand in the configuration"));
+}
+
+#[test]
+fn keys_by_url_come_over_tls() {
+    check_jwt(
+        "jwks: 'http://i.test/keys'",
+        Err("keys that come over plain HTTP can be exchanged on the way"),
+    );
+    check_jwt("jwks: {url: 'http://i.test/keys', plain_http: false}", Err("can be exchanged on the way"));
+    check_jwt("jwks: {url: 'https://i.test/keys', plain_http: true}", Err("`plain_http` is about `http://`"));
+    check_jwt(
+        "jwks: {url: 'http://i.test', plain_http: true, tls: {ca: x}}",
+        Err("`tls` is about servers with `https://`"),
+    );
+    check_jwt("jwks: {url: 'https://i.test', tls: {ca: nothing}}", Err("nothing`"));
+    check_jwt("jwks: {}", Err("`jwks` needs `url`"));
+    check_jwt("jwks: i.test/keys", Err("begins neither with `https://` nor with `http://`"));
+    check_jwt("jwks: ftp://i.test/keys", Err("begins neither"));
+    check_jwt("jwks: https://i.test/a b", Err("it has spaces"));
+    check_jwt("jwks: 'https://i.test/keys#a'", Err("what stands behind `#` is never sent"));
+    check_jwt("jwks: https://user:swordfish@i.test/", Err("has no user and no password"));
+    check_jwt("jwks: https://:1/", Err("is not a server"));
+    check_jwt(
+        "jwks: {url: 'http://i.test', plain_http: true}, algorithms: [HS256]",
+        Err("never taken from a URL"),
+    );
+}
+
+#[test]
+fn claims_become_fields_of_their_own() {
+    check_jwt("key: key.pem, claims: {sub: Host}", Err("`Host` is not changed like other fields"));
+    check_jwt("key: key.pem, claims: {sub: X-Forwarded-For}", Err("means something else already"));
+    check_jwt("key: key.pem, claims: {sub: Authorization}", Err("means something else already"));
+    check_jwt("key: key.pem, claims: {sub: Content-Length}", Err("belongs to the connection"));
+    check_jwt("key: key.pem, claims: {sub: X-User, email: x-user}", Err("stands twice"));
+    check_jwt("key: key.pem, claims: {sub: 'a b'}", Err("is not the name of a field"));
+    check_jwt("key: key.pem, claims: {'': X-User}", Err("is not the name of a claim"));
+    let many: Vec<String> = (0..17).map(|number| format!("c{number}: X-{number}")).collect();
+    check_jwt(&format!("key: key.pem, claims: {{{}}}", many.join(", ")), Err("more than 16 claims"));
+    check_jwt("key: key.pem, leeway: 11m", Err("is not from `0ms` to `10m`"));
+}
+
+#[test]
+fn any_issuer_and_any_audience_must_be_meant() {
+    let base = Files::new(&[("key.pem", ED25519.as_bytes())]);
+    let (model, _) = parsed("{jwt: {issuer: any, audience: any, key: key.pem}}", &base.0).unwrap();
+    let shown = format!("{:?}", model.services[0].routes[0].authenticate);
+    assert!(shown.contains("issuer: None, audiences: None, leeway: 60s"), "{shown}");
+    let (model, _) = parsed("{jwt: {issuer: a, audience: [b, c], key: key.pem}}", &base.0).unwrap();
+    let shown = format!("{:?}", model.services[0].routes[0].authenticate);
+    assert!(shown.contains(r#"issuer: Some("a"), audiences: Some(["b", "c"])"#), "{shown}");
 }

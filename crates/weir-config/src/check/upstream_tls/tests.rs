@@ -118,7 +118,7 @@ fn tls_without_a_server_that_speaks_it_is_an_error() {
     check_upstream("servers: ['https://', 'b.test:443'], tls: {ca: ca.pem}", &["is not a server"]);
     check_upstream(
         "servers: [{address: 'https://a.test', tls: {}}]",
-        &["error unknown key `tls` | `tls` is a key of `listener` or `upstream`, not of `server`"],
+        &["error unknown key `tls` | `tls` is a key of `listener`, `upstream` or `jwks`, not of `server`"],
     );
 }
 

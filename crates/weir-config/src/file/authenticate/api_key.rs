@@ -4,11 +4,10 @@ use std::path::PathBuf;
 
 use crate::complaint::Complaint;
 use crate::file::describe::Presence::{Default as Unless, Optional};
-use crate::file::edit::editable;
+use crate::file::edit::EDITABLE_NAME;
 use crate::file::kind::{OneOrList, Placed};
 use crate::file::named::Named;
-use crate::file::rule::FIELD_NAME_PATTERN;
-use crate::file::scalar::{Boolean, Parsed, Text};
+use crate::file::scalar::{Boolean, Text};
 use crate::file::secret::{SecretSource, SecretText, Sensitive};
 use crate::file::table::{Field, Kept, Table};
 use crate::node::shortened;
@@ -36,10 +35,6 @@ pub(crate) struct ApiKeyFile {
     pub(crate) forward: bool,
 }
 
-/// The name of a field that holds a credential.
-pub(crate) const HEADER: Parsed<Box<str>> =
-    Parsed { label: "name of a field", pattern: FIELD_NAME_PATTERN, parse: editable };
-
 /// The name of a key.
 ///
 /// # Errors
@@ -62,7 +57,7 @@ pub(crate) static API_KEY: Table<ApiKeyFile> = Table {
         Field {
             name: "header",
             presence: Unless("X-API-Key"),
-            value: &Kept(HEADER, |api_key: &mut ApiKeyFile, header| api_key.header = Some(header)),
+            value: &Kept(EDITABLE_NAME, |api_key: &mut ApiKeyFile, header| api_key.header = Some(header)),
             doc: "The field that holds the key. Two of them in one request are refused.",
         },
         Field {

@@ -2,12 +2,15 @@
 
 pub(crate) mod api_key;
 pub(crate) mod basic;
+pub(crate) mod jwt;
+pub(crate) mod key_url;
 
 use crate::node::{Node, NodeKind};
 use crate::source::{At, Span};
 
 use self::api_key::{API_KEY, ApiKeyFile};
 use self::basic::{BASIC, BasicFile};
+use self::jwt::{JWT, JwtFile};
 use super::decoder::Decoder;
 use super::describe::Presence::Optional;
 use super::describe::Shape;
@@ -33,6 +36,8 @@ pub(crate) struct AuthenticateFile {
     pub(crate) api_key: Option<At<ApiKeyFile>>,
     /// `basic`
     pub(crate) basic: Option<At<BasicFile>>,
+    /// `jwt`
+    pub(crate) jwt: Option<At<JwtFile>>,
     /// `any`
     pub(crate) any: Option<Vec<At<Self>>>,
     /// `all`
@@ -42,6 +47,21 @@ pub(crate) struct AuthenticateFile {
 /// A mapping of which any part may be a secret in the wrong place.
 type SensitiveMapping<T> = Sensitive<Placed<Mapping<T>>>;
 
+/// Keys of `jwt` that hold no secret, or look after it themselves.
+const JWT_OPEN: &[&str] = &[
+    "issuer",
+    "audience",
+    "key",
+    "secret",
+    "jwks",
+    "algorithms",
+    "leeway",
+    "claims",
+    "header",
+    "realm",
+    "forward",
+];
+
 /// The mapping `authenticate`. It holds itself, so the table is looked at when it is used and not when it is made.
 pub(crate) struct Asked;
 
@@ -50,7 +70,7 @@ impl Asked {
         Sensitive {
             of: Placed(Mapping(&AUTHENTICATE)),
             label: "a mapping (`authenticate`), or `off`",
-            open: &["api_key", "basic", "any", "all"],
+            open: &["api_key", "basic", "jwt", "any", "all"],
         }
     }
 }
@@ -105,6 +125,15 @@ pub(crate) static AUTHENTICATE: Table<AuthenticateFile> = Table {
                 |authenticate: &mut AuthenticateFile, basic| authenticate.basic = Some(basic),
             ),
             doc: "A user and a password.",
+        },
+        Field {
+            name: "jwt",
+            presence: Optional,
+            value: &Kept(
+                Sensitive { of: Placed(Mapping(&JWT)), label: "a mapping (`jwt`)", open: JWT_OPEN },
+                |authenticate: &mut AuthenticateFile, jwt| authenticate.jwt = Some(jwt),
+            ),
+            doc: "A signed token.",
         },
         Field {
             name: "any",

@@ -10,6 +10,7 @@ use std::rc::{Rc, Weak};
 use std::time::Duration;
 
 use tokio::time::Instant;
+use weir_auth::jwt::claims::Verified;
 use weir_auth::mark::{Mark, Marker};
 
 use super::passwords::Outcome;
@@ -30,6 +31,9 @@ const PASSWORDS_HELD_MAX: usize = 512;
 /// wrong ones pushes no good one out.
 const PASSWORDS_FAILED_MAX: usize = 128;
 
+/// Tokens, in each generation. A token has at most 8 KiB and what it says less, so this is a few megabytes at worst.
+const TOKENS_MAX: usize = 512;
+
 /// The memory of one worker. Takes nothing before the first proof that is worth remembering.
 #[derive(Debug, Default)]
 pub struct ProofMemory {
@@ -41,6 +45,7 @@ struct Inner {
     marker: Marker,
     held: RefCell<Remembered<Instant>>,
     failed: RefCell<Remembered<Unproved>>,
+    tokens: RefCell<Remembered<Rc<Verified>>>,
 }
 
 #[derive(Debug)]
@@ -72,6 +77,7 @@ impl ProofMemory {
                     marker,
                     held: RefCell::new(Remembered::new(PASSWORDS_HELD_MAX)),
                     failed: RefCell::new(Remembered::new(PASSWORDS_FAILED_MAX)),
+                    tokens: RefCell::new(Remembered::new(TOKENS_MAX)),
                 }))
             })
             .as_deref()
@@ -117,6 +123,21 @@ impl ProofMemory {
     }
 }
 
+impl ProofMemory {
+    /// What the token with this mark says, if it is good at `now`, which is the time since 1970.
+    pub fn token(&self, mark: &Mark, now: Duration) -> Option<Rc<Verified>> {
+        let mut tokens = self.inner()?.tokens.borrow_mut();
+        tokens.get(mark).filter(|claims| now < claims.until).map(Rc::clone)
+    }
+
+    /// Notes what the token with this mark says.
+    pub fn token_held(&self, mark: Mark, claims: &Rc<Verified>) {
+        if let Some(inner) = self.inner() {
+            inner.tokens.borrow_mut().insert(mark, Rc::clone(claims));
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
@@ -148,6 +169,18 @@ mod tests {
         check(&memory, &good, now + PASSWORD_HELD_TIME, "nothing");
         check(&memory, &bad, now + PASSWORD_FAILED_TIME - Duration::from_millis(1), "failed");
         check(&memory, &bad, now + PASSWORD_FAILED_TIME, "nothing");
+    }
+
+    #[test]
+    fn a_token_is_good_until_its_end() {
+        let memory = ProofMemory::default();
+        let mark = memory.mark(&[b"a.b.c"]).unwrap();
+        let until = Duration::from_secs(100);
+        let claims = Rc::new(Verified { subject: "alice".into(), fields: Vec::new(), until });
+        memory.token_held(mark, &claims);
+        assert_eq!(memory.token(&mark, until - Duration::from_nanos(1)), Some(claims));
+        assert_eq!(memory.token(&mark, until), None);
+        assert_eq!(memory.token(&memory.mark(&[b"a.b.d"]).unwrap(), Duration::ZERO), None);
     }
 
     #[test]

@@ -3,9 +3,13 @@
 pub mod api_key;
 pub mod basic;
 pub mod counts;
+pub mod jwt;
+mod key_fetch;
+pub mod key_source;
 pub mod memory;
 pub mod passwords;
 pub mod remembered;
+pub mod verifiers;
 
 use std::sync::Arc;
 
@@ -16,14 +20,8 @@ use weir_core::ports::AuthenticatedStatus;
 
 use self::api_key::ApiKey;
 use self::basic::Basic;
-use self::passwords::PasswordThreads;
-
-/// What proofs are looked at with, apart from the workers; one of each for the process, whatever is configured next.
-#[derive(Debug, Default)]
-pub struct Verifiers {
-    /// Who holds passwords against hashes.
-    pub passwords: Arc<PasswordThreads>,
-}
+use self::jwt::{Jwt, Keys};
+use self::verifiers::Verifiers;
 
 /// What is asked of the clients of a route.
 #[derive(Debug)]
@@ -41,6 +39,8 @@ pub enum Proof {
     ApiKey(ApiKey),
     /// A user and a password.
     Basic(Basic),
+    /// A token.
+    Jwt(Jwt),
 }
 
 impl Authentication {
@@ -48,7 +48,14 @@ impl Authentication {
     pub fn new(model: &model::Authenticate, verifiers: &Verifiers) -> Self {
         let proof = |proof: &model::Proof| match proof {
             model::Proof::ApiKey(api_key) => Proof::ApiKey(ApiKey::new(api_key)),
-            model::Proof::Basic(basic) => Proof::Basic(Basic::new(basic, &verifiers.passwords)),
+            model::Proof::Basic(basic) => Proof::Basic(Basic::new(basic, verifiers.passwords())),
+            model::Proof::Jwt(jwt) => Proof::Jwt(Jwt::new(
+                jwt,
+                match &jwt.keys {
+                    model::TokenKeys::Fixed(keys) => Keys::Fixed(Arc::clone(keys)),
+                    model::TokenKeys::Fetched(jwks) => Keys::Fetched(verifiers.key_source(jwks)),
+                },
+            )),
         };
         Self { rule: model.rule.clone(), proofs: model.proofs.iter().map(proof).collect() }
     }
@@ -59,6 +66,7 @@ impl Authentication {
             match proof {
                 Proof::ApiKey(api_key) => api_key.add_to(status),
                 Proof::Basic(basic) => basic.add_to(status),
+                Proof::Jwt(jwt) => jwt.add_to(status),
             }
         }
     }
@@ -70,6 +78,7 @@ impl Proof {
         match self {
             Self::ApiKey(api_key) => &api_key.header,
             Self::Basic(_) => "Authorization",
+            Self::Jwt(jwt) => &jwt.header,
         }
     }
 
@@ -78,6 +87,7 @@ impl Proof {
         match self {
             Self::ApiKey(_) => true,
             Self::Basic(_) => scheme::after(value, "Basic").is_some(),
+            Self::Jwt(jwt) => jwt.token(value).is_some(),
         }
     }
 
@@ -86,16 +96,18 @@ impl Proof {
         match self {
             Self::ApiKey(api_key) => api_key.forward,
             Self::Basic(basic) => basic.forward,
+            Self::Jwt(jwt) => jwt.forward,
         }
     }
 
-    /// How a client is asked for it (RFC 9110 §11.6.1).
-    pub fn challenge(&self) -> String {
+    /// How a client is asked for it (RFC 9110 §11.6.1). `bad_token` says that there was a token, and that it was refused.
+    pub fn challenge(&self, bad_token: bool) -> String {
         match self {
             // No scheme is registered for keys in fields of their own, so this one says where the key belongs.
             Self::ApiKey(api_key) => format!("ApiKey header=\"{}\"", api_key.header),
             // RFC 7617 §2.1: without the word about UTF-8, clients send passwords as they like.
             Self::Basic(basic) => format!("Basic realm=\"{}\", charset=\"UTF-8\"", basic.realm),
+            Self::Jwt(jwt) => jwt.challenge(bad_token),
         }
     }
 }

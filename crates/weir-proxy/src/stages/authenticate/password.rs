@@ -18,8 +18,8 @@ use crate::stages::failure::Failure;
 /// The index of the user whom this Authorization field proves.
 pub(super) async fn user(x: &mut Exchange, basic: &Basic) -> Result<usize, Failure> {
     let credentials = x.request.get("Authorization").and_then(Credentials::read);
-    let credentials = credentials.ok_or(Failure::Unauthenticated(Refusal::Missing))?;
-    let credentials = credentials.map_err(Failure::Unauthenticated)?;
+    let credentials = credentials.ok_or(Failure::refused(Refusal::Missing))?;
+    let credentials = credentials.map_err(Failure::refused)?;
     let candidate = basic.users.candidate(credentials.user());
     let worker = Rc::clone(&x.worker);
     let memory = &worker.proofs;
@@ -32,7 +32,7 @@ pub(super) async fn user(x: &mut Exchange, basic: &Basic) -> Result<usize, Failu
         Known::Nothing => {
             let password = Secret::new(credentials.password().to_vec());
             let outcome = basic.threads.verify(candidate.hash, password);
-            let outcome = Rc::new(outcome.ok_or(Failure::Unauthenticated(Refusal::Busy))?);
+            let outcome = Rc::new(outcome.ok_or(Failure::refused(Refusal::Busy))?);
             if let Some(mark) = mark {
                 memory.password_pending(mark, &outcome);
             }
@@ -50,7 +50,7 @@ pub(super) async fn user(x: &mut Exchange, basic: &Basic) -> Result<usize, Failu
 }
 
 fn proved(user: Option<usize>) -> Result<usize, Failure> {
-    user.ok_or(Failure::Unauthenticated(Refusal::Wrong))
+    user.ok_or(Failure::refused(Refusal::Wrong))
 }
 
 /// Waits for the outcome, for as long as the client does.
@@ -61,9 +61,9 @@ async fn wait(x: &mut Exchange, outcome: &Outcome) -> Result<bool, Failure> {
         let mut worked_out = pin!(outcome.wait_for(Option::is_some));
         let either = poll_fn(|cx| match worked_out.as_mut().poll(cx) {
             // Without a word, the one who was at it is gone.
-            Poll::Ready(found) => Poll::Ready(
-                found.ok().and_then(|found| *found).ok_or(Failure::Unauthenticated(Refusal::Busy)),
-            ),
+            Poll::Ready(found) => {
+                Poll::Ready(found.ok().and_then(|found| *found).ok_or(Failure::refused(Refusal::Busy)))
+            }
             Poll::Pending => client.stream.poll_reset(cx).map(|_| Err(Failure::ClientGone)),
         });
         client.deadlines.guard(pin!(either)).await

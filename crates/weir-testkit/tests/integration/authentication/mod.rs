@@ -2,6 +2,9 @@
 
 mod api_key;
 mod basic;
+mod issuer;
+mod jwks;
+mod jwt;
 
 use std::path::PathBuf;
 
