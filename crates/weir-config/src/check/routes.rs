@@ -78,7 +78,7 @@ impl<'s> Routes<'s> {
             self.defaults.base_dir,
             problems,
         );
-        let admit = admit(file.admit.take(), problems);
+        let admit = admit(file.admit.take(), authenticate.is_some(), problems);
         // Names of upstreams have no spaces, so one in place never meets a declared one.
         let inline_name = format!("{} {name}", self.service);
         let made = action(
