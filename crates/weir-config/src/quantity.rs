@@ -4,6 +4,8 @@
 
 use std::time::Duration;
 
+use weir_core::limit::Rate;
+
 use crate::complaint::Complaint;
 use crate::node::shortened;
 
@@ -67,6 +69,39 @@ pub fn size(text: &str) -> Result<u64, Complaint> {
     times(number, *bytes).ok_or_else(|| not().hint("it is too large"))
 }
 
+/// `100/s`, `10/m`, `1000/h`, `5000/d`.
+///
+/// # Errors
+/// When the text is no rate, or its number is 0 or above [`Rate::COUNT_MAX`].
+pub fn rate(text: &str) -> Result<Rate, Complaint> {
+    let not = || Complaint::new(format!("`{}` is not a rate", shortened(text)));
+    let (number, unit) = text.split_once('/').unwrap_or((text, ""));
+    let (number, unit) = (number.trim_end(), unit.trim_start());
+    if number.is_empty() || !number.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Err(not().hint("write a whole number and a unit of time: `100/s`, `10/m`, `1000/h`"));
+    }
+    let length = match unit {
+        "s" => 1,
+        "m" => 60,
+        "h" => 3600,
+        "d" => 24 * 3600,
+        "" => return Err(not().hint(format!("a rate needs a unit of time; write `{}/s`", shortened(number)))),
+        _ => {
+            return Err(not().hint(match unit.chars().next() {
+                Some(unit @ ('s' | 'm' | 'h' | 'd')) => format!("write `{}/{unit}`", shortened(number)),
+                _ => "the units are `s`, `m`, `h` and `d`".to_owned(),
+            }));
+        }
+    };
+    match number.parse::<u32>() {
+        Ok(0) => {
+            Err(not().hint("a rate lets something pass; with `deny: [0.0.0.0/0, \"::/0\"]` nobody may ask"))
+        }
+        Ok(count) if count <= Rate::COUNT_MAX => Ok(Rate { count, per: Duration::from_secs(length) }),
+        Ok(_) | Err(_) => Err(not().hint(format!("the number is at most {}", Rate::COUNT_MAX))),
+    }
+}
+
 /// `5%`, `0.5%`, `100%`; a fraction from 0 to 1.
 ///
 /// # Errors
@@ -123,87 +158,4 @@ fn times(number: &str, unit: u64) -> Option<u64> {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::time::Duration;
-
-    use super::{duration, duration_text, share, size, size_text};
-    use crate::complaint::Complaint;
-
-    fn check<T: PartialEq + std::fmt::Debug>(
-        parse: fn(&str) -> Result<T, Complaint>,
-        text: &str,
-        expected: Result<T, &str>,
-    ) {
-        match (parse(text), expected) {
-            (Ok(value), Ok(expected)) => assert_eq!(value, expected, "{text}"),
-            (Err(complaint), Err(part)) => {
-                assert!(complaint.to_string().contains(part), "{text}: {complaint}");
-            }
-            (got, expected) => panic!("{text}: got {got:?}, expected {expected:?}"),
-        }
-    }
-
-    #[test]
-    fn durations() {
-        check(duration, "250ms", Ok(Duration::from_millis(250)));
-        check(duration, "2s", Ok(Duration::from_secs(2)));
-        check(duration, "1.5s", Ok(Duration::from_millis(1500)));
-        check(duration, "0.001s", Ok(Duration::from_millis(1)));
-        check(duration, "1m", Ok(Duration::from_secs(60)));
-        check(duration, "1h", Ok(Duration::from_secs(3600)));
-        check(duration, "0s", Ok(Duration::ZERO));
-        check(duration, "2 s", Ok(Duration::from_secs(2)));
-        check(duration, "2", Err("write `2s`"));
-        check(duration, "2.5", Err("write `2.5s`"));
-        check(duration, "2sec", Err("units are"));
-        check(duration, "1d", Err("a day is `24h`"));
-        check(duration, "", Err("is not a duration"));
-        check(duration, "s", Err("is not a duration"));
-        check(duration, "-2s", Err("is not a duration"));
-        check(duration, "1.s", Err("is not a duration"));
-        check(duration, ".5s", Err("is not a duration"));
-        check(duration, "1.2.3s", Err("is not a duration"));
-        check(duration, "1m30s", Err("is not a duration"));
-        check(duration, "٢s", Err("is not a duration"));
-        check(duration, "99999999999999999999h", Err("too long"));
-        check(duration, "18446744073709551615h", Err("too long"));
-    }
-
-    #[test]
-    fn sizes() {
-        check(size, "64KiB", Ok(65536));
-        check(size, "10MB", Ok(10_000_000));
-        check(size, "1MiB", Ok(1 << 20));
-        check(size, "1.5KiB", Ok(1536));
-        check(size, "0.1KiB", Ok(102));
-        check(size, "0B", Ok(0));
-        check(size, "512", Err("write `512B`"));
-        check(size, "64k", Err("write `64KiB`"));
-        check(size, "64kb", Err("write `64KiB`"));
-        check(size, "1M", Err("write `1MiB`"));
-        check(size, "x", Err("is not a size"));
-        check(size, "-1B", Err("is not a size"));
-        check(size, "99999999999999999999GiB", Err("too large"));
-    }
-
-    #[test]
-    fn shares() {
-        check(share, "5%", Ok(0.05));
-        check(share, "100%", Ok(1.0));
-        check(share, "0%", Ok(0.0));
-        check(share, "101%", Err("at most"));
-        check(share, "5", Err("write `5%`"));
-        check(share, "%", Err("is not a share"));
-        check(share, "-5%", Err("is not a share"));
-    }
-
-    #[test]
-    fn values_are_written_back_shortest() {
-        for text in ["250ms", "2s", "90s", "1m", "1h", "24h"] {
-            assert_eq!(duration(text).map(duration_text).as_deref(), Ok(text));
-        }
-        for text in ["1B", "1000B", "64KiB", "1MiB", "3GiB"] {
-            assert_eq!(size(text).map(size_text).as_deref(), Ok(text));
-        }
-    }
-}
+mod tests;

@@ -82,6 +82,14 @@ pub const REFUSED_REQUESTS: Metric = Metric {
     labels: &["reason"],
 };
 
+/// Entries of rates that were taken over.
+pub const RATE_TAKEOVERS: Metric = Metric {
+    name: "weir_rate_takeovers_total",
+    kind: Kind::Counter,
+    help: "Keys of rates that took over the entry of another key; they may be refused early, and `limits.rate_entries` may be too small.",
+    labels: &[],
+};
+
 /// Durations of whole requests.
 pub const REQUEST_DURATION: Metric = Metric {
     name: "weir_request_duration_seconds",
@@ -251,6 +259,7 @@ pub const ALL: &[Metric] = &[
     REQUESTS_IN_FLIGHT,
     ANSWERS,
     REFUSED_REQUESTS,
+    RATE_TAKEOVERS,
     REQUEST_DURATION,
     CONNECTIONS,
     CONNECTIONS_OPEN,

@@ -5,16 +5,19 @@
 pub enum Refusal {
     /// The client's address may not ask.
     Address,
+    /// It comes more often than a rate lets it.
+    Rate,
 }
 
 impl Refusal {
     /// Every reason, in the order of its counter.
-    pub const ALL: [Self; 1] = [Self::Address];
+    pub const ALL: [Self; 2] = [Self::Address, Self::Rate];
 
     /// Its name as a label.
     pub fn name(self) -> &'static str {
         match self {
             Self::Address => "address",
+            Self::Rate => "rate",
         }
     }
 }

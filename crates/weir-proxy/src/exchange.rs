@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use smallvec::SmallVec;
 use tokio::time::Instant;
+use weir_core::limit::{Charges, Standing};
 use weir_http::framing::Framing;
 use weir_http::version::Version;
 use weir_upstream::body::Body;
@@ -113,6 +114,10 @@ pub(crate) struct Exchange {
     /// Who the client proved to be: the name of its key, its user name or the subject of its token, several of them with
     /// pluses between; empty when nothing was asked for.
     pub identity: IdentityText,
+    /// How the client stands with the rate that is nearest to refusing it, where there are rates.
+    pub standing: Option<Standing>,
+    /// What it was charged, as long as it may be given back.
+    pub charges: Charges,
     /// When its head was whole.
     pub begun: Instant,
     /// The last look at the clock, which is dear: once when the exchange begins, once at the answer's head, once at its
@@ -187,6 +192,8 @@ impl Exchange {
             request,
             found: None,
             identity: SmallVec::new(),
+            standing: None,
+            charges: Charges::new(),
             begun,
             now: begun,
             origin: Origin::default(),

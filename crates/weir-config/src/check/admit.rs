@@ -1,25 +1,33 @@
 //! What a route admits.
 
+use ipnet::IpNet;
 use weir_core::address::{AddressRules, NetworkSet};
 
 use crate::file::admit::AdmitFile;
-use crate::model::Admit;
+use crate::file::rate::RateFile;
+use crate::model::{Admit, RateKey, RateRule};
 use crate::problem::{Problem, Problems};
 use crate::source::At;
 
-/// `admit` of a route; nothing when it is `off` or not written.
-pub(super) fn admit(written: Option<At<Option<AdmitFile>>>, problems: &mut Problems) -> Admit {
-    let Some(AdmitFile { allow, deny }) = written.and_then(|admit| admit.value) else {
+/// More rules than this at one route are a mistake, and each costs every request a look.
+const RATES_MAX: usize = 8;
+
+/// `admit` of a route; nothing when it is `off` or not written. `is_authenticated` says whether clients prove who they are.
+pub(super) fn admit(
+    written: Option<At<Option<AdmitFile>>>,
+    is_authenticated: bool,
+    problems: &mut Problems,
+) -> Admit {
+    let Some(AdmitFile { allow, deny, rates }) = written.and_then(|admit| admit.value) else {
         return Admit::default();
     };
-    Admit { addresses: addresses(allow, &deny, problems) }
+    Admit {
+        addresses: addresses(allow, &deny, problems),
+        rates: self::rates(rates, is_authenticated, problems),
+    }
 }
 
-fn addresses(
-    allow: Option<At<Vec<ipnet::IpNet>>>,
-    deny: &[ipnet::IpNet],
-    problems: &mut Problems,
-) -> Option<AddressRules> {
+fn addresses(allow: Option<At<Vec<IpNet>>>, deny: &[IpNet], problems: &mut Problems) -> Option<AddressRules> {
     if allow.is_none() && deny.is_empty() {
         return None;
     }
@@ -35,4 +43,35 @@ fn addresses(
         allow
     });
     Some(AddressRules { allow, deny })
+}
+
+fn rates(written: Vec<At<RateFile>>, is_authenticated: bool, problems: &mut Problems) -> Vec<RateRule> {
+    if let Some(extra) = written.get(RATES_MAX) {
+        problems.push(Problem::error(extra.span, format!("a route has at most {RATES_MAX} rates")));
+    }
+    let mut rules: Vec<At<RateRule>> = Vec::new();
+    for At { value: RateFile { by, rate, burst }, span } in written {
+        // Without a rate it was wrong, which was said already.
+        let Some(rate) = rate else { continue };
+        if by == RateKey::Identity && !is_authenticated {
+            problems.push(
+                Problem::warning(
+                    span,
+                    "nobody has a key here: all requests of the route are counted together",
+                )
+                .hint("write `authenticate` beside `admit`, or `by: address`"),
+            );
+        }
+        let burst = burst.and_then(|burst| u32::try_from(burst).ok()).unwrap_or(rate.count);
+        let rule = RateRule { by, rate, burst };
+        if let Some(first) = rules.iter().find(|known| known.value == rule) {
+            problems.push(
+                Problem::error(span, "this rate stands twice")
+                    .beside(first.span, "first written here")
+                    .hint("each request would be counted twice; take one away"),
+            );
+        }
+        rules.push(At { value: rule, span });
+    }
+    rules.into_iter().map(|rule| rule.value).collect()
 }

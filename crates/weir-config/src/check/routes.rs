@@ -76,7 +76,7 @@ impl<'s> Routes<'s> {
         let sources = Sources { base_dir: self.defaults.base_dir, trust: upstreams.trust() };
         let own = file.authenticate.as_ref();
         let authenticate = authenticate(own, self.defaults.authenticate.as_ref(), &sources, problems);
-        let admit = admit(file.admit.take(), problems);
+        let admit = admit(file.admit.take(), authenticate.is_some(), problems);
         // Names of upstreams have no spaces, so one in place never meets a declared one.
         let inline_name = format!("{} {name}", self.service);
         let made = action(

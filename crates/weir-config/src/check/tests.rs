@@ -289,6 +289,27 @@ fn an_allow_list_of_which_deny_leaves_nothing_is_odd() {
 }
 
 #[test]
+fn rates_that_can_not_be_meant_are_told() {
+    let check = |keys: &str, expected: &[&str]| {
+        check(&format!("services: [{{host: a, respond: {{}}, {keys}}}]"), expected);
+    };
+    check("admit: {rate: [1/s, 2/s]}", &[]);
+    check(
+        "admit: {rate: [1/s, {rate: 1/s, burst: 1}]}",
+        &["1:55 error this rate stands twice … counted twice"],
+    );
+    check("admit: {rate: [1/s, {rate: 1/s, by: route}]}", &[]);
+    let many: Vec<String> = (1..=9).map(|count| format!("{count}/s")).collect();
+    check(&format!("admit: {{rate: [{}]}}", many.join(", ")), &["error a route has at most 8 rates"]);
+    check(
+        "admit: {rate: {rate: 1/s, by: key}}",
+        &["warning nobody has a key here: all requests of the route are counted together … `authenticate`"],
+    );
+    let key = "authenticate: {api_key: {keys: {shop: \"${K:-shop-key-0123456789}\"}}}";
+    check(&format!("admit: {{rate: {{rate: 1/s, by: key}}}}, {key}"), &[]);
+}
+
+#[test]
 fn settings_reach_where_they_hold() {
     check_model("backend_server: true\nservices: [{host: a, respond: {}}]", "backend_server: true");
     check_model(

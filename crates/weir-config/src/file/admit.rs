@@ -7,6 +7,7 @@ use crate::source::At;
 use super::describe::Presence::Optional;
 use super::kind::{OneOrList, OrWord, Placed};
 use super::network::NETWORK;
+use super::rate::{RATE_RULE_KIND, RateFile};
 use super::table::{Field, Kept, Mapping, Table};
 
 /// `admit` as it was written; `None` for `off`.
@@ -22,12 +23,14 @@ pub(crate) struct AdmitFile {
     pub(crate) allow: Option<At<Vec<IpNet>>>,
     /// `deny`
     pub(crate) deny: Vec<IpNet>,
+    /// `rate`
+    pub(crate) rates: Vec<At<RateFile>>,
 }
 
 /// `admit`
 pub(crate) static ADMIT: Table<AdmitFile> = Table {
     name: "admit",
-    doc: "Who may ask. What stands in `deny` is refused, also if it is in `allow`; with an `allow`, so is everybody else.",
+    doc: "Who may ask, and how often. What stands in `deny` is refused, also if it is in `allow`; with an `allow`, so is everybody else.",
     fields: &[
         Field {
             name: "allow",
@@ -46,6 +49,15 @@ pub(crate) static ADMIT: Table<AdmitFile> = Table {
                 admit.deny = networks;
             }),
             doc: "Addresses and networks that may not ask; they get 403.",
+        },
+        Field {
+            name: "rate",
+            presence: Optional,
+            value: &Kept(OneOrList(RATE_RULE_KIND, "rates"), |admit: &mut AdmitFile, rates| {
+                admit.rates = rates;
+            }),
+            doc: "How often one may ask: `100/s` for each address, a mapping, or a list of up to 8; a request must pass all \
+                  of them, and one that is refused is charged in none. Each route counts by itself.",
         },
     ],
     within: None,

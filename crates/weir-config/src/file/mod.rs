@@ -16,6 +16,7 @@ pub(crate) mod limit;
 pub(crate) mod listen;
 pub(crate) mod named;
 pub(crate) mod network;
+pub(crate) mod rate;
 pub(crate) mod route;
 pub(crate) mod rule;
 pub(crate) mod scalar;

@@ -52,7 +52,7 @@ fn check_forward(keys: &str, expected: Result<&str, &[&str]>) {
 #[test]
 fn written_defaults_are_the_defaults() {
     let limits = "limits: {head: 32KiB, fields: 100, target: 16KiB, body: unlimited, connections: unlimited, \
-                  requests_per_connection: unlimited}";
+                  requests_per_connection: unlimited, rate_entries: 262144}";
     let timeouts = "timeouts: {request_head: 15s, request_body: 60s, idle: 75s, client_write: 60s, connect: 2s, \
                     answer_head: 60s, answer_body: 60s, upstream_idle: 4s, reuse_unsafe: 1s, upgraded_idle: 1h, \
                     request: off}";
@@ -135,6 +135,11 @@ fn quantities_have_units_and_bounds() {
     check_top("limits: {head: 4KiB, target: 8KiB}", Err(&["30 `target` is larger than `head`"]));
     check_top("limits: {body: 10MiB}", Ok("body_bytes: Some(10485760)"));
     check_top("limits: {body: 0B}", Ok("body_bytes: Some(0)"));
+    check_top("limits: {rate_entries: 1024}", Ok("rate_entries: 1024"));
+    check_top(
+        "limits: {rate_entries: 1000}",
+        Err(&["the number of entries is 1024 to 100000000, found 1000"]),
+    );
     check_top("limits: {fields: 0}", Err(&["the number of fields is 1 to 256, found 0"]));
     check_top("limits: {connections: 99999999999999999999}", Err(&["is 1 to 10000000, found"]));
     check_top("workers: 2000", Err(&["the number of workers is 1 to 1024"]));
@@ -286,4 +291,24 @@ fn listening_and_logging() {
     check_top("trusted_proxies: [10.0.0.0/8, \"::1\"]", Ok("[10.0.0.0/8, ::1/128]"));
     check_top("trusted_proxies: 10.0.0.1/8", Err(&["bits behind its prefix"]));
     check_top("forwarded: on", Err(&["write `true`"]));
+}
+
+#[test]
+fn rates() {
+    let check = |rate: &str, expected: Result<&str, &[&str]>| {
+        check_route(&format!("respond: {{}}, admit: {{rate: {rate}}}"), expected);
+    };
+    check("100/s", Ok("rates: [RateRule { by: Address, rate: Rate { count: 100, per: 1s }, burst: 100 }]"));
+    check("{rate: 10/m}", Ok("[RateRule { by: Address, rate: Rate { count: 10, per: 60s }, burst: 10 }]"));
+    check("{rate: 10/m, burst: 3, by: route}", Ok("by: Route, rate: Rate { count: 10, per: 60s }, burst: 3"));
+    check("{rate: 10/m, by: {header: X-Tenant}}", Ok("by: Header(\"X-Tenant\")"));
+    check("[1/s, {rate: 5/m, by: address}]", Ok("burst: 1 }, RateRule { by: Address"));
+    check("100", Err(&["59 `100` is not a rate … write `100/s`"]));
+    check("{burst: 5}", Err(&["`rate` needs `rate`"]));
+    check("{rate: 1/s, burst: 0}", Err(&["`burst` is 1 to 1000000, found 0"]));
+    check("{rate: 1/s, by: adress}", Err(&["`adress` is no key of a rate … did you mean `address`?"]));
+    check("{rate: 1/s, by: {}}", Err(&["`rate by header` needs `header`"]));
+    check("{rate: 1/s, by: {header: 'X Y'}}", Err(&["is not the name of a field"]));
+    check("{rat: 1/s}", Err(&["unknown key `rat` … did you mean `rate`?"]));
+    check("[]", Err(&["expected rates, found an empty list"]));
 }

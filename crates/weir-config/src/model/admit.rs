@@ -1,10 +1,38 @@
 //! Who may ask, how often, and how much at once.
 
 use weir_core::address::AddressRules;
+use weir_core::limit::Rate;
 
 /// What a route admits.
 #[derive(Debug, Clone, Default)]
 pub struct Admit {
     /// Which addresses may ask; `None` for all.
     pub addresses: Option<AddressRules>,
+    /// How often one may ask; a request must pass all of them. No two are the same.
+    pub rates: Vec<RateRule>,
+}
+
+/// How often one may ask.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RateRule {
+    /// What is counted together.
+    pub by: RateKey,
+    /// The rate.
+    pub rate: Rate,
+    /// How many may come at once, from 1 to [`Rate::COUNT_MAX`].
+    pub burst: u32,
+}
+
+/// Which requests are counted together.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum RateKey {
+    /// Those of one client address, of IPv6 those of one /64.
+    #[default]
+    Address,
+    /// Those of one name by which the client was authenticated.
+    Identity,
+    /// All of the route.
+    Route,
+    /// Those with the same value of this field.
+    Header(Box<str>),
 }

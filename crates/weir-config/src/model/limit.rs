@@ -17,6 +17,8 @@ pub struct Limits {
     pub connections: Option<usize>,
     /// TLS handshakes in progress in the process; over it new connections wait in the listen queue.
     pub handshakes: usize,
+    /// Keys that a rate tells apart at the same time, 9.2 bytes each; over it some are refused early. 1024 to 100,000,000.
+    pub rate_entries: usize,
     /// Requests on one client connection; the last answer says `Connection: close`. `None` is unlimited.
     pub requests_per_connection: Option<u64>,
 }
@@ -30,6 +32,7 @@ impl Default for Limits {
             body_bytes: None,
             connections: None,
             handshakes: 4096,
+            rate_entries: 262_144,
             requests_per_connection: None,
         }
     }

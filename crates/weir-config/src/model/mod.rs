@@ -17,7 +17,7 @@ use ipnet::IpNet;
 use weir_core::route::{HostPattern, RouteRule};
 
 pub use action::{Action, FieldEdits, Forward, PathEdit, Redirect, Respond};
-pub use admit::Admit;
+pub use admit::{Admit, RateKey, RateRule};
 pub use authenticate::{ApiKey, Authenticate, Basic, Jwks, Jwt, Proof, TokenKeys};
 pub use limit::{Drain, Limits, Timeouts};
 pub use listen::{AccessLog, AccessLogFormat, Admin, Listen, ListenAddress, ListenTls, LogTarget};

@@ -12,5 +12,5 @@ mod key_table;
 mod pace;
 mod rate_limit;
 
-pub use pace::{Rate, Standing};
+pub use pace::{Rate, Standing, whole_seconds};
 pub use rate_limit::{Charge, Charges, RateLimit, Refused, charge_all, refund_all, tightest};

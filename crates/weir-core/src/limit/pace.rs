@@ -49,6 +49,14 @@ impl Rate {
     pub const COUNT_MAX: u32 = 1_000_000;
 }
 
+/// A time for a client, in whole seconds, rounded up. What a tick of a rule's clock adds makes no second more: it is far less
+/// than an answer is under way.
+pub fn whole_seconds(time: Duration) -> u64 {
+    const UNFELT: Duration = Duration::from_millis(1);
+    let time = time.saturating_sub(UNFELT);
+    time.as_secs() + u64::from(time.subsec_nanos() > 0)
+}
+
 /// Where a key stands after a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Standing {
@@ -252,6 +260,13 @@ mod tests {
             assert_eq!(pace.lead(past(pace.skew + 1), now), 0, "long over");
             assert_eq!(pace.lead(pace.word(1, burst + pace.skew + 1, now), now), 0, "nobody is so far ahead");
             assert_eq!(pace.lead(now.0, now), 0, "nobody has used it");
+        }
+    }
+
+    #[test]
+    fn seconds_are_rounded_up_and_ticks_are_not_felt() {
+        for (milliseconds, seconds) in [(0, 0), (1, 0), (2, 1), (999, 1), (1001, 1), (1002, 2), (6000, 6)] {
+            assert_eq!(whole_seconds(Duration::from_millis(milliseconds)), seconds, "{milliseconds} ms");
         }
     }
 

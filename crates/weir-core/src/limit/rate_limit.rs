@@ -175,9 +175,8 @@ pub fn refund_all<'l>(rules: impl Iterator<Item = &'l RateLimit>, charges: &[Cha
     }
 }
 
-/// The standing under the rule that is nearest to refusing.
-pub fn tightest(charges: &[Charge]) -> Option<Standing> {
-    let standings = charges.iter().map(|charge| charge.standing);
+/// The standing that is nearest to refusing.
+pub fn tightest(standings: impl Iterator<Item = Standing>) -> Option<Standing> {
     standings.min_by_key(|standing| (standing.remaining, std::cmp::Reverse(standing.reset)))
 }
 

@@ -5,17 +5,30 @@ use std::sync::Arc;
 
 use weir_config::model::{self, AccessLog, FieldEdits, Model};
 use weir_core::route::RouteTable;
+use weir_upstream::io::deadline::now;
 use weir_upstream::member::{Server, Upstream, Waits};
 
 use super::authentication::Authentication;
 use super::authentication::verifiers::Verifiers;
+use super::rates::Rates;
 use super::snapshot::{Action, Admit, Forward, Respond, Route, Service, Snapshot};
 
 /// Builds what workers run on. A model can't hold nonsense, so this can't fail.
 pub fn snapshot(model: &Model, verifiers: &Verifiers) -> Snapshot {
+    build(model, verifiers, None)
+}
+
+/// Builds what comes after a snapshot. What stays as it is goes on with what has been used of it.
+pub fn successor(model: &Model, verifiers: &Verifiers, before: &Snapshot) -> Snapshot {
+    build(model, verifiers, Some(before))
+}
+
+fn build(model: &Model, verifiers: &Verifiers, before: Option<&Snapshot>) -> Snapshot {
     let upstreams: Vec<_> =
         model.upstreams.iter().map(|upstream| Arc::new(self::upstream(upstream))).collect();
-    let mut shared = Shared { upstreams: &upstreams, verifiers, authentications: HashMap::new() };
+    let rate_entries = model.limits.rate_entries;
+    let mut shared =
+        Shared { upstreams: &upstreams, verifiers, authentications: HashMap::new(), before, rate_entries };
     let services = model.services.iter().map(|service| self::service(service, &mut shared)).collect();
     let table = RouteTable::new(
         model
@@ -44,6 +57,7 @@ pub fn snapshot(model: &Model, verifiers: &Verifiers) -> Snapshot {
         },
         limits: model.limits,
         timeouts: model.timeouts,
+        since: before.map_or_else(now, |before| before.since),
     }
 }
 
@@ -53,12 +67,33 @@ struct Shared<'u> {
     verifiers: &'u Verifiers,
     /// By what they were made of: routes of one service ask for the same, and what is counted of it is counted once.
     authentications: HashMap<*const model::Authenticate, Arc<Authentication>>,
+    /// What is in force until now.
+    before: Option<&'u Snapshot>,
+    /// `limits.rate_entries`
+    rate_entries: usize,
 }
 
 impl Shared<'_> {
     fn authentication(&mut self, model: &Arc<model::Authenticate>) -> Arc<Authentication> {
         let made = self.authentications.entry(Arc::as_ptr(model));
         Arc::clone(made.or_insert_with(|| Arc::new(Authentication::new(model, self.verifiers))))
+    }
+
+    /// What a route of this name admits until now.
+    fn admit_before(&self, service: &str, route: &str) -> Option<&Admit> {
+        let service = self.before?.services.iter().find(|known| &*known.name == service)?;
+        service.routes.iter().find(|known| &*known.name == route)?.admit.as_ref()
+    }
+
+    /// `None` when everybody may ask, so that such a route pays nothing.
+    fn admit(&self, service: &str, route: &model::Route) -> Option<Admit> {
+        let model::Admit { addresses, rates } = &route.admit;
+        if addresses.is_none() && rates.is_empty() {
+            return None;
+        }
+        let before = self.admit_before(service, &route.name);
+        let rates = Rates::new(rates, self.rate_entries, before.map(|before| &before.rates));
+        Some(Admit { addresses: addresses.clone(), rates })
     }
 }
 
@@ -85,11 +120,11 @@ fn upstream(upstream: &model::Upstream) -> Upstream {
 fn service(service: &model::Service, shared: &mut Shared<'_>) -> Service {
     Service {
         name: service.name.as_str().into(),
-        routes: service.routes.iter().map(|route| self::route(route, shared)).collect(),
+        routes: service.routes.iter().map(|route| self::route(&service.name, route, shared)).collect(),
     }
 }
 
-fn route(route: &model::Route, shared: &mut Shared<'_>) -> Route {
+fn route(service: &str, route: &model::Route, shared: &mut Shared<'_>) -> Route {
     let action = match &route.action {
         model::Action::Forward(forward) => Action::Forward(Forward {
             upstream: Arc::clone(&shared.upstreams[forward.upstream.0]),
@@ -112,14 +147,8 @@ fn route(route: &model::Route, shared: &mut Shared<'_>) -> Route {
         answer_fields: edits(&route.answer_fields),
         backend_server: route.backend_server,
         authenticate: route.authenticate.as_ref().map(|asked| shared.authentication(asked)),
-        admit: admit(&route.admit),
+        admit: shared.admit(service, route),
     }
-}
-
-/// `None` when everybody may ask, so that such a route pays nothing.
-fn admit(admit: &model::Admit) -> Option<Admit> {
-    let model::Admit { addresses } = admit;
-    addresses.as_ref().map(|rules| Admit { addresses: Some(rules.clone()) })
 }
 
 fn edits(edits: &FieldEdits) -> Option<FieldEdits> {

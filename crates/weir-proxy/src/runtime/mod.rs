@@ -10,6 +10,7 @@ pub(crate) mod exhaustion;
 pub mod inbox;
 pub mod permits;
 pub mod process;
+pub mod rates;
 mod run;
 pub mod snapshot;
 pub mod sockets;

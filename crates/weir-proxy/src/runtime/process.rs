@@ -196,9 +196,11 @@ impl Proxy {
     /// under the one they began with.
     ///
     /// Routes, upstreams, limits and timeouts are taken from it. Listeners, workers, the targets of the access log, the
-    /// limit of connections and the times of draining stay as they were at the start. Servers are counted anew.
+    /// limit of connections and the times of draining stay as they were at the start. Servers are counted anew; a rate that
+    /// stays as it is, at a route of the same name, goes on with what has been used of it.
     pub async fn publish(&self, model: &Model) {
-        let snapshot = Arc::new(build::snapshot(model, &self.verifiers));
+        let before = self.status.snapshot.load_full();
+        let snapshot = Arc::new(build::successor(model, &self.verifiers, &before));
         self.status.snapshot.store(Arc::clone(&snapshot));
         self.tell_all(|| Message::Publish(Arc::clone(&snapshot))).await;
     }

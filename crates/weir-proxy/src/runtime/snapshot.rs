@@ -6,9 +6,11 @@
 use std::ops::Deref;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use ipnet::IpNet;
+use tokio::time::Instant;
 use weir_config::model::{FieldEdits, HostPolicy, Limits, PathEdit, Redirect, Timeouts};
 use weir_core::address::AddressRules;
 use weir_core::dispatch::Mode;
@@ -18,6 +20,7 @@ use weir_upstream::h1::head::HeadLimits;
 use weir_upstream::member::Upstream;
 
 use super::authentication::Authentication;
+use super::rates::Rates;
 
 /// A running configuration.
 #[derive(Debug)]
@@ -40,6 +43,8 @@ pub struct Snapshot {
     pub limits: Limits,
     /// Timeouts.
     pub timeouts: Timeouts,
+    /// The moment from which the time of rates is counted.
+    pub since: Instant,
 }
 
 /// A worker's hold on a snapshot. Exchanges clone it without touching the counter that all workers share.
@@ -67,6 +72,23 @@ impl Deref for LocalSnapshot {
 }
 
 impl Snapshot {
+    /// What the table has found.
+    pub fn route(&self, (service, route): (usize, usize)) -> &Route {
+        &self.services[service].routes[route]
+    }
+
+    /// How often a key took over the entry of another one, in all rates.
+    pub fn rate_takeovers(&self) -> u64 {
+        let routes = self.services.iter().flat_map(|service| &service.routes);
+        let rates = routes.filter_map(|route| route.admit.as_ref()).flat_map(|admit| admit.rates.all());
+        rates.map(|rate| rate.limit.taken_over()).sum()
+    }
+
+    /// A moment of the clock as the time of rates, which goes on from one snapshot to the next.
+    pub fn time(&self, now: Instant) -> Duration {
+        now.saturating_duration_since(self.since)
+    }
+
     /// Limits of heads, in both directions.
     pub fn head_limits(&self) -> HeadLimits {
         HeadLimits { bytes_max: self.limits.head_bytes, fields_max: self.limits.fields }
@@ -118,6 +140,8 @@ pub struct Route {
 pub struct Admit {
     /// Which addresses; `None` for all.
     pub addresses: Option<AddressRules>,
+    /// How often.
+    pub rates: Rates,
 }
 
 /// What a route does.

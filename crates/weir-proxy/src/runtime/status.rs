@@ -29,6 +29,7 @@ pub struct ProcessStatus {
 
 impl StatusSource for ProcessStatus {
     fn status(&self) -> Status {
+        let snapshot = self.snapshot.load();
         let mut status = Status {
             version: env!("CARGO_PKG_VERSION"),
             uptime_seconds: (now() - self.started).as_secs(),
@@ -37,16 +38,11 @@ impl StatusSource for ProcessStatus {
             certificates: self.tls.iter().flat_map(|tls| tls.status()).collect(),
             workers: self.workers.len(),
             log_lines_dropped: self.log.as_ref().map_or(0, LogCounts::dropped),
-            upstreams: self
-                .snapshot
-                .load()
-                .upstreams
-                .iter()
-                .map(|upstream| self::upstream(upstream))
-                .collect(),
+            rate_takeovers_total: snapshot.rate_takeovers(),
+            upstreams: snapshot.upstreams.iter().map(|upstream| self::upstream(upstream)).collect(),
             ..Status::default()
         };
-        status.authenticated = authenticated(&self.snapshot.load());
+        status.authenticated = authenticated(&snapshot);
         for worker in &self.workers {
             worker.add_to(&mut status);
         }

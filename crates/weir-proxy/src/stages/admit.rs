@@ -1,15 +1,37 @@
 //! Stage *admit*: whether a request may ask at all, before anything is done for it.
+//!
+//! Rates by the name of a client wait until *authenticate* has found it out: [`after_authentication`] asks them. That is no
+//! stage of its own, because it is the same question, only asked where its answer is known.
 
+mod rates;
+
+pub(super) use rates::tell;
 use weir_core::refusal::Refusal;
 
 use super::failure::Failure;
 use crate::exchange::Exchange;
 use crate::runtime::snapshot::Admit;
 
-/// Asks the rules of the route of `x`.
+/// Asks the rules of the route of `x`, apart from those about who the client is.
 pub(super) fn admit(x: &mut Exchange) -> Result<(), Failure> {
-    let Some(rules) = x.route().and_then(|route| route.admit.as_ref()) else { return Ok(()) };
-    addresses(x, rules)
+    if x.route().is_none_or(|route| route.admit.is_none()) {
+        return Ok(());
+    }
+    let snapshot = x.snapshot.clone();
+    let Some(rules) = x.found.and_then(|place| snapshot.route(place).admit.as_ref()) else { return Ok(()) };
+    addresses(x, rules)?;
+    rates::of_request(x, &rules.rates)
+}
+
+/// Asks the rules about who the client is.
+pub(super) fn after_authentication(x: &mut Exchange) -> Result<(), Failure> {
+    let of_identities = |rules: &Admit| !rules.rates.of_identities.is_empty();
+    if !x.route().and_then(|route| route.admit.as_ref()).is_some_and(of_identities) {
+        return Ok(());
+    }
+    let snapshot = x.snapshot.clone();
+    let Some(rules) = x.found.and_then(|place| snapshot.route(place).admit.as_ref()) else { return Ok(()) };
+    rates::of_identity(x, &rules.rates)
 }
 
 /// The client is who semantics.md §1.8 says it is, not who it says it is.

@@ -5,8 +5,10 @@
 //! internal; the log does.
 
 use std::io;
+use std::time::Duration;
 
 use weir_auth::refusal::Refusal;
+use weir_core::limit::whole_seconds;
 use weir_http::authority::AuthorityError;
 use weir_http::connection::ConnectionError;
 use weir_http::framing::FramingError;
@@ -72,6 +74,11 @@ pub(crate) enum Failure {
     },
     /// The client's address may not ask.
     AddressDenied,
+    /// More requests than a rate lets pass.
+    TooOften {
+        /// When another one may pass.
+        retry_after: Duration,
+    },
     /// The upstream has no server that may be asked.
     NoServer,
     /// No server could be connected to.
@@ -149,6 +156,7 @@ impl Failure {
             Self::RequestHeadTimeout | Self::BodyTimeout => 408,
             Self::BodyTooLarge => 413,
             Self::TargetTooLong => 414,
+            Self::TooOften { .. } => 429,
             Self::Expectation => 417,
             Self::Misdirected => 421,
             Self::Discarded(status) => *status,
@@ -189,6 +197,7 @@ impl Failure {
             | Self::ClientGone => "http_request_error",
             Self::Unauthenticated { refusal, .. } if refusal.is_passing() => "proxy_internal_response",
             Self::AddressDenied
+            | Self::TooOften { .. }
             | Self::MethodRefused
             | Self::MethodNotRouted(_)
             | Self::Unauthenticated { .. } => "http_request_denied",
@@ -243,6 +252,7 @@ impl Failure {
                 "the credential can't be checked at the moment".to_owned()
             }
             Self::Unauthenticated { .. } => "the credential is not accepted".to_owned(),
+            Self::TooOften { .. } => "too many requests".to_owned(),
             Self::AddressDenied => "requests from this address are not accepted".to_owned(),
             Self::NoServer => "no server is available".to_owned(),
             Self::PlainHttp => "this port speaks TLS: use https".to_owned(),
@@ -269,6 +279,15 @@ impl Failure {
     /// A client that has not proved who it is, where no token is to blame.
     pub(crate) fn refused(refusal: Refusal) -> Self {
         Self::Unauthenticated { refusal, bad_token: false }
+    }
+
+    /// After how many seconds it may be better to ask again, where that is known; never 0.
+    pub(crate) fn retry_after_seconds(&self) -> Option<u64> {
+        match self {
+            Self::TooOften { retry_after } => Some(whole_seconds(*retry_after).max(1)),
+            failure if failure.status() == 503 => Some(1),
+            _ => None,
+        }
     }
 
     /// Whether there is somebody who could read an answer.

@@ -171,8 +171,8 @@ fn failure_body(head: &mut Head, failure: &Failure, request_id: &[u8], json: boo
         K::ProxyStatus,
         &[b"weir; error=", failure.reason().as_bytes(), b"; details=\"", details.as_bytes(), b"\""],
     );
-    if code == 503 {
-        head.append(K::RetryAfter, b"1");
+    if let Some(seconds) = failure.retry_after_seconds() {
+        head.append(K::RetryAfter, seconds.to_string().as_bytes());
     }
     let mut body = Vec::new();
     let id = String::from_utf8_lossy(request_id);

@@ -99,6 +99,7 @@ async fn steps(
     identify::identify(x)?;
     admit::admit(x)?;
     authenticate::authenticate(x, request).await?;
+    admit::after_authentication(x)?;
     forward::forward(x, request, responder).await
 }
 

@@ -6,8 +6,8 @@ use weir_http::framing::Framing;
 use weir_http::head::Head;
 use weir_http::version::Version;
 
-use super::edit;
 use super::receive::via;
+use super::{admit, edit};
 use crate::exchange::Exchange;
 use crate::inbound::responder::{Delivery, Responder};
 
@@ -70,6 +70,7 @@ fn frame(head: &mut Head, framing: Framing, delivery: Delivery) {
 
 fn route_fields(x: &Exchange, head: &mut Head) {
     let Some(route) = x.route() else { return };
+    admit::tell(x, head);
     if route.backend_server
         && let Some(server) = &x.record.server
     {

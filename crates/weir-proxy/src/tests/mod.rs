@@ -9,6 +9,7 @@
 mod cancel;
 mod client_timeout;
 mod conversation;
+mod rates;
 mod rig;
 mod server_timeout;
 mod slow;

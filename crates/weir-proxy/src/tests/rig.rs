@@ -64,9 +64,10 @@ pub(super) fn paused<T>(config: &str, test: impl AsyncFnOnce(Rig) -> T) -> T {
     runtime.block_on(test).expect("it waits for what never comes")
 }
 
-/// The snapshot of a configuration in which one upstream serves every host.
+/// The snapshot of a configuration in which one upstream serves every host, unless it has services of its own.
 pub(super) fn snapshot(config: &str) -> Arc<Snapshot> {
-    let text = format!("listen: ['127.0.0.1:0']\nservices: [{{host: '*', upstream: u}}]\n{config}\n");
+    let services = if config.contains("services:") { "" } else { "services: [{host: '*', upstream: u}]" };
+    let text = format!("listen: ['127.0.0.1:0']\n{services}\n{config}\n");
     let loaded = weir_config::parse("test", text.as_bytes(), &|_| None, Path::new(""));
     let loaded = loaded.unwrap_or_else(|report| panic!("{report}"));
     Arc::new(build::snapshot(&loaded.model, &Verifiers::default()))

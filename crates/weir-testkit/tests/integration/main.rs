@@ -6,6 +6,7 @@
 
 mod actions;
 mod admit_addresses;
+mod admit_rates;
 mod attempts;
 mod authentication;
 mod balance;

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use weir_proxy::runtime::authentication::Verifiers;
+use weir_proxy::runtime::authentication::verifiers::Verifiers;
 use weir_proxy::runtime::build;
 
 use crate::explain::answer::Answer;
