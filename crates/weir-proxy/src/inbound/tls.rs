@@ -34,6 +34,9 @@ const LINGER_TIME: Duration = Duration::from_secs(1);
 /// The first byte of every TLS connection: the type of a record that carries a handshake (RFC 8446 §5.1).
 const HANDSHAKE_RECORD: u8 = 22;
 
+/// The alert for a first message that is none, for which rustls has no word (RFC 8446 §6: `unexpected_message`, fatal).
+const UNEXPECTED_MESSAGE: [u8; 7] = [21, 3, 3, 0, 2, 2, 10];
+
 /// Why there is no handshake.
 enum Ended {
     /// The client went away.
@@ -175,6 +178,9 @@ async fn refuse(stream: Stream, error: rustls::Error, mut alert: AcceptedAlert) 
     let mut bytes = Vec::new();
     // Writing into memory can't fail; whether the client still listens does not matter.
     let _ = alert.write_all(&mut bytes);
+    if bytes.is_empty() {
+        bytes.extend(UNEXPECTED_MESSAGE);
+    }
     let mut left = &bytes[..];
     while !left.is_empty()
         && let Ok(count @ 1..) = poll_fn(|cx| stream.poll_write(cx, &[io::IoSlice::new(left)])).await

@@ -5,6 +5,7 @@ use std::task::Poll;
 
 use super::conversation::{probe, serve, talk};
 use super::rig::{DEFAULTS, Rig, WIDE, paused};
+use super::secured_client::bridge;
 
 /// Does `work` until it is done or has been polled so many times, and then drops it. Says whether it was done.
 async fn polled_at_most(mut polls: usize, work: impl Future<Output = ()>) -> bool {
@@ -20,12 +21,16 @@ async fn polled_at_most(mut polls: usize, work: impl Future<Output = ()>) -> boo
 }
 
 /// Drops the connection of a conversation after so many polls; says whether that was its end.
-fn dies(polls: usize, client_bytes: usize, server_bytes: usize) -> bool {
+fn dies(polls: usize, client_bytes: usize, server_bytes: usize, tls: bool) -> bool {
     paused(DEFAULTS, async |rig: Rig| {
         let server = serve(rig.keep(0, server_bytes));
-        let (client, connection) = rig.connection(client_bytes);
-        let talking = tokio::task::spawn_local(talk(client));
-        let done = polled_at_most(polls, connection).await;
+        let (talking, done) = if tls {
+            let (client, connection) = rig.secured(client_bytes);
+            (tokio::task::spawn_local(talk(bridge(client))), polled_at_most(polls, connection).await)
+        } else {
+            let (client, connection) = rig.connection(client_bytes);
+            (tokio::task::spawn_local(talk(client)), polled_at_most(polls, connection).await)
+        };
         talking.await.unwrap();
         rig.expect_idle();
         // Whatever is kept must carry another request as if nothing had been before.
@@ -49,7 +54,15 @@ fn dies(polls: usize, client_bytes: usize, server_bytes: usize) -> bool {
 fn whenever_a_connection_dies_nothing_is_left_of_it() {
     let pipes = [(WIDE, WIDE), (1, WIDE), (WIDE, 1), (7, 7)];
     for (client, server) in pipes {
-        let last = (0..10_000).find(|polls| dies(*polls, client, server));
+        let last = (0..10_000).find(|polls| dies(*polls, client, server, false));
         assert!(last.is_some_and(|last| last > 2), "{last:?} polls with {client} and {server} bytes");
+    }
+    // Handshakes cost computing time, so only where most things happen.
+    for (client, server) in [(WIDE, WIDE), (400, 20)] {
+        let last = (0..10_000).find(|polls| dies(*polls, client, server, true));
+        assert!(
+            last.is_some_and(|last| last > 4),
+            "{last:?} polls with {client} and {server} bytes with TLS"
+        );
     }
 }

@@ -7,10 +7,16 @@
 #![allow(clippy::unwrap_used)]
 
 mod cancel;
+mod certificate;
 mod client_timeout;
 mod conversation;
+mod handshake;
+mod handshake_end;
+mod handshake_turns;
 mod rates;
 mod rig;
+mod secured;
+mod secured_client;
 mod server_timeout;
 mod slow;
 mod split;

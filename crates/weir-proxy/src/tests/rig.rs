@@ -10,15 +10,19 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 use tokio::runtime::{Builder, LocalOptions};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
+use weir_core::handshake::HandshakeOutcome;
+use weir_core::ports::Status;
 use weir_upstream::io::deadline::now;
 use weir_upstream::io::stream::Stream;
 use weir_upstream::member::Server;
 use weir_upstream::pool::Connection;
 
+use super::certificate;
 use crate::inbound::client::Peer;
 use crate::inbound::connection::{self, Accepted};
 use crate::runtime::authentication::verifiers::Verifiers;
 use crate::runtime::build;
+use crate::runtime::certificates::ListenerTls;
 use crate::runtime::counters::WorkerCounters;
 use crate::runtime::permits::Permits;
 use crate::runtime::snapshot::Snapshot;
@@ -84,10 +88,36 @@ impl Rig {
 
     /// What serves a connection whose other end is the pipe; each direction holds `bytes`.
     pub(super) fn connection(&self, bytes: usize) -> (DuplexStream, impl Future<Output = ()> + 'static) {
+        self.connection_to(None, bytes)
+    }
+
+    /// The same on a listener with TLS.
+    pub(super) fn secured(&self, bytes: usize) -> (DuplexStream, impl Future<Output = ()> + 'static) {
+        self.connection_to(Some(certificate::listener()), bytes)
+    }
+
+    /// A client of a listener with TLS, served in a task of its own.
+    pub(super) fn secured_client(&self, bytes: usize) -> (DuplexStream, JoinHandle<()>) {
+        let (pipe, serving) = self.secured(bytes);
+        (pipe, tokio::task::spawn_local(serving))
+    }
+
+    fn connection_to(
+        &self,
+        tls: Option<Arc<ListenerTls>>,
+        bytes: usize,
+    ) -> (DuplexStream, impl Future<Output = ()> + 'static) {
         let (theirs, ours) = duplex(bytes);
         let accepted =
             Accepted { stream: Stream::test(ours), peer: PEER, permit: None, handshake_permit: None };
-        (theirs, connection::serve(Rc::clone(&self.worker), None, accepted))
+        (theirs, connection::serve(Rc::clone(&self.worker), tls, accepted))
+    }
+
+    /// How many handshakes have ended like this.
+    pub(super) fn handshakes(&self, outcome: HandshakeOutcome) -> u64 {
+        let mut status = Status::default();
+        self.counters.add_to(&mut status);
+        status.tls_handshakes[outcome as usize]
     }
 
     /// A client, served in a task of its own.

@@ -3,12 +3,18 @@
 
 use super::conversation::{NARROW, plain, serve, talk};
 use super::rig::{DEFAULTS, Rig, WIDE, paused};
+use super::secured_client::bridge;
 
 /// What the server got and what the client got, without the sizes of chunks, which are not the sender's.
-fn conversation(client_bytes: usize, server_bytes: usize) -> Vec<(String, String)> {
+fn conversation(client_bytes: usize, server_bytes: usize, tls: bool) -> Vec<(String, String)> {
     paused(DEFAULTS, async |rig: Rig| {
         let server = serve(rig.keep(0, server_bytes));
-        let (client, serving) = rig.client(client_bytes);
+        let (client, serving) = if tls {
+            let (pipe, serving) = rig.secured_client(client_bytes);
+            (bridge(pipe), serving)
+        } else {
+            rig.client(client_bytes)
+        };
         let answers = talk(client).await;
         serving.await.unwrap();
         rig.expect_idle();
@@ -18,13 +24,14 @@ fn conversation(client_bytes: usize, server_bytes: usize) -> Vec<(String, String
         let (sized, chunked) = answers.split_at(answers.find("HTTP/1.1 103").unwrap());
         let (interim, chunked) = chunked.split_at(chunked.find("HTTP/1.1 200").unwrap());
         messages.extend([sized, interim, chunked].map(str::to_owned));
-        messages.iter().map(|message| plain(message)).collect()
+        let scheme = if tls { "Proto: https" } else { "Proto: http" };
+        messages.iter().map(|message| plain(&message.replace(scheme, "Proto: SCHEME"))).collect()
     })
 }
 
 #[test]
 fn wherever_bytes_are_cut_the_same_is_said() {
-    let wide = conversation(WIDE, WIDE);
+    let wide = conversation(WIDE, WIDE, false);
     let bodies: Vec<_> = wide.iter().map(|(_, body)| &**body).collect();
     assert_eq!(
         bodies,
@@ -38,7 +45,9 @@ fn wherever_bytes_are_cut_the_same_is_said() {
     );
     for narrow in NARROW {
         for (client, server) in [(narrow, WIDE), (WIDE, narrow), (narrow, narrow)] {
-            assert_eq!(conversation(client, server), wide, "{client} and {server} bytes");
+            assert_eq!(conversation(client, server, false), wide, "{client} and {server} bytes");
+            assert_eq!(conversation(client, server, true), wide, "{client} and {server} bytes with TLS");
         }
     }
+    assert_eq!(conversation(WIDE, WIDE, true), wide, "with TLS");
 }

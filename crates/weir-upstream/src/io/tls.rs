@@ -81,15 +81,16 @@ impl Session {
 
     /// See [`Stream::poll_handshake`](super::stream::Stream::poll_handshake).
     pub(super) fn poll_handshake(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Input>> {
-        let sent = self.poll_send(cx)?;
+        let sent = self.poll_send(cx);
         if !self.connection.is_handshaking() {
             // The server waits for the client's last words. What a server has left to say are tickets, which nobody waits
-            // for and which a client that speaks first would be in the way of; they go with a later call.
+            // for and which a client that speaks first, or is gone again, would be in the way of; they go with a later call.
             return match self.connection {
-                Connection::Client(_) => sent.map(|()| Ok(Input::Complete)),
+                Connection::Client(_) => sent.map(|sent| sent.map(|()| Input::Complete)),
                 Connection::Server(_) => Poll::Ready(Ok(Input::Complete)),
             };
         }
+        let _ = sent?;
         match ready!(self.poll_receive(cx))? {
             0 => Poll::Ready(Err(io::ErrorKind::UnexpectedEof.into())),
             _ => Poll::Ready(Ok(Input::Arrived)),
