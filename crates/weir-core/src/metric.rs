@@ -2,11 +2,9 @@
 //!
 //! The metrics page, the documentation and the dashboards read this table, so that a metric has the same name and
 //! meaning everywhere. Names are `weir_<what>_<unit>[_total]`, durations are in seconds, sizes in bytes. Labels come
-//! from closed sets: classes of statuses, reasons, and upstreams, servers and keys as the configuration names them; never a path, a
-//! host or anything else that a client can invent. The values come from [`Status`](crate::ports::Status); this module
-//! from closed sets: classes of statuses, and listeners, files, upstreams and servers as the configuration names them;
-//! never a path, a host or anything else that a client can invent. The values come from [`Status`](crate::ports::Status); this module
-//! holds none, and does not know how a page is written.
+//! from closed sets: classes of statuses, reasons, and listeners, files, upstreams, servers and keys as the configuration
+//! names them; never a path, a host or anything else that a client can invent. The values come from
+//! [`Status`](crate::ports::Status); this module holds none, and does not know how a page is written.
 
 /// What kind of number a metric is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

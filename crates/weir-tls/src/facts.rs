@@ -103,6 +103,16 @@ impl Facts {
     }
 }
 
+/// Whether all of these certificates (DER) are valid at this moment; what is no certificate is not.
+pub fn are_in_time<'c>(chain: impl IntoIterator<Item = &'c [u8]>, now: SystemTime) -> bool {
+    chain.into_iter().all(|der| {
+        parse_x509_certificate(der).is_ok_and(|(_, certificate)| {
+            let validity = certificate.validity();
+            (time(validity.not_before)..=time(validity.not_after)).contains(&now)
+        })
+    })
+}
+
 fn names(certificate: &X509Certificate<'_>) -> Names {
     let Ok(Some(alternatives)) = certificate.subject_alternative_name() else { return Names::default() };
     let all = &alternatives.value.general_names;

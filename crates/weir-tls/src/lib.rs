@@ -25,4 +25,5 @@ pub mod server;
 pub mod source;
 pub mod subject;
 pub mod target;
+pub mod tickets;
 mod verify;

@@ -7,8 +7,8 @@
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::SystemTime;
 
-use rustls::crypto::aws_lc_rs::Ticketer;
 use rustls::server::danger::ClientCertVerifier;
 use rustls::server::{ClientHello, NoServerSessionStorage, ProducesTickets};
 use rustls::sign::SingleCertAndKey;
@@ -22,6 +22,7 @@ use crate::client::Checked;
 use crate::facts::Facts;
 use crate::names::parent;
 use crate::provider::provider;
+use crate::tickets::Tickets;
 
 /// Every scheme that a key of ours may sign with.
 const SCHEMES: [SignatureScheme; 10] = [
@@ -116,7 +117,7 @@ pub struct ServerTls {
     choices: Vec<Arc<Choice>>,
     exact: HashMap<Box<str>, Vec<usize>>,
     below: HashMap<Box<str>, Vec<usize>>,
-    tickets: Arc<dyn ProducesTickets>,
+    tickets: Arc<Tickets>,
     checked: Option<Checked>,
 }
 
@@ -126,11 +127,11 @@ impl ServerTls {
     ///
     /// # Errors
     /// rustls refuses a part, or the system has no random numbers.
-    pub(crate) fn new(parts: Parts, previous: Option<&Self>) -> Result<Self, Error> {
+    pub(crate) fn new(parts: Parts, previous: Option<&Self>, now: SystemTime) -> Result<Self, Error> {
         let (verifier, checked) = parts.clients.unzip();
         let tickets = match previous.filter(|previous| previous.checked == checked) {
             Some(previous) => Arc::clone(&previous.tickets),
-            None => Ticketer::new()?,
+            None => Arc::new(Tickets::new(now)?),
         };
         let mut choices = Vec::new();
         for (file, certified) in parts.certificates {
@@ -158,7 +159,7 @@ impl ServerTls {
 
     /// The certificate for a client that says this of itself.
     pub fn choose(&self, hello: &ClientHello<'_>) -> &Arc<Choice> {
-        self.choose_by(hello.server_name(), |choice| choice.suits(hello))
+        self.choose_by(hello.server_name().map(without_dot), |choice| choice.suits(hello))
     }
 
     /// The certificate for a client that asks for this name (lower case) and takes any kind of key.
@@ -183,13 +184,27 @@ impl ServerTls {
         let Some(first) = named.next() else {
             return self.choices.iter().find(|choice| suits(choice)).unwrap_or(&self.choices[0]);
         };
-        std::iter::once(first).chain(named).find(|choice| suits(choice)).unwrap_or(first)
+        let mut all = std::iter::once(first).chain(named).chain(&self.choices);
+        all.find(|choice| suits(choice)).unwrap_or(first)
+    }
+
+    /// Changes the keys of tickets whose time is over. To be called now and then by one task.
+    ///
+    /// # Errors
+    /// The system has no random numbers; the keys stay as they were.
+    pub fn roll_tickets(&self, now: SystemTime) -> Result<(), Error> {
+        self.tickets.roll(now)
     }
 
     /// All of them; the first is the default.
     pub fn choices(&self) -> &[Arc<Choice>] {
         &self.choices
     }
+}
+
+/// A name is the same with a dot at its end; certificates have none there.
+pub fn without_dot(name: &str) -> &str {
+    name.strip_suffix('.').unwrap_or(name)
 }
 
 fn rank(algorithm: SignatureAlgorithm) -> u8 {
@@ -205,7 +220,7 @@ fn choice(
     certified: Certified,
     min_version: MinVersion,
     verifier: Option<&Arc<dyn ClientCertVerifier>>,
-    tickets: &Arc<dyn ProducesTickets>,
+    tickets: &Arc<Tickets>,
 ) -> Result<Choice, Error> {
     let builder =
         ServerConfig::builder_with_provider(provider()).with_protocol_versions(min_version.versions())?;
@@ -216,7 +231,7 @@ fn choice(
     let mut config = builder.with_cert_resolver(Arc::new(SingleCertAndKey::from(Arc::clone(&certified.key))));
     config.ignore_client_order = true;
     config.alpn_protocols = PROTOCOLS.map(<[u8]>::to_vec).into();
-    config.ticketer = Arc::clone(tickets);
+    config.ticketer = Arc::clone(tickets) as Arc<dyn ProducesTickets>;
     // Tickets do it without memory, and without a lock that all workers share.
     config.session_storage = Arc::new(NoServerSessionStorage {});
     let key = &certified.key.key;

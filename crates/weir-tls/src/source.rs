@@ -70,7 +70,7 @@ impl ServerSource {
         };
         let (parts, problems) = self.parts(&mut self_signed, now);
         let Some(parts) = parts else { return Err(problems) };
-        match ServerTls::new(parts, previous) {
+        match ServerTls::new(parts, previous, now) {
             Ok(tls) => Ok(Loaded { tls, warnings: problems, is_new }),
             Err(error) => Err(vec![self.refused(error.to_string())]),
         }
@@ -83,7 +83,7 @@ impl ServerSource {
         let Some(parts) = parts.filter(|parts| !parts.certificates.is_empty()) else {
             return (None, problems);
         };
-        match ServerTls::new(parts, None) {
+        match ServerTls::new(parts, None, now) {
             Ok(tls) => (Some(tls), problems),
             Err(error) => {
                 problems.push(self.refused(error.to_string()));

@@ -120,8 +120,8 @@ pub(crate) static LIMITS: Table<LimitsFile> = Table {
                 Mapped(Integer { label: "the number of handshakes", min: 1, max: 10_000_000 }, to_usize),
                 |file: &mut LimitsFile, number| file.limits.handshakes = number,
             ),
-            doc: "TLS handshakes in progress in the process; over it new connections of listeners with `tls` wait in the \
-                  listen queue. One in progress holds about 20 KiB.",
+            doc: "TLS handshakes in progress in the process, each from the client's first message on; those over it wait, at \
+                  most for `tls_handshake`. One in progress holds about 20 KiB.",
         },
         Field {
             name: "rate_entries",

@@ -15,7 +15,7 @@ pub struct Limits {
     pub body_bytes: Option<u64>,
     /// Client connections of the process; over it new ones wait in the listen queue. `None` leaves it to the file descriptors.
     pub connections: Option<usize>,
-    /// TLS handshakes in progress in the process; over it new connections wait in the listen queue.
+    /// TLS handshakes in progress in the process, each from the client's first message on; those over it wait.
     pub handshakes: usize,
     /// Keys that a rate tells apart at the same time, 9.2 bytes each; over it some are refused early. 1024 to 100,000,000.
     pub rate_entries: usize,

@@ -24,8 +24,6 @@ pub(crate) struct Accepted {
     pub peer: Peer,
     /// Its share of `limits.connections`, for as long as it lasts.
     pub permit: Option<OwnedSemaphorePermit>,
-    /// Its share of `limits.handshakes`, until it has made its handshake.
-    pub handshake_permit: Option<OwnedSemaphorePermit>,
 }
 
 /// Serves a connection to its end.
@@ -42,7 +40,7 @@ pub(crate) async fn serve(worker: Rc<Worker>, tls: Option<Arc<ListenerTls>>, acc
 }
 
 async fn converse(worker: Rc<Worker>, tls: Option<Arc<ListenerTls>>, accepted: Accepted) {
-    let Accepted { stream, peer, permit: _permit, handshake_permit } = accepted;
+    let Accepted { stream, peer, permit: _permit } = accepted;
     let client = match tls {
         None => Client::new(stream, peer, None),
         // In memory of its own, which is given back when the handshake is over.
@@ -51,6 +49,5 @@ async fn converse(worker: Rc<Worker>, tls: Option<Arc<ListenerTls>>, accepted: A
             None => return,
         },
     };
-    drop(handshake_permit);
     h1::requests(worker, Rc::new(client)).await;
 }

@@ -8,7 +8,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::OwnedSemaphorePermit;
 use weir_upstream::io::deadline::pause;
 use weir_upstream::io::stream::Stream;
 
@@ -128,12 +128,7 @@ pub(crate) async fn accept(worker: Rc<Worker>, entrance: Entrance) {
             () = worker.drain_begun() => break,
         };
         let accepted = match accepted {
-            Ok((stream, peer)) => Ok(Accepted {
-                stream,
-                peer,
-                permit: permit(&worker, worker.permits.connections.as_ref()).await,
-                handshake_permit: permit(&worker, tls.is_some().then_some(&worker.permits.handshakes)).await,
-            }),
+            Ok((stream, peer)) => Ok(Accepted { stream, peer, permit: permit(&worker).await }),
             Err(error) => Err(error),
         };
         serve_or_pause(&worker, tls.as_ref(), accepted).await;
@@ -141,7 +136,7 @@ pub(crate) async fn accept(worker: Rc<Worker>, entrance: Entrance) {
     // What waits in the queue is accepted beyond any limit rather than reset.
     let Ok(socket) = acceptor.into_socket() else { return };
     while let Ok((stream, peer)) = socket.accept_waiting() {
-        let accepted = Accepted { stream, peer, permit: None, handshake_permit: None };
+        let accepted = Accepted { stream, peer, permit: None };
         serve_or_pause(&worker, tls.as_ref(), Ok(accepted)).await;
     }
 }
@@ -150,8 +145,8 @@ pub(crate) async fn accept(worker: Rc<Worker>, entrance: Entrance) {
 ///
 /// Not before accepting: a worker that held a permit while nobody came would keep it from another worker where somebody
 /// waits. So each socket may hold one connection beyond the limit, accepted and not served.
-async fn permit(worker: &Worker, permits: Option<&Arc<Semaphore>>) -> Option<OwnedSemaphorePermit> {
-    let permits = Arc::clone(permits?);
+async fn permit(worker: &Worker) -> Option<OwnedSemaphorePermit> {
+    let permits = Arc::clone(worker.permits.connections.as_ref()?);
     tokio::select! {
         permit = permits.acquire_owned() => permit.ok(),
         () = worker.drain_begun() => None,

@@ -13,8 +13,10 @@ use std::time::Duration;
 
 use rustls::server::{AcceptedAlert, Acceptor};
 use rustls::{HandshakeKind, ServerConnection};
+use tokio::sync::OwnedSemaphorePermit;
 use weir_core::handshake::HandshakeOutcome;
-use weir_tls::server::Choice;
+use weir_tls::facts::are_in_time;
+use weir_tls::server::{Choice, without_dot};
 use weir_tls::subject;
 use weir_upstream::io::buffer::ReadBuffer;
 use weir_upstream::io::deadline::{Deadlines, Wait};
@@ -25,6 +27,7 @@ use super::client::{Client, Peer};
 use super::h1;
 use super::secured::{Secured, Subject};
 use crate::runtime::certificates::ListenerTls;
+use crate::runtime::clock::time_of_day;
 use crate::runtime::worker::Worker;
 use crate::stages::failure::Failure;
 
@@ -33,6 +36,9 @@ const LINGER_TIME: Duration = Duration::from_secs(1);
 
 /// The first byte of every TLS connection: the type of a record that carries a handshake (RFC 8446 §5.1).
 const HANDSHAKE_RECORD: u8 = 22;
+
+/// The longest first message that is read, in bytes on the wire; one with keys of two post-quantum groups has about 3 KiB.
+const HELLO_BYTES_MAX: usize = 32 * 1024;
 
 /// The alert for a first message that is none, for which rustls has no word (RFC 8446 §6: `unexpected_message`, fatal).
 const UNEXPECTED_MESSAGE: [u8; 7] = [21, 3, 3, 0, 2, 2, 10];
@@ -45,6 +51,15 @@ enum Ended {
     Refused(Stream, io::Error),
     /// The client speaks plain HTTP; what it said so far, and where.
     Plain(Stream, ReadBuffer),
+}
+
+/// A first message that was understood.
+struct Hello {
+    stream: Stream,
+    connection: ServerConnection,
+    chosen: Arc<Choice>,
+    /// The share of `limits.handshakes`, for the rest of the handshake.
+    permit: Option<OwnedSemaphorePermit>,
 }
 
 impl From<io::Error> for Ended {
@@ -100,7 +115,8 @@ pub(super) async fn accept(
 }
 
 async fn handshake(worker: &Worker, tls: &ListenerTls, stream: Stream) -> Result<(Stream, Secured), Ended> {
-    let (stream, connection, certificate) = hello(worker, tls, stream).await?;
+    let Hello { stream, connection, chosen: certificate, permit: _permit } =
+        hello(worker, tls, stream).await?;
     let stream = stream.with_tls(connection);
     while poll_fn(|cx| stream.poll_handshake(cx)).await? == Input::Arrived {
         if let Err(error) = worker.in_turn(|| stream.advance_handshake()).await {
@@ -109,9 +125,14 @@ async fn handshake(worker: &Worker, tls: &ListenerTls, stream: Stream) -> Result
             return Err(Ended::Refused(stream, error));
         }
     }
+    if stream.tls(is_overdue) == Some(true) {
+        let _ = poll_fn(|cx| stream.poll_shutdown(cx)).await;
+        let error = io::Error::other("the client's certificate has expired since the session began");
+        return Err(Ended::Refused(stream, error));
+    }
     let secured = stream.tls(|connection| {
         let server_name = match connection {
-            rustls::Connection::Server(server) => server.server_name().map(Into::into),
+            rustls::Connection::Server(server) => server.server_name().map(without_dot).map(Into::into),
             rustls::Connection::Client(_) => None,
         };
         let leaf = connection.peer_certificates().and_then(<[_]>::first);
@@ -126,16 +147,23 @@ async fn handshake(worker: &Worker, tls: &ListenerTls, stream: Stream) -> Result
     }
 }
 
+/// Whether the client goes on with a session that its certificate does not outlast: the one that it once showed comes out of
+/// the ticket and is not verified again, while each new ticket takes it along.
+fn is_overdue(connection: &rustls::Connection) -> bool {
+    let resumed = connection.handshake_kind() == Some(HandshakeKind::Resumed);
+    let chain = connection.peer_certificates().filter(|_| resumed);
+    chain.is_some_and(|chain| !are_in_time(chain.iter().map(AsRef::as_ref), time_of_day()))
+}
+
 /// Reads the client's first message and chooses the certificate for it.
-async fn hello(
-    worker: &Worker,
-    tls: &ListenerTls,
-    stream: Stream,
-) -> Result<(Stream, ServerConnection, Arc<Choice>), Ended> {
+async fn hello(worker: &Worker, tls: &ListenerTls, stream: Stream) -> Result<Hello, Ended> {
     let mut acceptor = Acceptor::default();
     let mut buffer = ReadBuffer::new();
     let mut begun = false;
+    let mut hello_bytes = 0;
     loop {
+        // A silent connection holds no buffer.
+        poll_fn(|cx| stream.poll_readable(cx)).await;
         if poll_fn(|cx| stream.poll_read(cx, &mut buffer)).await? == 0 {
             return Err(Ended::Failed(io::ErrorKind::UnexpectedEof.into()));
         }
@@ -143,6 +171,10 @@ async fn hello(
             return Err(Ended::Plain(stream, buffer));
         }
         begun = true;
+        hello_bytes += buffer.unread().len();
+        if hello_bytes > HELLO_BYTES_MAX {
+            return Err(Ended::Failed(io::ErrorKind::InvalidData.into()));
+        }
         while !buffer.is_empty() {
             let count = acceptor.read_tls(&mut buffer.unread())?;
             buffer.consume(count);
@@ -153,6 +185,8 @@ async fn hello(
             };
             let chosen = Arc::clone(tls.current().choose(&accepted.client_hello()));
             let config = Arc::clone(&chosen.config);
+            // Not before: who says nothing holds nothing of what the others need.
+            let permit = Arc::clone(&worker.permits.handshakes).acquire_owned().await.ok();
             // The key exchange and the signature are computed here.
             let mut connection = match worker.in_turn(|| accepted.into_connection(config)).await {
                 Ok(connection) => connection,
@@ -163,7 +197,7 @@ async fn hello(
                 let count = connection.read_tls(&mut buffer.unread())?;
                 buffer.consume(count);
             }
-            return Ok((stream, connection, chosen));
+            return Ok(Hello { stream, connection, chosen, permit });
         }
     }
 }

@@ -196,6 +196,9 @@ impl Watched {
         if self.renewal_is_due(now) {
             return self.reload(now);
         }
+        if let Err(error) = self.tls.current().roll_tickets(now) {
+            tracing::warn!(listener = %self.tls.listener, %error, "the keys of session tickets can't be changed");
+        }
         for (file, expiry) in self.expiring(now) {
             tracing::warn!(listener = %self.tls.listener, file = %file.display(), "a certificate {expiry}");
         }

@@ -66,7 +66,11 @@ pub(crate) async fn run(
     let mut request = match (&received, x.facts.framing) {
         (Ok(()), framing) if framing != Framing::None => {
             let limits = x.snapshot.request_body_limits();
-            let body = Body::H1(H1Body::new(timed, buffer, framing, limits));
+            let mut body = Body::H1(H1Body::new(timed, buffer, framing, limits));
+            if !x.snapshot.subject_headers.is_empty() {
+                // A server may take a trailer for the field of this name that only we may set (RFC 9110 §6.5.1).
+                body.drop_trailers();
+            }
             RequestBody { body, rest: ReadBuffer::new() }
         }
         (Ok(()) | Err(_), _) => RequestBody { body: Body::Empty, rest: buffer },

@@ -103,7 +103,7 @@ fn a_first_message_may_be_larger_than_a_record() {
     paused(DEFAULTS, async |rig: Rig| {
         let (pipe, serving) = rig.secured_client(WIDE);
         let mut client = SecuredClient::new(pipe);
-        let hello = padded(&client.records()[5..], 40_000);
+        let hello = padded(&client.records()[5..], 30_000);
         let mut records = Vec::new();
         for piece in hello.chunks(16 * 1024) {
             records.extend([22, 3, 1]);

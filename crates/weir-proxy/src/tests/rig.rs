@@ -108,8 +108,7 @@ impl Rig {
         bytes: usize,
     ) -> (DuplexStream, impl Future<Output = ()> + 'static) {
         let (theirs, ours) = duplex(bytes);
-        let accepted =
-            Accepted { stream: Stream::test(ours), peer: PEER, permit: None, handshake_permit: None };
+        let accepted = Accepted { stream: Stream::test(ours), peer: PEER, permit: None };
         (theirs, connection::serve(Rc::clone(&self.worker), tls, accepted))
     }
 

@@ -23,6 +23,9 @@ fn certified(file: &str, kind: &'static KeyKind, names: &[&str]) -> (PathBuf, Ce
     (file.into(), certified::of(vec![certificate], key).unwrap())
 }
 
+/// The moment when everything is made.
+const NOW: SystemTime = SystemTime::UNIX_EPOCH;
+
 fn parts(certificates: Vec<(PathBuf, Certified)>) -> Parts {
     Parts { certificates, min_version: MinVersion::Tls12, clients: None }
 }
@@ -32,7 +35,7 @@ fn p256(file: &str, names: &[&str]) -> (PathBuf, Certified) {
 }
 
 fn serving(certificates: Vec<(PathBuf, Certified)>) -> ServerTls {
-    ServerTls::new(parts(certificates), None).unwrap()
+    ServerTls::new(parts(certificates), None, NOW).unwrap()
 }
 
 /// Believes everybody, and says that it knows these schemes.
@@ -257,7 +260,7 @@ fn a_client_that_none_suits_is_told_so_by_the_handshake() {
 #[test]
 fn the_oldest_version_is_held() {
     let tls = |min_version| {
-        ServerTls::new(Parts { min_version, ..parts(vec![p256("a", &["a.test"])]) }, None).unwrap()
+        ServerTls::new(Parts { min_version, ..parts(vec![p256("a", &["a.test"])]) }, None, NOW).unwrap()
     };
     let old = || Client { versions: vec![&version::TLS12], ..Client::usual() }.config();
     let (_, outcome) = shake(&tls(MinVersion::Tls12), &old(), "a.test");
@@ -292,7 +295,7 @@ fn sessions_outlive_a_change_of_the_certificates() {
     for versions in [vec![&version::TLS13], vec![&version::TLS12]] {
         let client = || Client { versions: versions.clone(), ..Client::usual() };
         let before = serving(vec![p256("a", &["a.test"])]);
-        let after = ServerTls::new(parts(vec![p256("b", &["a.test"])]), Some(&before)).unwrap();
+        let after = ServerTls::new(parts(vec![p256("b", &["a.test"])]), Some(&before), NOW).unwrap();
         assert_eq!(second(client(), &before, &before), HandshakeKind::Resumed);
         assert_eq!(second(client(), &before, &after), HandshakeKind::Resumed);
         let other = serving(vec![p256("b", &["a.test"])]);
@@ -312,7 +315,7 @@ fn checking(signer: &Signer, mode: ClientMode) -> ClientCertificates {
 
 fn asking_clients(source: &ClientCertificates, previous: Option<&ServerTls>) -> ServerTls {
     let clients = Some(source.load().unwrap());
-    ServerTls::new(Parts { clients, ..parts(vec![p256("a", &["a.test"])]) }, previous).unwrap()
+    ServerTls::new(Parts { clients, ..parts(vec![p256("a", &["a.test"])]) }, previous, NOW).unwrap()
 }
 
 fn with_certificate(signer: &Signer) -> Client {
@@ -348,7 +351,7 @@ fn sessions_end_when_clients_are_checked_with_something_else() {
     let client = with_certificate(&root).config();
     shake(&before, &client, "a.test").1.unwrap();
     assert!(matches!(shake(&changed, &client, "a.test").1, Err(Error::InvalidCertificate(_))));
-    let none = ServerTls::new(parts(vec![p256("a", &["a.test"])]), Some(&before)).unwrap();
+    let none = ServerTls::new(parts(vec![p256("a", &["a.test"])]), Some(&before), NOW).unwrap();
     assert_ne!(second(with_certificate(&root), &before, &none), HandshakeKind::Resumed);
     let asked_now = asking_clients(&with_root, Some(&none));
     let client = Client::usual().config();

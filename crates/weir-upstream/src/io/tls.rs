@@ -126,7 +126,8 @@ impl Session {
     /// Reads into this room. `Ok(0)` is an end that the other side has announced.
     pub(super) fn poll_read(&mut self, cx: &mut Context<'_>, room: &mut [u8]) -> Poll<io::Result<usize>> {
         if self.connection.wants_write() {
-            let _ = self.poll_send(cx)?;
+            // What can't be sent is told by writes: an answer may be here that says why nobody reads any more (RFC 9112 §9.5).
+            let _ = self.poll_send(cx);
         }
         loop {
             match self.connection.reader().read(room) {
@@ -145,7 +146,8 @@ impl Session {
             if ready!(self.poll_receive(cx))? == 0 {
                 self.ended = true;
             }
-            self.advance()?;
+            // An error does not undo what came before it in the same read; it is told when that has been read.
+            let _ = self.advance();
         }
     }
 
