@@ -1,5 +1,6 @@
 //! What a client proves before its request goes on.
 
+use std::fmt;
 use std::sync::Arc;
 
 use weir_auth::api_key::ApiKeys;
@@ -18,6 +19,46 @@ pub struct Authenticate {
     pub rule: Rule,
     /// The proofs; at least one, at most [`PROOFS_MAX`](weir_auth::rule::PROOFS_MAX).
     pub proofs: Vec<Proof>,
+}
+
+impl fmt::Display for Authenticate {
+    /// In words, for people: ``an API key in `X-API-Key`, or a password``.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.described(&self.rule))
+    }
+}
+
+impl Authenticate {
+    fn described(&self, rule: &Rule) -> String {
+        let several = |rules: &[Rule], between: &str| {
+            let parts: Vec<String> = rules
+                .iter()
+                .map(|rule| match rule {
+                    Rule::One(_) => self.described(rule),
+                    Rule::Any(_) | Rule::All(_) => format!("({})", self.described(rule)),
+                })
+                .collect();
+            parts.join(between)
+        };
+        match rule {
+            Rule::One(proof) => self.proofs.get(*proof).map_or_else(String::new, Proof::to_string),
+            Rule::Any(rules) => several(rules, ", or "),
+            Rule::All(rules) => several(rules, " and "),
+        }
+    }
+}
+
+impl fmt::Display for Proof {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::ApiKey(api_key) => write!(f, "an API key in `{}`", api_key.header),
+            Self::Basic(_) => f.write_str("a user and a password"),
+            Self::Jwt(jwt) => match &jwt.expected.issuer {
+                Some(issuer) => write!(f, "a token of `{issuer}`"),
+                None => f.write_str("a token"),
+            },
+        }
+    }
 }
 
 /// One proof.

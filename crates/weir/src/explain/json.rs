@@ -57,11 +57,13 @@ pub(crate) fn refused(method: &str, url: &str, status: u16, reason: &str) -> Val
 }
 
 fn route(model: &Model, route: &Route) -> Value {
+    let wants = route.authenticate.as_ref().map(ToString::to_string);
     let Some((forward, upstream)) = answer::upstream(model, route) else {
-        return json!({ "name": route.name });
+        return json!({ "name": route.name, "wants": wants });
     };
     json!({
         "name": route.name,
+        "wants": wants,
         "mode": forward.mode.name(),
         "upstream": upstream.name,
         "balance": upstream.balance.name(),

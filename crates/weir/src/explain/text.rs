@@ -24,6 +24,9 @@ pub(crate) fn render(model: &Model, answer: &Answer<'_>, color: bool) -> String 
         (None, Some(route)) => {
             text.service(answer);
             text.row("route", &Paint::Good.on(color, &route.name));
+            if let Some(authenticate) = &route.authenticate {
+                text.row("wants", &authenticate.to_string());
+            }
             text.action(model, route);
         }
         // The table gives one or the other.

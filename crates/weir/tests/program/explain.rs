@@ -196,3 +196,16 @@ fn what_is_explained_is_what_happens() {
     proxy.signal(Signal::SIGTERM);
     assert_eq!(proxy.end().0, Some(0));
 }
+
+#[test]
+fn what_a_client_must_prove_is_told() {
+    let text = "services: [{host: a.test, authenticate: {api_key: {keys: {a: '${K:-0123456789abcdef}'}}}, respond: {body: fine}}]\n";
+    let scratch = Scratch::new("explain-wants");
+    let file = scratch.file("weir.yaml", text);
+    let (stdout, _) = finished(&["explain", "-c", &file, "GET", "http://a.test/"], 0);
+    assert!(stdout.contains("  wants     an API key in `X-API-Key`\n"), "{stdout}");
+    assert!(!stdout.contains("0123456789"), "{stdout}");
+    let (stdout, _) = finished(&["explain", "-c", &file, "--json", "GET", "http://a.test/"], 0);
+    let told: Value = serde_json::from_str(&stdout).unwrap();
+    assert_eq!(told["route"]["wants"], "an API key in `X-API-Key`");
+}

@@ -412,3 +412,22 @@ fn any_issuer_and_any_audience_must_be_meant() {
     let shown = format!("{:?}", model.services[0].routes[0].authenticate);
     assert!(shown.contains(r#"issuer: Some("a"), audiences: Some(["b", "c"])"#), "{shown}");
 }
+
+#[test]
+fn what_is_asked_for_can_be_told() {
+    let base = Files::new(&[("key.pem", ED25519.as_bytes()), ("users", ALICE.as_bytes())]);
+    let check = |authenticate: &str, expected: &str| {
+        let (model, _) = parsed(authenticate, &base.0).unwrap();
+        let told = model.services[0].routes[0].authenticate.as_ref().unwrap().to_string();
+        assert_eq!(told, expected);
+    };
+    let key = "{api_key: {keys: {a: '${LONG}'}}}";
+    let basic = "{basic: {file: users}}";
+    let jwt = "{jwt: {issuer: i, audience: any, key: key.pem}}";
+    check(key, "an API key in `X-API-Key`");
+    check(
+        &format!("{{any: [{key}, {{all: [{basic}, {jwt}]}}]}}"),
+        "an API key in `X-API-Key`, or (a user and a password and a token of `i`)",
+    );
+    check("{jwt: {issuer: any, audience: any, key: key.pem}}", "a token");
+}

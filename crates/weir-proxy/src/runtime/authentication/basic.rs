@@ -26,7 +26,6 @@ pub struct Basic {
 
 impl Basic {
     pub(super) fn new(model: &model::Basic, threads: &Arc<PasswordThreads>) -> Self {
-        threads.start();
         Self {
             users: Arc::clone(&model.users),
             realm: model.realm.clone(),

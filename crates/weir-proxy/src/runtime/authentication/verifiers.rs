@@ -33,8 +33,11 @@ impl Verifiers {
         Self { control: Some(Arc::clone(control)), ..Self::default() }
     }
 
-    /// Who holds passwords against hashes.
+    /// Who holds passwords against hashes. Whoever only looks at a configuration starts no threads for it.
     pub(super) fn passwords(&self) -> &Arc<PasswordThreads> {
+        if self.control.is_some() {
+            self.passwords.start();
+        }
         &self.passwords
     }
 
