@@ -77,6 +77,11 @@ pub(super) async fn run(
 }
 
 async fn direction(from: &mut Body, to: &mut impl BodySink, stream: &Timed) -> Result<(), PumpError> {
-    pump(from, to).await?;
+    let pumped = pump(from, to).await;
+    if let Err(PumpError::Read(_)) = pumped {
+        // It broke off, with TLS by no more than closing without a goodbye; what came before that was said all the same.
+        to.flush().await.map_err(PumpError::Write)?;
+    }
+    pumped?;
     poll_fn(|cx| stream.stream.poll_shutdown(cx)).await.map_err(PumpError::Write)
 }

@@ -119,6 +119,34 @@ fn a_client_that_takes_nothing_is_cut_after_sixty_seconds() {
     }
 }
 
+/// Wherever it stops taking: in the answer, or in the goodbye behind it.
+#[test]
+fn a_goodbye_that_nobody_takes_is_given_up_after_sixty_seconds() {
+    let mut in_goodbye = 0;
+    for room in (200..600).step_by(8) {
+        paused(DEFAULTS, async |rig: Rig| {
+            let mut server = rig.keep(0, WIDE);
+            let (pipe, serving) = rig.secured_client(room);
+            let mut client = SecuredClient::connected(pipe).await;
+            // The tickets are out of the way.
+            pause(seconds(1)).await;
+            client.receive().await.unwrap();
+            client.say(LAST).await;
+            head(&mut server).await;
+            say(&mut server, "HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nabc").await;
+            let begun = now();
+            serving.await.unwrap();
+            rig.expect_idle();
+            let answer = client.rest().await;
+            if answer.0.ends_with("abc") && answer.1 == End::Cut {
+                in_goodbye += 1;
+            }
+            expect_passed(begun, seconds(if answer.1 == End::Announced { 0 } else { 60 }));
+        });
+    }
+    assert!(in_goodbye > 0);
+}
+
 /// A record is only of use to the client as a whole, and takes a slow one longer than a minute.
 #[test]
 fn a_client_that_is_slow_but_takes_its_bytes_gets_them_all() {

@@ -6,6 +6,7 @@ use weir_core::ports::Status;
 use weir_upstream::io::deadline::{now, pause};
 
 use super::rig::{DEFAULTS, Rig, WIDE, expect_passed, head, paused, rest, say, seconds, take};
+use super::secured_client::SecuredClient;
 
 const HOUR: u64 = 3600;
 
@@ -103,5 +104,25 @@ fn it_is_recorded_with_all_of_its_time() {
         let mut status = Status::default();
         rig.counters.add_to(&mut status);
         assert!((status.request_duration.sum_seconds - 100.0).abs() < 0.1, "{status:?}");
+    });
+}
+
+/// Its last words came together with its end, which no goodbye had announced, and went nowhere.
+#[test]
+fn the_last_words_of_a_client_that_closes_without_a_goodbye_are_passed_on() {
+    paused(DEFAULTS, async |rig: Rig| {
+        let mut server = rig.keep(0, WIDE);
+        let (pipe, serving) = rig.secured_client(WIDE);
+        let mut client = SecuredClient::connected(pipe).await;
+        let fields = "Connection: Upgrade\r\nUpgrade: websocket";
+        client.say(&format!("GET / HTTP/1.1\r\nHost: a\r\n{fields}\r\n\r\n")).await;
+        head(&mut server).await;
+        say(&mut server, &format!("HTTP/1.1 101 Switching Protocols\r\n{fields}\r\n\r\n")).await;
+        assert!(client.some().await.unwrap().starts_with(b"HTTP/1.1 101 "));
+        client.say("last words").await;
+        drop(client);
+        assert_eq!(rest(&mut server).await, "last words");
+        serving.await.unwrap();
+        rig.expect_idle();
     });
 }
