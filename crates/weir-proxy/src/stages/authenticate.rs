@@ -22,11 +22,13 @@ enum Evidence {
     User(usize),
 }
 
+/// Whether the route of `x` asks for a proof.
+pub(super) fn is_asked(x: &Exchange) -> bool {
+    x.route().is_some_and(|route| route.authenticate.is_some())
+}
+
 /// Finds out who the client of `x` is.
 pub(super) async fn authenticate(x: &mut Exchange) -> Result<(), Failure> {
-    if x.route().is_none_or(|route| route.authenticate.is_none()) {
-        return Ok(());
-    }
     let snapshot = x.snapshot.clone();
     let Some((service, route)) = x.found else { return Ok(()) };
     let Some(asked) = &snapshot.services[service].routes[route].authenticate else { return Ok(()) };
