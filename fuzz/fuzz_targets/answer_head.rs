@@ -15,7 +15,13 @@ const FIELDS_MAX: usize = 16;
 fuzz_target!(|input: &[u8]| {
     let Ok(Some(length)) = HeadScanner::default().scan(input, HEAD_BYTES_MAX) else { return };
     let mut head = Head::default();
-    if head.parse_answer(&input[..length], FIELDS_MAX).is_err() {
+    let parsed = head.parse_answer(&input[..length], FIELDS_MAX);
+    // Finding the end and parsing in one go is the same.
+    let mut at_once = Head::default();
+    let read = at_once.read_answer(&mut HeadScanner::default(), input, HEAD_BYTES_MAX, FIELDS_MAX);
+    assert_eq!(read, parsed.map(|()| Some(length)));
+    assert!(at_once.fields().eq(head.fields()));
+    if parsed.is_err() {
         assert_eq!(head.fields().count(), 0, "a head that is refused is empty");
         return;
     }

@@ -59,6 +59,17 @@ impl<'a> Authority<'a> {
     }
 }
 
+/// Bytes that names consist of.
+const NAME: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        table[byte] = (byte as u8).is_ascii_alphanumeric() || matches!(byte as u8, b'-' | b'.' | b'_' | b'~');
+        byte += 1;
+    }
+    table
+};
+
 /// Why a text is no authority; all are answered with 400.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AuthorityError {
@@ -105,29 +116,32 @@ impl std::error::Error for AuthorityError {}
 pub fn parse(text: &[u8]) -> Result<Authority<'_>, AuthorityError> {
     let host_len = match text.first() {
         Some(b'[') => ipv6_len(text)?,
-        _ => name_len(text)?,
+        Some(_) => text.iter().position(|&byte| !NAME[usize::from(byte)]).unwrap_or(text.len()),
+        None => return Err(AuthorityError::Empty),
     };
     let (host, rest) = text.split_at(host_len);
     let port = match rest {
         [] => None,
-        // Asked before the port, so that `user:secret@host` is called what it is.
-        _ if rest.contains(&b'@') => return Err(AuthorityError::Userinfo),
-        [b':', ..] if host.is_empty() => return Err(AuthorityError::Empty),
-        [b':', digits @ ..] => Some(parse_port(digits)?),
-        [b'%', ..] => return Err(AuthorityError::Escape),
-        _ => return Err(AuthorityError::Character),
+        [b':', digits @ ..] if !host.is_empty() => {
+            Some(parse_port(digits).ok_or_else(|| not_a_port(host, rest))?)
+        }
+        _ => return Err(not_a_port(host, rest)),
     };
     check_name(host)?;
     Ok(Authority { host, port })
 }
 
-/// How many bytes at the beginning may belong to a name.
-fn name_len(text: &[u8]) -> Result<usize, AuthorityError> {
-    let is_name = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~');
-    if text.is_empty() {
-        return Err(AuthorityError::Empty);
+/// What is wrong with what stands behind a host.
+#[cold]
+fn not_a_port(host: &[u8], rest: &[u8]) -> AuthorityError {
+    match rest {
+        // Asked before the port, so that `user:secret@host` is called what it is.
+        _ if rest.contains(&b'@') => AuthorityError::Userinfo,
+        [b':', ..] if host.is_empty() => AuthorityError::Empty,
+        [b':', ..] => AuthorityError::Port,
+        [b'%', ..] => AuthorityError::Escape,
+        _ => AuthorityError::Character,
     }
-    Ok(text.iter().position(|&byte| !is_name(byte)).unwrap_or(text.len()))
 }
 
 /// How many bytes the bracketed address at the beginning has.
@@ -152,29 +166,39 @@ fn check_name(host: &[u8]) -> Result<(), AuthorityError> {
     if name.len() > NAME_BYTES_MAX {
         return Err(AuthorityError::NameTooLong);
     }
-    for label in name.split(|&byte| byte == b'.') {
-        match label.len() {
-            0 => return Err(AuthorityError::EmptyLabel),
-            1..=LABEL_BYTES_MAX => {}
-            _ => return Err(AuthorityError::LabelTooLong),
+    let mut label_bytes = 0;
+    for byte in name {
+        if *byte != b'.' {
+            label_bytes += 1;
+            continue;
         }
+        check_label(label_bytes)?;
+        label_bytes = 0;
     }
-    Ok(())
+    check_label(label_bytes)
 }
 
-fn parse_port(digits: &[u8]) -> Result<u16, AuthorityError> {
+fn check_label(bytes: usize) -> Result<(), AuthorityError> {
+    match bytes {
+        0 => Err(AuthorityError::EmptyLabel),
+        1..=LABEL_BYTES_MAX => Ok(()),
+        _ => Err(AuthorityError::LabelTooLong),
+    }
+}
+
+fn parse_port(digits: &[u8]) -> Option<u16> {
     // The first digit also rules out 0 and leading zeros: a port has one spelling.
     if !matches!(digits, [b'1'..=b'9', ..]) || digits.len() > 5 {
-        return Err(AuthorityError::Port);
+        return None;
     }
     let mut port: u32 = 0;
     for digit in digits {
         if !digit.is_ascii_digit() {
-            return Err(AuthorityError::Port);
+            return None;
         }
         port = port * 10 + u32::from(digit - b'0');
     }
-    u16::try_from(port).map_err(|_| AuthorityError::Port)
+    u16::try_from(port).ok()
 }
 
 fn without_trailing_dot(host: &[u8]) -> &[u8] {

@@ -141,28 +141,50 @@ pub fn read<'a>(
     mut named: impl FnMut(&'a [u8]),
 ) -> Result<ConnectionOptions, ConnectionError> {
     let mut options = ConnectionOptions::default();
-    for (count, option) in values.flat_map(list::elements).enumerate() {
-        if count == OPTIONS_MAX {
-            return Err(ConnectionError::TooMany);
+    let mut count = 0;
+    for value in values {
+        // What nearly every message says is no list, and is written in one of two ways.
+        match value {
+            b"keep-alive" | b"Keep-Alive" if count < OPTIONS_MAX => options.keep_alive = true,
+            b"close" | b"Close" if count < OPTIONS_MAX => options.close = true,
+            _ => {
+                for option in list::elements(value) {
+                    if count == OPTIONS_MAX {
+                        return Err(ConnectionError::TooMany);
+                    }
+                    count += 1;
+                    read_option(option, &mut options, &mut named)?;
+                }
+                continue;
+            }
         }
-        let is = |name: &str| option.eq_ignore_ascii_case(name.as_bytes());
-        if is("close") {
-            options.close = true;
-        } else if is("keep-alive") {
-            options.keep_alive = true;
-        } else if is("upgrade") {
-            options.upgrade = true;
-        } else if is("te") {
-            options.te = true;
-        } else if !list::is_token(option) {
-            return Err(ConnectionError::NotAToken);
-        } else if NEVER_NAMED.into_iter().any(is) {
-            return Err(ConnectionError::Forbidden);
-        } else {
-            named(option);
-        }
+        count += 1;
     }
     Ok(options)
+}
+
+fn read_option<'a>(
+    option: &'a [u8],
+    options: &mut ConnectionOptions,
+    named: &mut impl FnMut(&'a [u8]),
+) -> Result<(), ConnectionError> {
+    let is = |name: &str| option.eq_ignore_ascii_case(name.as_bytes());
+    if is("close") {
+        options.close = true;
+    } else if is("keep-alive") {
+        options.keep_alive = true;
+    } else if is("upgrade") {
+        options.upgrade = true;
+    } else if is("te") {
+        options.te = true;
+    } else if !list::is_token(option) {
+        return Err(ConnectionError::NotAToken);
+    } else if NEVER_NAMED.into_iter().any(is) {
+        return Err(ConnectionError::Forbidden);
+    } else {
+        named(option);
+    }
+    Ok(())
 }
 
 /// Whether the TE fields of a request accept trailers, so that `TE: trailers` goes on (RFC 9110 §10.1.4).

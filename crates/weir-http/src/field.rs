@@ -22,6 +22,13 @@ macro_rules! known_names {
                     $(Self::$id => $text,)+
                 }
             }
+
+            /// The name with what stands between it and a value.
+            pub(crate) const fn line_start(self) -> &'static str {
+                match self {
+                    $(Self::$id => concat!($text, ": "),)+
+                }
+            }
         }
     };
 }
@@ -116,12 +123,16 @@ impl KnownName {
     pub fn of(name: &[u8]) -> Option<Self> {
         let candidates = BY_LENGTH.get(name.len())?;
         let [first, last] = edges(name)?;
-        let found = candidates.iter().find(|spelling| {
-            (first | spelling.case[0]) == spelling.lower[0] && (last | spelling.case[1]) == spelling.lower[1]
-        })?;
-        // The edges of longer names leave out what lies between them.
-        (name.len() <= 16 || found.known.as_str().as_bytes().eq_ignore_ascii_case(name))
-            .then_some(found.known)
+        for spelling in *candidates {
+            if (first | spelling.case[0]) == spelling.lower[0]
+                && (last | spelling.case[1]) == spelling.lower[1]
+            {
+                // The edges of longer names leave out what lies between them.
+                let same = name.len() <= 16 || spelling.known.as_str().as_bytes().eq_ignore_ascii_case(name);
+                return same.then_some(spelling.known);
+            }
+        }
+        None
     }
 }
 

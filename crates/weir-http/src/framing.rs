@@ -82,35 +82,42 @@ pub fn decide(head: &Head, direction: Direction) -> Result<Framing, FramingError
 
 /// What the fields say; `None` when they say nothing.
 fn stated(head: &Head) -> Result<Option<Framing>, FramingError> {
-    if !head.has(KnownName::ContentLength) && !head.has(KnownName::TransferEncoding) {
-        return Ok(None);
-    }
-    let mut lengths = head.get_all(KnownName::ContentLength);
-    let mut codings = head.get_all(KnownName::TransferEncoding);
-    match (lengths.next(), codings.next()) {
-        (None, None) => Ok(None),
-        // RFC 9112 §6.3, item 3: allowed to be repaired there, refused here.
-        (Some(_), Some(_)) => Err(FramingError::LengthAndCoding),
-        (Some(_), None) if lengths.next().is_some() => Err(FramingError::SeveralLengths),
-        (Some(value), None) => length(value).map(Some),
-        (None, Some(_)) if head.version() == Version::Http10 => Err(FramingError::CodingInHttp10),
-        (None, Some(value)) if codings.next().is_none() && value.eq_ignore_ascii_case(b"chunked") => {
-            Ok(Some(Framing::Chunked))
+    let length_stated = head.has(KnownName::ContentLength);
+    if !head.has(KnownName::TransferEncoding) {
+        if !length_stated {
+            return Ok(None);
         }
-        (None, Some(_)) => Err(FramingError::Coding),
+        return match head.only(KnownName::ContentLength) {
+            Some(value) => length(value).map(Some),
+            None => Err(FramingError::SeveralLengths),
+        };
+    }
+    // RFC 9112 §6.3, item 3: allowed to be repaired there, refused here.
+    if length_stated {
+        return Err(FramingError::LengthAndCoding);
+    }
+    if head.version() == Version::Http10 {
+        return Err(FramingError::CodingInHttp10);
+    }
+    match head.only(KnownName::TransferEncoding) {
+        Some(value) if value.eq_ignore_ascii_case(b"chunked") => Ok(Some(Framing::Chunked)),
+        Some(_) | None => Err(FramingError::Coding),
     }
 }
 
 /// RFC 9110 §8.6: `1*DIGIT`. Nineteen digits always fit; nobody sends more.
 fn length(value: &[u8]) -> Result<Framing, FramingError> {
-    if value.contains(&b',') {
-        return Err(FramingError::SeveralLengths);
+    let digit = |byte: &u8| byte.is_ascii_digit().then(|| u64::from(byte - b'0'));
+    let number = || value.iter().try_fold(0, |sum, byte| Some(sum * 10 + digit(byte)?));
+    match value.len() {
+        1..=LENGTH_DIGITS_MAX => number(),
+        _ => None,
     }
-    if value.is_empty() || value.len() > 19 || !value.iter().all(u8::is_ascii_digit) {
-        return Err(FramingError::Length);
-    }
-    Ok(Framing::Sized(value.iter().fold(0, |sum, digit| sum * 10 + u64::from(digit - b'0'))))
+    .map(Framing::Sized)
+    .ok_or_else(|| if value.contains(&b',') { FramingError::SeveralLengths } else { FramingError::Length })
 }
+
+const LENGTH_DIGITS_MAX: usize = 19;
 
 #[cfg(test)]
 mod tests;

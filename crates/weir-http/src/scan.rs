@@ -1,8 +1,8 @@
 //! Where a head ends, found as its bytes arrive.
 //!
-//! `httparse` starts over with every call and takes a bare LF for a line end. The scanner remembers how far it has
-//! looked, so a head that comes a byte at a time costs one look at each byte, and refuses what `semantics.md` §1.3
-//! refuses as soon as it is seen.
+//! A head that comes whole is parsed at once and needs no scanner. For one that comes in pieces, the scanner remembers how
+//! far it has looked, so that a byte at a time costs one look at each byte, and refuses what `semantics.md` §1.3 refuses as
+//! soon as it is seen.
 
 use memchr::memchr_iter;
 

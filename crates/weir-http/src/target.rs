@@ -8,9 +8,8 @@
 
 use std::fmt;
 
-use memchr::memchr;
-
 use crate::authority::{self, Authority, AuthorityError};
+use crate::word;
 
 #[cfg(test)]
 mod tests;
@@ -229,7 +228,7 @@ fn parse_authority_form(target: &[u8]) -> Result<Target<'_>, TargetError> {
 
 /// Splits at the first `?`, and refuses what may stand on neither side.
 fn split_query(text: &[u8]) -> Result<(&[u8], Option<&[u8]>), TargetError> {
-    let (path, query) = match memchr(b'?', text) {
+    let (path, query) = match word::position(text, b'?') {
         Some(at) => (&text[..at], Some(&text[at + 1..])),
         None => (text, None),
     };

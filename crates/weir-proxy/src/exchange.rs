@@ -121,8 +121,10 @@ pub(crate) struct Exchange {
     /// When its head was whole.
     pub begun: Instant,
     /// The last look at the clock, which is dear: once when the exchange begins, once at the answer's head, once at its
-    /// end, and after anything that took long.
+    /// end if that has been waited for, and after anything that took long.
     pub now: Instant,
+    /// What `Worker::wakes` stood at then.
+    looked_at_wake: u64,
     /// What the access log needs of the request as it came.
     pub origin: Origin,
     /// What will be told of it.
@@ -143,7 +145,7 @@ pub(crate) struct Origin {
 }
 
 /// The body of a request and what came behind it on the connection.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct RequestBody {
     /// The body.
     pub body: Body,
@@ -196,6 +198,7 @@ impl Exchange {
             charges: Charges::new(),
             begun,
             now: begun,
+            looked_at_wake: worker.wakes.get(),
             origin: Origin::default(),
             record: Record::default(),
             close: last || worker.is_draining(),
@@ -205,7 +208,13 @@ impl Exchange {
     /// Looks at the clock.
     pub(crate) fn look(&mut self) -> Instant {
         self.now = now();
+        self.looked_at_wake = self.worker.wakes.get();
         self.now
+    }
+
+    /// Looks at the clock unless nothing has been waited for since the last look.
+    pub(crate) fn look_after_wait(&mut self) -> Instant {
+        if self.looked_at_wake == self.worker.wakes.get() { self.now } else { self.look() }
     }
 
     /// The service, once it is identified.

@@ -290,7 +290,7 @@ impl Sending<'_> {
             body.consume(count);
         }
         // What came behind the answer was not asked for: nobody may ever read it as an answer.
-        let reusable = persistent && framing != Framing::UntilClose && body.into_buffer().is_empty();
+        let reusable = persistent && framing != Framing::UntilClose && body.take_buffer().is_empty();
         let stated = head.get(K::KeepAlive).and_then(connection::keep_alive_timeout);
         Ok((Answer { head, body: content }, reusable.then(|| stated.unwrap_or(Duration::MAX))))
     }

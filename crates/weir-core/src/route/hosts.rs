@@ -58,11 +58,17 @@ impl<S: BuildHasher + Default> HostIndex<S> {
         index
     }
 
+    /// The best pattern that takes the host.
+    pub(super) fn first(&self, host: Option<&[u8]>) -> Option<HostPlace> {
+        if self.exact.is_empty() && self.wildcards.is_empty() { self.any } else { self.matches(host).next() }
+    }
+
     /// All patterns that take the host, best first: the exact name, wildcards from the longest, `*`. Lazy after the exact
     /// name, so that asking for the first costs what finding it costs.
     pub(super) fn matches(&self, host: Option<&[u8]>) -> impl Iterator<Item = HostPlace> {
         let exact = host.and_then(|name| self.exact.get(name));
         let wildcards = host
+            .filter(|_| !self.wildcards.is_empty())
             .into_iter()
             .flat_map(suffixes)
             .filter(|suffix| suffix.len() <= self.wildcard_bytes_max)

@@ -29,8 +29,11 @@ pub(super) struct Service {
     routes: Vec<RankedRoute>,
     exact: HashMap<Box<[u8]>, Range<usize>>,
     regexes: Range<usize>,
+    /// All prefixes but `/`.
     prefixes: HashMap<Box<[u8]>, Range<usize>>,
     prefix_bytes_max: usize,
+    /// The prefix `/`, which takes every path: asked last, and mostly the only one, so nothing is looked up for it.
+    root: Range<usize>,
 }
 
 /// A route with its place in the file.
@@ -54,6 +57,7 @@ impl Service {
             regexes: 0..0,
             prefixes: HashMap::new(),
             prefix_bytes_max: 0,
+            root: 0..0,
             routes: Vec::new(),
         };
         for (at, route) in routes.iter().enumerate() {
@@ -65,6 +69,10 @@ impl Service {
                 }
                 PathPattern::Regex(_) if service.regexes.is_empty() => service.regexes = at..at + 1,
                 PathPattern::Regex(_) => grow(&mut service.regexes),
+                PathPattern::Prefix(prefix) if whole_segments(prefix).is_empty() => {
+                    service.root.start = if service.root.is_empty() { at } else { service.root.start };
+                    grow(&mut service.root);
+                }
                 PathPattern::Prefix(prefix) => {
                     let segments = whole_segments(prefix);
                     service.prefix_bytes_max = service.prefix_bytes_max.max(segments.len());
@@ -78,7 +86,10 @@ impl Service {
 
     /// The route that wins, by its index in the file. Allocates nothing.
     pub(super) fn find(&self, q: &RouteQuery) -> Option<usize> {
-        self.find_exact(q).or_else(|| self.find_regex(q)).or_else(|| self.find_prefix(q))
+        self.find_exact(q)
+            .or_else(|| self.find_among(&self.regexes, q))
+            .or_else(|| self.find_prefix(q))
+            .or_else(|| self.find_root(q))
     }
 
     /// All routes in the order in which they are tried.
@@ -109,14 +120,23 @@ impl Service {
         self.first(self.exact.get(q.path)?, q)
     }
 
-    fn find_regex(&self, q: &RouteQuery) -> Option<usize> {
-        let mut routes = self.routes[self.regexes.clone()].iter();
+    fn find_root(&self, q: &RouteQuery) -> Option<usize> {
+        let takes = matches!(q.path, [] | [b'/', ..]);
+        takes.then(|| self.first(&self.root, q)).flatten()
+    }
+
+    /// The first route of a range that has everything, the path too.
+    fn find_among(&self, range: &Range<usize>, q: &RouteQuery) -> Option<usize> {
+        let mut routes = self.routes[range.clone()].iter();
         routes.find(|route| route.rule.check(q).is_ok()).map(|route| route.index)
     }
 
     /// Looks up the path and all that is left when its last segment is taken away again and again. Nothing longer than the
     /// longest prefix is looked up, which bounds the work for a path of thousands of segments.
     fn find_prefix(&self, q: &RouteQuery) -> Option<usize> {
+        if self.prefixes.is_empty() {
+            return None;
+        }
         let mut segments = q.path;
         if segments.len() > self.prefix_bytes_max {
             // What is cut off ends before a slash, at the latest the one right behind the longest prefix.

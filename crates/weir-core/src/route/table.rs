@@ -48,7 +48,7 @@ impl RouteTable {
 
     /// The route of a request. Allocates nothing when there is one.
     pub fn find(&self, q: &RouteQuery) -> Found {
-        let Some(place) = self.hosts.matches(q.host).next() else {
+        let Some(place) = self.hosts.first(q.host) else {
             return Found::NoService;
         };
         let service = &self.services[place.service];

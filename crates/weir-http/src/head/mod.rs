@@ -1,18 +1,19 @@
 //! The head of a message: one contiguous buffer and a table of fields.
 //!
 //! A received head is adopted: its bytes are copied once, in one piece, and the table remembers where names and values
-//! lie. Removing a field marks it, adding one writes a line at the end of the buffer, writing the head out gathers the
+//! lie. Removing a field takes it from the table, adding one writes a line at the end of the buffer, writing the head out gathers the
 //! longest runs of lines that stand as they are. So copying a head for another attempt is one `memcpy`, and passing one
 //! on touches no field that is not changed.
 //!
 //! Not here: what a field means, and how the body behind the head is framed ([`framing`](crate::framing)).
 
+mod line;
 mod parse;
 #[cfg(test)]
 mod tests;
 mod write;
 
-use std::fmt;
+use std::{fmt, slice};
 
 use crate::field::{FieldName, KnownName, KnownNames, NameSet};
 use crate::list;
@@ -83,8 +84,6 @@ struct Field {
     name: Span,
     value: Span,
     known: Option<KnownName>,
-    /// Removed fields stay in the table and are passed over.
-    live: bool,
     /// Whether the line stands in the buffer exactly as `name: value\r\n`, so that it may be written as it is.
     canonical: bool,
 }
@@ -100,13 +99,10 @@ impl Field {
 
     #[inline]
     fn is(&self, name: FieldName<'_>, buffer: &[u8]) -> bool {
-        self.live
-            && match name {
-                FieldName::Known(known) => self.known == Some(known),
-                FieldName::Other(text) => {
-                    self.known.is_none() && self.name.of(buffer).eq_ignore_ascii_case(text)
-                }
-            }
+        match name {
+            FieldName::Known(known) => self.known == Some(known),
+            FieldName::Other(text) => self.known.is_none() && self.name.of(buffer).eq_ignore_ascii_case(text),
+        }
     }
 }
 
@@ -131,9 +127,13 @@ enum Start {
 pub struct Head {
     buffer: Vec<u8>,
     fields: Vec<Field>,
-    /// The known names of which at least one field lives: most questions are about fields that are not there.
+    /// The known names of which at least one field is there: most questions are about fields that are not there.
     present: KnownNames,
     start: Start,
+    /// Bytes of the first line if it stands at the beginning of the buffer as it is to be written; otherwise 0.
+    first_line_bytes: u32,
+    /// Whether all of the buffer is what is to be written, as it stands.
+    intact: bool,
     version: Version,
 }
 
@@ -144,6 +144,8 @@ impl Default for Head {
             fields: Vec::new(),
             present: 0,
             start: Start::None,
+            first_line_bytes: 0,
+            intact: false,
             version: Version::Http11,
         }
     }
@@ -179,6 +181,8 @@ impl Head {
         self.fields.clear();
         self.present = 0;
         self.start = Start::None;
+        self.first_line_bytes = 0;
+        self.intact = false;
         self.version = Version::Http11;
     }
 
@@ -216,6 +220,8 @@ impl Head {
         let span = self.store(new);
         if let Start::Request { target, .. } = &mut self.start {
             *target = span;
+            self.first_line_bytes = 0;
+            self.intact = false;
         }
     }
 
@@ -238,28 +244,29 @@ impl Head {
     /// Every field in order, as name and value.
     pub fn fields(&self) -> impl Iterator<Item = (FieldName<'_>, &[u8])> {
         let buffer = &self.buffer;
-        self.fields
-            .iter()
-            .filter(|field| field.live)
-            .map(|field| (field.name(buffer), field.value.of(buffer)))
+        self.fields.iter().map(|field| (field.name(buffer), field.value.of(buffer)))
     }
 
     /// The first value of a field.
     #[inline]
     pub fn get<'n>(&self, name: impl Into<FieldName<'n>>) -> Option<&[u8]> {
         let name = name.into();
-        let field = self.candidates(name).iter().find(|field| field.is(name, &self.buffer))?;
-        Some(field.value.of(&self.buffer))
+        Values { fields: self.candidates(name).iter(), name, buffer: &self.buffer }.next()
+    }
+
+    /// The value of a field that is there once; `None` also when it is there several times.
+    #[inline]
+    pub fn only(&self, name: KnownName) -> Option<&[u8]> {
+        let mut values = self.get_all(name);
+        let first = values.next()?;
+        values.next().is_none().then_some(first)
     }
 
     /// Every value of a field, in order.
     #[inline]
     pub fn get_all<'a, 'n: 'a>(&'a self, name: impl Into<FieldName<'n>>) -> impl Iterator<Item = &'a [u8]> {
         let name = name.into();
-        self.candidates(name)
-            .iter()
-            .filter(move |field| field.is(name, &self.buffer))
-            .map(|field| field.value.of(&self.buffer))
+        Values { fields: self.candidates(name).iter(), name, buffer: &self.buffer }
     }
 
     /// Whether the field is there.
@@ -280,13 +287,10 @@ impl Head {
             }
             self.present &= !known.bit();
         }
-        let mut found = false;
-        for field in &mut self.fields {
-            if field.is(name, &self.buffer) {
-                field.live = false;
-                found = true;
-            }
-        }
+        let before = self.fields.len();
+        self.fields.retain(|field| !field.is(name, &self.buffer));
+        let found = self.fields.len() < before;
+        self.intact &= !found;
         found
     }
 
@@ -296,57 +300,64 @@ impl Head {
             return;
         }
         self.present &= !names.bits();
-        for field in &mut self.fields {
-            if field.known.is_some_and(|known| names.holds(known)) {
-                field.live = false;
-            }
-        }
+        self.intact = false;
+        self.fields.retain(|field| field.known.is_none_or(|known| !names.holds(known)));
     }
 
     /// Takes away every field for which `unwanted` says so, in one pass.
     pub fn remove_where(&mut self, mut unwanted: impl FnMut(FieldName<'_>, &[u8]) -> bool) {
         self.present = 0;
-        for field in self.fields.iter_mut().filter(|field| field.live) {
-            if unwanted(field.name(&self.buffer), field.value.of(&self.buffer)) {
-                field.live = false;
-            } else {
+        self.intact = false;
+        self.fields.retain(|field| {
+            let wanted = !unwanted(field.name(&self.buffer), field.value.of(&self.buffer));
+            if wanted {
                 self.present |= field.known.map_or(0, KnownName::bit);
             }
-        }
+            wanted
+        });
     }
 
     /// Adds a field behind the others.
     ///
     /// The caller vouches that the name is a token and the value holds no control bytes; debug builds check it.
     pub fn append<'n>(&mut self, name: impl Into<FieldName<'n>>, value: &[u8]) {
-        self.append_parts(name, &[value]);
+        self.append_line(name.into(), &[value]);
     }
 
     /// Adds a field whose value is these parts, one after the other.
     pub fn append_parts<'n>(&mut self, name: impl Into<FieldName<'n>>, parts: &[&[u8]]) {
-        let name = name.into();
+        self.append_line(name.into(), parts);
+    }
+
+    #[inline]
+    fn append_line(&mut self, name: FieldName<'_>, parts: &[&[u8]]) {
         debug_assert!(list::is_token(name.as_bytes()), "a field name must be a token");
         debug_assert!(
             parts.iter().all(|part| is_field_value(part)),
             "a field value must not hold control bytes"
         );
+        let line_start = self.buffer.len();
         let known = match name {
-            FieldName::Known(known) => Some(known),
+            FieldName::Known(known) => {
+                self.present |= known.bit();
+                self.buffer.extend_from_slice(known.line_start().as_bytes());
+                Some(known)
+            }
             FieldName::Other(text) => {
                 debug_assert!(KnownName::of(text).is_none(), "a known name is asked for by its id");
+                self.buffer.extend_from_slice(text);
+                self.buffer.extend_from_slice(b": ");
                 None
             }
         };
-        self.present |= known.map_or(0, KnownName::bit);
-        let name = self.store(name.as_bytes());
-        self.buffer.extend_from_slice(b": ");
         let start = self.buffer.len();
+        let name = span(line_start, start - line_start - 2);
         for part in parts {
             self.buffer.extend_from_slice(part);
         }
         let value = span(start, self.buffer.len() - start);
         self.buffer.extend_from_slice(b"\r\n");
-        self.fields.push(Field { name, value, known, live: true, canonical: true });
+        self.fields.push(Field { name, value, known, canonical: true });
     }
 
     /// Adds the fields of a block behind the others, in one piece.
@@ -381,6 +392,27 @@ impl Head {
         let start = self.buffer.len();
         self.buffer.extend_from_slice(bytes);
         span(start, bytes.len())
+    }
+}
+
+/// The values of one field name; a loop of its own, because it is asked for wherever a head is.
+struct Values<'a, 'n> {
+    fields: slice::Iter<'a, Field>,
+    name: FieldName<'n>,
+    buffer: &'a [u8],
+}
+
+impl<'a> Iterator for Values<'a, '_> {
+    type Item = &'a [u8];
+
+    #[inline(always)]
+    fn next(&mut self) -> Option<&'a [u8]> {
+        for field in self.fields.by_ref() {
+            if field.is(self.name, self.buffer) {
+                return Some(field.value.of(self.buffer));
+            }
+        }
+        None
     }
 }
 

@@ -1,5 +1,7 @@
 //! Writing a head out.
 
+use std::ops::Range;
+
 use super::{Head, Start};
 
 impl Head {
@@ -18,20 +20,25 @@ impl Head {
 
     /// Appends the fields alone, for a caller that writes another first line.
     pub fn write_fields(&self, out: &mut Vec<u8>) {
-        self.lend_fields(&mut |slice| out.extend_from_slice(slice));
+        self.lend_fields(0..0, &mut |slice| out.extend_from_slice(slice));
     }
 
     /// Lends the head's first line and fields as the longest slices that can be written as they are.
     pub fn for_each_slice<'a>(&'a self, mut lend: impl FnMut(&'a [u8])) {
-        self.lend_start(&mut lend);
-        self.lend_fields(&mut lend);
+        if self.intact {
+            return lend(&self.buffer);
+        }
+        if self.first_line_bytes == 0 {
+            self.lend_start(&mut lend);
+        }
+        self.lend_fields(0..self.first_line_bytes as usize, &mut lend);
     }
 
-    fn lend_fields<'a>(&'a self, lend: &mut impl FnMut(&'a [u8])) {
+    /// Lends the fields behind a run of bytes that has been gathered and not yet lent.
+    #[inline]
+    fn lend_fields<'a>(&'a self, mut run: Range<usize>, lend: &mut impl FnMut(&'a [u8])) {
         let buffer = self.buffer.as_slice();
-        // The run of canonical lines that has been gathered and not yet lent.
-        let mut run = 0..0;
-        for field in self.fields.iter().filter(|field| field.live) {
+        for field in &self.fields {
             let line = field.name.start as usize..field.value.end() + 2;
             if field.canonical && line.start == run.end {
                 run.end = line.end;

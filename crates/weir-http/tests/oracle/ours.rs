@@ -154,15 +154,14 @@ impl Reader {
                 return Ok(false);
             }
         }
-        let Some(length) = scanner.scan(&self.window, HEAD_BYTES_MAX).map_err(Refusal::Head)? else {
+        let mut head = Head::default();
+        let read = match self.kind {
+            Kind::Requests => head.read_request(scanner, &self.window, HEAD_BYTES_MAX, FIELDS_MAX),
+            Kind::Answers(_) => head.read_answer(scanner, &self.window, HEAD_BYTES_MAX, FIELDS_MAX),
+        };
+        let Some(length) = read.map_err(Refusal::Head)? else {
             return Ok(false);
         };
-        let mut head = Head::default();
-        let parsed = match self.kind {
-            Kind::Requests => head.parse_request(&self.window[..length], FIELDS_MAX),
-            Kind::Answers(_) => head.parse_answer(&self.window[..length], FIELDS_MAX),
-        };
-        parsed.map_err(Refusal::Head)?;
         self.pass(length);
         self.begin(&head)?;
         Ok(true)

@@ -16,7 +16,7 @@ use weir_http::version::Version;
 use weir_tls::handshake::Fault;
 use weir_upstream::body::{Body, H1Body};
 use weir_upstream::h1::head::{AnswerError, read_answer};
-use weir_upstream::h1::pump::{PumpError, pump};
+use weir_upstream::h1::pump::{BodySink, PumpError, pump};
 use weir_upstream::io::buffer::ReadBuffer;
 use weir_upstream::io::deadline::Wait;
 use weir_upstream::io::lent::LentHead;
@@ -124,7 +124,15 @@ impl Reading<'_> {
         let request_done = self.directions.request_done.get();
         respond::begin(x, &mut head, framing, respond::Source::Server, request_done, responder);
         drop(head);
-        self.body(x, framing, buffer, responder).await?;
+        match framing {
+            // What is small has come with its head, and needs nothing that waits for more.
+            Framing::Sized(bytes) if bytes <= buffer.unread().len() as u64 => {
+                small_body(bytes as usize, buffer, responder).await.map_err(Failure::from)?;
+            }
+            Framing::None | Framing::Sized(_) | Framing::Chunked | Framing::UntilClose => {
+                self.body(x, framing, buffer, responder).await?;
+            }
+        }
         Ok(Answer::Whole { idle })
     }
 
@@ -173,8 +181,8 @@ impl Reading<'_> {
         let limits = x.snapshot.answer_body_limits();
         let mut body = Body::H1(H1Body::new(timed, std::mem::take(buffer), framing, limits));
         let pumped = pump(&mut body, responder).await;
-        if let Body::H1(body) = body {
-            *buffer = body.into_buffer();
+        if let Body::H1(body) = &mut body {
+            *buffer = body.take_buffer();
         }
         match pumped {
             Ok(()) => Ok(()),
@@ -185,6 +193,13 @@ impl Reading<'_> {
             Err(PumpError::Write(error)) => Err(Failure::from(error).into()),
         }
     }
+}
+
+/// Passes a body on that is here already.
+async fn small_body(bytes: usize, buffer: &mut ReadBuffer, responder: &mut Responder) -> io::Result<()> {
+    responder.data(&buffer.unread()[..bytes]).await?;
+    buffer.consume(bytes);
+    responder.end(None).await
 }
 
 /// Passes a 101 on, if it was asked for and says what was asked for.

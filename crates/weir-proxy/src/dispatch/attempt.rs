@@ -4,12 +4,13 @@
 //! on its way. Dropping the future closes the connection to the server.
 
 use std::future::poll_fn;
-use std::pin::{Pin, pin};
+use std::pin::pin;
 use std::rc::Rc;
 use std::sync::atomic::Ordering;
-use std::task::Poll;
+use std::task::{Poll, ready};
 use std::time::Duration;
 
+use tokio::time::Instant;
 use weir_config::model::HostPolicy;
 use weir_core::dispatch::Action;
 use weir_core::retry::{Cause, Progress};
@@ -19,7 +20,7 @@ use weir_upstream::body::{Body, ReadError};
 use weir_upstream::h1::pump::{PumpError, pump};
 use weir_upstream::h1::sink::{Coding, H1Sink};
 use weir_upstream::io::buffer::ReadBuffer;
-use weir_upstream::io::deadline::{Deadlines, Wait, now};
+use weir_upstream::io::deadline::{Wait, now};
 use weir_upstream::io::timed::{Patience, Timed};
 use weir_upstream::member::InFlight;
 use weir_upstream::pool::Connection;
@@ -27,6 +28,7 @@ use weir_upstream::pool::Connection;
 use super::answer::{Answer, Broken, Directions, Reading};
 use super::tunnel;
 use crate::exchange::{Exchange, RequestBody};
+use crate::inbound::client::Client;
 use crate::inbound::responder::Responder;
 use crate::runtime::snapshot::Forward;
 use crate::stages::failure::Failure;
@@ -71,40 +73,38 @@ pub(super) async fn run(
     let begun = x.now;
     let reading = Reading { timed: &timed, directions: &directions, begun, body_whole };
     let transferred = {
-        let deadlines = Rc::clone(&x.client.deadlines);
         let client = Rc::clone(&x.client);
         let mut upload = pin!(pump(&mut request.body, &mut sink));
         let mut download = pin!(reading.answer(x, &mut buffer, responder, &mut decide));
-        let both = poll_fn(|cx| {
-            if !directions.upload_over.get()
-                && let Poll::Ready(outcome) = upload.as_mut().poll(cx)
-            {
-                // What made the watch for a reset blind were bytes of the body; they have been read.
-                client.stream.watch_again();
-                if let Err(failure) = directions.uploaded(outcome) {
-                    return Poll::Ready(Err(failure.into()));
-                }
-                if !directions.answered.get() {
+        poll_fn(|cx| {
+            loop {
+                if !directions.upload_over.get()
+                    && let Poll::Ready(outcome) = upload.as_mut().poll(cx)
+                {
                     let sent = if body_whole { begun } else { now() };
-                    deadlines.set_from(Wait::ServerHead, sent, upstream.waits.answer_head);
+                    directions.uploaded(outcome, &client, sent, upstream.waits.answer_head)?;
                 }
+                if let Poll::Ready(answer) = download.as_mut().poll(cx) {
+                    return Poll::Ready(answer);
+                }
+                if directions.upload_over.get() && client.stream.poll_reset(cx).is_ready() {
+                    return Poll::Ready(Err(Failure::ClientGone.into()));
+                }
+                directions.passed(ready!(client.deadlines.poll_passed(cx)))?;
             }
-            if let Poll::Ready(answer) = download.as_mut().poll(cx) {
-                return Poll::Ready(answer);
-            }
-            if directions.upload_over.get() && client.stream.poll_reset(cx).is_ready() {
-                return Poll::Ready(Err(Failure::ClientGone.into()));
-            }
-            Poll::Pending
-        });
-        guarded(&deadlines, &directions, pin!(both)).await
+        })
+        .await
     };
+    // Directions that were left in the middle may have left theirs; another attempt begins without them.
+    for wait in [Wait::ServerHead, Wait::ServerWrite, Wait::ServerBody] {
+        x.client.deadlines.clear(wait);
+    }
     x.record.received_bytes = x.record.received_bytes.max(sink.content_bytes());
     let progress =
         Progress { bytes_sent: sink.written_bytes(), body_whole, answer_begun: directions.answered.get() };
     match transferred {
         Ok(Answer::Whole { idle }) => {
-            x.look();
+            x.look_after_wait();
             // What came behind the answer was not asked for: nobody may ever read it as an answer.
             let idle = idle.filter(|_| directions.request_done.get() && buffer.is_empty());
             give_back(x, connection, idle.map(|idle| idle.min(upstream.waits.idle)));
@@ -127,38 +127,6 @@ fn give_back(x: &Exchange, connection: Connection, idle: Option<Duration>) {
         Some(idle) => x.worker.pools.give_back(connection, idle, x.now),
         None => connection.stream.say_goodbye(),
     }
-}
-
-/// The deadlines of both directions, as what they mean for the attempt.
-async fn guarded(
-    deadlines: &Deadlines,
-    directions: &Directions,
-    mut both: Pin<&mut impl Future<Output = Result<Answer, Broken>>>,
-) -> Result<Answer, Broken> {
-    let outcome = loop {
-        break match deadlines.guard(both.as_mut()).await {
-            Ok(outcome) => outcome,
-            // `semantics.md` §1.7: once the answer has begun, the rest of the request is worth less than the answer.
-            Err(Wait::ServerWrite | Wait::ClientBody)
-                if directions.answered.get() && !directions.upload_over.get() =>
-            {
-                directions.upload_over.set(true);
-                continue;
-            }
-            Err(Wait::ServerHead | Wait::ServerWrite) => {
-                Err(Broken::Server { cause: Cause::Timeout, failure: Failure::ServerTimeout })
-            }
-            Err(Wait::ServerBody) => Err(Failure::AnswerBroken.into()),
-            Err(Wait::ClientBody) => Err(Failure::BodyTimeout.into()),
-            Err(Wait::ClientIdle | Wait::ClientHead | Wait::ClientWrite) => Err(Failure::ClientGone.into()),
-            Err(Wait::Connect | Wait::ConnectTry | Wait::Request) => Err(Failure::RequestTimeout.into()),
-        };
-    };
-    // Directions that were left in the middle may have left theirs; another attempt begins without them.
-    for wait in [Wait::ServerHead, Wait::ServerWrite, Wait::ServerBody] {
-        deadlines.clear(wait);
-    }
-    outcome
 }
 
 /// The server's stream with its deadlines. The head of the answer has a deadline of its own, so reads have none at first.
@@ -199,15 +167,42 @@ fn write_request(x: &mut Exchange, forward: &Forward, connection: &Connection, s
 
 /// What the client has sent behind its request, which has no body or an empty one.
 fn behind_request(request: &mut RequestBody) -> ReadBuffer {
-    match std::mem::take(&mut request.body) {
-        Body::H1(body) => body.into_buffer(),
+    match &mut request.body {
+        Body::H1(body) => body.take_buffer(),
         Body::Empty | Body::Memory(_) => std::mem::take(&mut request.rest),
     }
 }
 
 impl Directions {
-    /// Notes how sending the request ended.
-    fn uploaded(&self, outcome: Result<(), PumpError>) -> Result<(), Failure> {
+    /// What a deadline that has passed means for the attempt.
+    ///
+    /// # Errors
+    /// It is over.
+    fn passed(&self, wait: Wait) -> Result<(), Broken> {
+        match wait {
+            // `semantics.md` §1.7: once the answer has begun, the rest of the request is worth less than the answer.
+            Wait::ServerWrite | Wait::ClientBody if self.answered.get() && !self.upload_over.get() => {
+                self.upload_over.set(true);
+                Ok(())
+            }
+            Wait::ServerHead | Wait::ServerWrite => {
+                Err(Broken::Server { cause: Cause::Timeout, failure: Failure::ServerTimeout })
+            }
+            Wait::ServerBody => Err(Failure::AnswerBroken.into()),
+            Wait::ClientBody => Err(Failure::BodyTimeout.into()),
+            Wait::ClientIdle | Wait::ClientHead | Wait::ClientWrite => Err(Failure::ClientGone.into()),
+            Wait::Connect | Wait::ConnectTry | Wait::Request => Err(Failure::RequestTimeout.into()),
+        }
+    }
+
+    /// Notes how sending the request ended, and when; the head of the answer may take `answer_head` from then on.
+    fn uploaded(
+        &self,
+        outcome: Result<(), PumpError>,
+        client: &Client,
+        sent: Instant,
+        answer_head: Duration,
+    ) -> Result<(), Failure> {
         self.upload_over.set(true);
         self.request_done.set(outcome.is_ok());
         match outcome {
@@ -216,6 +211,12 @@ impl Directions {
             Err(PumpError::Read(ReadError::Io(_))) => Err(Failure::ClientGone),
             Err(PumpError::Read(ReadError::Body(_))) => Err(Failure::BodyMalformed),
             Err(PumpError::Read(ReadError::TooLarge)) => Err(Failure::BodyTooLarge),
+        }?;
+        // What made the watch for a reset blind were bytes of the body; they have been read.
+        client.stream.watch_again();
+        if !self.answered.get() {
+            client.deadlines.set_from(Wait::ServerHead, sent, answer_head);
         }
+        Ok(())
     }
 }

@@ -25,11 +25,7 @@ pub(crate) async fn run(
     responder: &mut Responder,
 ) -> Result<(), Failure> {
     let upstream = &*forward.upstream;
-    let facts = RequestFacts {
-        safe: x.request.method().is_idempotent() || x.request.has(K::IdempotencyKey),
-        body_survives: x.facts.body_is_empty(),
-    };
-    let mut machine = Balance::new(&upstream.retry, facts);
+    let mut machine = Balance::new(&upstream.retry, facts(x));
     let ticket = select::ticket(upstream);
     let mut action = machine.begin();
     let mut passed_over = PassedOver::None;
@@ -49,13 +45,16 @@ pub(crate) async fn run(
         x.record.server = Some(Arc::clone(server));
         // Counted from here on, so that others who choose now see it, also while a connection is made.
         let in_flight = InFlight::begin(server);
-        let connection = match obtain::obtain(x, upstream, server, reuse).await {
-            Ok(connection) => connection,
-            Err(refused) => {
-                passed_over = passed_over.and(&refused);
-                action = machine.on(event(refused, attempt)?);
-                continue;
-            }
+        let connection = match obtain::kept(x, upstream, server, reuse) {
+            Some(connection) => connection,
+            None => match obtain::fresh(x, upstream, server).await {
+                Ok(connection) => connection,
+                Err(refused) => {
+                    passed_over = passed_over.and(&refused);
+                    action = machine.on(event(refused, attempt)?);
+                    continue;
+                }
+            },
         };
         let outcome =
             attempt::run(x, forward, connection, in_flight, request, responder, |progress, status| {
@@ -86,6 +85,13 @@ pub(crate) async fn run(
         };
         x.record.attempts = machine.attempts();
         x.look();
+    }
+}
+
+fn facts(x: &Exchange) -> RequestFacts {
+    RequestFacts {
+        safe: x.request.method().is_idempotent() || x.request.has(K::IdempotencyKey),
+        body_survives: x.facts.body_is_empty(),
     }
 }
 

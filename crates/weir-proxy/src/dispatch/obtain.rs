@@ -36,26 +36,33 @@ pub(super) enum Refused {
     Over(Failure),
 }
 
-/// A connection to this server.
-///
-/// The connect deadline counts from the first server that has to be connected to. One server among several gets its share
-/// of it, so that a server which does not answer leaves time for the others.
-pub(super) async fn obtain(
-    x: &mut Exchange,
+/// A kept connection to this server, if there is one that this request may use.
+pub(super) fn kept(
+    x: &Exchange,
     upstream: &Upstream,
     server: &Arc<Server>,
     reuse: Reuse,
-) -> Result<Connection, Refused> {
+) -> Option<Connection> {
     let idle_max = match reuse {
-        Reuse::Any => Some(None),
-        Reuse::Recent => Some(Some(upstream.waits.reuse_unsafe)),
-        Reuse::Never => None,
+        Reuse::Any => None,
+        Reuse::Recent => Some(upstream.waits.reuse_unsafe),
+        Reuse::Never => return None,
     };
-    if let Some(connection) = idle_max.and_then(|idle_max| x.worker.pools.take(server, idle_max, x.now)) {
-        // A server that was passed over before may have begun the wait for a connection; it is over now.
-        x.client.deadlines.clear(Wait::Connect);
-        return Ok(connection);
-    }
+    let connection = x.worker.pools.take(server, idle_max, x.now)?;
+    // A server that was passed over before may have begun the wait for a connection; it is over now.
+    x.client.deadlines.clear(Wait::Connect);
+    Some(connection)
+}
+
+/// A fresh connection to this server.
+///
+/// The connect deadline counts from the first server that has to be connected to. One server among several gets its share
+/// of it, so that a server which does not answer leaves time for the others.
+pub(super) async fn fresh(
+    x: &mut Exchange,
+    upstream: &Upstream,
+    server: &Arc<Server>,
+) -> Result<Connection, Refused> {
     let client = Rc::clone(&x.client);
     let deadlines = &client.deadlines;
     deadlines.begin(Wait::Connect, upstream.waits.connect);

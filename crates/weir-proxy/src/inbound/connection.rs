@@ -29,8 +29,9 @@ pub(crate) struct Accepted {
 /// Serves a connection to its end.
 pub(crate) async fn serve(worker: Rc<Worker>, tls: Option<Arc<ListenerTls>>, accepted: Accepted) {
     let registration = Registration::new(&worker.registry, accepted.peer);
-    let mut conversation = Box::pin(converse(worker, tls, accepted));
+    let mut conversation = Box::pin(converse(Rc::clone(&worker), tls, accepted));
     poll_fn(|cx| {
+        worker.wakes.set(worker.wakes.get() + 1);
         if registration.poll_cut(cx).is_ready() {
             return Poll::Ready(());
         }

@@ -3,14 +3,12 @@
 //! One enum, so that the stages and the dispatch modes know no protocol; a new protocol is a new variant.
 
 use std::io;
-use std::rc::Rc;
 
 use weir_http::framing::Framing;
 use weir_http::head::Head;
 use weir_http::version::Version;
 use weir_upstream::h1::pump::BodySink;
 use weir_upstream::h1::sink::{Coding, H1Sink};
-use weir_upstream::io::stream::Stream;
 use weir_upstream::io::timed::Timed;
 
 /// How far an answer has come.
@@ -135,7 +133,6 @@ impl BodySink for Responder {
 #[derive(Debug)]
 pub(crate) struct H1Responder {
     sink: H1Sink,
-    stream: Rc<Stream>,
     version: Version,
     delivery: Delivery,
     progress: Progress,
@@ -146,10 +143,8 @@ pub(crate) struct H1Responder {
 impl H1Responder {
     /// For a request with this version.
     pub(crate) fn new(to: Timed, version: Version) -> Self {
-        let stream = Rc::clone(&to.stream);
         Self {
             sink: H1Sink::new(to),
-            stream,
             version,
             delivery: Delivery::None,
             progress: Progress::NotBegun,
@@ -197,7 +192,7 @@ impl H1Responder {
         // A sized or chunked answer shows by its framing that its end is missing. One that the end of the connection
         // would end must not end in a FIN.
         if self.delivery == Delivery::UntilClose {
-            self.stream.reset_when_closed();
+            self.sink.to().stream.reset_when_closed();
         }
         self.progress = Progress::Aborted;
     }

@@ -47,6 +47,8 @@ pub struct Worker {
     handshake_turns: Semaphore,
     /// What it knows of proofs that it saw a moment ago.
     pub proofs: ProofMemory,
+    /// How often the tasks of connections have been woken: what happens between two changes of this has waited for nothing.
+    pub wakes: Cell<u64>,
     /// When draining began, and how long idle connections are kept from then on.
     draining: Cell<Option<Drain>>,
     drain_signal: Notify,
@@ -76,6 +78,7 @@ impl Worker {
             proofs: ProofMemory::default(),
             permits,
             handshake_turns: Semaphore::new(HANDSHAKE_TURNS),
+            wakes: Cell::new(0),
             draining: Cell::new(None),
             drain_signal: Notify::new(),
         }

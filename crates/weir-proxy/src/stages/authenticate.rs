@@ -31,11 +31,13 @@ enum Evidence {
 /// What a client has proved: by each proof that let it in, what was found out.
 type Evidences = [Option<Evidence>; PROOFS_MAX];
 
+/// Whether the route of `x` asks for a proof.
+pub(super) fn is_asked(x: &Exchange) -> bool {
+    x.route().is_some_and(|route| route.authenticate.is_some())
+}
+
 /// Finds out who the client of `x` is.
 pub(super) async fn authenticate(x: &mut Exchange, request: &mut RequestBody) -> Result<(), Failure> {
-    if x.route().is_none_or(|route| route.authenticate.is_none()) {
-        return Ok(());
-    }
     let snapshot = x.snapshot.clone();
     let Some((service, route)) = x.found else { return Ok(()) };
     let Some(asked) = &snapshot.services[service].routes[route].authenticate else { return Ok(()) };

@@ -43,11 +43,12 @@ fn prepare(x: &mut Exchange, forward: &Forward) -> Result<(), Failure> {
     if let Some(edits) = &forward.request_fields {
         edit::fields(&mut x.request, edits);
     }
-    let allowed = |asked: &[u8]| Upgrade::One(asked).is_allowed(forward.upgrade.iter().map(|name| &**name));
-    x.facts.upgrade = x.facts.upgrade.take().filter(|asked| allowed(asked));
-    if let Some(protocol) = &x.facts.upgrade {
+    if let Some(protocol) = x.facts.upgrade.take()
+        && Upgrade::One(&protocol).is_allowed(forward.upgrade.iter().map(|name| &**name))
+    {
         x.request.append(K::Connection, b"Upgrade");
-        x.request.append(K::Upgrade, protocol);
+        x.request.append(K::Upgrade, &protocol);
+        x.facts.upgrade = Some(protocol);
     }
     Ok(())
 }

@@ -53,8 +53,8 @@ pub(crate) async fn run(
 ) -> Next {
     worker.counters.requests.add(1);
     let timeouts = snapshot.timeouts;
-    let timed = client.timed(timeouts.request_body, timeouts.client_write);
-    let mut responder = Responder::H1(H1Responder::new(timed.clone(), head.version()));
+    let timed = || client.timed(timeouts.request_body, timeouts.client_write);
+    let mut responder = Responder::H1(H1Responder::new(timed(), head.version()));
     let mut x = Exchange::new(worker, client, snapshot, head, last);
     client.stream.watch_again();
     if let Some(request) = timeouts.request {
@@ -66,13 +66,15 @@ pub(crate) async fn run(
     let mut request = match (&received, x.facts.framing) {
         (Ok(()), framing) if framing != Framing::None => {
             let limits = x.snapshot.request_body_limits();
-            let mut body = Body::H1(H1Body::new(timed, buffer, framing, limits));
+            let mut body = Body::H1(H1Body::new(timed(), buffer, framing, limits));
             if !x.snapshot.subject_headers.is_empty() {
                 // A server may take a trailer for the field of this name that only we may set (RFC 9110 §6.5.1).
                 body.drop_trailers();
             }
             RequestBody { body, rest: ReadBuffer::new() }
         }
+        // An empty buffer is lent to others meanwhile.
+        (Ok(()) | Err(_), _) if buffer.is_empty() => RequestBody::default(),
         (Ok(()) | Err(_), _) => RequestBody { body: Body::Empty, rest: buffer },
     };
     // Where the next request would begin is not known, or not to be believed.
@@ -88,7 +90,7 @@ pub(crate) async fn run(
         local::fail(&mut x, failure, &mut request, &mut responder).await;
     }
     client.deadlines.clear_all();
-    let next = next(&x, request, &responder, refused);
+    let next = next(&x, &mut request, &responder, refused);
     record::record(&mut x, &responder, outcome.as_ref().err());
     next
 }
@@ -102,17 +104,19 @@ async fn steps(
     received?;
     identify::identify(x)?;
     admit::admit(x)?;
-    authenticate::authenticate(x, request).await?;
+    if authenticate::is_asked(x) {
+        authenticate::authenticate(x, request).await?;
+    }
     admit::after_authentication(x)?;
     forward::forward(x, request, responder).await
 }
 
 /// What becomes of the connection.
-fn next(x: &Exchange, request: RequestBody, responder: &Responder, refused: bool) -> Next {
+fn next(x: &Exchange, request: &mut RequestBody, responder: &Responder, refused: bool) -> Next {
     let finished = request.body.is_end() && !refused;
-    let rest = match request.body {
-        Body::H1(body) => body.into_buffer(),
-        Body::Empty | Body::Memory(_) => request.rest,
+    let rest = match &mut request.body {
+        Body::H1(body) => body.take_buffer(),
+        Body::Empty | Body::Memory(_) => std::mem::take(&mut request.rest),
     };
     match responder.progress() {
         Progress::NotBegun | Progress::Begun | Progress::Aborted => Next::Cut,

@@ -144,9 +144,9 @@ impl H1Body {
         &self.from
     }
 
-    /// The buffer with what came behind the body.
-    pub fn into_buffer(self) -> ReadBuffer {
-        self.buffer
+    /// Takes the buffer with what came behind the body. The body must not be read on then.
+    pub fn take_buffer(&mut self) -> ReadBuffer {
+        std::mem::take(&mut self.buffer)
     }
 
     fn take_trailers(&mut self, bytes: usize) -> Result<(), ReadError> {

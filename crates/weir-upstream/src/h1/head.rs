@@ -65,10 +65,13 @@ pub async fn read_answer(
 ) -> Result<(), AnswerError> {
     let mut scanner = HeadScanner::default();
     loop {
-        if let Some(length) = scanner.scan(buffer.unread(), limits.bytes_max).map_err(AnswerError::Head)? {
-            head.parse_answer(&buffer.unread()[..length], limits.fields_max).map_err(AnswerError::Head)?;
-            buffer.consume(length);
-            return Ok(());
+        if !buffer.is_empty() {
+            let HeadLimits { bytes_max, fields_max } = limits;
+            let parsed = head.read_answer(&mut scanner, buffer.unread(), bytes_max, fields_max);
+            if let Some(length) = parsed.map_err(AnswerError::Head)? {
+                buffer.consume(length);
+                return Ok(());
+            }
         }
         let begun = !buffer.is_empty();
         match poll_fn(|cx| from.poll_read(cx, buffer)).await {

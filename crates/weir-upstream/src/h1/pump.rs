@@ -43,12 +43,14 @@ pub enum PumpError {
 /// Which side failed. The body is broken then and its end was not written.
 pub async fn pump(body: &mut Body, sink: &mut impl BodySink) -> Result<(), PumpError> {
     loop {
-        if sink.keeps_back() && !is_ready(body).await.map_err(PumpError::Read)? {
-            // The source can't be blamed for the time that writing takes: nobody looks at it meanwhile.
-            body.pause();
-            sink.flush().await.map_err(PumpError::Write)?;
+        if !is_ready(body).await.map_err(PumpError::Read)? {
+            if sink.keeps_back() {
+                // The source can't be blamed for the time that writing takes: nobody looks at it meanwhile.
+                body.pause();
+                sink.flush().await.map_err(PumpError::Write)?;
+            }
+            body.fill().await.map_err(PumpError::Read)?;
         }
-        body.fill().await.map_err(PumpError::Read)?;
         let count = body.chunk().len();
         if count == 0 {
             return sink.end(body.trailers()).await.map_err(PumpError::Write);

@@ -5,6 +5,7 @@
 
 use std::future::poll_fn;
 use std::io::{self, IoSlice};
+use std::task::{Context, Poll, ready};
 
 use weir_http::chunked::{ChunkSize, LAST_CHUNK};
 use weir_http::head::Head;
@@ -75,6 +76,12 @@ impl H1Sink {
         self.content_bytes
     }
 
+    /// The stream it writes to.
+    pub fn to(&self) -> &Timed {
+        &self.to
+    }
+
+    /// Writes what is gathered, and this behind it.
     async fn write(&mut self, tail: [&[u8]; 3]) -> io::Result<()> {
         let slices = [self.gathered.as_slice(), tail[0], tail[1], tail[2]];
         let mut storage = slices.map(IoSlice::new);
@@ -87,15 +94,34 @@ impl H1Sink {
         let mut left = &mut storage[first..end.max(first)];
         let (to, written_bytes) = (&self.to, &mut self.written_bytes);
         while !left.is_empty() {
-            let count = poll_fn(|cx| to.poll_write(cx, left)).await?;
-            if count == 0 {
-                return Err(io::ErrorKind::WriteZero.into());
-            }
+            let count = poll_fn(|cx| poll_write(to, cx, left)).await?;
             *written_bytes += count as u64;
             IoSlice::advance_slices(&mut left, count);
         }
-        self.gathered.clear();
+        self.gathered.give_back();
         Ok(())
+    }
+
+    /// Writes what is gathered, of which some bytes have been passed on; mostly that is a whole message, and one system
+    /// call.
+    fn poll_flush(&mut self, cx: &mut Context<'_>, passed_bytes: &mut usize) -> Poll<io::Result<()>> {
+        while *passed_bytes < self.gathered.len() {
+            let left = IoSlice::new(&self.gathered[*passed_bytes..]);
+            let count = ready!(poll_write(&self.to, cx, &[left]))?;
+            self.written_bytes += count as u64;
+            *passed_bytes += count;
+        }
+        self.gathered.give_back();
+        *passed_bytes = 0;
+        self.to.poll_flush(cx)
+    }
+}
+
+/// Writes at least one byte.
+fn poll_write(to: &Timed, cx: &mut Context<'_>, slices: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
+    match ready!(to.poll_write(cx, slices))? {
+        0 => Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+        count => Poll::Ready(Ok(count)),
     }
 }
 
@@ -120,9 +146,8 @@ impl BodySink for H1Sink {
     }
 
     async fn flush(&mut self) -> io::Result<()> {
-        self.write([b"", b"", b""]).await?;
-        let to = &self.to;
-        poll_fn(|cx| to.poll_flush(cx)).await
+        let mut passed_bytes = 0;
+        poll_fn(|cx| self.poll_flush(cx, &mut passed_bytes)).await
     }
 
     async fn end(&mut self, trailers: Option<&Head>) -> io::Result<()> {

@@ -119,8 +119,11 @@ impl ReadBuffer {
 }
 
 impl Drop for ReadBuffer {
+    #[inline]
     fn drop(&mut self) {
-        give_back(std::mem::take(&mut self.bytes));
+        if !self.bytes.is_empty() {
+            give_back(std::mem::take(&mut self.bytes));
+        }
     }
 }
 
@@ -144,52 +147,61 @@ fn give_back(bytes: Box<[u8]>) {
     });
 }
 
-/// Bytes that are gathered to be written, lent by the thread.
-#[derive(Debug)]
+/// Bytes that are gathered to be written. The thread lends the memory from the first byte to the write, so that one
+/// piece of it serves all connections in turn.
+#[derive(Debug, Default)]
 pub struct WriteBuffer {
     bytes: Vec<u8>,
 }
 
 impl WriteBuffer {
-    /// An empty one.
+    /// An empty one without memory; it takes some when it is written to.
     pub fn new() -> Self {
-        Self { bytes: FREE.with_borrow_mut(|free| free.write.pop()).unwrap_or_default() }
+        Self::default()
     }
-}
 
-impl Default for WriteBuffer {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
-impl std::ops::Deref for WriteBuffer {
-    type Target = Vec<u8>;
-
-    fn deref(&self) -> &Vec<u8> {
-        &self.bytes
-    }
-}
-
-impl std::ops::DerefMut for WriteBuffer {
-    fn deref_mut(&mut self) -> &mut Vec<u8> {
-        &mut self.bytes
-    }
-}
-
-impl Drop for WriteBuffer {
-    fn drop(&mut self) {
+    /// Forgets the bytes and gives the memory back.
+    pub fn give_back(&mut self) {
         let mut bytes = std::mem::take(&mut self.bytes);
         if bytes.capacity() == 0 || bytes.capacity() > KEPT_WRITE_BYTES {
             return;
         }
         bytes.clear();
+        // While a thread ends its list may be gone already; then the memory is simply freed.
         let _ = FREE.try_with(|free| {
             let mut free = free.borrow_mut();
             if free.write.len() < KEPT_SMALL {
                 free.write.push(bytes);
             }
         });
+    }
+}
+
+impl std::ops::Deref for WriteBuffer {
+    type Target = Vec<u8>;
+
+    #[inline]
+    fn deref(&self) -> &Vec<u8> {
+        &self.bytes
+    }
+}
+
+impl std::ops::DerefMut for WriteBuffer {
+    #[inline]
+    fn deref_mut(&mut self) -> &mut Vec<u8> {
+        if self.bytes.capacity() == 0 {
+            self.bytes = FREE.with_borrow_mut(|free| free.write.pop()).unwrap_or_default();
+        }
+        &mut self.bytes
+    }
+}
+
+impl Drop for WriteBuffer {
+    #[inline]
+    fn drop(&mut self) {
+        if self.bytes.capacity() > 0 {
+            self.give_back();
+        }
     }
 }
 

@@ -9,19 +9,23 @@ use weir_http::head::Head;
 const KEPT: usize = 128;
 
 thread_local! {
-    static FREE: RefCell<Vec<Head>> = const { RefCell::new(Vec::new()) };
+    // Boxed, because a pointer is lent and given back in a few instructions, a whole head is not.
+    #[expect(clippy::vec_box, reason = "moving a head costs more than following a pointer")]
+    static FREE: RefCell<Vec<Box<Head>>> = const { RefCell::new(Vec::new()) };
 }
 
 /// An empty head that goes back to the thread when it is dropped.
 #[derive(Debug)]
 pub struct LentHead {
-    head: Head,
+    /// `None` only while it is dropped.
+    head: Option<Box<Head>>,
 }
 
 impl LentHead {
     /// One of the thread's, or a new one.
+    #[inline]
     pub fn new() -> Self {
-        Self { head: FREE.with_borrow_mut(Vec::pop).unwrap_or_default() }
+        Self { head: Some(FREE.with_borrow_mut(Vec::pop).unwrap_or_default()) }
     }
 }
 
@@ -34,20 +38,23 @@ impl Default for LentHead {
 impl Deref for LentHead {
     type Target = Head;
 
+    #[inline]
     fn deref(&self) -> &Head {
-        &self.head
+        self.head.as_ref().expect("it is lent until it is dropped")
     }
 }
 
 impl DerefMut for LentHead {
+    #[inline]
     fn deref_mut(&mut self) -> &mut Head {
-        &mut self.head
+        self.head.as_mut().expect("it is lent until it is dropped")
     }
 }
 
 impl Drop for LentHead {
+    #[inline]
     fn drop(&mut self) {
-        let mut head = std::mem::take(&mut self.head);
+        let Some(mut head) = self.head.take() else { return };
         head.clear();
         // While a thread ends its list may be gone already; then the memory is simply freed.
         let _ = FREE.try_with(|free| {

@@ -9,7 +9,7 @@ use std::io::{self, IoSlice};
 use std::os::fd::RawFd;
 use std::task::{Context, Poll, Waker, ready};
 
-use tokio::io::{DuplexStream, ReadBuf};
+use tokio::io::DuplexStream;
 use tokio::net::{TcpStream, UnixStream};
 
 use super::buffer::ReadBuffer;
@@ -122,9 +122,9 @@ impl Stream {
     pub fn poll_read(&self, cx: &mut Context<'_>, buffer: &mut ReadBuffer) -> Poll<io::Result<usize>> {
         let count = match &mut *self.kind.borrow_mut() {
             Kind::Plain(transport) => {
-                let mut room = ReadBuf::new(buffer.room());
-                ready!(transport.poll_read(cx, &mut room))?;
-                room.filled().len()
+                // What only waits needs no room.
+                ready!(transport.poll_readable(cx));
+                ready!(transport.poll_read(cx, buffer.room()))?
             }
             Kind::Tls(session) => ready!(session.poll_read(cx, buffer.room()))?,
         };

@@ -10,7 +10,6 @@ use std::io::{self, IoSlice, Read};
 use std::task::{Context, Poll, ready};
 
 use rustls::{Connection, IoState};
-use tokio::io::ReadBuf;
 
 use super::transport::{Ask, Transport};
 
@@ -255,9 +254,8 @@ struct Incoming<'i, 'c> {
 
 impl Read for Incoming<'_, '_> {
     fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
-        let mut room = ReadBuf::new(bytes);
-        match self.transport.poll_read(self.cx, &mut room) {
-            Poll::Ready(outcome) => outcome.map(|()| room.filled().len()),
+        match self.transport.poll_read(self.cx, bytes) {
+            Poll::Ready(outcome) => outcome,
             Poll::Pending => Err(io::ErrorKind::WouldBlock.into()),
         }
     }

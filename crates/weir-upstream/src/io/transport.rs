@@ -11,6 +11,8 @@ use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, Interest, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 
+use super::socket;
+
 /// A socket, or a pipe in memory.
 #[derive(Debug)]
 pub(super) enum Transport {
@@ -37,25 +39,28 @@ impl Transport {
     /// Waits until a read would give something: bytes, the end, or an error.
     pub(super) fn poll_readable(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         match self {
-            Self::Tcp(stream) => stream.poll_read_ready(cx).map(|_| ()),
-            Self::Unix(stream) => stream.poll_read_ready(cx).map(|_| ()),
+            Self::Tcp(stream) => socket::poll_readable(stream, cx),
+            Self::Unix(stream) => socket::poll_readable(stream, cx),
             Self::Test { pipe, ahead, ended } => poll_ahead(pipe, ahead, ended, cx),
         }
     }
 
-    /// Reads into this room.
+    /// Reads into this room, which is not empty. `Ok(0)` is the end.
     #[inline]
-    pub(super) fn poll_read(&mut self, cx: &mut Context<'_>, room: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    pub(super) fn poll_read(&mut self, cx: &mut Context<'_>, room: &mut [u8]) -> Poll<io::Result<usize>> {
         match self {
-            Self::Tcp(stream) => Pin::new(stream).poll_read(cx, room),
-            Self::Unix(stream) => Pin::new(stream).poll_read(cx, room),
+            Self::Tcp(stream) => socket::poll_read(stream, cx, room),
+            Self::Unix(stream) => socket::poll_read(stream, cx, room),
             Self::Test { ahead, .. } if !ahead.is_empty() => {
-                let count = ahead.len().min(room.remaining());
-                room.put_slice(&ahead[..count]);
+                let count = ahead.len().min(room.len());
+                room[..count].copy_from_slice(&ahead[..count]);
                 ahead.drain(..count);
-                Poll::Ready(Ok(()))
+                Poll::Ready(Ok(count))
             }
-            Self::Test { pipe, .. } => Pin::new(pipe).poll_read(cx, room),
+            Self::Test { pipe, .. } => {
+                let mut room = ReadBuf::new(room);
+                Pin::new(pipe).poll_read(cx, &mut room).map_ok(|()| room.filled().len())
+            }
         }
     }
 
@@ -63,10 +68,9 @@ impl Transport {
     pub(super) fn poll_forget(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let mut bytes = [0; 4096];
         loop {
-            let mut room = ReadBuf::new(&mut bytes);
-            match ready!(self.poll_read(cx, &mut room)) {
-                Ok(()) if !room.filled().is_empty() => {}
-                Ok(()) | Err(_) => return Poll::Ready(()),
+            match ready!(self.poll_read(cx, &mut bytes)) {
+                Ok(count) if count > 0 => {}
+                Ok(_) | Err(_) => return Poll::Ready(()),
             }
         }
     }
@@ -78,16 +82,9 @@ impl Transport {
         cx: &mut Context<'_>,
         slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        if let [only] = slices {
-            return match self {
-                Self::Tcp(stream) => Pin::new(stream).poll_write(cx, only),
-                Self::Unix(stream) => Pin::new(stream).poll_write(cx, only),
-                Self::Test { pipe, .. } => Pin::new(pipe).poll_write(cx, only),
-            };
-        }
         match self {
-            Self::Tcp(stream) => Pin::new(stream).poll_write_vectored(cx, slices),
-            Self::Unix(stream) => Pin::new(stream).poll_write_vectored(cx, slices),
+            Self::Tcp(stream) => socket::poll_write(stream, cx, slices),
+            Self::Unix(stream) => socket::poll_write(stream, cx, slices),
             Self::Test { pipe, .. } => Pin::new(pipe).poll_write_vectored(cx, slices),
         }
     }

@@ -12,6 +12,7 @@ use std::rc::Rc;
 use std::task::Poll;
 use std::time::Duration;
 
+use tokio::task::coop;
 use weir_http::version::Version;
 use weir_upstream::io::buffer::ReadBuffer;
 use weir_upstream::io::deadline::{Wait, now};
@@ -132,7 +133,11 @@ async fn busy(worker: &Rc<Worker>, client: &Rc<Client>, count: &mut u64) -> Next
             Err(failure) => answer_refused(worker, client, buffer, failure).await,
         };
         match next {
-            Next::KeepAlive(rest) if !rest.is_empty() => buffer = rest,
+            Next::KeepAlive(rest) if !rest.is_empty() => {
+                buffer = rest;
+                // Many requests fit into a buffer, and answering them may wait for nothing.
+                poll_fn(|cx| coop::poll_proceed(cx).map(|budget| budget.made_progress())).await;
+            }
             next => return next,
         }
     }

@@ -4,7 +4,8 @@ use std::future::poll_fn;
 use std::pin::pin;
 use std::task::Poll;
 
-use weir_http::head::HeadError;
+use weir_config::model::Limits;
+use weir_http::head::{Head, HeadError};
 use weir_http::scan::{HeadScanner, blank_lines};
 use weir_upstream::io::buffer::ReadBuffer;
 use weir_upstream::io::deadline::Wait;
@@ -47,7 +48,7 @@ async fn read(client: &Client, snapshot: &Snapshot, buffer: &mut ReadBuffer) -> 
     let mut scanner = HeadScanner::default();
     let mut skipped_bytes = 0;
     loop {
-        if !scanner.has_begun() {
+        if !scanner.has_begun() && !buffer.is_empty() {
             let blank = blank_lines(buffer.unread());
             skipped_bytes += blank;
             buffer.consume(blank);
@@ -56,14 +57,12 @@ async fn read(client: &Client, snapshot: &Snapshot, buffer: &mut ReadBuffer) -> 
             }
         }
         // A lone CR may be the first half of an empty line; it is looked at again with the next byte.
-        if buffer.unread() != b"\r"
-            && let Some(length) = scan(&mut scanner, buffer.unread(), snapshot)?
-        {
+        if !matches!(buffer.unread(), b"" | b"\r") {
             let mut head = LentHead::new();
-            let parsed = head.parse_request(&buffer.unread()[..length], limits.fields);
-            parsed.map_err(Failure::RequestHead)?;
-            buffer.consume(length);
-            return Ok(Received::Head(head));
+            if let Some(length) = parse(&mut head, &mut scanner, buffer.unread(), limits)? {
+                buffer.consume(length);
+                return Ok(Received::Head(head));
+            }
         }
         // Empty lines begin no request: old clients send one behind a body (RFC 9112 §2.2) and are idle then.
         let begun = !buffer.is_empty();
@@ -84,10 +83,15 @@ async fn read(client: &Client, snapshot: &Snapshot, buffer: &mut ReadBuffer) -> 
     }
 }
 
-/// Looks for the end of the head; a head that is too long because of its target says so.
-fn scan(scanner: &mut HeadScanner, bytes: &[u8], snapshot: &Snapshot) -> Result<Option<usize>, Failure> {
-    scanner.scan(bytes, snapshot.limits.head_bytes).map_err(|error| {
-        let in_first_line = !bytes[..bytes.len().min(snapshot.limits.head_bytes)].contains(&b'\n');
+/// Parses the head once it is whole; one that is too long because of its target says so.
+fn parse(
+    head: &mut Head,
+    scanner: &mut HeadScanner,
+    bytes: &[u8],
+    limits: &Limits,
+) -> Result<Option<usize>, Failure> {
+    head.read_request(scanner, bytes, limits.head_bytes, limits.fields).map_err(|error| {
+        let in_first_line = !bytes[..bytes.len().min(limits.head_bytes)].contains(&b'\n');
         if error == HeadError::TooLong && in_first_line {
             Failure::TargetTooLong
         } else {
