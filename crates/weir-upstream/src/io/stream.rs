@@ -120,16 +120,25 @@ impl Stream {
     /// The system's. On a stream with TLS also when the other side breaks its rules, or ends the connection without
     /// saying so (RFC 8446 §6.1): then it may have been cut by somebody else.
     pub fn poll_read(&self, cx: &mut Context<'_>, buffer: &mut ReadBuffer) -> Poll<io::Result<usize>> {
-        let count = match &mut *self.kind.borrow_mut() {
-            Kind::Plain(transport) => {
-                let mut room = ReadBuf::new(buffer.room());
-                ready!(transport.poll_read(cx, &mut room))?;
-                room.filled().len()
-            }
-            Kind::Tls(session) => ready!(session.poll_read(cx, buffer.room()))?,
-        };
+        let count = ready!(self.poll_read_into(cx, buffer.room()))?;
         buffer.advance(count);
         Poll::Ready(Ok(count))
+    }
+
+    /// Reads no more than fits into `room`, for what must not be read past its end. `Ok(0)` is the end.
+    ///
+    /// # Errors
+    /// See [`poll_read`](Self::poll_read).
+    #[inline]
+    pub fn poll_read_into(&self, cx: &mut Context<'_>, room: &mut [u8]) -> Poll<io::Result<usize>> {
+        match &mut *self.kind.borrow_mut() {
+            Kind::Plain(transport) => {
+                let mut room = ReadBuf::new(room);
+                ready!(transport.poll_read(cx, &mut room))?;
+                Poll::Ready(Ok(room.filled().len()))
+            }
+            Kind::Tls(session) => session.poll_read(cx, room),
+        }
     }
 
     /// Writes the beginning of these slices, as much as goes at once.
