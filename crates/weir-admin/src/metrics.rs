@@ -14,6 +14,7 @@ use hyper::header::{ACCEPT, HeaderMap};
 use weir_core::handshake::HandshakeOutcome;
 use weir_core::metric::{self, ANSWER_CLASSES, Kind, Metric};
 use weir_core::ports::{DURATION_BOUNDS_SECONDS, Histogram, ServerStatus, Status};
+use weir_core::proxy_header::ProxyHeaderOutcome;
 use weir_core::refusal::Refusal;
 
 /// Buckets of a duration histogram: one per bound, and one above all of them.
@@ -107,6 +108,10 @@ pub(crate) fn page(status: &Status, dialect: Dialect) -> String {
     page.histogram(&metric::REQUEST_DURATION, &status.request_duration);
     page.single(&metric::CONNECTIONS, status.connections_total);
     page.single(&metric::CONNECTIONS_OPEN, status.connections_open);
+    page.labelled(
+        &metric::PROXY_HEADERS,
+        ProxyHeaderOutcome::ALL.map(|outcome| [outcome.name()]).into_iter().zip(status.proxy_headers),
+    );
     page.labelled(
         &metric::TLS_HANDSHAKES,
         HandshakeOutcome::ALL.map(|outcome| [outcome.name()]).into_iter().zip(status.tls_handshakes),

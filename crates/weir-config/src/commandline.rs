@@ -64,7 +64,7 @@ pub fn balance(
         authenticate: None,
     };
     Ok(Model {
-        listen: vec![Listen { address: listen, tls: None }],
+        listen: vec![Listen { address: listen, tls: None, proxy_protocol: None }],
         workers: None,
         admin: Admin::Default(DEFAULT_ADMIN),
         state: state(),

@@ -13,6 +13,7 @@ pub mod health;
 pub mod limit;
 pub mod metric;
 pub mod ports;
+pub mod proxy_header;
 pub mod refusal;
 pub mod retry;
 pub mod route;

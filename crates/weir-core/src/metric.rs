@@ -120,6 +120,14 @@ pub const TLS_HANDSHAKES: Metric = Metric {
     labels: &["outcome"],
 };
 
+/// Headers of the PROXY protocol.
+pub const PROXY_HEADERS: Metric = Metric {
+    name: "weir_proxy_headers_total",
+    kind: Kind::Counter,
+    help: "Connections that had to begin with a header of the PROXY protocol, by what came.",
+    labels: &["outcome"],
+};
+
 /// Connections open.
 pub const CONNECTIONS_OPEN: Metric = Metric {
     name: "weir_connections_open",
@@ -261,6 +269,7 @@ pub const ALL: &[Metric] = &[
     REQUEST_DURATION,
     CONNECTIONS,
     CONNECTIONS_OPEN,
+    PROXY_HEADERS,
     TLS_HANDSHAKES,
     RECEIVED_BYTES,
     SENT_BYTES,

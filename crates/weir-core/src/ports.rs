@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::handshake::HandshakeOutcome;
+use crate::proxy_header::ProxyHeaderOutcome;
 use crate::refusal::Refusal;
 
 /// What the process can say of itself at one moment. Counters are summed over the workers when this is read.
@@ -43,6 +44,8 @@ pub struct Status {
     pub bytes_sent: u64,
     /// Exchanges ended by a panic.
     pub panics_total: u64,
+    /// Headers of the PROXY protocol, in the order of [`ProxyHeaderOutcome::ALL`].
+    pub proxy_headers: [u64; ProxyHeaderOutcome::ALL.len()],
     /// TLS handshakes with clients, in the order of [`HandshakeOutcome::ALL`].
     pub tls_handshakes: [u64; HandshakeOutcome::ALL.len()],
     /// Access log lines dropped because the writer was behind.

@@ -15,6 +15,7 @@ pub mod head;
 pub mod list;
 pub mod method;
 pub mod path;
+pub mod proxy_protocol;
 pub mod quality;
 pub mod scan;
 pub mod status;

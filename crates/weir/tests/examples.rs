@@ -204,6 +204,8 @@ async fn answers(site: &Site) {
 async fn every_example_does_what_it_says() {
     let mut files: Vec<PathBuf> =
         std::fs::read_dir(directory()).unwrap().map(|entry| entry.unwrap().path()).collect();
+    // Whoever has tried one out has its state beside it.
+    files.retain(|file| file.file_name().is_some_and(|name| name != ".weir"));
     files.sort();
     assert!(!files.is_empty());
     for file in files {

@@ -3,6 +3,8 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::Path;
 
+use weir_core::address::NetworkSet;
+
 use crate::file::listen::ListenFile;
 use crate::file::tls::TlsFile;
 use crate::model::{Admin, ListenAddress};
@@ -18,6 +20,8 @@ pub(super) struct Opened {
     pub(super) address: ListenAddress,
     /// Its `tls`.
     pub(super) tls: Option<At<TlsFile>>,
+    /// Peers whose connections begin with a header of the PROXY protocol.
+    pub(super) proxy_protocol: Option<NetworkSet>,
 }
 
 /// The listeners, in the order of the file; at least one.
@@ -45,7 +49,9 @@ pub(super) fn open(
             ListenAddress::Tcp(address) => ListenAddress::Tcp(address),
             ListenAddress::Unix(path) => ListenAddress::Unix(base_dir.join(path)),
         };
-        list.push(Opened { address, tls: file.tls });
+        let proxies = file.proxy_protocol;
+        let proxy_protocol = (!proxies.is_empty()).then(|| NetworkSet::new(&proxies));
+        list.push(Opened { address, tls: file.tls, proxy_protocol });
     }
     if let Some(At { value: Admin::At(admin), span }) = admin
         && admin.port() != 0
@@ -57,7 +63,7 @@ pub(super) fn open(
         );
     }
     if list.is_empty() {
-        list.push(Opened { address: ListenAddress::Tcp(DEFAULT_LISTEN), tls: None });
+        list.push(Opened { address: ListenAddress::Tcp(DEFAULT_LISTEN), tls: None, proxy_protocol: None });
     }
     list
 }

@@ -46,7 +46,7 @@ pub(super) fn secure(
             places.look(&source, now, problems);
             Some(ListenTls { source, subject_header })
         });
-        Listen { address: opened.address, tls }
+        Listen { address: opened.address, tls, proxy_protocol: opened.proxy_protocol }
     };
     listen.into_iter().map(each).collect()
 }

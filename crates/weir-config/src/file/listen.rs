@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use ipnet::IpNet;
+
 use crate::address;
 use crate::model::{AccessLog, AccessLogFormat, ListenAddress, LogTarget};
 use crate::node::{Node, NodeKind};
@@ -10,7 +12,8 @@ use crate::source::At;
 use super::decoder::Decoder;
 use super::describe::Presence::{Default as Unless, Optional, Required};
 use super::describe::Shape;
-use super::kind::{Either, Kind, Mapped, Placed};
+use super::kind::{Either, Kind, Mapped, OneOrList, Placed};
+use super::network::NETWORK;
 use super::scalar::{Parsed, Text, Words};
 use super::table::{Field, Kept, Mapping, Table};
 use super::tls::{LISTEN_TLS, TlsFile};
@@ -29,6 +32,8 @@ pub(crate) struct ListenFile {
     pub(crate) address: Option<At<ListenAddress>>,
     /// `tls`
     pub(crate) tls: Option<At<TlsFile>>,
+    /// `proxy_protocol`
+    pub(crate) proxy_protocol: Vec<IpNet>,
 }
 
 /// An entry of `listen`: an address, or a mapping with one.
@@ -60,9 +65,18 @@ pub(crate) static LISTEN: Table<ListenFile> = Table {
             value: &Kept(Placed(Mapping(&LISTEN_TLS)), |listen: &mut ListenFile, tls| listen.tls = Some(tls)),
             doc: "HTTPS: certificates, versions, certificates of clients.",
         },
+        Field {
+            name: "proxy_protocol",
+            presence: Optional,
+            value: &Kept(OneOrList(NETWORK, "addresses or networks"), |listen: &mut ListenFile, networks| {
+                listen.proxy_protocol = networks;
+            }),
+            doc: "Addresses and networks of proxies whose connections begin with a header of the PROXY protocol, version 1 \
+                  or 2, before TLS; one that sends none is closed. From others the header is not understood.",
+        },
     ],
     within: None,
-    later: &["protocol", "proxy_protocol"],
+    later: &["protocol"],
     note: None,
 };
 

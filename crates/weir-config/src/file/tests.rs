@@ -312,3 +312,19 @@ fn rates() {
     check("{rat: 1/s}", Err(&["unknown key `rat` … did you mean `rate`?"]));
     check("[]", Err(&["expected rates, found an empty list"]));
 }
+
+#[test]
+fn proxies_in_front_are_named_by_their_addresses() {
+    let check = |value: &str, expected: Result<&str, &[&str]>| {
+        check_top(&format!("listen: {{address: ':80', proxy_protocol: {value}}}"), expected);
+    };
+    check("10.0.0.0/8", Ok("proxy_protocol: Some(NetworkSet { v4: [(167772160, 184549375)], v6: [] })"));
+    check(
+        "[10.0.0.1, '::1']",
+        Ok("proxy_protocol: Some(NetworkSet { v4: [(167772161, 167772161)], v6: [(1, 1)] })"),
+    );
+    check("true", Err(&["`true` is not an address or a network"]));
+    check("[]", Err(&["expected addresses or networks, found an empty list"]));
+    check("10.0.0.1/8", Err(&["has bits behind its prefix"]));
+    check_top("listen: ':80'", Ok("proxy_protocol: None"));
+}

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use weir_core::address::NetworkSet;
 use weir_tls::source::ServerSource;
 
 /// One address on which clients are accepted.
@@ -12,6 +13,8 @@ pub struct Listen {
     pub address: ListenAddress,
     /// What is served with TLS; `None` is plain HTTP.
     pub tls: Option<ListenTls>,
+    /// Peers whose connections begin with a header of the PROXY protocol; `None` for nobody.
+    pub proxy_protocol: Option<NetworkSet>,
 }
 
 /// HTTPS on a listener.

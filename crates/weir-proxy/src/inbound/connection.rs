@@ -9,9 +9,9 @@ use tokio::sync::OwnedSemaphorePermit;
 use weir_upstream::io::stream::Stream;
 
 use super::client::{Client, Peer};
-use super::h1;
 use super::registry::Registration;
 use super::tls;
+use super::{h1, proxy_header};
 use crate::runtime::certificates::ListenerTls;
 use crate::runtime::worker::Worker;
 
@@ -22,6 +22,8 @@ pub(crate) struct Accepted {
     pub stream: Stream,
     /// Who is at the other end.
     pub peer: Peer,
+    /// Whether a header of the PROXY protocol comes first.
+    pub proxy_header: bool,
     /// Its share of `limits.connections`, for as long as it lasts.
     pub permit: Option<OwnedSemaphorePermit>,
 }
@@ -41,7 +43,14 @@ pub(crate) async fn serve(worker: Rc<Worker>, tls: Option<Arc<ListenerTls>>, acc
 }
 
 async fn converse(worker: Rc<Worker>, tls: Option<Arc<ListenerTls>>, accepted: Accepted) {
-    let Accepted { stream, peer, permit: _permit } = accepted;
+    let Accepted { stream, mut peer, proxy_header, permit: _permit } = accepted;
+    if proxy_header {
+        // In memory of its own, which is given back when it is read.
+        match Box::pin(proxy_header::read(&worker, &stream, peer)).await {
+            Some(client) => peer = client,
+            None => return,
+        }
+    }
     let client = match tls {
         None => Client::new(stream, peer, None),
         // In memory of its own, which is given back when the handshake is over.

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use tokio::sync::OwnedSemaphorePermit;
+use weir_core::address::NetworkSet;
 use weir_upstream::io::deadline::pause;
 use weir_upstream::io::stream::Stream;
 
@@ -53,6 +54,8 @@ pub(crate) struct Entrance {
     pub socket: ListeningSocket,
     /// TLS; `None` is plain HTTP.
     pub tls: Option<Arc<ListenerTls>>,
+    /// Peers whose connections begin with a header of the PROXY protocol.
+    pub proxy_protocol: Option<Arc<NetworkSet>>,
 }
 
 enum Acceptor {
@@ -112,7 +115,8 @@ impl ListeningSocket {
 /// Accepts connections and serves each in a task of its own, until the worker drains. What waits in the queue of the
 /// socket then is still accepted.
 pub(crate) async fn accept(worker: Rc<Worker>, entrance: Entrance) {
-    let Entrance { socket, tls } = entrance;
+    let Entrance { socket, tls, proxy_protocol } = entrance;
+    let sends_header = |peer: &Peer| proxy_protocol.as_ref().is_some_and(|known| known.contains(peer.ip()));
     let acceptor = match Acceptor::new(socket) {
         Ok(acceptor) => acceptor,
         Err(error) => {
@@ -128,7 +132,10 @@ pub(crate) async fn accept(worker: Rc<Worker>, entrance: Entrance) {
             () = worker.drain_begun() => break,
         };
         let accepted = match accepted {
-            Ok((stream, peer)) => Ok(Accepted { stream, peer, permit: permit(&worker).await }),
+            Ok((stream, peer)) => {
+                let proxy_header = sends_header(&peer);
+                Ok(Accepted { stream, peer, proxy_header, permit: permit(&worker).await })
+            }
             Err(error) => Err(error),
         };
         serve_or_pause(&worker, tls.as_ref(), accepted).await;
@@ -136,7 +143,8 @@ pub(crate) async fn accept(worker: Rc<Worker>, entrance: Entrance) {
     // What waits in the queue is accepted beyond any limit rather than reset.
     let Ok(socket) = acceptor.into_socket() else { return };
     while let Ok((stream, peer)) = socket.accept_waiting() {
-        let accepted = Accepted { stream, peer, permit: None };
+        let proxy_header = sends_header(&peer);
+        let accepted = Accepted { stream, peer, proxy_header, permit: None };
         serve_or_pause(&worker, tls.as_ref(), Ok(accepted)).await;
     }
 }

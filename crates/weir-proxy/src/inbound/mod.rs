@@ -4,6 +4,7 @@ pub(crate) mod client;
 pub(crate) mod connection;
 pub(crate) mod h1;
 pub(crate) mod listener;
+mod proxy_header;
 pub(crate) mod registry;
 pub(crate) mod responder;
 pub(crate) mod secured;

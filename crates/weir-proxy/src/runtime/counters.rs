@@ -6,6 +6,7 @@ use std::time::Duration;
 use weir_auth::refusal;
 use weir_core::handshake::HandshakeOutcome;
 use weir_core::ports::{DURATION_BOUNDS_SECONDS, Histogram, Status};
+use weir_core::proxy_header::ProxyHeaderOutcome;
 use weir_core::refusal::Refusal;
 
 /// A counter with one writer: adding is a load and a store, not a locked instruction.
@@ -52,6 +53,7 @@ pub struct WorkerCounters {
     pub sent_bytes: Counter,
     /// Exchanges ended by a panic.
     pub panics: Counter,
+    proxy_headers: [Counter; ProxyHeaderOutcome::ALL.len()],
     tls_handshakes: [Counter; HandshakeOutcome::ALL.len()],
     /// Clients that were refused because they did not prove who they are, by the reason's place in
     /// [`refusal::Refusal::ALL`].
@@ -75,6 +77,11 @@ impl WorkerCounters {
     /// Counts a TLS handshake that is over.
     pub fn count_handshake(&self, outcome: HandshakeOutcome) {
         self.tls_handshakes[outcome as usize].add(1);
+    }
+
+    /// Counts a header of the PROXY protocol that was waited for.
+    pub fn count_proxy_header(&self, outcome: ProxyHeaderOutcome) {
+        self.proxy_headers[outcome as usize].add(1);
     }
 
     /// Counts a request that is refused.
@@ -104,6 +111,9 @@ impl WorkerCounters {
         status.bytes_received += self.received_bytes.value();
         status.bytes_sent += self.sent_bytes.value();
         status.panics_total += self.panics.value();
+        for (sum, counter) in status.proxy_headers.iter_mut().zip(&self.proxy_headers) {
+            *sum += counter.value();
+        }
         for (sum, counter) in status.tls_handshakes.iter_mut().zip(&self.tls_handshakes) {
             *sum += counter.value();
         }

@@ -127,6 +127,8 @@ impl Proxy {
             log: log.as_ref().map(AccessLogWriter::counts),
         });
         let permits = Permits::new(&model.limits);
+        let proxy_protocol: Vec<_> =
+            model.listen.iter().map(|listen| listen.proxy_protocol.clone().map(Arc::new)).collect();
         let (ended_sender, ended) = mpsc::channel(workers);
         let mut proxy = Self {
             inboxes: Vec::new(),
@@ -143,9 +145,13 @@ impl Proxy {
         for (index, counters) in counters.into_iter().enumerate() {
             let (inbox, receiver) = mpsc::channel(INBOX_MESSAGES_MAX);
             let mut sockets = Vec::new();
-            for (listener, tls) in proxy.listeners.iter().zip(&tls) {
+            for ((listener, tls), proxy_protocol) in proxy.listeners.iter().zip(&tls).zip(&proxy_protocol) {
                 let own = listener.for_worker(index, workers).map_err(StartError::Worker)?;
-                sockets.extend(own.into_iter().map(|socket| Entrance { socket, tls: tls.clone() }));
+                sockets.extend(own.into_iter().map(|socket| Entrance {
+                    socket,
+                    tls: tls.clone(),
+                    proxy_protocol: proxy_protocol.clone(),
+                }));
             }
             let setup = Setup {
                 snapshot: Arc::clone(&snapshot),

@@ -13,6 +13,7 @@ mod conversation;
 mod handshake;
 mod handshake_end;
 mod handshake_turns;
+mod proxy_header;
 mod rates;
 mod rig;
 mod secured;

@@ -55,6 +55,8 @@ pub(super) struct Rig {
     pub worker: Rc<Worker>,
     pub counters: Arc<WorkerCounters>,
     pub snapshot: Arc<Snapshot>,
+    /// Whether connections begin with a header of the PROXY protocol.
+    pub proxy_headers: bool,
 }
 
 /// Runs a test on a worker with this configuration beside listener and services, under a paused clock.
@@ -83,7 +85,7 @@ impl Rig {
         let counters = Arc::new(WorkerCounters::default());
         let permits = Permits::new(&snapshot.limits);
         let worker = Rc::new(Worker::new(Arc::clone(&snapshot), Arc::clone(&counters), None, permits));
-        Self { worker, counters, snapshot }
+        Self { worker, counters, snapshot, proxy_headers: false }
     }
 
     /// What serves a connection whose other end is the pipe; each direction holds `bytes`.
@@ -108,7 +110,12 @@ impl Rig {
         bytes: usize,
     ) -> (DuplexStream, impl Future<Output = ()> + 'static) {
         let (theirs, ours) = duplex(bytes);
-        let accepted = Accepted { stream: Stream::test(ours), peer: PEER, permit: None };
+        let accepted = Accepted {
+            stream: Stream::test(ours),
+            peer: PEER,
+            proxy_header: self.proxy_headers,
+            permit: None,
+        };
         (theirs, connection::serve(Rc::clone(&self.worker), tls, accepted))
     }
 

@@ -27,6 +27,7 @@ mod old_versions;
 mod openssl;
 mod path;
 mod programs;
+mod proxy_protocol;
 mod records;
 mod sending;
 mod split;

@@ -132,6 +132,18 @@ impl Stream {
         Poll::Ready(Ok(count))
     }
 
+    /// Reads no more than fits into `room`, for what must not be read past its end. `Ok(0)` is the end.
+    ///
+    /// # Errors
+    /// See [`poll_read`](Self::poll_read).
+    #[inline]
+    pub fn poll_read_into(&self, cx: &mut Context<'_>, room: &mut [u8]) -> Poll<io::Result<usize>> {
+        match &mut *self.kind.borrow_mut() {
+            Kind::Plain(transport) => transport.poll_read(cx, room),
+            Kind::Tls(session) => session.poll_read(cx, room),
+        }
+    }
+
     /// Writes the beginning of these slices, as much as goes at once.
     ///
     /// On a stream with TLS, what was taken may still wait to be sent; every later call of any kind sends it on, and
