@@ -6,10 +6,11 @@
 //! flushes.
 
 use std::fmt;
-use std::io::{self, IoSlice, Read};
+use std::io::{self, IoSlice, Read, Write as _};
 use std::task::{Context, Poll, ready};
 
 use rustls::{Connection, IoState};
+use smallvec::SmallVec;
 use tokio::io::ReadBuf;
 
 use super::transport::{Ask, Transport};
@@ -20,6 +21,15 @@ const UNSENT_BYTES_MAX: usize = 64 * 1024;
 
 /// Slices of records that are given to the system in one call.
 const SLICES_MAX: usize = 16;
+
+/// Bytes that rustls is given in one piece. It copies each piece into a record, five bytes behind the beginning of the
+/// record's memory. From 2112 bytes on the C library copies with one instruction of the processor, `rep movsb`, and that is
+/// fifteen times slower on AMD's Zen 4 when source and target are a few bytes off the same place in a page. Large bodies lie
+/// at the beginning of a page, so they always were: their copies cost more than their encryption.
+const PIECE_BYTES: usize = 2048;
+
+/// Pieces that are given to rustls at once; all that it takes, and the odd ends of what a message is gathered from.
+const PIECES_MAX: usize = UNSENT_BYTES_MAX / PIECE_BYTES + 4;
 
 /// What the network had for a handshake.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -157,7 +167,15 @@ impl Session {
         if self.connection.wants_write() {
             ready!(self.poll_send(cx))?;
         }
-        let count = io::Write::write_vectored(&mut self.connection.writer(), slices)?;
+        let mut writer = self.connection.writer();
+        let count = match slices {
+            [only] if only.len() <= PIECE_BYTES => writer.write(only)?,
+            _ => {
+                let pieces = slices.iter().flat_map(|slice| slice.chunks(PIECE_BYTES)).map(IoSlice::new);
+                let pieces: SmallVec<[IoSlice<'_>; PIECES_MAX]> = pieces.take(PIECES_MAX).collect();
+                writer.write_vectored(&pieces)?
+            }
+        };
         // What does not go now goes with a later call.
         let _ = self.poll_send(cx)?;
         Poll::Ready(Ok(count))

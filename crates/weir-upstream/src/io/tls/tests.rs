@@ -110,6 +110,31 @@ async fn several_slices_arrive_in_order() {
     assert_eq!(read_count(&server, 7).await, b"one two");
 }
 
+/// Slices are cut to pieces for rustls, and a write may take the beginning of them only.
+#[tokio::test]
+async fn slices_of_every_size_arrive_in_order() {
+    let (client, server) = connected(64 * 1024).await;
+    let sizes = [1, 2047, 0, 2048, 2049, 300, 70_000, 0, 1, 100_000];
+    let all: Vec<u8> = (0..sizes.iter().sum::<usize>()).map(|n| (n / 7).to_le_bytes()[0]).collect();
+    let write = async {
+        let mut rest = &all[..];
+        let mut slices = sizes.map(|size| {
+            let (slice, behind) = rest.split_at(size);
+            rest = behind;
+            IoSlice::new(slice)
+        });
+        let mut left = &mut slices[..];
+        while !left.is_empty() {
+            let count = poll_fn(|cx| server.poll_write(cx, left)).await.unwrap();
+            assert!(count > 0);
+            IoSlice::advance_slices(&mut left, count);
+        }
+        poll_fn(|cx| server.poll_flush(cx)).await.unwrap();
+    };
+    let ((), got) = tokio::join!(write, read_count(&client, all.len()));
+    assert!(got == all);
+}
+
 /// Somebody on the way could cut an answer short otherwise, and it would look whole (RFC 8446 §6.1).
 #[tokio::test]
 async fn an_end_that_nobody_announced_is_an_error() {
