@@ -9,7 +9,7 @@ use std::fmt;
 use std::io::{self, IoSlice, Read, Write as _};
 use std::task::{Context, Poll, ready};
 
-use rustls::{Connection, IoState};
+use rustls::{Connection, IoState, ProtocolVersion};
 use smallvec::SmallVec;
 use tokio::io::ReadBuf;
 
@@ -60,6 +60,9 @@ pub(super) struct Session {
     moved: Moved,
     /// Whether ours has been said.
     said_goodbye: bool,
+    /// Whether what waits to be sent are tickets for later connections alone (RFC 8446 §4.6.1). Nobody waits for them, so
+    /// they go together with the first answer, or when there is nothing to read.
+    only_tickets: bool,
 }
 
 impl fmt::Debug for Session {
@@ -78,6 +81,7 @@ impl Session {
             ended: false,
             moved: Moved::default(),
             said_goodbye: false,
+            only_tickets: false,
         }
     }
 
@@ -91,12 +95,15 @@ impl Session {
 
     /// See [`Stream::poll_handshake`](super::stream::Stream::poll_handshake).
     pub(super) fn poll_handshake(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Input>> {
+        if !self.connection.is_handshaking() && self.hears_last() {
+            self.only_tickets = true;
+            return Poll::Ready(Ok(Input::Complete));
+        }
         let sent = self.poll_send(cx)?;
         if !self.connection.is_handshaking() {
-            // The server waits for the client's last words. What a server has left to say are tickets, which nobody waits
-            // for and which a client that speaks first would be in the way of; they go with a later call.
             return match self.connection {
                 Connection::Client(_) => sent.map(|()| Ok(Input::Complete)),
+                // The client waits for these last words, so it may speak first; they go with a later call.
                 Connection::Server(_) => Poll::Ready(Ok(Input::Complete)),
             };
         }
@@ -104,6 +111,12 @@ impl Session {
             0 => Poll::Ready(Err(io::ErrorKind::UnexpectedEof.into())),
             _ => Poll::Ready(Ok(Input::Arrived)),
         }
+    }
+
+    /// Whether a handshake ends with the other side's words. What is left to be said then are tickets.
+    fn hears_last(&self) -> bool {
+        matches!(self.connection, Connection::Server(_))
+            && self.connection.protocol_version() == Some(ProtocolVersion::TLSv1_3)
     }
 
     /// Computes with what was received.
@@ -119,8 +132,10 @@ impl Session {
 
     /// Waits until a read would give something.
     pub(super) fn poll_readable(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        // Whether it can be sent shows at the next read or write.
-        let _ = self.poll_send(cx);
+        if self.has_unsent() || self.unread_bytes == 0 {
+            // Whether it can be sent shows at the next read or write.
+            let _ = self.poll_send(cx);
+        }
         while self.unread_bytes == 0 && !self.ended {
             match ready!(self.poll_receive(cx)) {
                 Ok(0) => self.ended = true,
@@ -134,7 +149,7 @@ impl Session {
 
     /// Reads into this room. `Ok(0)` is an end that the other side has announced.
     pub(super) fn poll_read(&mut self, cx: &mut Context<'_>, room: &mut [u8]) -> Poll<io::Result<usize>> {
-        if self.connection.wants_write() {
+        if self.has_unsent() || self.unread_bytes == 0 {
             let _ = self.poll_send(cx)?;
         }
         loop {
@@ -164,7 +179,7 @@ impl Session {
         cx: &mut Context<'_>,
         slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        if self.connection.wants_write() {
+        if self.has_unsent() {
             ready!(self.poll_send(cx))?;
         }
         let mut writer = self.connection.writer();
@@ -176,6 +191,7 @@ impl Session {
                 writer.write_vectored(&pieces)?
             }
         };
+        self.only_tickets = false;
         // What does not go now goes with a later call.
         let _ = self.poll_send(cx)?;
         Poll::Ready(Ok(count))
@@ -186,9 +202,9 @@ impl Session {
         self.poll_send(cx)
     }
 
-    /// Whether something is left to be sent.
+    /// Whether something is left to be sent that somebody may wait for.
     pub(super) fn has_unsent(&self) -> bool {
-        self.connection.wants_write()
+        self.connection.wants_write() && !self.only_tickets
     }
 
     /// Whether bytes have come since this was last asked.
@@ -251,6 +267,7 @@ impl Session {
             }
             self.moved.went = true;
         }
+        self.only_tickets = false;
         Poll::Ready(Ok(()))
     }
 }
