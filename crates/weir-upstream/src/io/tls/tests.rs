@@ -2,7 +2,8 @@
 #![allow(clippy::unwrap_used)]
 
 use std::future::poll_fn;
-use std::io::{self, IoSlice, Write};
+use std::io::{self, IoSlice, Read, Write};
+use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
@@ -110,6 +111,31 @@ async fn several_slices_arrive_in_order() {
     assert_eq!(read_count(&server, 7).await, b"one two");
 }
 
+/// Slices are cut to pieces for rustls, and a write may take the beginning of them only.
+#[tokio::test]
+async fn slices_of_every_size_arrive_in_order() {
+    let (client, server) = connected(64 * 1024).await;
+    let sizes = [1, 2047, 0, 2048, 2049, 300, 70_000, 0, 1, 100_000];
+    let all: Vec<u8> = (0..sizes.iter().sum::<usize>()).map(|n| (n / 7).to_le_bytes()[0]).collect();
+    let write = async {
+        let mut rest = &all[..];
+        let mut slices = sizes.map(|size| {
+            let (slice, behind) = rest.split_at(size);
+            rest = behind;
+            IoSlice::new(slice)
+        });
+        let mut left = &mut slices[..];
+        while !left.is_empty() {
+            let count = poll_fn(|cx| server.poll_write(cx, left)).await.unwrap();
+            assert!(count > 0);
+            IoSlice::advance_slices(&mut left, count);
+        }
+        poll_fn(|cx| server.poll_flush(cx)).await.unwrap();
+    };
+    let ((), got) = tokio::join!(write, read_count(&client, all.len()));
+    assert!(got == all);
+}
+
 /// Somebody on the way could cut an answer short otherwise, and it would look whole (RFC 8446 §6.1).
 #[tokio::test]
 async fn an_end_that_nobody_announced_is_an_error() {
@@ -159,8 +185,8 @@ async fn readable_means_bytes_for_the_user_of_the_stream() {
     poll_fn(|cx| client.poll_readable(cx)).await;
 }
 
-/// A client whose records a test can spoil on their way, and the server's stream.
-async fn spoilable() -> (ClientConnection, DuplexStream, Stream) {
+/// A client whose records a test can spoil on their way, and the server's stream. The client says `first` as soon as it may.
+async fn spoilable(first: &[u8]) -> (ClientConnection, DuplexStream, Stream) {
     let (trusted, config) = certificate();
     let (near, far) = duplex(64 * 1024);
     let mut roots = RootCertStore::empty();
@@ -179,6 +205,7 @@ async fn spoilable() -> (ClientConnection, DuplexStream, Stream) {
                 take_in(&mut client, &mut near).await;
             }
         }
+        client.writer().write_all(first).unwrap();
         near.write_all(&records(&mut client)).await.unwrap();
     };
     let (ours, ()) = tokio::join!(handshake(&server), theirs);
@@ -209,7 +236,7 @@ async fn take_in(client: &mut ClientConnection, pipe: &mut DuplexStream) {
 /// there was something to read waited, whoever waited was told that there was, and so on without end.
 #[tokio::test]
 async fn a_spoiled_record_is_told_by_every_read_and_not_waited_behind() {
-    let (mut client, mut pipe, server) = spoilable().await;
+    let (mut client, mut pipe, server) = spoilable(b"").await;
     client.writer().write_all(b"fine").unwrap();
     let fine = records(&mut client);
     client.writer().write_all(b"spoiled").unwrap();
@@ -276,10 +303,41 @@ fn poll_now<T>(mut poll: impl FnMut(&mut Context<'_>) -> Poll<T>) -> Poll<T> {
 /// The other side may be sending for as long as it likes after it was refused.
 #[tokio::test]
 async fn what_comes_after_the_end_is_forgotten() {
-    let (mut client, mut pipe, server) = spoilable().await;
+    let (mut client, mut pipe, server) = spoilable(b"").await;
     client.writer().write_all(&[1; 10_000]).unwrap();
     pipe.write_all(&records(&mut client)).await.unwrap();
     pipe.write_all(b"and no TLS at all").await.unwrap();
     pipe.shutdown().await.unwrap();
     poll_fn(|cx| server.poll_forget(cx)).await;
+}
+
+/// Tickets were a segment and a system call of their own in each new connection.
+#[tokio::test]
+async fn tickets_go_with_the_first_answer() {
+    let (mut client, mut pipe, server) = spoilable(b"request").await;
+    poll_fn(|cx| server.poll_readable(cx)).await;
+    assert_eq!(read_some(&server).await.unwrap(), b"request");
+    assert!(!server.has_unsent(), "nobody waits for tickets");
+    let sent = poll_now(|cx| pin!(pipe.read(&mut [0])).poll(cx));
+    assert!(sent.is_pending(), "they have gone alone");
+    write_all(&server, b"answer").await;
+    take_in(&mut client, &mut pipe).await;
+    assert_eq!(client.tls13_tickets_received(), 2);
+    let mut answer = [0; 6];
+    client.reader().read_exact(&mut answer).unwrap();
+    assert_eq!(&answer, b"answer");
+}
+
+/// A client that wants tickets and nothing else does not wait for long.
+#[tokio::test]
+async fn tickets_go_when_there_is_nothing_to_read() {
+    let (mut client, mut pipe, server) = spoilable(b"request").await;
+    assert_eq!(read_some(&server).await.unwrap(), b"request");
+    assert!(poll_now(|cx| server.poll_readable(cx)).is_pending());
+    take_in(&mut client, &mut pipe).await;
+    assert_eq!(client.tls13_tickets_received(), 2);
+    let (mut client, mut pipe, server) = spoilable(b"").await;
+    assert!(poll_now(|cx| server.poll_read(cx, &mut ReadBuffer::new())).is_pending());
+    take_in(&mut client, &mut pipe).await;
+    assert_eq!(client.tls13_tickets_received(), 2);
 }
