@@ -24,7 +24,7 @@ use crate::inbound::registry::Registry;
 
 /// Steps of handshakes that are computed in one round of the worker. One costs some hundred microseconds, so whoever is
 /// being served waits about a millisecond at most.
-const HANDSHAKE_TURNS: usize = 4;
+pub(crate) const HANDSHAKE_TURNS: usize = 4;
 
 /// What all exchanges of a worker share.
 #[derive(Debug)]

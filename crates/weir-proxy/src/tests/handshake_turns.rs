@@ -11,7 +11,7 @@ use tokio::task::yield_now;
 
 use super::rig::{DEFAULTS, GET, OK, Rig, WIDE, head, paused, say, take};
 use super::secured_client::SecuredClient;
-use crate::inbound::tls::TURNS;
+use crate::runtime::worker::HANDSHAKE_TURNS;
 
 /// Steps that are computed between two turns of somebody else.
 #[test]
@@ -30,7 +30,7 @@ fn everybody_has_a_turn_between_a_few_steps() {
             let before = done.get();
             yield_now().await;
             let computed = done.get() - before;
-            assert!(computed <= 2 * TURNS, "{computed} steps in one round");
+            assert!(computed <= 2 * HANDSHAKE_TURNS, "{computed} steps in one round");
             rounds += 1;
         }
         assert!(rounds <= STEPS, "nobody waits for nothing: {rounds} rounds");
@@ -42,7 +42,7 @@ fn everybody_has_a_turn_between_a_few_steps() {
 fn cancelled_steps_give_their_turns_back() {
     paused(DEFAULTS, async |rig: Rig| {
         for polls in 0..3 {
-            for _ in 0..3 * TURNS {
+            for _ in 0..3 * HANDSHAKE_TURNS {
                 let mut step = Box::pin(rig.worker.in_turn(|| {}));
                 for _ in 0..polls {
                     let _ = poll_fn(|cx| Poll::Ready(step.as_mut().poll(cx).is_ready())).await;
