@@ -9,7 +9,7 @@ use rustls::crypto::{CryptoProvider, aws_lc_rs};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::WebPkiClientVerifier;
-use rustls::{ClientConfig, RootCertStore, ServerConfig};
+use rustls::{ClientConfig, RootCertStore, ServerConfig, SupportedProtocolVersion};
 
 /// Whoever signs certificates.
 #[derive(Debug)]
@@ -154,18 +154,34 @@ impl Certificate {
 /// # Panics
 /// When it is no certificate.
 pub fn client(pem: &str) -> ClientConfig {
-    let config = ClientConfig::builder_with_provider(provider()).with_safe_default_protocol_versions();
-    config.expect("the provider has suites").with_root_certificates(roots(&[pem])).with_no_client_auth()
+    client_with(pem, rustls::ALL_VERSIONS, None)
 }
 
-/// The same, with a certificate of its own.
+/// The same with a certificate of its own.
 ///
 /// # Panics
 /// When one of them is no certificate.
 pub fn client_showing(pem: &str, own: &Certificate) -> ClientConfig {
-    let config = ClientConfig::builder_with_provider(provider()).with_safe_default_protocol_versions();
+    client_with(pem, rustls::ALL_VERSIONS, Some(own))
+}
+
+/// The same with these versions of TLS alone, and perhaps with a certificate of its own.
+///
+/// # Panics
+/// When one of them is no certificate.
+pub fn client_with(
+    pem: &str,
+    versions: &[&'static SupportedProtocolVersion],
+    own: Option<&Certificate>,
+) -> ClientConfig {
+    let config = ClientConfig::builder_with_provider(provider()).with_protocol_versions(versions);
     let config = config.expect("the provider has suites").with_root_certificates(roots(&[pem]));
-    config.with_client_auth_cert(own.certificates(), own.private_key()).expect("rustls takes the certificate")
+    match own {
+        None => config.with_no_client_auth(),
+        Some(own) => config
+            .with_client_auth_cert(own.certificates(), own.private_key())
+            .expect("rustls takes the certificate"),
+    }
 }
 
 /// Files with unique names; gone at the end of the test.

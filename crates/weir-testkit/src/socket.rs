@@ -164,6 +164,24 @@ impl Socket {
         self
     }
 
+    /// The next answer, or how rustls says that what was said is refused.
+    ///
+    /// # Errors
+    /// The refusal: in TLS 1.3 a client is done before the other side has looked at its certificate.
+    ///
+    /// # Panics
+    /// When the connection ends in another way.
+    pub fn answer_or_refusal(&mut self) -> Result<Message, rustls::Error> {
+        while self.unread.is_empty() {
+            match self.try_fill() {
+                Ok(None) => {}
+                Ok(Some(end)) => panic!("{end:?} before an answer"),
+                Err(error) => return Err(refusal(error)),
+            }
+        }
+        Ok(self.answer())
+    }
+
     /// Ends the connection with a reset.
     pub fn reset(self) {
         if let Some(stream) = self.kind.tcp() {
@@ -349,6 +367,14 @@ impl Source for Socket {
             Err(error) => panic!("reading failed: {error}"),
         }
     }
+}
+
+/// What rustls says inside this error.
+///
+/// # Panics
+/// When it says nothing.
+pub fn refusal(error: io::Error) -> rustls::Error {
+    error.downcast().unwrap_or_else(|error| panic!("nothing was refused: {error}"))
 }
 
 fn is_timeout(error: &io::Error) -> bool {

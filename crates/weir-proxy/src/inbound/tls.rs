@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rustls::server::{AcceptedAlert, Acceptor};
-use rustls::{HandshakeKind, ServerConnection};
+use rustls::{HandshakeKind, PeerIncompatible, ServerConnection};
 use tokio::sync::OwnedSemaphorePermit;
 use weir_core::handshake::HandshakeOutcome;
 use weir_tls::facts::are_in_time;
@@ -40,8 +40,11 @@ const HANDSHAKE_RECORD: u8 = 22;
 /// The longest first message that is read, in bytes on the wire; one with keys of two post-quantum groups has about 3 KiB.
 const HELLO_BYTES_MAX: usize = 32 * 1024;
 
-/// The alert for a first message that is none, for which rustls has no word (RFC 8446 §6: `unexpected_message`, fatal).
+/// An alert, fatal and in the clear (RFC 5246 §7.2): for a first message that is none, for which rustls has no word.
 const UNEXPECTED_MESSAGE: [u8; 7] = [21, 3, 3, 0, 2, 2, 10];
+
+/// Another one, for versions before 1.2 (RFC 5246 §E.1).
+const PROTOCOL_VERSION: [u8; 7] = [21, 3, 3, 0, 2, 2, 70];
 
 /// Why there is no handshake.
 enum Ended {
@@ -214,6 +217,9 @@ async fn refuse(stream: Stream, error: rustls::Error, mut alert: AcceptedAlert) 
     let _ = alert.write_all(&mut bytes);
     if bytes.is_empty() {
         bytes.extend(UNEXPECTED_MESSAGE);
+    } else if error == PeerIncompatible::SignatureAlgorithmsExtensionRequired.into() {
+        // What rustls misses first came with TLS 1.2; that is what such a client lacks.
+        bytes = PROTOCOL_VERSION.to_vec();
     }
     let mut left = &bytes[..];
     while !left.is_empty()

@@ -33,6 +33,7 @@ mod sending;
 mod split;
 mod statuses;
 mod timeouts;
+mod tls_front;
 mod tls_to_servers;
 mod upgrade_names;
 mod websocket;
