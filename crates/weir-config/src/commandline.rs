@@ -59,6 +59,7 @@ pub fn balance(
         },
         action: Action::Forward(forward),
         answer_fields: FieldEdits::default(),
+        https_only: None,
         admit: Admit::default(),
         backend_server: true,
         authenticate: None,

@@ -49,6 +49,8 @@ pub(crate) struct Facts {
     pub path: Range<usize>,
     /// Whether there is a query behind the path.
     pub query: bool,
+    /// Whether the client came over https to a route that asks for it.
+    pub secured: bool,
     /// What is answered without a route: `OPTIONS *` asks the proxy itself.
     pub server_wide: bool,
 }
@@ -71,6 +73,7 @@ impl Facts {
             client,
             path: 0..0,
             query: false,
+            secured: false,
             server_wide: false,
         }
     }

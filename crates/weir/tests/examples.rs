@@ -81,6 +81,13 @@ async fn tls_api_key(site: &Site) {
         assert_eq!((answer.status, site.port(&answer)), (200, port), "in turn");
     }
     assert_eq!(site.ask_tls("GET", "localhost", "/test", "").await.unwrap().status, 401);
+    let answer = site.ask("GET", "localhost", "/test", key).await;
+    assert_eq!(answer.status, 308, "in the clear a key opens nothing");
+    assert!(
+        answer.field("location").unwrap().starts_with("https://localhost"),
+        "{:?}",
+        answer.field("location")
+    );
 }
 
 async fn api_key(site: &Site) {

@@ -60,6 +60,18 @@ pub(crate) fn model(file: File, around: &Surroundings<'_>, problems: &mut Proble
         services.add(service, &mut upstreams, problems);
     }
     upstreams.warn(problems);
+    if let Some(span) = services.https_only()
+        && file.trusted_proxies.is_empty()
+        && !listen.iter().any(|listen| listen.tls.is_some())
+    {
+        problems.push(
+            Problem::warning(
+                span,
+                "nobody can come over https: no listener has `tls`, and no proxy is trusted to say so",
+            )
+            .hint("give a listener `tls`, or name the proxy that speaks TLS in `trusted_proxies`"),
+        );
+    }
     let services = services.into_list();
     let state = state(file.state, around.base_dir, around.state_directory.as_deref());
     let listen = tls::secure(listen, &services, &state, around.base_dir, around.now, problems);

@@ -76,6 +76,7 @@ impl<'s> Routes<'s> {
         let sources = Sources { base_dir: self.defaults.base_dir, trust: upstreams.trust() };
         let own = file.authenticate.as_ref();
         let authenticate = authenticate(own, self.defaults.authenticate.as_ref(), &sources, problems);
+        let https_only = file.https_only.take().and_then(|https| https.value);
         let admit = admit(file.admit.take(), authenticate.is_some(), problems);
         // Names of upstreams have no spaces, so one in place never meets a declared one.
         let inline_name = format!("{} {name}", self.service);
@@ -87,7 +88,16 @@ impl<'s> Routes<'s> {
             problems,
         );
         if let Some(action) = made {
-            self.list.push(Route { name, rule, action, answer_fields, admit, authenticate, backend_server });
+            self.list.push(Route {
+                name,
+                rule,
+                action,
+                answer_fields,
+                https_only,
+                admit,
+                authenticate,
+                backend_server,
+            });
         }
     }
 

@@ -18,7 +18,7 @@ use super::routes::{Defaults, Routes};
 use super::upstreams::Upstreams;
 
 /// Keys of a route that may stand beside `routes`: they hold for those routes that have no such key of their own.
-const FOR_ALL_ROUTES: [&str; 2] = ["admit", "authenticate"];
+const FOR_ALL_ROUTES: [&str; 3] = ["admit", "authenticate", "https_only"];
 
 /// The services so far.
 pub(super) struct Services<'s> {
@@ -27,12 +27,21 @@ pub(super) struct Services<'s> {
     hosts: HashMap<HostPattern, Span>,
     names: HashMap<String, Span>,
     list: Vec<Service>,
+    /// Where https is demanded first.
+    https_only: Option<Span>,
 }
 
 impl<'s> Services<'s> {
     /// Begins with none. `backend_server` is what routes have that do not say.
     pub(super) fn new(base_dir: &'s Path, backend_server: bool) -> Self {
-        Self { base_dir, backend_server, hosts: HashMap::new(), names: HashMap::new(), list: Vec::new() }
+        Self {
+            base_dir,
+            backend_server,
+            hosts: HashMap::new(),
+            names: HashMap::new(),
+            list: Vec::new(),
+            https_only: None,
+        }
     }
 
     /// Takes an entry of `services`.
@@ -54,6 +63,8 @@ impl<'s> Services<'s> {
         }
         let mut routes = Routes::new(&name, defaults);
         for route in written_routes(file.routes, file.own, span, problems) {
+            let https_only = route.value.https_only.as_ref().filter(|https| https.value.is_some());
+            self.https_only = self.https_only.or(https_only.map(|https| https.span));
             routes.add(route, upstreams, problems);
         }
         let routes = routes.into_list();
@@ -93,6 +104,11 @@ impl<'s> Services<'s> {
         name
     }
 
+    /// Where https is demanded first, if it is anywhere.
+    pub(super) fn https_only(&self) -> Option<Span> {
+        self.https_only
+    }
+
     /// The services in the order of the file.
     pub(super) fn into_list(self) -> Vec<Service> {
         self.list
@@ -111,6 +127,7 @@ fn written_routes(
     };
     for route in routes.iter_mut().map(|route| &mut route.value) {
         route.admit = route.admit.take().or_else(|| own.admit.clone());
+        route.https_only = route.https_only.take().or_else(|| own.https_only.clone());
     }
     for (key, place) in own.keys.into_iter().filter(|(key, _)| !FOR_ALL_ROUTES.contains(key)) {
         problems.push(

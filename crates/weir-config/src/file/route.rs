@@ -4,7 +4,7 @@ use weir_core::dispatch::Mode;
 use weir_core::route::{FieldRule, HostPattern, PathPattern, QueryRule};
 
 use crate::complaint::Complaint;
-use crate::model::{FieldEdits, HostPolicy, Redirect, Respond};
+use crate::model::{FieldEdits, HostPolicy, HttpsOnly, Redirect, Respond};
 use crate::node::shortened;
 use crate::source::{At, Span};
 
@@ -14,6 +14,7 @@ use super::authenticate::{AUTHENTICATE_KIND, AuthenticateKey};
 use super::describe::Presence::{Default as Unless, Optional};
 use super::dispatch::DispatchKind;
 use super::edit::FIELD_EDITS;
+use super::https_only::HTTPS_ONLY_KIND;
 use super::kind::{OneOrList, Placed};
 use super::rule::{FieldRules, METHOD, PATH, PLAIN_PATH, QUERY};
 use super::scalar::{Boolean, Parsed, Text};
@@ -60,6 +61,8 @@ pub(crate) struct RouteFile {
     pub(crate) backend_server: Option<bool>,
     /// `authenticate`
     pub(crate) authenticate: Option<AuthenticateKey>,
+    /// `https_only`, when written; `None` inside for `false`
+    pub(crate) https_only: Option<At<Option<HttpsOnly>>>,
     /// `admit`, when written; `None` inside for `off`
     pub(crate) admit: Option<At<Option<AdmitFile>>>,
 }
@@ -219,6 +222,15 @@ pub(crate) static ROUTE: Table<RouteFile> = Table {
             }),
             doc: "What a client proves before its request goes on. Beside `routes` it holds for every route that has none of \
                   its own; `off` lifts it.",
+        },
+        Field {
+            name: "https_only",
+            presence: Optional,
+            value: &Kept(Placed(HTTPS_ONLY_KIND), |route: &mut RouteFile, https| {
+                route.https_only = Some(https);
+            }),
+            doc: "Whether clients must come over https: others get 308 to there, and browsers are told to remember it. At a \
+                  service with `routes` it holds for those of them that have no `https_only` of their own.",
         },
         Field {
             name: "admit",

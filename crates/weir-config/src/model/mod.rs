@@ -6,6 +6,7 @@
 mod action;
 mod admit;
 mod authenticate;
+mod https_only;
 mod limit;
 mod listen;
 mod upstream;
@@ -19,6 +20,7 @@ use weir_core::route::{HostPattern, RouteRule};
 pub use action::{Action, FieldEdits, Forward, PathEdit, Redirect, Respond};
 pub use admit::{Admit, RateKey, RateRule};
 pub use authenticate::{ApiKey, Authenticate, Basic, Jwks, Jwt, Proof, TokenKeys};
+pub use https_only::HttpsOnly;
 pub use limit::{Drain, Limits, Timeouts};
 pub use listen::{AccessLog, AccessLogFormat, Admin, Listen, ListenAddress, ListenTls, LogTarget};
 pub use upstream::{HostPolicy, Server, Upstream, UpstreamId};
@@ -74,6 +76,8 @@ pub struct Route {
     pub action: Action,
     /// Changes of the answer's fields, whoever made the answer.
     pub answer_fields: FieldEdits,
+    /// Whether clients must come over https.
+    pub https_only: Option<HttpsOnly>,
     /// Who may ask.
     pub admit: Admit,
     /// Whether answers carry `X-Backend-Server`.

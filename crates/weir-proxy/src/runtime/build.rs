@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use weir_config::model::{self, AccessLog, FieldEdits, Model};
+use weir_config::model::{self, AccessLog, FieldEdits, ListenAddress, Model, Redirect};
 use weir_core::route::RouteTable;
 use weir_upstream::io::deadline::now;
 use weir_upstream::member::{Server, Upstream, Waits};
@@ -11,7 +11,7 @@ use weir_upstream::member::{Server, Upstream, Waits};
 use super::authentication::Authentication;
 use super::authentication::verifiers::Verifiers;
 use super::rates::Rates;
-use super::snapshot::{Action, Admit, Forward, Respond, Route, Service, Snapshot};
+use super::snapshot::{Action, Admit, Forward, HttpsOnly, Respond, Route, Service, Snapshot};
 
 /// Builds what workers run on. A model can't hold nonsense, so this can't fail.
 pub fn snapshot(model: &Model, verifiers: &Verifiers) -> Snapshot {
@@ -27,8 +27,14 @@ fn build(model: &Model, verifiers: &Verifiers, before: Option<&Snapshot>) -> Sna
     let upstreams: Vec<_> =
         model.upstreams.iter().map(|upstream| Arc::new(self::upstream(upstream))).collect();
     let rate_entries = model.limits.rate_entries;
-    let mut shared =
-        Shared { upstreams: &upstreams, verifiers, authentications: HashMap::new(), before, rate_entries };
+    let mut shared = Shared {
+        upstreams: &upstreams,
+        verifiers,
+        authentications: HashMap::new(),
+        before,
+        rate_entries,
+        https_port: https_port(model),
+    };
     let services = model.services.iter().map(|service| self::service(service, &mut shared)).collect();
     let table = RouteTable::new(
         model
@@ -46,11 +52,7 @@ fn build(model: &Model, verifiers: &Verifiers, before: Option<&Snapshot>) -> Sna
         upstreams,
         trusted_proxies: model.trusted_proxies.clone(),
         forwarded: model.forwarded,
-        subject_headers: model
-            .listen
-            .iter()
-            .filter_map(|listen| listen.tls.as_ref()?.subject_header.clone())
-            .collect(),
+        subject_headers: subject_headers(model, before),
         access_log: match &model.access_log {
             AccessLog::Off => None,
             AccessLog::On { format, .. } => Some(*format),
@@ -71,6 +73,8 @@ struct Shared<'u> {
     before: Option<&'u Snapshot>,
     /// `limits.rate_entries`
     rate_entries: usize,
+    /// Where clients reach https.
+    https_port: u16,
 }
 
 impl Shared<'_> {
@@ -147,8 +151,38 @@ fn route(service: &str, route: &model::Route, shared: &mut Shared<'_>) -> Route 
         answer_fields: edits(&route.answer_fields),
         backend_server: route.backend_server,
         authenticate: route.authenticate.as_ref().map(|asked| shared.authentication(asked)),
+        https_only: route.https_only.as_ref().map(|https| https_only(https, shared.https_port)),
         admit: shared.admit(service, route),
     }
+}
+
+/// Those of the listeners: of the model's, and of what runs, because listeners stay as they were at the start.
+fn subject_headers(model: &Model, before: Option<&Snapshot>) -> Vec<Box<str>> {
+    let own = model.listen.iter().filter_map(|listen| listen.tls.as_ref()?.subject_header.clone());
+    let running = before.into_iter().flat_map(|before| before.subject_headers.iter().cloned());
+    let mut all: Vec<_> = own.chain(running).collect();
+    all.sort_unstable();
+    all.dedup();
+    all
+}
+
+/// The port of the first listener with TLS, else the one that https has.
+fn https_port(model: &Model) -> u16 {
+    let port = |listen: &model::Listen| match (&listen.tls, &listen.address) {
+        // A port that the system chooses is known to nobody when this is written.
+        (Some(_), ListenAddress::Tcp(address)) if address.port() != 0 => Some(address.port()),
+        _ => None,
+    };
+    model.listen.iter().find_map(port).unwrap_or(443)
+}
+
+fn https_only(https: &model::HttpsOnly, default_port: u16) -> HttpsOnly {
+    let location = match https.port.unwrap_or(default_port) {
+        443 => "https://$host$path$query".into(),
+        port => format!("https://$host:{port}$path$query").into(),
+    };
+    // 308, because 301 lets clients turn a POST into a GET (RFC 9110 §15.4.9).
+    HttpsOnly { redirect: Redirect { status: 308, location }, security: https.field_value().into() }
 }
 
 fn edits(edits: &FieldEdits) -> Option<FieldEdits> {

@@ -131,8 +131,19 @@ pub struct Route {
     pub backend_server: bool,
     /// What clients prove before their requests go on.
     pub authenticate: Option<Arc<Authentication>>,
+    /// Whether clients must come over https.
+    pub https_only: Option<HttpsOnly>,
     /// Who may ask; `None` for everybody.
     pub admit: Option<Admit>,
+}
+
+/// Sending clients to https.
+#[derive(Debug)]
+pub struct HttpsOnly {
+    /// Where those go who come in the clear.
+    pub redirect: Redirect,
+    /// `Strict-Transport-Security` for the others.
+    pub security: Box<str>,
 }
 
 /// Who may ask.

@@ -6,11 +6,40 @@
 mod rates;
 
 pub(super) use rates::tell;
+use weir_config::model::Redirect;
 use weir_core::refusal::Refusal;
+use weir_http::field::KnownName as K;
+use weir_http::head::Head;
 
 use super::failure::Failure;
 use crate::exchange::Exchange;
 use crate::runtime::snapshot::Admit;
+
+/// Where the client of `x` is sent instead, because its route asks for https and it came in the clear.
+pub(super) fn https_only(x: &mut Exchange) -> Result<Option<Redirect>, Failure> {
+    if x.route().is_none_or(|route| route.https_only.is_none()) {
+        return Ok(None);
+    }
+    // What `receive` has left there is ours, or that of a proxy which is trusted to say it (semantics.md §1.8).
+    let scheme = x.request.get(K::XForwardedProto);
+    x.facts.secured = scheme.is_some_and(|scheme| scheme.eq_ignore_ascii_case(b"https"));
+    match x.route().and_then(|route| route.https_only.as_ref()) {
+        // Without a host there is nowhere to send it to.
+        Some(_) if !x.facts.secured && x.facts.host.is_empty() => Err(Failure::HostMissing),
+        Some(https) if !x.facts.secured => Ok(Some(https.redirect.clone())),
+        Some(_) | None => Ok(None),
+    }
+}
+
+/// Tells browsers to come over https from now on. Only over https itself: in the clear anybody could have written it
+/// (RFC 6797 §7.2).
+pub(super) fn tell_security(x: &Exchange, head: &mut Head) {
+    if x.facts.secured
+        && let Some(https) = x.route().and_then(|route| route.https_only.as_ref())
+    {
+        head.replace("Strict-Transport-Security", https.security.as_bytes());
+    }
+}
 
 /// Asks the rules of the route of `x`, apart from those about who the client is.
 pub(super) fn admit(x: &mut Exchange) -> Result<(), Failure> {

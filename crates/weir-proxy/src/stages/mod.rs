@@ -103,6 +103,9 @@ async fn steps(
 ) -> Result<(), Failure> {
     received?;
     identify::identify(x)?;
+    if let Some(redirect) = admit::https_only(x)? {
+        return local::redirect(x, &redirect, request, responder).await;
+    }
     admit::admit(x)?;
     if authenticate::is_asked(x) {
         authenticate::authenticate(x, request).await?;

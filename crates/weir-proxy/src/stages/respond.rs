@@ -71,6 +71,7 @@ fn frame(head: &mut Head, framing: Framing, delivery: Delivery) {
 fn route_fields(x: &Exchange, head: &mut Head) {
     let Some(route) = x.route() else { return };
     admit::tell(x, head);
+    admit::tell_security(x, head);
     if route.backend_server
         && let Some(server) = &x.record.server
     {

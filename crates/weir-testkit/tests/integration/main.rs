@@ -19,6 +19,7 @@ mod fields;
 mod forwarded;
 mod garbage;
 mod host;
+mod https_only;
 mod interim;
 mod left_behind;
 mod length;
