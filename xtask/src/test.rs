@@ -10,12 +10,16 @@ use crate::packages::{self, Need};
 use crate::workspace;
 
 /// Real clients that some tests drive through the proxy, and a server whose TLS is another one.
-const CLIENTS: [Need; 4] = [
+const CLIENTS: [Need; 5] = [
     Need { program: "curl", package: "curl" },
     Need { program: "python3", package: "python3" },
+    Need { program: "httpx", package: "python3-httpx" },
     Need { program: "node", package: "nodejs" },
     Need { program: "openssl", package: "openssl" },
 ];
+
+/// What the tests that take longer run besides.
+const SCANNERS: [Need; 1] = [Need { program: "testssl", package: "testssl.sh" }];
 
 /// Which tests.
 #[derive(Args)]
@@ -37,7 +41,8 @@ struct Count {
 
 /// Runs them. False when one failed or something did not build.
 pub(crate) fn run(options: &Options) -> Result<bool> {
-    if let Err(error) = packages::ensure(&CLIENTS) {
+    let scanners: &[Need] = if options.full { &SCANNERS } else { &[] };
+    if let Err(error) = packages::ensure(&[&CLIENTS[..], scanners].concat()) {
         // Those tests say themselves what they miss; the others need nothing from outside.
         eprintln!("warning: {error:#}");
     }

@@ -11,10 +11,12 @@ use rustls::CipherSuite;
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
 
 /// The suites that come first, in this order; the others follow as rustls has them.
-const FIRST: [CipherSuite; 3] = [
+const FIRST: [CipherSuite; 5] = [
     CipherSuite::TLS13_AES_128_GCM_SHA256,
     CipherSuite::TLS13_AES_256_GCM_SHA384,
     CipherSuite::TLS13_CHACHA20_POLY1305_SHA256,
+    CipherSuite::TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256,
+    CipherSuite::TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256,
 ];
 
 /// The provider that every configuration of rustls is built with. One for the process.
@@ -40,5 +42,19 @@ mod tests {
         let provider = provider();
         assert_eq!(provider.kx_groups[0].name(), NamedGroup::X25519MLKEM768);
         assert_eq!(provider.cipher_suites[0].suite(), CipherSuite::TLS13_AES_128_GCM_SHA256);
+        let place = |suite| provider.cipher_suites.iter().position(|known| known.suite() == suite).unwrap();
+        for (shorter, longer) in [
+            (CipherSuite::TLS13_AES_128_GCM_SHA256, CipherSuite::TLS13_AES_256_GCM_SHA384),
+            (
+                CipherSuite::TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256,
+                CipherSuite::TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384,
+            ),
+            (
+                CipherSuite::TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256,
+                CipherSuite::TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384,
+            ),
+        ] {
+            assert!(place(shorter) < place(longer), "{shorter:?}");
+        }
     }
 }

@@ -38,8 +38,9 @@ const SCHEMES: [SignatureScheme; 10] = [
     SignatureScheme::RSA_PKCS1_SHA512,
 ];
 
-/// The protocols that a client may choose from (RFC 7301). A client that names others alone is refused by rustls.
-const PROTOCOLS: [&[u8]; 1] = [b"http/1.1"];
+/// The protocols that a client may choose from (RFC 7301), the best first. A client that names others alone is refused by
+/// rustls. `curl --http1.0` names the last one alone.
+const PROTOCOLS: [&[u8]; 2] = [b"http/1.1", b"http/1.0"];
 
 /// The oldest version that is spoken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]

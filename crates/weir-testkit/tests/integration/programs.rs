@@ -1,12 +1,12 @@
 //! Clients that people use: curl, Python's `http.client`, and Node's `http` and `fetch` (undici).
 
-use std::process::{Command, Stdio};
+use std::process::{Command, Output, Stdio};
 
 use weir_testkit::proxy::{self, Running};
 use weir_testkit::server::{Server, sized};
 
 /// A server that answers with method, target and the length of the body it got.
-fn server() -> Server {
+pub(crate) fn server() -> Server {
     Server::start(|mut connection| {
         while let Some(request) = connection.request() {
             let method = request.start.split(' ').next().unwrap();
@@ -25,19 +25,22 @@ fn server() -> Server {
     })
 }
 
-/// Runs a program with the proxy's address as its last argument and gives what it wrote.
-fn run(program: &str, arguments: &[&str], proxy: &Running) -> String {
-    let address = proxy.address().to_string();
-    let arguments = arguments.iter().map(|argument| argument.replace("ADDRESS", &address));
-    let output = Command::new(program).args(arguments).stdin(Stdio::null()).output();
-    let output = output.unwrap_or_else(|error| {
-        panic!(
-            "`{program}` can't be run: {error}\n\nhint: `cargo xtask test` installs curl, python3 and nodejs"
-        )
-    });
+/// Runs a program with the proxy's address where its arguments say `ADDRESS`, and gives what it wrote.
+pub(crate) fn run(program: &str, arguments: &[&str], proxy: &Running) -> String {
+    let output = output(program, arguments, proxy);
     let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert!(output.status.success(), "{program} failed with {}\n{out}\n{err}", output.status);
     out.into_owned()
+}
+
+/// The same for a program that may fail.
+pub(crate) fn output(program: &str, arguments: &[&str], proxy: &Running) -> Output {
+    let address = proxy.address().to_string();
+    let arguments = arguments.iter().map(|argument| argument.replace("ADDRESS", &address));
+    let output = Command::new(program).args(arguments).stdin(Stdio::null()).output();
+    output.unwrap_or_else(|error| {
+        panic!("`{program}` can't be run: {error}\n\nhint: `cargo xtask test` installs what tests run")
+    })
 }
 
 #[test]

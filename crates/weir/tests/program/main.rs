@@ -13,4 +13,5 @@ mod help;
 mod lifetime;
 mod process;
 mod scratch;
+mod testssl;
 mod tls_to_servers;

@@ -4,6 +4,7 @@
 mod clients;
 mod fields;
 mod names;
+mod programs;
 mod refused;
 mod requests;
 mod sessions;

@@ -41,14 +41,15 @@ fn the_protocol_is_chosen_or_refused() {
     for (offered, chosen) in [
         (&["http/1.1"][..], Some("http/1.1")),
         (&["h2", "http/1.1"], Some("http/1.1")),
-        (&["http/1.1", "h2", "other"], Some("http/1.1")),
+        (&["http/1.0", "http/1.1", "h2", "other"], Some("http/1.1")),
+        (&["http/1.0"], Some("http/1.0")),
         (&[], None),
     ] {
         let mut client = connect_tls(proxy.address(), &offering(&front, offered), HOST).unwrap();
         assert_eq!(client.tls().alpn_protocol(), chosen.map(str::as_bytes), "{offered:?}");
         client.send(get("/")).answer().expect(200);
     }
-    for offered in [&["h2"][..], &["http/1.0"], &["h3", "acme-tls/1"]] {
+    for offered in [&["h2"][..], &["http/0.9"], &["h3", "acme-tls/1"]] {
         let refused = alert(&proxy, &offering(&front, offered));
         assert_eq!(refused, AlertDescription::NoApplicationProtocol, "{offered:?}");
     }
