@@ -10,6 +10,7 @@ mod check;
 mod demo;
 mod explain;
 mod help;
+mod idle_connections;
 mod lifetime;
 mod process;
 mod scratch;

@@ -84,9 +84,14 @@ impl Running {
         rest.split_whitespace().next().unwrap().parse().unwrap()
     }
 
+    /// Its process id.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Sends it a signal.
     pub(crate) fn signal(&self, signal: Signal) {
-        kill(Pid::from_raw(self.child.id().try_into().unwrap()), signal).unwrap();
+        kill(Pid::from_raw(self.id().try_into().unwrap()), signal).unwrap();
     }
 
     /// Waits for its end: the exit code, and every line that no call has asked for.
