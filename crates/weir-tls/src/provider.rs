@@ -33,6 +33,8 @@ pub fn provider() -> Arc<CryptoProvider> {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
+
     use rustls::NamedGroup;
 
     use super::*;

@@ -45,7 +45,7 @@ impl Head {
     }
 
     /// Makes this the request head that `bytes` are: all of it, with the empty line that
-    /// [`HeadScanner`](crate::scan::HeadScanner) found, and nothing behind it.
+    /// [`HeadScanner`] found, and nothing behind it.
     ///
     /// # Errors
     /// Anything that is not a well-formed head with at most `fields_max` fields. The head is empty then.

@@ -1,5 +1,10 @@
 //! Sessions that are resumed, and those that must not be.
 
+#![allow(
+    clippy::disallowed_methods,
+    reason = "the files are looked at by another thread, by the clock of the wall"
+)]
+
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 

@@ -19,7 +19,7 @@ fn handshakes_over_the_limit_wait_for_their_turn() {
     let (address, config) = (proxy.address(), front.client());
     let handshake = || connect_tls(address, &config, HOST).unwrap();
     std::thread::scope(|scope| {
-        let late: Vec<_> = (0..4).map(|_| scope.spawn(&handshake)).collect();
+        let late: Vec<_> = (0..4).map(|_| scope.spawn(handshake)).collect();
         for client in &mut served {
             client.send(get("/")).answer().expect(200);
         }
