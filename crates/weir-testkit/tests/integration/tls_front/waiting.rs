@@ -2,9 +2,9 @@
 
 use weir_core::handshake::HandshakeOutcome;
 use weir_testkit::client::{connect, connect_tls, get};
-use weir_testkit::proxy;
+use weir_testkit::proxy::{self, Running};
 use weir_testkit::server::Server;
-use weir_testkit::socket::End;
+use weir_testkit::socket::{End, Socket};
 
 use super::{Front, HOST};
 
@@ -14,8 +14,8 @@ fn handshakes_over_the_limit_wait_for_their_turn() {
     let proxy = proxy::with(&server, &format!("{}limits: {{handshakes: 2}}", front.listen("")));
     // Served connections hold nothing.
     let mut served: Vec<_> = (0..5).map(|_| front.connect(&proxy)).collect();
-    // These say nothing, and are two handshakes in progress.
-    let silent = [connect(&proxy), connect(&proxy)];
+    // These are two handshakes in progress: they were answered, and say nothing to it.
+    let silent = [begun(&front, &proxy), begun(&front, &proxy)];
     let (address, config) = (proxy.address(), front.client());
     let handshake = || connect_tls(address, &config, HOST).unwrap();
     std::thread::scope(|scope| {
@@ -34,6 +34,36 @@ fn handshakes_over_the_limit_wait_for_their_turn() {
         }
         drop(second);
     });
+}
+
+/// A client that has sent its first message, and been answered.
+fn begun(front: &Front, proxy: &Running) -> Socket {
+    let name = rustls::pki_types::ServerName::try_from(HOST).unwrap();
+    let mut tls = rustls::ClientConnection::new(front.client(), name).unwrap();
+    let mut hello = Vec::new();
+    tls.write_tls(&mut hello).unwrap();
+    let mut socket = connect(proxy);
+    // The type of a record with a handshake (RFC 8446 §5.1).
+    assert_eq!(socket.send(hello).read_exact(1), [22]);
+    socket
+}
+
+/// Four thousand connections that say nothing would otherwise be enough to keep everybody out.
+#[test]
+fn silent_connections_keep_nobody_out() {
+    let (front, server) = (Front::new(), Server::saying("ok"));
+    let proxy = proxy::with(&server, &format!("{}limits: {{handshakes: 2}}", front.listen("")));
+    let silent: Vec<_> = (0..8).map(|_| connect(&proxy)).collect();
+    // The first byte of a message is no message.
+    let slow: Vec<_> = (0..8)
+        .map(|_| {
+            let mut socket = connect(&proxy);
+            socket.send([22]);
+            socket
+        })
+        .collect();
+    front.connect(&proxy).send(get("/")).answer().expect(200);
+    drop((silent, slow));
 }
 
 #[test]
