@@ -63,6 +63,8 @@ impl std::error::Error for CertificateError {}
 pub struct ListenerTls {
     listener: String,
     source: ServerSource,
+    /// How the files were when they were first read.
+    read: Vec<Stamp>,
     current: ArcSwap<ServerTls>,
     /// The field in which the subject of a client's certificate is passed on.
     pub subject_header: Option<Box<str>>,
@@ -74,13 +76,20 @@ impl ListenerTls {
     /// # Errors
     /// Files are wrong; they were fine when the configuration was checked.
     pub fn start(listener: String, written: &ListenTls, now: SystemTime) -> Result<Self, CertificateError> {
+        // Before the files are read: what changes between that and the first look must be seen by it.
+        let mut read: Vec<_> = written.source.files().iter().map(stamp).collect();
         let loaded = match written.source.load(None, now) {
             Ok(loaded) => loaded,
             Err(problems) => return Err(CertificateError { listener, problems }),
         };
+        if let Certificates::SelfSigned(_) = written.source.certificates {
+            // What was written is our own doing and no change.
+            read = written.source.files().iter().map(stamp).collect();
+        }
         let tls = Self {
             listener,
             source: written.source.clone(),
+            read,
             subject_header: written.subject_header.clone(),
             current: ArcSwap::from_pointee(loaded.tls),
         };
@@ -179,7 +188,7 @@ impl Watched {
     /// Begins to watch. What is to be said about the certificates at the start has been said with the configuration.
     fn new(tls: Arc<ListenerTls>, now: SystemTime) -> Self {
         let files = tls.source.files();
-        let read: Vec<_> = files.iter().map(stamp).collect();
+        let read = tls.read.clone();
         let mut watched =
             Self { tls, files, seen: read.clone(), read, warned: HashMap::new(), renewal_failed: None };
         watched.expiring(now);
