@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use smallvec::SmallVec;
 use tokio::time::Instant;
+use weir_core::dispatch::Mode;
 use weir_core::limit::{Charges, Standing};
 use weir_http::framing::Framing;
 use weir_http::version::Version;
@@ -84,6 +85,8 @@ impl Facts {
 pub(crate) struct Record {
     /// The status the client got; 0 when it got none.
     pub status: u16,
+    /// The dispatch mode; `None` when the request went to no server.
+    pub mode: Option<Mode>,
     /// The server whose answer it was, or that was tried last.
     pub server: Option<Arc<Server>>,
     /// Attempts of which a byte may have been sent.

@@ -100,3 +100,20 @@ impl Default for Drain {
         Self { idle: Duration::from_secs(5), deadline: Duration::from_secs(30) }
     }
 }
+
+/// How much of a request's body is kept so that more than one server can have it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Replay {
+    /// In memory, of each request.
+    pub memory_bytes: usize,
+    /// In a file, of each request; `None` for no file.
+    pub disk_bytes: Option<u64>,
+    /// In memory, of all requests together.
+    pub total_bytes: usize,
+}
+
+impl Default for Replay {
+    fn default() -> Self {
+        Self { memory_bytes: 256 * 1024, disk_bytes: Some(1 << 30), total_bytes: 64 << 20 }
+    }
+}

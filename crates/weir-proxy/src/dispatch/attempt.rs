@@ -16,13 +16,14 @@ use weir_core::dispatch::Action;
 use weir_core::retry::{Cause, Progress};
 use weir_http::field::KnownName as K;
 use weir_http::framing::Framing;
+use weir_http::head::Head;
 use weir_upstream::body::{Body, ReadError};
 use weir_upstream::h1::pump::{PumpError, pump};
 use weir_upstream::h1::sink::{Coding, H1Sink};
 use weir_upstream::io::buffer::ReadBuffer;
 use weir_upstream::io::deadline::{Wait, now};
 use weir_upstream::io::timed::{Patience, Timed};
-use weir_upstream::member::InFlight;
+use weir_upstream::member::{InFlight, Server};
 use weir_upstream::pool::Connection;
 
 use super::answer::{Answer, Broken, Directions, Reading};
@@ -142,24 +143,37 @@ fn server_side(x: &Exchange, forward: &Forward, connection: &Connection) -> Time
 /// Writes the head of the request as this server gets it.
 fn write_request(x: &mut Exchange, forward: &Forward, connection: &Connection, sink: &mut H1Sink) {
     let server = &connection.server;
-    let out = sink.head(if x.facts.framing == Framing::Chunked { Coding::Chunked } else { Coding::Plain });
-    // HTTP/1.1 needs a Host; a client that came without one gets the server's (RFC 9112 §3.2).
-    // The one of the server before may stand there already.
-    let came_without = forward.host == HostPolicy::Keep && x.facts.host.is_empty();
-    if forward.host == HostPolicy::Server || came_without {
+    if names_server(x, forward) {
+        // The one of the server before may stand there already.
         x.request.replace(K::Host, server.host.as_bytes());
     }
+    write_head(&x.request, x.facts.framing, server, sink);
+}
+
+/// Whether servers get their own names as Host: where the route says so, and where a client came without one, because
+/// HTTP/1.1 needs one (RFC 9112 §3.2).
+pub(super) fn names_server(x: &Exchange, forward: &Forward) -> bool {
+    match &forward.host {
+        HostPolicy::Server => true,
+        HostPolicy::Keep => x.facts.host.is_empty(),
+        HostPolicy::Name(_) => false,
+    }
+}
+
+/// Writes this head for this server, with what says how its body ends.
+pub(super) fn write_head(head: &Head, framing: Framing, server: &Server, sink: &mut H1Sink) {
+    let out = sink.head(if framing == Framing::Chunked { Coding::Chunked } else { Coding::Plain });
     if server.address.base.is_empty() {
-        x.request.write_open(out);
+        head.write_open(out);
     } else {
-        out.extend_from_slice(x.request.method_token());
+        out.extend_from_slice(head.method_token());
         out.push(b' ');
         out.extend_from_slice(server.address.base.as_bytes());
-        out.extend_from_slice(x.request.target());
+        out.extend_from_slice(head.target());
         out.extend_from_slice(b" HTTP/1.1\r\n");
-        x.request.write_fields(out);
+        head.write_fields(out);
     }
-    if x.facts.framing == Framing::Chunked {
+    if framing == Framing::Chunked {
         out.extend_from_slice(b"Transfer-Encoding: chunked\r\n");
     }
     out.extend_from_slice(b"\r\n");

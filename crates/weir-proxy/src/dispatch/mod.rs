@@ -3,5 +3,9 @@
 mod answer;
 mod attempt;
 pub(crate) mod balance;
+mod copy;
+pub(crate) mod fan;
+mod linger;
 mod obtain;
+mod pass;
 mod tunnel;

@@ -10,6 +10,7 @@ use weir_upstream::member::{Server, Upstream, Waits};
 
 use super::authentication::Authentication;
 use super::authentication::verifiers::Verifiers;
+use super::dispatch::Dispatches;
 use super::rates::Rates;
 use super::snapshot::{Action, Admit, Forward, HttpsOnly, Respond, Route, Service, Snapshot};
 
@@ -83,10 +84,17 @@ impl Shared<'_> {
         Arc::clone(made.or_insert_with(|| Arc::new(Authentication::new(model, self.verifiers))))
     }
 
-    /// What a route of this name admits until now.
-    fn admit_before(&self, service: &str, route: &str) -> Option<&Admit> {
+    /// The route of this name until now.
+    fn route_before(&self, service: &str, route: &model::Route) -> Option<&Route> {
         let service = self.before?.services.iter().find(|known| &*known.name == service)?;
-        service.routes.iter().find(|known| &*known.name == route)?.admit.as_ref()
+        service.routes.iter().find(|known| *known.name == route.name)
+    }
+
+    fn dispatch_before(&self, service: &str, route: &model::Route) -> Option<&Dispatches> {
+        match &self.route_before(service, route)?.action {
+            Action::Forward(forward) => Some(&forward.dispatch),
+            Action::Redirect(_) | Action::Respond(_) => None,
+        }
     }
 
     /// `None` when everybody may ask, so that such a route pays nothing.
@@ -95,7 +103,7 @@ impl Shared<'_> {
         if addresses.is_none() && rates.is_empty() {
             return None;
         }
-        let before = self.admit_before(service, &route.name);
+        let before = self.route_before(service, route).and_then(|route| route.admit.as_ref());
         let rates = Rates::new(rates, self.rate_entries, before.map(|before| &before.rates));
         Some(Admit { addresses: addresses.clone(), rates })
     }
@@ -132,7 +140,7 @@ fn route(service: &str, route: &model::Route, shared: &mut Shared<'_>) -> Route 
     let action = match &route.action {
         model::Action::Forward(forward) => Action::Forward(Forward {
             upstream: Arc::clone(&shared.upstreams[forward.upstream.0]),
-            mode: forward.mode,
+            dispatch: Dispatches::new(&forward.dispatch, shared.dispatch_before(service, route)),
             path: forward.path.clone(),
             request_fields: edits(&forward.request_fields),
             host: forward.host.clone(),

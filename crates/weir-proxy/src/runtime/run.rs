@@ -62,7 +62,7 @@ pub(super) async fn run(setup: Setup) -> Result<usize, AcceptEnded> {
         let message = if worker.is_draining() {
             tokio::select! {
                 message = inbox.recv() => message,
-                () = worker.registry.emptied() => break,
+                () = emptied(&worker) => break,
             }
         } else {
             tokio::select! {
@@ -90,6 +90,12 @@ pub(super) async fn run(setup: Setup) -> Result<usize, AcceptEnded> {
     }
     ticking.abort();
     Ok(cut)
+}
+
+/// Waits until no connection is left, nor anything that goes on without one.
+async fn emptied(worker: &Worker) {
+    worker.registry.emptied().await;
+    worker.tracker.emptied().await;
 }
 
 async fn tick(worker: Rc<Worker>) {

@@ -13,13 +13,13 @@ use ipnet::IpNet;
 use tokio::time::Instant;
 use weir_config::model::{FieldEdits, HostPolicy, Limits, PathEdit, Redirect, Timeouts};
 use weir_core::address::AddressRules;
-use weir_core::dispatch::Mode;
 use weir_core::route::RouteTable;
 use weir_upstream::body::BodyLimits;
 use weir_upstream::h1::head::HeadLimits;
 use weir_upstream::member::Upstream;
 
 use super::authentication::Authentication;
+use super::dispatch::Dispatches;
 use super::rates::Rates;
 
 /// A running configuration.
@@ -87,6 +87,14 @@ impl Snapshot {
     /// A moment of the clock as the time of rates, which goes on from one snapshot to the next.
     pub fn time(&self, now: Instant) -> Duration {
         now.saturating_duration_since(self.since)
+    }
+
+    /// Where a route sends requests, if it does.
+    pub fn forward(&self, (service, route): (usize, usize)) -> Option<&Forward> {
+        match &self.services[service].routes[route].action {
+            Action::Forward(forward) => Some(forward),
+            Action::Redirect(_) | Action::Respond(_) => None,
+        }
     }
 
     /// Limits of heads, in both directions.
@@ -182,8 +190,8 @@ pub struct Respond {
 pub struct Forward {
     /// Which servers.
     pub upstream: Arc<Upstream>,
-    /// The dispatch mode.
-    pub mode: Mode,
+    /// How many servers get a request.
+    pub dispatch: Dispatches,
     /// What happens to the path before it is sent.
     pub path: PathEdit,
     /// Changes of the request's fields; `None` for none.

@@ -19,6 +19,7 @@ use super::counters::WorkerCounters;
 use super::inbox::{Inspection, Query};
 use super::permits::Permits;
 use super::snapshot::{LocalSnapshot, Snapshot};
+use super::tracker::Tracker;
 use crate::access_log::LogHandle;
 use crate::inbound::registry::Registry;
 
@@ -33,6 +34,8 @@ pub struct Worker {
     view: RefCell<LocalSnapshot>,
     /// Idle connections to servers.
     pub pools: Pools,
+    /// What goes on without a client.
+    pub tracker: Tracker,
     /// Client connections.
     pub registry: Rc<Registry>,
     /// What it counts.
@@ -71,6 +74,7 @@ impl Worker {
         Self {
             view: RefCell::new(LocalSnapshot::new(snapshot)),
             pools: Pools::default(),
+            tracker: Tracker::default(),
             registry: Rc::new(Registry::new(Arc::clone(&counters))),
             counters,
             log: log.map(RefCell::new),

@@ -1,0 +1,271 @@
+//! Modes that ask several servers at once: performs what their state machines decide.
+//!
+//! One task polls all copies of a request, its client and its deadlines, and tells the machine what happened, one thing
+//! after the other; so no two of them can ever both believe to be the answer. What the machine lets go lingers
+//! ([`linger`]), what it keeps goes on without the exchange.
+
+use std::future::poll_fn;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use smallvec::SmallVec;
+use weir_core::dispatch::{Act, Acts, Fan, Happened, To};
+use weir_http::field::KnownName as K;
+use weir_http::framing::Framing;
+use weir_http::head::Head;
+use weir_upstream::body::Body;
+use weir_upstream::body::replay::Replay;
+use weir_upstream::io::deadline::{Wait, now};
+use weir_upstream::member::Upstream;
+use weir_upstream::select;
+
+use super::copy::{self, Held, Lost, Original, Stage, request_failure};
+use super::linger::{self, Sending};
+use super::pass;
+use crate::exchange::{Exchange, RequestBody};
+use crate::inbound::responder::Responder;
+use crate::runtime::snapshot::Forward;
+use crate::stages::failure::Failure;
+
+/// Sends the request of `x` to the servers that the machine chooses, and the answer that it chooses to the client.
+pub(crate) async fn run(
+    x: &mut Exchange,
+    place: (usize, usize),
+    forward: &Forward,
+    machine: Fan,
+    request: &mut RequestBody,
+    responder: &mut Responder,
+) -> Result<(), Failure> {
+    invite_body(x, responder).await?;
+    let replay = hold_body(x, request)?;
+    let original = Rc::new(Original::new(x, place, is_repeatable(x), replay.clone()));
+    let mut driver = Driver {
+        original,
+        upstream: &forward.upstream,
+        ticket: select::ticket(&forward.upstream),
+        replay,
+        machine,
+        copies: SmallVec::new(),
+        news: SmallVec::new(),
+        failure: None,
+        told_whole: false,
+    };
+    let decided = driver.decide(x).await;
+    x.client.deadlines.clear(Wait::Dispatch);
+    let outcome = match decided {
+        Ok(winner) => pass::on(x, winner, driver.is_request_read(), responder).await,
+        Err(failure) => Err(failure),
+    };
+    if let Some(replay) = &driver.replay {
+        x.record.received_bytes = x.record.received_bytes.max(replay.received_bytes());
+        request.body = replay.take_source();
+    }
+    outcome
+}
+
+/// With several copies the client is answered by us when it waits to be asked for the body (`semantics.md` §1.5).
+async fn invite_body(x: &mut Exchange, responder: &mut Responder) -> Result<(), Failure> {
+    if std::mem::take(&mut x.facts.expects_continue) {
+        x.request.remove(K::Expect);
+        responder.interim(&Head::answer(100)).await?;
+    }
+    Ok(())
+}
+
+/// The body, where every copy can have it from its first byte.
+///
+/// # Errors
+/// It is known to be larger than may be held (`semantics.md` §2.5).
+fn hold_body(x: &Exchange, request: &mut RequestBody) -> Result<Option<Replay>, Failure> {
+    if x.facts.body_is_empty() {
+        return Ok(None);
+    }
+    let limits = x.snapshot.replay;
+    if let Framing::Sized(bytes) = x.facts.framing
+        && bytes > limits.bytes_max()
+    {
+        return Err(Failure::BodyTooLarge);
+    }
+    let body = std::mem::take(&mut request.body);
+    Ok(Some(Replay::new(body, limits, &x.worker.replay)))
+}
+
+/// `semantics.md` §2.2 (b): idempotent, or with a key.
+fn is_repeatable(x: &Exchange) -> bool {
+    x.request.method().is_idempotent() || x.request.has(K::IdempotencyKey)
+}
+
+/// A copy, by the number that the machine gave it.
+struct Copy {
+    number: u32,
+    server: usize,
+    stage: Rc<Stage>,
+    state: State,
+}
+
+enum State {
+    Sending(Sending),
+    Held(Box<Held>),
+}
+
+/// An answer that was chosen.
+pub(super) struct Winner {
+    /// The answer.
+    pub held: Box<Held>,
+}
+
+struct Driver<'f> {
+    original: Rc<Original>,
+    upstream: &'f Arc<Upstream>,
+    ticket: usize,
+    replay: Option<Replay>,
+    machine: Fan,
+    copies: SmallVec<[Copy; 4]>,
+    /// What happened at once when an action was performed.
+    news: SmallVec<[Happened; 4]>,
+    /// How the last copy failed that did.
+    failure: Option<Failure>,
+    /// Whether the machine knows that the body has come whole.
+    told_whole: bool,
+}
+
+impl Driver<'_> {
+    /// Runs until the machine has decided.
+    async fn decide(&mut self, x: &mut Exchange) -> Result<Winner, Failure> {
+        let mut acts = self.machine.begin(Duration::ZERO);
+        loop {
+            if let Some(decision) = self.perform(x, acts) {
+                return decision;
+            }
+            let happened = match self.news.is_empty() {
+                false => self.news.remove(0),
+                true => poll_fn(|cx| self.poll_happened(x, cx)).await?,
+            };
+            acts = self.machine.on(happened, now() - x.begun);
+        }
+    }
+
+    fn perform(&mut self, x: &mut Exchange, acts: Acts) -> Option<Result<Winner, Failure>> {
+        let mut decision = None;
+        for act in acts {
+            match act {
+                Act::Start { copy, to } => self.start(x, copy, to),
+                Act::Cancel { copy } => self.cancel(x, copy),
+                Act::WakeAt(at) => {
+                    let deadlines = &x.client.deadlines;
+                    deadlines.set_from(Wait::Dispatch, x.begun, at);
+                }
+                Act::Answer { copy } => {
+                    let place = self.copies.iter().position(|known| known.number == copy);
+                    let chosen = place.map(|place| self.copies.remove(place));
+                    decision = Some(match chosen.map(|chosen| (chosen.server, chosen.state)) {
+                        Some((server, State::Held(held))) => {
+                            x.record.server = Some(Arc::clone(&self.upstream.servers[server]));
+                            Ok(Winner { held })
+                        }
+                        // Machines choose among answers that have come.
+                        Some((_, State::Sending(_))) | None => Err(Failure::Panic),
+                    });
+                }
+                Act::GiveUp(why) => decision = Some(Err(self.given_up(why))),
+            }
+        }
+        decision
+    }
+
+    fn start(&mut self, x: &mut Exchange, number: u32, to: To) {
+        let server = match to {
+            To::Server(server) => server,
+            To::Balanced => {
+                let machine = &self.machine;
+                match select::pick(self.upstream, self.ticket, |server| machine.allows(server)) {
+                    Some(server) => {
+                        self.news.push(Happened::Picked { copy: number, server });
+                        server
+                    }
+                    None => return self.news.push(Happened::NoServer { copy: number }),
+                }
+            }
+        };
+        let target = Arc::clone(&self.upstream.servers[server]);
+        x.record.attempts += 1;
+        if x.record.server.is_none() {
+            x.record.server = Some(Arc::clone(&target));
+        }
+        let stage = Rc::<Stage>::default();
+        let sending = Box::pin(copy::send(Rc::clone(&self.original), target, Rc::clone(&stage)));
+        self.copies.push(Copy { number, server, stage, state: State::Sending(sending) });
+    }
+
+    fn cancel(&mut self, x: &Exchange, number: u32) {
+        let Some(place) = self.copies.iter().position(|copy| copy.number == number) else { return };
+        let Copy { stage, state, .. } = self.copies.remove(place);
+        match state {
+            State::Sending(sending) => linger::let_sending_go(&x.worker, sending, &stage),
+            State::Held(held) => linger::let_held_go(&x.worker, *held),
+        }
+    }
+
+    /// Waits for the next thing that the machine should know.
+    fn poll_happened(&mut self, x: &Exchange, cx: &mut Context<'_>) -> Poll<Result<Happened, Failure>> {
+        for place in 0..self.copies.len() {
+            if let Poll::Ready(happened) = self.poll_copy(place, cx) {
+                return Poll::Ready(happened);
+            }
+        }
+        if !self.told_whole && self.is_request_read() {
+            self.told_whole = true;
+            x.client.stream.watch_again();
+            return Poll::Ready(Ok(Happened::BodyWhole));
+        }
+        // Before that, whoever reads the body sees it.
+        if self.told_whole && x.client.stream.poll_reset(cx).is_ready() {
+            return Poll::Ready(Err(Failure::ClientGone));
+        }
+        x.client.deadlines.poll_passed(cx).map(|wait| match wait {
+            Wait::Dispatch => Ok(Happened::Timer),
+            Wait::ClientBody => Err(Failure::BodyTimeout),
+            Wait::Request => Err(Failure::RequestTimeout),
+            _ => Err(Failure::ClientGone),
+        })
+    }
+
+    fn poll_copy(&mut self, place: usize, cx: &mut Context<'_>) -> Poll<Result<Happened, Failure>> {
+        let copy = &mut self.copies[place];
+        let number = copy.number;
+        let sending = match &mut copy.state {
+            State::Sending(sending) => sending,
+            State::Held(held) => {
+                held.poll_upload(cx);
+                return Poll::Pending;
+            }
+        };
+        let Poll::Ready(outcome) = sending.as_mut().poll(cx) else { return Poll::Pending };
+        let happened = match outcome {
+            Ok(held) => {
+                let status = held.head.status();
+                copy.state = State::Held(Box::new(held));
+                return Poll::Ready(Ok(Happened::Head { copy: number, status }));
+            }
+            Err(Lost::NotSent { timed_out, failure }) => {
+                self.failure = Some(failure);
+                Happened::NotSent { copy: number, timed_out }
+            }
+            Err(Lost::Failed { cause, failure }) => {
+                self.failure = Some(failure);
+                // Some of it may have left: on the safe side of `semantics.md` §2.2.
+                Happened::Failed { copy: number, cause, bytes_sent: 1 }
+            }
+            Err(Lost::Request(failure)) => return Poll::Ready(Err(failure)),
+        };
+        self.copies.remove(place);
+        Poll::Ready(Ok(happened))
+    }
+
+    /// Whether the client has been read to the end of its request.
+    fn is_request_read(&self) -> bool {
+        self.replay.as_ref().is_none_or(Replay::is_whole)
+    }
+}

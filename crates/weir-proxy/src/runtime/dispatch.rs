@@ -1,0 +1,115 @@
+//! How many servers get a request of a route, as it runs: the rule of each method's mode, and what all workers share of it.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use weir_config::model;
+use weir_core::dispatch::{Budget, DuplicateRule, HedgeRule, MajorityRule, Mode, RaceRule};
+use weir_http::method::Method;
+
+/// The modes of a route.
+#[derive(Debug)]
+pub struct Dispatches {
+    by_method: Vec<(Box<str>, Dispatch)>,
+    others: Dispatch,
+}
+
+/// A mode with its rule.
+#[derive(Debug)]
+pub enum Dispatch {
+    /// One server.
+    Balance,
+    /// All, and enough of them must acknowledge.
+    Duplicate(DuplicateRule),
+    /// All, and the first usable answer wins.
+    Race(RaceRule),
+    /// A second one when the first is slow.
+    Hedge(Hedging),
+    /// All, and the answer of most.
+    Majority(MajorityRule),
+}
+
+/// Mode `hedge` of a route.
+#[derive(Debug)]
+pub struct Hedging {
+    /// Its rule.
+    pub rule: HedgeRule,
+    /// What may be spent on it, by all workers together.
+    pub budget: Arc<Budget>,
+    /// When 95 % of the answers have begun; 0 as long as nothing is known.
+    percentile_us: Arc<AtomicU64>,
+}
+
+impl Hedging {
+    /// When 95 % of the answers have begun, if that is known.
+    pub fn percentile(&self) -> Option<Duration> {
+        match self.percentile_us.load(Ordering::Relaxed) {
+            0 => None,
+            known => Some(Duration::from_micros(known)),
+        }
+    }
+}
+
+impl Dispatch {
+    fn new(model: &model::Dispatch, before: Option<&Self>) -> Self {
+        match model {
+            model::Dispatch::Balance => Self::Balance,
+            model::Dispatch::Duplicate(rule) => Self::Duplicate(*rule),
+            model::Dispatch::Race(rule) => Self::Race(rule.clone()),
+            model::Dispatch::Majority(rule) => Self::Majority(rule.clone()),
+            model::Dispatch::Hedge(rule) => Self::Hedge(match before {
+                // What was saved up and what was measured goes on.
+                Some(Self::Hedge(known)) if known.rule.budget_share == rule.budget_share => Hedging {
+                    rule: rule.clone(),
+                    budget: Arc::clone(&known.budget),
+                    percentile_us: Arc::clone(&known.percentile_us),
+                },
+                _ => Hedging {
+                    rule: rule.clone(),
+                    budget: Arc::new(Budget::new(rule.budget_share)),
+                    percentile_us: Arc::default(),
+                },
+            }),
+        }
+    }
+
+    /// Which mode it is.
+    pub fn mode(&self) -> Mode {
+        match self {
+            Self::Balance => Mode::Balance,
+            Self::Duplicate(_) => Mode::Duplicate,
+            Self::Race(_) => Mode::Race,
+            Self::Hedge(_) => Mode::Hedge,
+            Self::Majority(_) => Mode::Majority,
+        }
+    }
+}
+
+impl Dispatches {
+    /// The modes of a route; what was in force before goes on where it is the same.
+    pub fn new(model: &model::Dispatches, before: Option<&Self>) -> Self {
+        let by_method = model.by_method.iter().map(|(method, dispatch)| {
+            let known = before.and_then(|before| before.named(method.as_bytes()));
+            (method.clone(), Dispatch::new(dispatch, known))
+        });
+        Self {
+            by_method: by_method.collect(),
+            others: Dispatch::new(&model.others, before.map(|before| &before.others)),
+        }
+    }
+
+    /// The mode of a method; HEAD follows GET where it has none of its own (`semantics.md` §3).
+    pub fn of(&self, method: Method, token: &[u8]) -> &Dispatch {
+        if self.by_method.is_empty() {
+            return &self.others;
+        }
+        let follows = || if method == Method::Head { self.named(b"GET") } else { None };
+        self.named(token).or_else(follows).unwrap_or(&self.others)
+    }
+
+    fn named(&self, token: &[u8]) -> Option<&Dispatch> {
+        let found = self.by_method.iter().find(|(known, _)| known.as_bytes() == token);
+        found.map(|(_, dispatch)| dispatch)
+    }
+}
