@@ -28,7 +28,10 @@ pub(super) async fn forward(
         Action::Forward(forward) => {
             prepare(x, forward)?;
             match forward.mode {
-                Mode::Balance => dispatch::balance::run(x, forward, request, responder).await,
+                // The configuration makes no other mode than `balance` yet.
+                Mode::Balance | Mode::Duplicate | Mode::Race | Mode::Hedge | Mode::Majority => {
+                    dispatch::balance::run(x, forward, request, responder).await
+                }
             }
         }
     }
