@@ -29,24 +29,52 @@ use crate::inbound::responder::Responder;
 use crate::runtime::snapshot::Forward;
 use crate::stages::failure::Failure;
 
-/// Sends the request of `x` to the servers that the machine chooses, and the answer that it chooses to the client.
+/// What a route says of its requests.
+pub(crate) struct Route<'r> {
+    /// The service and the route.
+    pub place: (usize, usize),
+    /// Where it sends them.
+    pub forward: &'r Forward,
+    /// To how many servers.
+    pub dispatch: &'r Dispatch,
+}
+
+impl<'r> Route<'r> {
+    /// The machine of a request.
+    fn machine(&self, x: &Exchange) -> Fan<'r> {
+        let upstream = &*self.forward.upstream;
+        let servers = upstream.servers.len();
+        match self.dispatch {
+            Dispatch::Race(rule) => Fan::Race(Race::new(rule, servers)),
+            Dispatch::Majority(rule) => Fan::Majority(Majority::new(rule, servers)),
+            Dispatch::Hedge(hedging) => {
+                let percentile = hedging.percentile();
+                let request = RequestFacts { safe: is_repeatable(x), body_survives: true };
+                let facts = HedgeFacts { request, servers, percentile };
+                Fan::Hedge(Hedge::new(&hedging.rule, &upstream.retry, &hedging.budget, facts))
+            }
+            // `balance` has a driver of its own.
+            Dispatch::Balance | Dispatch::Duplicate(_) => Fan::Race(Race::new(&ONE, servers)),
+        }
+    }
+}
+
+/// Sends the request of `x` to the servers that the mode chooses, and the answer that it chooses to the client.
 pub(crate) async fn run(
     x: &mut Exchange,
-    place: (usize, usize),
-    forward: &Forward,
-    machine: Fan,
+    route: Route<'_>,
     request: &mut RequestBody,
     responder: &mut Responder,
 ) -> Result<(), Failure> {
     invite_body(x, responder).await?;
     let replay = hold_body(x, request)?;
-    let original = Rc::new(Original::new(x, place, is_repeatable(x), replay.clone()));
+    let upstream = &route.forward.upstream;
     let mut driver = Driver {
-        original,
-        upstream: &forward.upstream,
-        ticket: select::ticket(&forward.upstream),
+        original: Rc::new(Original::new(x, route.place, is_repeatable(x), replay.clone())),
+        upstream,
+        ticket: select::ticket(upstream),
         replay,
-        machine,
+        machine: route.machine(x),
         copies: SmallVec::new(),
         news: SmallVec::new(),
         failure: None,
@@ -116,12 +144,12 @@ pub(super) struct Winner {
     pub held: Box<Held>,
 }
 
-struct Driver<'f> {
+struct Driver<'r> {
     original: Rc<Original>,
-    upstream: &'f Arc<Upstream>,
+    upstream: &'r Arc<Upstream>,
     ticket: usize,
     replay: Option<Replay>,
-    machine: Fan,
+    machine: Fan<'r>,
     copies: SmallVec<[Copy; 4]>,
     /// What happened at once when an action was performed.
     news: SmallVec<[Happened; 4]>,

@@ -1,13 +1,12 @@
 //! Stage *forward*: the route's one deed. Mostly that is handing the request to the dispatch mode of the route.
 
 use weir_config::model::HostPolicy;
-use weir_core::dispatch::{Fan, Race};
 use weir_http::field::KnownName as K;
 use weir_http::upgrade::Upgrade;
 
 use super::failure::Failure;
 use super::{edit, local};
-use crate::dispatch;
+use crate::dispatch::{self, fan};
 use crate::exchange::{Exchange, RequestBody};
 use crate::inbound::responder::Responder;
 use crate::runtime::dispatch::Dispatch;
@@ -34,14 +33,14 @@ pub(super) async fn forward(
                 None => forward.dispatch.of(x.request.method(), x.request.method_token()),
             };
             x.record.mode = Some(dispatch.mode());
-            let servers = forward.upstream.servers.len();
-            let machine = match dispatch {
-                Dispatch::Balance => return dispatch::balance::run(x, forward, request, responder).await,
-                Dispatch::Race(rule) => Fan::Race(Race::new(rule, servers)),
-            };
-            // Exchanges with several copies take memory of their own, so that the others stay small.
-            let place = (service, route);
-            Box::pin(dispatch::fan::run(x, place, forward, machine, request, responder)).await
+            match dispatch {
+                Dispatch::Balance => dispatch::balance::run(x, forward, request, responder).await,
+                // Exchanges with several copies take memory of their own, so that the others stay small.
+                several => {
+                    let route = fan::Route { place: (service, route), forward, dispatch: several };
+                    Box::pin(fan::run(x, route, request, responder)).await
+                }
+            }
         }
     }
 }
