@@ -183,7 +183,7 @@ pub(super) fn write_head(head: &Head, framing: Framing, server: &Server, sink: &
 fn behind_request(request: &mut RequestBody) -> ReadBuffer {
     match &mut request.body {
         Body::H1(body) => body.take_buffer(),
-        Body::Empty | Body::Memory(_) => std::mem::take(&mut request.rest),
+        Body::Empty | Body::Memory(_) | Body::Replay(_) => std::mem::take(&mut request.rest),
     }
 }
 
@@ -205,7 +205,9 @@ impl Directions {
             Wait::ServerBody => Err(Failure::AnswerBroken.into()),
             Wait::ClientBody => Err(Failure::BodyTimeout.into()),
             Wait::ClientIdle | Wait::ClientHead | Wait::ClientWrite => Err(Failure::ClientGone.into()),
-            Wait::Connect | Wait::ConnectTry | Wait::Request => Err(Failure::RequestTimeout.into()),
+            Wait::Connect | Wait::ConnectTry | Wait::Request | Wait::Dispatch => {
+                Err(Failure::RequestTimeout.into())
+            }
         }
     }
 

@@ -15,6 +15,7 @@ use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use weir_core::dispatch::Reuse;
 use weir_core::retry::Cause;
 use weir_http::field::KnownName as K;
 use weir_http::framing::Framing;
@@ -136,12 +137,17 @@ pub(super) enum Lost {
 }
 
 /// Sends a copy to this server.
-pub(super) async fn send(original: Rc<Original>, server: Arc<Server>, stage: Rc<Stage>) -> Result<Held, Lost> {
+pub(super) async fn send(
+    original: Rc<Original>,
+    server: Arc<Server>,
+    reuse: Reuse,
+    stage: Rc<Stage>,
+) -> Result<Held, Lost> {
     let Some(upstream) = original.forward().map(|forward| Arc::clone(&forward.upstream)) else {
         return Err(Lost::Request(Failure::NoRoute));
     };
     let copy = Copy { original, server, upstream, deadlines: Rc::new(Deadlines::new()), stage };
-    if let Some(connection) = copy.kept() {
+    if let Some(connection) = copy.kept(reuse) {
         match copy.over(connection).await {
             // It died while it was idle, and the request may be sent twice.
             Err(Broken::Closed) if copy.original.repeatable => {}
@@ -181,9 +187,12 @@ impl Broken {
 }
 
 impl Copy {
-    /// A kept connection, if it does no harm where it turns out to be dead.
-    fn kept(&self) -> Option<Connection> {
-        let idle_max = (!self.original.repeatable).then_some(self.upstream.waits.reuse_unsafe);
+    fn kept(&self, reuse: Reuse) -> Option<Connection> {
+        let idle_max = match reuse {
+            Reuse::Any => None,
+            Reuse::Recent => Some(self.upstream.waits.reuse_unsafe),
+            Reuse::Never => return None,
+        };
         self.original.worker.pools.take(&self.server, idle_max, now())
     }
 
@@ -318,6 +327,15 @@ impl Held {
     /// Whether the request was sent to its end.
     pub(super) fn is_sent(&self) -> bool {
         self.request_done && self.upload.is_none()
+    }
+
+    /// Sends the rest of the request on.
+    pub(super) fn poll_upload(&mut self, cx: &mut Context<'_>) {
+        if let Some(upload) = &mut self.upload
+            && let Poll::Ready(outcome) = upload.as_mut().poll(cx)
+        {
+            self.uploaded(outcome.is_ok());
+        }
     }
 
     /// Notes that the rest of the request was sent, or will not be.

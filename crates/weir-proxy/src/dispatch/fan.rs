@@ -11,7 +11,8 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use smallvec::SmallVec;
-use weir_core::dispatch::{Act, Acts, Fan, Happened, To};
+use weir_core::dispatch::{Act, Acts, Fan, Happened, Hedge, HedgeFacts, Majority, Race, RequestFacts, Reuse, To, Why};
+use weir_core::retry::Cause;
 use weir_http::field::KnownName as K;
 use weir_http::framing::Framing;
 use weir_http::head::Head;
@@ -26,6 +27,7 @@ use super::linger::{self, Sending};
 use super::pass;
 use crate::exchange::{Exchange, RequestBody};
 use crate::inbound::responder::Responder;
+use crate::runtime::dispatch::Dispatch;
 use crate::runtime::snapshot::Forward;
 use crate::stages::failure::Failure;
 
@@ -179,7 +181,7 @@ impl Driver<'_> {
         let mut decision = None;
         for act in acts {
             match act {
-                Act::Start { copy, to } => self.start(x, copy, to),
+                Act::Start { copy, to, reuse } => self.start(x, copy, to, reuse),
                 Act::Cancel { copy } => self.cancel(x, copy),
                 Act::WakeAt(at) => {
                     let deadlines = &x.client.deadlines;
@@ -198,12 +200,17 @@ impl Driver<'_> {
                     });
                 }
                 Act::GiveUp(why) => decision = Some(Err(self.given_up(why))),
+                Act::Keep { .. }
+                | Act::Done { .. }
+                | Act::Queue { .. }
+                | Act::DeadLetter { .. }
+                | Act::AnswerDelivered { .. } => {}
             }
         }
         decision
     }
 
-    fn start(&mut self, x: &mut Exchange, number: u32, to: To) {
+    fn start(&mut self, x: &mut Exchange, number: u32, to: To, reuse: Reuse) {
         let server = match to {
             To::Server(server) => server,
             To::Balanced => {
@@ -223,7 +230,8 @@ impl Driver<'_> {
             x.record.server = Some(Arc::clone(&target));
         }
         let stage = Rc::<Stage>::default();
-        let sending = Box::pin(copy::send(Rc::clone(&self.original), target, Rc::clone(&stage)));
+        let original = Rc::clone(&self.original);
+        let sending = Box::pin(copy::send(original, target, reuse, Rc::clone(&stage)));
         self.copies.push(Copy { number, server, stage, state: State::Sending(sending) });
     }
 
@@ -290,6 +298,22 @@ impl Driver<'_> {
         };
         self.copies.remove(place);
         Poll::Ready(Ok(happened))
+    }
+
+    /// What the client is told when there is no answer: what the last server did that failed, where that is the reason.
+    fn given_up(&mut self, why: Why) -> Failure {
+        let last = self.failure.take();
+        match why {
+            Why::NoServer => Failure::NoServer,
+            Why::Unreachable { timed_out } => last.unwrap_or(Failure::Unreachable { timed_out }),
+            Why::Failed(Cause::Timeout) => last.unwrap_or(Failure::ServerTimeout),
+            Why::Failed(Cause::Reset | Cause::Garbage) => last.unwrap_or(Failure::ServerReset),
+            Why::Discarded { status } => Failure::Discarded(status),
+            Why::NothingUsable { status } => Failure::NothingUsable(status),
+            Why::NoMajority { status } => Failure::NoMajority(status),
+            Why::NotAcknowledged => Failure::NotAcknowledged,
+            Why::ReplayLost => Failure::BodyTooLarge,
+        }
     }
 
     /// Whether the client has been read to the end of its request.

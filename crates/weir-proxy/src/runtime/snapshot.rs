@@ -43,6 +43,8 @@ pub struct Snapshot {
     pub limits: Limits,
     /// Timeouts.
     pub timeouts: Timeouts,
+    /// How much of a request's body is kept for more than one server.
+    pub replay: Replay,
     /// The moment from which the time of rates is counted.
     pub since: Instant,
 }

@@ -110,6 +110,12 @@ pub(crate) enum Failure {
     RequestTimeout,
     /// Every server's answer had this status, which is tried again, and none is left.
     Discarded(u16),
+    /// No server gave an answer that the mode takes for one; the route has this status for that.
+    NothingUsable(u16),
+    /// The servers do not agree on an answer; the route has this status for that.
+    NoMajority(u16),
+    /// Not enough servers have acknowledged the write in time.
+    NotAcknowledged,
     /// The path that a rewrite made is none.
     Rewrite,
     /// A bug in Weir.
@@ -159,7 +165,7 @@ impl Failure {
             Self::TooOften { .. } => 429,
             Self::Expectation => 417,
             Self::Misdirected => 421,
-            Self::Discarded(status) => *status,
+            Self::Discarded(status) | Self::NothingUsable(status) | Self::NoMajority(status) => *status,
             Self::Rewrite | Self::Panic => 500,
             Self::Unreachable { timed_out: false }
             | Self::ServerTls(_)
@@ -168,7 +174,7 @@ impl Failure {
             | Self::ServerHeadTooLarge
             | Self::ServerSwitched
             | Self::AnswerBroken => 502,
-            Self::NoServer | Self::Exhausted => 503,
+            Self::NoServer | Self::NotAcknowledged | Self::Exhausted => 503,
             Self::Unreachable { timed_out: true } | Self::ServerTimeout | Self::RequestTimeout => 504,
         }
     }
@@ -202,7 +208,11 @@ impl Failure {
             | Self::MethodNotRouted(_)
             | Self::Unauthenticated { .. } => "http_request_denied",
             Self::NoService { .. } | Self::NoRoute => "destination_not_found",
-            Self::NoServer | Self::Discarded(_) => "destination_unavailable",
+            Self::NoServer
+            | Self::Discarded(_)
+            | Self::NothingUsable(_)
+            | Self::NoMajority(_)
+            | Self::NotAcknowledged => "destination_unavailable",
             Self::Unreachable { timed_out: false } => "connection_refused",
             Self::Unreachable { timed_out: true } => "connection_timeout",
             Self::ServerTls(Fault::Certificate) => "tls_certificate_error",
@@ -271,6 +281,9 @@ impl Failure {
             Self::AnswerBroken => "the server's answer broke off".to_owned(),
             Self::RequestTimeout => "the request took too long".to_owned(),
             Self::Discarded(_) => "every server gave an answer that is tried again".to_owned(),
+            Self::NothingUsable(_) => "no server gave a usable answer".to_owned(),
+            Self::NoMajority(_) => "the servers do not agree on an answer".to_owned(),
+            Self::NotAcknowledged => "the write is not acknowledged yet by enough servers".to_owned(),
             Self::Rewrite => "the rewritten path is malformed".to_owned(),
             Self::Panic => "an internal error".to_owned(),
         }

@@ -119,7 +119,7 @@ fn next(x: &Exchange, request: &mut RequestBody, responder: &Responder, refused:
     let finished = request.body.is_end() && !refused;
     let rest = match &mut request.body {
         Body::H1(body) => body.take_buffer(),
-        Body::Empty | Body::Memory(_) => std::mem::take(&mut request.rest),
+        Body::Empty | Body::Memory(_) | Body::Replay(_) => std::mem::take(&mut request.rest),
     };
     match responder.progress() {
         Progress::NotBegun | Progress::Begun | Progress::Aborted => Next::Cut,
