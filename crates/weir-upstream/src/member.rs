@@ -13,6 +13,8 @@ use weir_core::server::{ServerAddress, Transport};
 use weir_tls::handshake::Fault;
 use weir_tls::target::Target;
 
+use crate::latency::Latencies;
+
 /// How long things may take with the servers of an upstream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Waits {
@@ -43,6 +45,8 @@ pub struct Server {
     pub target: Option<Arc<Target>>,
     /// What happened with it.
     pub counters: ServerCounters,
+    /// How long it takes, as far as somebody wants to know.
+    pub latencies: Latencies,
 }
 
 /// What happened with a server.
@@ -139,6 +143,7 @@ impl Server {
             host: host.into(),
             target: None,
             counters: ServerCounters::default(),
+            latencies: Latencies::default(),
         }
     }
 

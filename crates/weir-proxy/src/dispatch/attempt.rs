@@ -17,7 +17,7 @@ use weir_core::retry::{Cause, Progress};
 use weir_http::field::KnownName as K;
 use weir_http::framing::Framing;
 use weir_http::head::Head;
-use weir_upstream::body::{Body, ReadError};
+use weir_upstream::body::Body;
 use weir_upstream::h1::pump::{PumpError, pump};
 use weir_upstream::h1::sink::{Coding, H1Sink};
 use weir_upstream::io::buffer::ReadBuffer;
@@ -27,6 +27,7 @@ use weir_upstream::member::{InFlight, Server};
 use weir_upstream::pool::Connection;
 
 use super::answer::{Answer, Broken, Directions, Reading};
+use super::copy::request_failure;
 use super::tunnel;
 use crate::exchange::{Exchange, RequestBody};
 use crate::inbound::client::Client;
@@ -224,9 +225,7 @@ impl Directions {
         match outcome {
             // A server that takes no more may have answered; that answer counts (RFC 9112 §9.5).
             Ok(()) | Err(PumpError::Write(_)) => Ok(()),
-            Err(PumpError::Read(ReadError::Io(_))) => Err(Failure::ClientGone),
-            Err(PumpError::Read(ReadError::Body(_))) => Err(Failure::BodyMalformed),
-            Err(PumpError::Read(ReadError::TooLarge)) => Err(Failure::BodyTooLarge),
+            Err(PumpError::Read(error)) => Err(request_failure(&error)),
         }?;
         // What made the watch for a reset blind were bytes of the body; they have been read.
         client.stream.watch_again();

@@ -20,7 +20,7 @@ use weir_core::retry::Cause;
 use weir_http::field::KnownName as K;
 use weir_http::framing::Framing;
 use weir_http::head::Head;
-use weir_upstream::body::replay::Replay;
+use weir_upstream::body::replay::{self, Replay};
 use weir_upstream::body::{Body, H1Body, ReadError};
 use weir_upstream::connect::{ConnectError, connect};
 use weir_upstream::h1::pump::{PumpError, pump};
@@ -53,12 +53,12 @@ pub(super) struct Original {
     /// Whether a copy may be sent again on another connection when the first one turns out to be dead
     /// (`semantics.md` §2.2).
     repeatable: bool,
-    body: Option<Replay>,
+    body: Option<Rc<Replay>>,
 }
 
 impl Original {
     /// The request of `x`, whose body is in this replay, if it has one.
-    pub(super) fn new(x: &Exchange, place: (usize, usize), repeatable: bool, body: Option<Replay>) -> Self {
+    pub(super) fn new(x: &Exchange, place: (usize, usize), repeatable: bool, body: Option<Rc<Replay>>) -> Self {
         let original = Self {
             worker: Rc::clone(&x.worker),
             snapshot: x.snapshot.clone(),
@@ -79,7 +79,7 @@ impl Original {
 
     /// The body from its first byte.
     fn body(&self) -> Body {
-        self.body.as_ref().map_or(Body::Empty, Replay::reader)
+        self.body.as_ref().map_or(Body::Empty, |replay| replay.reader().into())
     }
 }
 
@@ -320,6 +320,10 @@ pub(super) fn request_failure(error: &ReadError) -> Failure {
         ReadError::Io(_) => Failure::ClientGone,
         ReadError::Body(_) => Failure::BodyMalformed,
         ReadError::TooLarge => Failure::BodyTooLarge,
+        ReadError::Replay(error) => match error.fault() {
+            replay::Fault::Client => Failure::BodyTooLarge,
+            replay::Fault::Us => Failure::BodyNotKept,
+        },
     }
 }
 

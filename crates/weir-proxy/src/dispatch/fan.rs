@@ -17,7 +17,7 @@ use weir_http::field::KnownName as K;
 use weir_http::framing::Framing;
 use weir_http::head::Head;
 use weir_upstream::body::Body;
-use weir_upstream::body::replay::Replay;
+use weir_upstream::body::replay::{self, Replay};
 use weir_upstream::io::deadline::{Wait, now};
 use weir_upstream::member::Upstream;
 use weir_upstream::select;
@@ -89,8 +89,10 @@ pub(crate) async fn run(
         Err(failure) => Err(failure),
     };
     if let Some(replay) = &driver.replay {
-        x.record.received_bytes = x.record.received_bytes.max(replay.received_bytes());
-        request.body = replay.take_source();
+        request.body = replay.take_source().map_or(Body::Empty, Body::from);
+        if let Body::H1(body) = &request.body {
+            x.record.received_bytes = x.record.received_bytes.max(body.received_bytes());
+        }
     }
     outcome
 }
@@ -108,18 +110,18 @@ async fn invite_body(x: &mut Exchange, responder: &mut Responder) -> Result<(), 
 ///
 /// # Errors
 /// It is known to be larger than may be held (`semantics.md` §2.5).
-fn hold_body(x: &Exchange, request: &mut RequestBody) -> Result<Option<Replay>, Failure> {
+fn hold_body(x: &Exchange, request: &mut RequestBody) -> Result<Option<Rc<Replay>>, Failure> {
     if x.facts.body_is_empty() {
         return Ok(None);
     }
-    let limits = x.snapshot.replay;
+    let limits = x.snapshot.replay_limits();
     if let Framing::Sized(bytes) = x.facts.framing
-        && bytes > limits.bytes_max()
+        && bytes > limits.content_bytes_max()
     {
         return Err(Failure::BodyTooLarge);
     }
     let body = std::mem::take(&mut request.body);
-    Ok(Some(Replay::new(body, limits, &x.worker.replay)))
+    Ok(Some(Rc::new(body.into_replay(limits, &x.worker.replay))))
 }
 
 /// `semantics.md` §2.2 (b): idempotent, or with a key.
@@ -150,7 +152,7 @@ struct Driver<'r> {
     original: Rc<Original>,
     upstream: &'r Arc<Upstream>,
     ticket: usize,
-    replay: Option<Replay>,
+    replay: Option<Rc<Replay>>,
     machine: Fan<'r>,
     copies: SmallVec<[Copy; 4]>,
     /// What happened at once when an action was performed.
@@ -318,6 +320,6 @@ impl Driver<'_> {
 
     /// Whether the client has been read to the end of its request.
     fn is_request_read(&self) -> bool {
-        self.replay.as_ref().is_none_or(Replay::is_whole)
+        self.replay.as_ref().is_none_or(|replay| matches!(replay.state(), replay::State::Whole { .. }))
     }
 }

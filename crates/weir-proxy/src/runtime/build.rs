@@ -36,7 +36,8 @@ fn build(model: &Model, verifiers: &Verifiers, before: Option<&Snapshot>) -> Sna
         rate_entries,
         https_port: https_port(model),
     };
-    let services = model.services.iter().map(|service| self::service(service, &mut shared)).collect();
+    let services: Vec<_> =
+        model.services.iter().map(|service| self::service(service, &mut shared)).collect();
     let table = RouteTable::new(
         model
             .services
@@ -49,6 +50,8 @@ fn build(model: &Model, verifiers: &Verifiers, before: Option<&Snapshot>) -> Sna
     );
     Snapshot {
         table,
+        hedging: hedging(&services),
+        replay: model.replay,
         services,
         upstreams,
         trusted_proxies: model.trusted_proxies.clone(),
@@ -62,6 +65,14 @@ fn build(model: &Model, verifiers: &Verifiers, before: Option<&Snapshot>) -> Sna
         timeouts: model.timeouts,
         since: before.map_or_else(now, |before| before.since),
     }
+}
+
+/// The routes that hedge.
+fn hedging(services: &[Service]) -> Vec<(usize, usize)> {
+    let routes = services.iter().enumerate().flat_map(|(number, service)| {
+        service.routes.iter().enumerate().map(move |(route, it)| ((number, route), it))
+    });
+    routes.filter(|(_, route)| route.hedges()).map(|(place, _)| place).collect()
 }
 
 /// What routes share.

@@ -49,6 +49,12 @@ impl Hedging {
             known => Some(Duration::from_micros(known)),
         }
     }
+
+    /// Says when 95 % of the answers have begun.
+    pub(super) fn publish(&self, percentile: Option<Duration>) {
+        let micros = percentile.map_or(0, |time| u64::try_from(time.as_micros()).unwrap_or(u64::MAX).max(1));
+        self.percentile_us.store(micros, Ordering::Relaxed);
+    }
 }
 
 impl Dispatch {
@@ -106,6 +112,15 @@ impl Dispatches {
         }
         let follows = || if method == Method::Head { self.named(b"GET") } else { None };
         self.named(token).or_else(follows).unwrap_or(&self.others)
+    }
+
+    /// Those that hedge.
+    pub fn hedging(&self) -> impl Iterator<Item = &Hedging> {
+        let all = self.by_method.iter().map(|(_, dispatch)| dispatch).chain([&self.others]);
+        all.filter_map(|dispatch| match dispatch {
+            Dispatch::Hedge(hedging) => Some(hedging),
+            _ => None,
+        })
     }
 
     fn named(&self, token: &[u8]) -> Option<&Dispatch> {

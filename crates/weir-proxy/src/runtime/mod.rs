@@ -9,6 +9,7 @@ pub mod counters;
 pub mod dispatch;
 pub(crate) mod exhaustion;
 pub mod inbox;
+mod percentiles;
 pub mod permits;
 pub mod process;
 pub mod rates;

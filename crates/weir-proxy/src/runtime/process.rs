@@ -13,6 +13,7 @@ use tokio::runtime::{Builder, LocalOptions};
 use tokio::sync::{mpsc, oneshot};
 use weir_config::model::{AccessLog, Drain, Model};
 use weir_core::ports::SharedStatusSource;
+use weir_upstream::body::replay::ReplayPool;
 use weir_upstream::io::deadline::{now, pause};
 
 use super::authentication::verifiers::Verifiers;
@@ -22,6 +23,7 @@ use super::clock::time_of_day;
 use super::control::Control;
 use super::counters::WorkerCounters;
 use super::inbox::{INBOX_MESSAGES_MAX, Inbox, Inspection, Message, Query};
+use super::percentiles;
 use super::permits::Permits;
 use super::run::{self, AcceptEnded, Setup};
 use super::sockets::{BoundAddress, ListenError, Listener};
@@ -127,6 +129,8 @@ impl Proxy {
             log: log.as_ref().map(AccessLogWriter::counts),
         });
         let permits = Permits::new(&model.limits);
+        let spool = model.replay.disk_bytes.map(|_| model.state.join("spool"));
+        let replay = ReplayPool::new(model.replay.total_bytes, spool);
         let proxy_protocol: Vec<_> =
             model.listen.iter().map(|listen| listen.proxy_protocol.clone().map(Arc::new)).collect();
         let (ended_sender, ended) = mpsc::channel(workers);
@@ -159,6 +163,7 @@ impl Proxy {
                 counters,
                 log: proxy.log.as_ref().map(AccessLogWriter::handle),
                 permits: permits.clone(),
+                replay: replay.clone(),
                 drain_idle: model.drain.idle,
                 inbox: receiver,
             };
@@ -171,6 +176,8 @@ impl Proxy {
         if !tls.is_empty() {
             proxy.control.begin(move || certificates::watch(tls));
         }
+        let status = Arc::downgrade(&proxy.status);
+        proxy.control.begin(move || percentiles::watch(status));
         Ok(proxy)
     }
 

@@ -11,10 +11,11 @@ use std::time::Duration;
 use bytes::Bytes;
 use ipnet::IpNet;
 use tokio::time::Instant;
-use weir_config::model::{FieldEdits, HostPolicy, Limits, PathEdit, Redirect, Timeouts};
+use weir_config::model::{Replay, FieldEdits, HostPolicy, Limits, PathEdit, Redirect, Timeouts};
 use weir_core::address::AddressRules;
 use weir_core::route::RouteTable;
 use weir_upstream::body::BodyLimits;
+use weir_upstream::body::replay::ReplayLimits;
 use weir_upstream::h1::head::HeadLimits;
 use weir_upstream::member::Upstream;
 
@@ -45,6 +46,8 @@ pub struct Snapshot {
     pub timeouts: Timeouts,
     /// How much of a request's body is kept for more than one server.
     pub replay: Replay,
+    /// Routes that hedge, by service and route.
+    pub hedging: Vec<(usize, usize)>,
     /// The moment from which the time of rates is counted.
     pub since: Instant,
 }
@@ -104,6 +107,12 @@ impl Snapshot {
         HeadLimits { bytes_max: self.limits.head_bytes, fields_max: self.limits.fields }
     }
 
+    /// What may be kept of a request's body.
+    pub fn replay_limits(&self) -> ReplayLimits {
+        let Replay { memory_bytes, disk_bytes, .. } = self.replay;
+        ReplayLimits { memory_bytes, disk_bytes, lossy: false }
+    }
+
     /// Limits of request bodies.
     pub fn request_body_limits(&self) -> BodyLimits {
         BodyLimits { bytes_max: self.limits.body_bytes, ..self.answer_body_limits() }
@@ -145,6 +154,16 @@ pub struct Route {
     pub https_only: Option<HttpsOnly>,
     /// Who may ask; `None` for everybody.
     pub admit: Option<Admit>,
+}
+
+impl Route {
+    /// Whether some method of it is hedged.
+    pub(super) fn hedges(&self) -> bool {
+        match &self.action {
+            Action::Forward(forward) => forward.dispatch.hedging().next().is_some(),
+            Action::Redirect(_) | Action::Respond(_) => false,
+        }
+    }
 }
 
 /// Sending clients to https.

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use tokio::sync::{Notify, Semaphore};
 use tokio::time::Instant;
+use weir_upstream::body::replay::ReplayPool;
 use weir_upstream::io::deadline::now;
 use weir_upstream::pool::Pools;
 
@@ -36,6 +37,8 @@ pub struct Worker {
     pub pools: Pools,
     /// What goes on without a client.
     pub tracker: Tracker,
+    /// Where bodies are kept that more than one server gets.
+    pub replay: ReplayPool,
     /// Client connections.
     pub registry: Rc<Registry>,
     /// What it counts.
@@ -70,11 +73,13 @@ impl Worker {
         counters: Arc<WorkerCounters>,
         log: Option<LogHandle>,
         permits: Permits,
+        replay: ReplayPool,
     ) -> Self {
         Self {
             view: RefCell::new(LocalSnapshot::new(snapshot)),
             pools: Pools::default(),
             tracker: Tracker::default(),
+            replay,
             registry: Rc::new(Registry::new(Arc::clone(&counters))),
             counters,
             log: log.map(RefCell::new),

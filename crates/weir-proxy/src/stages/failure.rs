@@ -116,6 +116,8 @@ pub(crate) enum Failure {
     NoMajority(u16),
     /// Not enough servers have acknowledged the write in time.
     NotAcknowledged,
+    /// The request's body can't be kept for several servers: memory or disk are short.
+    BodyNotKept,
     /// The path that a rewrite made is none.
     Rewrite,
     /// A bug in Weir.
@@ -174,7 +176,7 @@ impl Failure {
             | Self::ServerHeadTooLarge
             | Self::ServerSwitched
             | Self::AnswerBroken => 502,
-            Self::NoServer | Self::NotAcknowledged | Self::Exhausted => 503,
+            Self::NoServer | Self::NotAcknowledged | Self::BodyNotKept | Self::Exhausted => 503,
             Self::Unreachable { timed_out: true } | Self::ServerTimeout | Self::RequestTimeout => 504,
         }
     }
@@ -226,7 +228,7 @@ impl Failure {
             Self::ServerSwitched => "http_upgrade_failed",
             Self::AnswerBroken => "http_response_incomplete",
             Self::RequestTimeout => "http_response_timeout",
-            Self::Rewrite | Self::Panic => "proxy_internal_error",
+            Self::BodyNotKept | Self::Rewrite | Self::Panic => "proxy_internal_error",
         }
     }
 
@@ -284,6 +286,7 @@ impl Failure {
             Self::NothingUsable(_) => "no server gave a usable answer".to_owned(),
             Self::NoMajority(_) => "the servers do not agree on an answer".to_owned(),
             Self::NotAcknowledged => "the write is not acknowledged yet by enough servers".to_owned(),
+            Self::BodyNotKept => "the body can't be kept at the moment".to_owned(),
             Self::Rewrite => "the rewritten path is malformed".to_owned(),
             Self::Panic => "an internal error".to_owned(),
         }

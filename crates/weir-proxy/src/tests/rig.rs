@@ -12,6 +12,7 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use weir_core::handshake::HandshakeOutcome;
 use weir_core::ports::Status;
+use weir_upstream::body::replay::ReplayPool;
 use weir_upstream::io::deadline::now;
 use weir_upstream::io::stream::Stream;
 use weir_upstream::member::Server;
@@ -84,7 +85,13 @@ impl Rig {
         let snapshot = snapshot(config);
         let counters = Arc::new(WorkerCounters::default());
         let permits = Permits::new(&snapshot.limits);
-        let worker = Rc::new(Worker::new(Arc::clone(&snapshot), Arc::clone(&counters), None, permits));
+        let worker = Rc::new(Worker::new(
+            Arc::clone(&snapshot),
+            Arc::clone(&counters),
+            None,
+            permits,
+            ReplayPool::new(1 << 20, None),
+        ));
         Self { worker, counters, snapshot, proxy_headers: false }
     }
 

@@ -29,6 +29,7 @@ mod openssl;
 mod path;
 mod programs;
 mod proxy_protocol;
+mod race;
 mod records;
 mod sending;
 mod split;
