@@ -50,6 +50,8 @@ pub(crate) enum Failure {
     Expectation,
     /// The request's body is larger than the limit.
     BodyTooLarge,
+    /// The request's body can't be kept for all who need it: memory, disk or their time are short.
+    BodyNotKept,
     /// The request's body is malformed or ends too early.
     BodyMalformed,
     /// The request's body stood still.
@@ -116,8 +118,6 @@ pub(crate) enum Failure {
     NoMajority(u16),
     /// Not enough servers have acknowledged the write in time.
     NotAcknowledged,
-    /// The request's body can't be kept for several servers: memory or disk are short.
-    BodyNotKept,
     /// The path that a rewrite made is none.
     Rewrite,
     /// A bug in Weir.
@@ -250,6 +250,7 @@ impl Failure {
             Self::MethodRefused => "this method is not passed on".to_owned(),
             Self::Expectation => "the only expectation that can be met is `100-continue`".to_owned(),
             Self::BodyTooLarge => "the body is too large".to_owned(),
+            Self::BodyNotKept => "the body can't be kept now".to_owned(),
             Self::BodyMalformed => "the body is malformed or ends too early".to_owned(),
             Self::BodyTimeout => "the body did not come in time".to_owned(),
             Self::ClientGone => "the client is gone".to_owned(),
@@ -286,7 +287,6 @@ impl Failure {
             Self::NothingUsable(_) => "no server gave a usable answer".to_owned(),
             Self::NoMajority(_) => "the servers do not agree on an answer".to_owned(),
             Self::NotAcknowledged => "the write is not acknowledged yet by enough servers".to_owned(),
-            Self::BodyNotKept => "the body can't be kept at the moment".to_owned(),
             Self::Rewrite => "the rewritten path is malformed".to_owned(),
             Self::Panic => "an internal error".to_owned(),
         }
