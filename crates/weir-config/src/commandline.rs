@@ -12,8 +12,9 @@ use crate::check::upstream_tls::by_system;
 use crate::complaint::Complaint;
 use crate::file::upstream::STRATEGY;
 use crate::model::{
-    AccessLog, AccessLogFormat, Action, Admin, Admit, Dispatches, Drain, FieldEdits, Forward, HostPolicy, Limits, Listen,
-    ListenAddress, LogTarget, Model, PathEdit, Replay, Route, Server, Service, Timeouts, Upstream, UpstreamId,
+    AccessLog, AccessLogFormat, Action, Admin, Admit, Dispatches, Drain, FieldEdits, Forward, HostPolicy,
+    Limits, Listen, ListenAddress, LogTarget, Model, PathEdit, Replay, Route, Server, Service, Timeouts,
+    Upstream, UpstreamId,
 };
 
 /// The name of the one upstream and the one route of a model without a file.

@@ -193,6 +193,8 @@ pub struct Upstream {
     pub name: Box<str>,
     /// Its servers, in the order of the configuration.
     pub servers: Vec<Arc<Server>>,
+    /// The one that acknowledges for the others, where a route says so; the first one unless another is marked.
+    pub primary: usize,
     /// How one is chosen.
     pub strategy: Strategy,
     /// The precomputed rotation.
@@ -217,12 +219,19 @@ impl Upstream {
         Self {
             name: name.into(),
             servers,
+            primary: 0,
             strategy,
             schedule: Schedule::new(&weights),
             retry,
             waits,
             rotation: AtomicUsize::new(0),
         }
+    }
+
+    /// The same with another primary server, by its index.
+    #[must_use]
+    pub fn with_primary(self, primary: usize) -> Self {
+        Self { primary, ..self }
     }
 
     /// The next place in the rotation, exact over all workers. One for each request; its repeats use the same.

@@ -24,10 +24,7 @@ pub(super) struct Group {
 /// The keys of each mode beside `mode`.
 const KEYS: [(Mode, &[&str]); 5] = [
     (Mode::Balance, &[]),
-    (
-        Mode::Duplicate,
-        &["acknowledge", "answer_timeout", "catch_up", "order", "keep", "backlog", "full"],
-    ),
+    (Mode::Duplicate, &["acknowledge", "answer_timeout", "catch_up", "order", "keep", "backlog", "full"]),
     (Mode::Race, &["usable", "width", "stagger", "otherwise", "best"]),
     (Mode::Hedge, &["after", "at_most", "budget"]),
     (Mode::Majority, &["otherwise", "best"]),
@@ -93,7 +90,9 @@ fn mode(written: &At<DispatchFile>, group: Group, problems: &mut Problems) -> Op
             at_most: file.at_most.unwrap_or(Duration::from_secs(1)),
             budget_share: file.budget.unwrap_or(0.05),
         }),
-        Mode::Majority => Dispatch::Majority(MajorityRule { otherwise: otherwise(file, Some(502), problems) }),
+        Mode::Majority => {
+            Dispatch::Majority(MajorityRule { otherwise: otherwise(file, Some(502), problems) })
+        }
     };
     is_good.then_some(made)
 }

@@ -58,7 +58,12 @@ pub(super) struct Original {
 
 impl Original {
     /// The request of `x`, whose body is in this replay, if it has one.
-    pub(super) fn new(x: &Exchange, place: (usize, usize), repeatable: bool, body: Option<Rc<Replay>>) -> Self {
+    pub(super) fn new(
+        x: &Exchange,
+        place: (usize, usize),
+        repeatable: bool,
+        body: Option<Rc<Replay>>,
+    ) -> Self {
         let original = Self {
             worker: Rc::clone(&x.worker),
             snapshot: x.snapshot.clone(),

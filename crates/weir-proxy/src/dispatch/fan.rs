@@ -11,7 +11,10 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use smallvec::SmallVec;
-use weir_core::dispatch::{Act, Acts, Fan, Happened, Hedge, HedgeFacts, Majority, Race, RequestFacts, Reuse, To, Why};
+use weir_core::dispatch::{
+    Act, Acts, Duplicate, Fan, Happened, Hedge, HedgeFacts, Majority, Race, RequestFacts, Reuse, Targets, To,
+    Why,
+};
 use weir_core::retry::Cause;
 use weir_http::field::KnownName as K;
 use weir_http::framing::Framing;
@@ -22,12 +25,12 @@ use weir_upstream::io::deadline::{Wait, now};
 use weir_upstream::member::Upstream;
 use weir_upstream::select;
 
-use super::copy::{self, Held, Lost, Original, Stage, request_failure};
+use super::copy::{self, Held, Lost, Original, Stage};
 use super::linger::{self, Sending};
 use super::pass;
 use crate::exchange::{Exchange, RequestBody};
 use crate::inbound::responder::Responder;
-use crate::runtime::dispatch::Dispatch;
+use crate::runtime::dispatch::FanRule;
 use crate::runtime::snapshot::Forward;
 use crate::stages::failure::Failure;
 
@@ -38,7 +41,7 @@ pub(crate) struct Route<'r> {
     /// Where it sends them.
     pub forward: &'r Forward,
     /// To how many servers.
-    pub dispatch: &'r Dispatch,
+    pub rule: &'r FanRule,
 }
 
 impl<'r> Route<'r> {
@@ -46,17 +49,24 @@ impl<'r> Route<'r> {
     fn machine(&self, x: &Exchange) -> Fan<'r> {
         let upstream = &*self.forward.upstream;
         let servers = upstream.servers.len();
-        match self.dispatch {
-            Dispatch::Race(rule) => Fan::Race(Race::new(rule, servers)),
-            Dispatch::Majority(rule) => Fan::Majority(Majority::new(rule, servers)),
-            Dispatch::Hedge(hedging) => {
+        match self.rule {
+            FanRule::Race(rule) => Fan::Race(Race::new(rule, servers)),
+            FanRule::Majority(rule) => Fan::Majority(Majority::new(rule, servers)),
+            FanRule::Hedge(hedging) => {
                 let percentile = hedging.percentile();
                 let request = RequestFacts { safe: is_repeatable(x), body_survives: true };
                 let facts = HedgeFacts { request, servers, percentile };
                 Fan::Hedge(Hedge::new(&hedging.rule, &upstream.retry, &hedging.budget, facts))
             }
-            // `balance` has a driver of its own.
-            Dispatch::Balance | Dispatch::Duplicate(_) => Fan::Race(Race::new(&ONE, servers)),
+            FanRule::Duplicate(rule) => {
+                let targets = Targets {
+                    servers,
+                    primary: upstream.primary,
+                    gated: &[],
+                    body_whole: x.facts.body_is_empty(),
+                };
+                Fan::Duplicate(Duplicate::new(rule, targets))
+            }
         }
     }
 }

@@ -60,7 +60,8 @@ pub(super) fn let_held_go(worker: &Rc<Worker>, mut held: Held) {
             worker.tracker.begin(async move {
                 let deadlines = Deadlines::new();
                 deadlines.set(Wait::Request, LINGER_TIME);
-                if let Ok(true) = deadlines.guard(pin!(is_read(&mut held))).await {
+                let is_end = deadlines.guard(pin!(is_read(&mut held))).await;
+                if is_end == Ok(true) {
                     held.finish(&keeper);
                 }
             });

@@ -3,7 +3,7 @@
 use std::future::poll_fn;
 use std::pin::pin;
 use std::rc::Rc;
-use std::task::{Context, Poll};
+use std::task::Poll;
 
 use weir_upstream::h1::pump::{PumpError, pump};
 use weir_upstream::io::deadline::Wait;

@@ -36,8 +36,7 @@ fn build(model: &Model, verifiers: &Verifiers, before: Option<&Snapshot>) -> Sna
         rate_entries,
         https_port: https_port(model),
     };
-    let services: Vec<_> =
-        model.services.iter().map(|service| self::service(service, &mut shared)).collect();
+    let services: Vec<_> = model.services.iter().map(|service| self::service(service, &mut shared)).collect();
     let table = RouteTable::new(
         model
             .services
@@ -137,7 +136,9 @@ fn upstream(upstream: &model::Upstream) -> Upstream {
         idle: timeouts.upstream_idle,
         reuse_unsafe: timeouts.reuse_unsafe,
     };
+    let primary = upstream.servers.iter().position(|server| server.primary).unwrap_or(0);
     Upstream::new(&upstream.name, servers, upstream.balance, upstream.retry.clone(), waits)
+        .with_primary(primary)
 }
 
 fn service(service: &model::Service, shared: &mut Shared<'_>) -> Service {

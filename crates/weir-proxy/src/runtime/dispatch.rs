@@ -20,6 +20,13 @@ pub struct Dispatches {
 pub enum Dispatch {
     /// One server.
     Balance,
+    /// Several servers.
+    Fan(FanRule),
+}
+
+/// The rule of a mode that asks several servers.
+#[derive(Debug)]
+pub enum FanRule {
     /// All, and enough of them must acknowledge.
     Duplicate(DuplicateRule),
     /// All, and the first usable answer wins.
@@ -59,35 +66,37 @@ impl Hedging {
 
 impl Dispatch {
     fn new(model: &model::Dispatch, before: Option<&Self>) -> Self {
-        match model {
-            model::Dispatch::Balance => Self::Balance,
-            model::Dispatch::Duplicate(rule) => Self::Duplicate(*rule),
-            model::Dispatch::Race(rule) => Self::Race(rule.clone()),
-            model::Dispatch::Majority(rule) => Self::Majority(rule.clone()),
-            model::Dispatch::Hedge(rule) => Self::Hedge(match before {
+        Self::Fan(match model {
+            model::Dispatch::Balance => return Self::Balance,
+            model::Dispatch::Duplicate(rule) => FanRule::Duplicate(*rule),
+            model::Dispatch::Race(rule) => FanRule::Race(rule.clone()),
+            model::Dispatch::Majority(rule) => FanRule::Majority(rule.clone()),
+            model::Dispatch::Hedge(rule) => FanRule::Hedge(match before {
                 // What was saved up and what was measured goes on.
-                Some(Self::Hedge(known)) if known.rule.budget_share == rule.budget_share => Hedging {
-                    rule: rule.clone(),
-                    budget: Arc::clone(&known.budget),
-                    percentile_us: Arc::clone(&known.percentile_us),
-                },
+                Some(Self::Fan(FanRule::Hedge(known))) if known.rule.budget_share == rule.budget_share => {
+                    Hedging {
+                        rule: rule.clone(),
+                        budget: Arc::clone(&known.budget),
+                        percentile_us: Arc::clone(&known.percentile_us),
+                    }
+                }
                 _ => Hedging {
                     rule: rule.clone(),
                     budget: Arc::new(Budget::new(rule.budget_share)),
                     percentile_us: Arc::default(),
                 },
             }),
-        }
+        })
     }
 
     /// Which mode it is.
     pub fn mode(&self) -> Mode {
         match self {
             Self::Balance => Mode::Balance,
-            Self::Duplicate(_) => Mode::Duplicate,
-            Self::Race(_) => Mode::Race,
-            Self::Hedge(_) => Mode::Hedge,
-            Self::Majority(_) => Mode::Majority,
+            Self::Fan(FanRule::Duplicate(_)) => Mode::Duplicate,
+            Self::Fan(FanRule::Race(_)) => Mode::Race,
+            Self::Fan(FanRule::Hedge(_)) => Mode::Hedge,
+            Self::Fan(FanRule::Majority(_)) => Mode::Majority,
         }
     }
 }
@@ -118,8 +127,8 @@ impl Dispatches {
     pub fn hedging(&self) -> impl Iterator<Item = &Hedging> {
         let all = self.by_method.iter().map(|(_, dispatch)| dispatch).chain([&self.others]);
         all.filter_map(|dispatch| match dispatch {
-            Dispatch::Hedge(hedging) => Some(hedging),
-            _ => None,
+            Dispatch::Fan(FanRule::Hedge(hedging)) => Some(hedging),
+            Dispatch::Fan(_) | Dispatch::Balance => None,
         })
     }
 

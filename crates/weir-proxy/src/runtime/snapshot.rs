@@ -11,7 +11,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use ipnet::IpNet;
 use tokio::time::Instant;
-use weir_config::model::{Replay, FieldEdits, HostPolicy, Limits, PathEdit, Redirect, Timeouts};
+use weir_config::model::{FieldEdits, HostPolicy, Limits, PathEdit, Redirect, Replay, Timeouts};
 use weir_core::address::AddressRules;
 use weir_core::route::RouteTable;
 use weir_upstream::body::BodyLimits;

@@ -36,8 +36,8 @@ pub(super) async fn forward(
             match dispatch {
                 Dispatch::Balance => dispatch::balance::run(x, forward, request, responder).await,
                 // Exchanges with several copies take memory of their own, so that the others stay small.
-                several => {
-                    let route = fan::Route { place: (service, route), forward, dispatch: several };
+                Dispatch::Fan(rule) => {
+                    let route = fan::Route { place: (service, route), forward, rule };
                     Box::pin(fan::run(x, route, request, responder)).await
                 }
             }

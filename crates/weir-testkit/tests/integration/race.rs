@@ -57,8 +57,10 @@ fn every_server_gets_the_whole_request() {
     let servers = [Server::saying("a"), Server::saying("b"), Server::saying("c")];
     let proxy = race(&[&servers[0], &servers[1], &servers[2]], "", "");
     let body = "x".repeat(100_000);
-    let request =
-        format!("POST /p?q HTTP/1.1\r\nHost: a.test\r\nContent-Length: {}\r\nX-Mine: 1\r\n\r\n{body}", body.len());
+    let request = format!(
+        "POST /p?q HTTP/1.1\r\nHost: a.test\r\nContent-Length: {}\r\nX-Mine: 1\r\n\r\n{body}",
+        body.len()
+    );
     let answer = ask(&proxy, request).expect(200);
     assert!(["a", "b", "c"].contains(&&*answer.text()));
     let winner = answer.field("X-Backend-Server").map(ToOwned::to_owned);
@@ -141,7 +143,8 @@ fn servers_that_can_not_be_reached_are_passed_over() {
     for _ in 0..5 {
         assert_eq!(fetch(&proxy, "/").expect(200).text(), "good");
     }
-    let proxy = proxy::start(&format!("services: [{{host: \"*\", upstream: [\"{dead}\"], dispatch: race}}]\n"));
+    let proxy =
+        proxy::start(&format!("services: [{{host: \"*\", upstream: [\"{dead}\"], dispatch: race}}]\n"));
     fetch(&proxy, "/").expect(502);
 }
 

@@ -92,11 +92,8 @@ const FULL: Words<Full> = Words {
     later: &[],
 };
 
-const AFTER: Parsed<After> = Parsed {
-    label: "moment to hedge",
-    pattern: r"^(p95|[0-9]+(\.[0-9]+)?\s*(ms|s|m|h))$",
-    parse: after,
-};
+const AFTER: Parsed<After> =
+    Parsed { label: "moment to hedge", pattern: r"^(p95|[0-9]+(\.[0-9]+)?\s*(ms|s|m|h))$", parse: after };
 
 fn after(text: &str) -> Result<After, Complaint> {
     if text == "p95" {
@@ -109,11 +106,8 @@ fn after(text: &str) -> Result<After, Complaint> {
     }
 }
 
-const OTHERWISE: Parsed<Option<u16>> = Parsed {
-    label: "answer when none is usable",
-    pattern: "^(best|[45][0-9]{2})$",
-    parse: otherwise,
-};
+const OTHERWISE: Parsed<Option<u16>> =
+    Parsed { label: "answer when none is usable", pattern: "^(best|[45][0-9]{2})$", parse: otherwise };
 
 fn otherwise(text: &str) -> Result<Option<u16>, Complaint> {
     let no = || {
@@ -175,10 +169,9 @@ pub(crate) static DISPATCH: Table<DispatchFile> = Table {
         Field {
             name: "otherwise",
             presence: Optional,
-            value: &Kept(
-                OTHERWISE,
-                |dispatch: &mut DispatchFile, otherwise| dispatch.otherwise = Some(otherwise),
-            ),
+            value: &Kept(OTHERWISE, |dispatch: &mut DispatchFile, otherwise| {
+                dispatch.otherwise = Some(otherwise)
+            }),
             doc: "race, majority: what the client gets when no answer is usable, or no majority agrees: the `best` answer, or \
                   this status from 400 to 599. `best` for a race, 502 for a majority when not written.",
         },
@@ -198,10 +191,9 @@ pub(crate) static DISPATCH: Table<DispatchFile> = Table {
         Field {
             name: "at_most",
             presence: Unless("1s"),
-            value: &Kept(
-                DurationIn { min: MILLISECOND, max: HOUR },
-                |dispatch: &mut DispatchFile, time| dispatch.at_most = Some(time),
-            ),
+            value: &Kept(DurationIn { min: MILLISECOND, max: HOUR }, |dispatch: &mut DispatchFile, time| {
+                dispatch.at_most = Some(time)
+            }),
             doc: "hedge: the latest moment to ask the second server, from `1ms` to `1h`; what holds as long as nothing was \
                   measured.",
         },
@@ -222,10 +214,9 @@ pub(crate) static DISPATCH: Table<DispatchFile> = Table {
         Field {
             name: "answer_timeout",
             presence: Unless("10s"),
-            value: &Kept(
-                DurationIn { min: MILLISECOND, max: HOUR },
-                |dispatch: &mut DispatchFile, time| dispatch.answer_timeout = Some(time),
-            ),
+            value: &Kept(DurationIn { min: MILLISECOND, max: HOUR }, |dispatch: &mut DispatchFile, time| {
+                dispatch.answer_timeout = Some(time)
+            }),
             doc: "duplicate: how long the client waits for that, from `1ms` to `1h`. Then it gets 503, which means \"not yet\": \
                   delivery goes on.",
         },
