@@ -80,7 +80,7 @@ pub enum To {
     /// One that is picked by the strategy of the upstream among those that the machine allows. The driver says
     /// [`Happened::Picked`] or [`Happened::NoServer`] at once.
     Balanced,
-    /// This one. If it may not be asked at all, the driver says [`Happened::NoServer`] at once.
+    /// This one.
     Server(usize),
 }
 
@@ -103,7 +103,7 @@ pub enum QueueWhy {
 /// What happened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Happened {
-    /// Nobody who is allowed can be asked, or the time for connecting is used up.
+    /// Nobody who is allowed can be asked, or the time that all servers together have for connecting is used up.
     NoServer {
         /// The copy that was to start.
         copy: u32,

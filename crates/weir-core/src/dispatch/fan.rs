@@ -18,7 +18,12 @@ use super::race::Race;
 ///   decision at the latest. A copy that was kept may still be told of, once.
 /// - Nothing is started after the decision. In mode `duplicate`, `Queue`, `Done` and `DeadLetter` may still come, and the
 ///   machine must live until each copy that was kept has been told of; the others can be dropped.
+/// - Of one set of [`Acts`] at most one is a `Start` whose server has to be picked.
 /// - Until the decision something is under way: a copy, the catch-up of a write, the client's body, or a `WakeAt`.
+///
+/// What a driver promises: acts are performed in their order, all of them before what comes of them is told. The machine is
+/// told once of each copy, that it failed or has a head, and after that only of its body where a mode wants to know.
+/// Whatever it is told late, of a copy that it has ended meanwhile, it ignores.
 #[derive(Debug)]
 pub enum Fan<'r> {
     /// Mode `race`.

@@ -28,6 +28,7 @@ mod marks;
 mod race;
 mod rule;
 mod status_set;
+mod verdict;
 
 pub use act::{Act, Acts, Happened, QueueWhy, To};
 pub use balance::Balance;
@@ -42,6 +43,7 @@ pub use rule::{
     Acknowledge, After, CatchUp, DuplicateRule, Full, HedgeRule, MajorityRule, Otherwise, RaceRule,
 };
 pub use status_set::StatusSet;
+pub use verdict::Verdict;
 
 /// The dispatch mode of a route.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

@@ -53,6 +53,20 @@ pub struct HedgeRule {
     pub budget_share: f64,
 }
 
+impl HedgeRule {
+    /// The shortest wait: below a millisecond, timers and the way to a server matter more than the server.
+    const AT_LEAST: Duration = Duration::from_millis(1);
+
+    /// How long the first server is waited for. `percentile` is what is published of the servers at the moment; `None`
+    /// without history.
+    pub fn delay(&self, percentile: Option<Duration>) -> Duration {
+        match self.after {
+            After::Percentile => percentile.unwrap_or(self.at_most).max(Self::AT_LEAST).min(self.at_most),
+            After::Fixed(delay) => delay.min(self.at_most),
+        }
+    }
+}
+
 /// How long the first server is waited for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum After {
@@ -124,4 +138,38 @@ pub enum Full {
     Reject,
     /// The oldest write that waits becomes a dead letter.
     DropOldest,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(after: After, at_most_millis: u64, percentile: Option<Duration>, expected: Duration) {
+        let rule = HedgeRule { after, at_most: Duration::from_millis(at_most_millis), budget_share: 0.05 };
+        assert_eq!(rule.delay(percentile), expected, "{rule:?} {percentile:?}");
+    }
+
+    /// `semantics.md` §3.5: clamped to [1 ms, `at_most`]; without history `at_most`.
+    #[test]
+    fn the_delay_is_what_most_answers_take_within_bounds() {
+        let millis = Duration::from_millis;
+        check(After::Percentile, 500, Some(millis(40)), millis(40));
+        check(After::Percentile, 500, Some(millis(700)), millis(500));
+        check(After::Percentile, 500, Some(Duration::MAX), millis(500));
+        check(After::Percentile, 500, Some(Duration::ZERO), millis(1));
+        check(After::Percentile, 500, None, millis(500));
+        check(After::Percentile, 0, Some(millis(40)), Duration::ZERO);
+        check(After::Percentile, 0, None, Duration::ZERO);
+        check(After::Fixed(millis(30)), 500, Some(millis(40)), millis(30));
+        check(After::Fixed(millis(900)), 500, None, millis(500));
+    }
+
+    #[test]
+    fn what_stands_earlier_in_the_order_is_better() {
+        let order = vec![StatusSet::EMPTY.with_code(404), StatusSet::EMPTY.with_class(4)];
+        let best = Otherwise::Best(order);
+        let ranks = [404, 400, 500, 700].map(|status| best.rank(status));
+        assert_eq!(ranks, [Some(0), Some(1), Some(2), Some(2)]);
+        assert_eq!(Otherwise::Status(500).rank(500), None);
+    }
 }
