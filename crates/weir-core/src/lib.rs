@@ -15,6 +15,7 @@ pub mod limit;
 pub mod metric;
 pub mod ports;
 pub mod proxy_header;
+pub mod queue;
 pub mod refusal;
 pub mod retry;
 pub mod route;

@@ -2,6 +2,8 @@
 //!
 //! `weir-proxy` implements them, `weir-admin` uses them, `weir` plugs one into the other.
 
+pub mod queue;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
