@@ -20,7 +20,7 @@ use weir_upstream::h1::head::HeadLimits;
 use weir_upstream::member::Upstream;
 
 use super::authentication::Authentication;
-use super::dispatch::Dispatches;
+use super::dispatch::{Dispatches, Hedging};
 use super::rates::Rates;
 
 /// A running configuration.
@@ -162,6 +162,14 @@ impl Route {
         match &self.action {
             Action::Forward(forward) => forward.dispatch.hedging().next().is_some(),
             Action::Redirect(_) | Action::Respond(_) => false,
+        }
+    }
+
+    /// The time within which most answers begin, where it hedges and that is known.
+    pub(super) fn hedge_percentile(&self) -> Option<Duration> {
+        match &self.action {
+            Action::Forward(forward) => forward.dispatch.hedging().find_map(Hedging::percentile),
+            Action::Redirect(_) | Action::Respond(_) => None,
         }
     }
 }
