@@ -7,6 +7,7 @@ use weir_config::model::Model;
 use weir_core::ports::Status;
 use weir_proxy::Proxy;
 use weir_proxy::runtime::inbox::{Inspection, Query};
+use weir_proxy::runtime::queues::no_queues;
 use weir_proxy::runtime::sockets::BoundAddress;
 
 use crate::server::Server;
@@ -30,7 +31,8 @@ pub struct Running {
 pub fn start(yaml: &str) -> Running {
     let model = model(yaml);
     let runtime = Builder::new_current_thread().enable_all().build().expect("a small runtime can be made");
-    let proxy = Proxy::start(&model).unwrap_or_else(|error| panic!("the proxy can't start: {error}"));
+    let proxy =
+        Proxy::start(&model, no_queues()).unwrap_or_else(|error| panic!("the proxy can't start: {error}"));
     Running { proxy: Some(proxy), runtime }
 }
 

@@ -18,6 +18,7 @@ use tokio::task::JoinSet;
 use weir_config::model::{AccessLog, ListenAddress, Model};
 use weir_core::server::Transport;
 use weir_proxy::Proxy;
+use weir_proxy::runtime::queues::no_queues;
 use weir_proxy::runtime::sockets::BoundAddress;
 use weir_testkit::certificate::{self, Files};
 use weir_testkit::client::connect_tls;
@@ -290,7 +291,7 @@ impl Site {
         model.workers = Some(2);
         let state = Files::new();
         let served = keep_apart(&mut model, &state);
-        let proxy = Proxy::start(&model).unwrap();
+        let proxy = Proxy::start(&model, no_queues()).unwrap();
         let Some(BoundAddress::Tcp(address)) = proxy.addresses().next().cloned() else { panic!("no TCP") };
         let secured = proxy.addresses().zip(&model.listen).find(|(_, listen)| listen.tls.is_some());
         let tls = secured.map(|(address, _)| {

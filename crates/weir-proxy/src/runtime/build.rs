@@ -11,26 +11,28 @@ use weir_upstream::member::{Server, Upstream, Waits};
 use super::authentication::Authentication;
 use super::authentication::verifiers::Verifiers;
 use super::dispatch::Dispatches;
+use super::queues::Queues;
 use super::rates::Rates;
 use super::snapshot::{Action, Admit, Forward, HttpsOnly, Respond, Route, Service, Snapshot};
 
 /// Builds what workers run on. A model can't hold nonsense, so this can't fail.
-pub fn snapshot(model: &Model, verifiers: &Verifiers) -> Snapshot {
-    build(model, verifiers, None)
+pub fn snapshot(model: &Model, verifiers: &Verifiers, queues: &Queues) -> Snapshot {
+    build(model, verifiers, queues, None)
 }
 
 /// Builds what comes after a snapshot. What stays as it is goes on with what has been used of it.
-pub fn successor(model: &Model, verifiers: &Verifiers, before: &Snapshot) -> Snapshot {
-    build(model, verifiers, Some(before))
+pub fn successor(model: &Model, verifiers: &Verifiers, queues: &Queues, before: &Snapshot) -> Snapshot {
+    build(model, verifiers, queues, Some(before))
 }
 
-fn build(model: &Model, verifiers: &Verifiers, before: Option<&Snapshot>) -> Snapshot {
+fn build(model: &Model, verifiers: &Verifiers, queues: &Queues, before: Option<&Snapshot>) -> Snapshot {
     let upstreams: Vec<_> =
         model.upstreams.iter().map(|upstream| Arc::new(self::upstream(upstream))).collect();
     let rate_entries = model.limits.rate_entries;
     let mut shared = Shared {
         upstreams: &upstreams,
         verifiers,
+        queues,
         authentications: HashMap::new(),
         before,
         rate_entries,
@@ -78,6 +80,8 @@ fn hedging(services: &[Service]) -> Vec<(usize, usize)> {
 struct Shared<'u> {
     upstreams: &'u [Arc<Upstream>],
     verifiers: &'u Verifiers,
+    /// Opened before.
+    queues: &'u Queues,
     /// By what they were made of: routes of one service ask for the same, and what is counted of it is counted once.
     authentications: HashMap<*const model::Authenticate, Arc<Authentication>>,
     /// What is in force until now.
@@ -152,7 +156,12 @@ fn route(service: &str, route: &model::Route, shared: &mut Shared<'_>) -> Route 
     let action = match &route.action {
         model::Action::Forward(forward) => Action::Forward(Forward {
             upstream: Arc::clone(&shared.upstreams[forward.upstream.0]),
-            dispatch: Dispatches::new(&forward.dispatch, shared.dispatch_before(service, route)),
+            dispatch: Dispatches::new(
+                &forward.dispatch,
+                &shared.upstreams[forward.upstream.0],
+                shared.queues,
+                shared.dispatch_before(service, route),
+            ),
             path: forward.path.clone(),
             request_fields: edits(&forward.request_fields),
             host: forward.host.clone(),

@@ -12,6 +12,7 @@ pub mod inbox;
 mod percentiles;
 pub mod permits;
 pub mod process;
+pub mod queues;
 pub mod rates;
 mod run;
 pub mod snapshot;

@@ -118,6 +118,8 @@ pub(crate) enum Failure {
     NoMajority(u16),
     /// Not enough servers have acknowledged the write in time.
     NotAcknowledged,
+    /// The backlog has no room for the write, or can't be written.
+    WriteNotAccepted,
     /// The path that a rewrite made is none.
     Rewrite,
     /// A bug in Weir.
@@ -176,7 +178,11 @@ impl Failure {
             | Self::ServerHeadTooLarge
             | Self::ServerSwitched
             | Self::AnswerBroken => 502,
-            Self::NoServer | Self::NotAcknowledged | Self::BodyNotKept | Self::Exhausted => 503,
+            Self::NoServer
+            | Self::NotAcknowledged
+            | Self::WriteNotAccepted
+            | Self::BodyNotKept
+            | Self::Exhausted => 503,
             Self::Unreachable { timed_out: true } | Self::ServerTimeout | Self::RequestTimeout => 504,
         }
     }
@@ -214,7 +220,8 @@ impl Failure {
             | Self::Discarded(_)
             | Self::NothingUsable(_)
             | Self::NoMajority(_)
-            | Self::NotAcknowledged => "destination_unavailable",
+            | Self::NotAcknowledged
+            | Self::WriteNotAccepted => "destination_unavailable",
             Self::Unreachable { timed_out: false } => "connection_refused",
             Self::Unreachable { timed_out: true } => "connection_timeout",
             Self::ServerTls(Fault::Certificate) => "tls_certificate_error",
@@ -286,6 +293,7 @@ impl Failure {
             Self::Discarded(_) => "every server gave an answer that is tried again".to_owned(),
             Self::NothingUsable(_) => "no server gave a usable answer".to_owned(),
             Self::NoMajority(_) => "the servers do not agree on an answer".to_owned(),
+            Self::WriteNotAccepted => "no more writes can wait for the servers".to_owned(),
             Self::NotAcknowledged => "the write is not acknowledged yet by enough servers".to_owned(),
             Self::Rewrite => "the rewritten path is malformed".to_owned(),
             Self::Panic => "an internal error".to_owned(),
