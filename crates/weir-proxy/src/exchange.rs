@@ -18,6 +18,7 @@ use weir_upstream::io::lent::LentHead;
 use weir_upstream::member::Server;
 
 use crate::inbound::client::Client;
+use crate::runtime::concurrency::Places;
 use crate::runtime::snapshot::{LocalSnapshot, Route, Service};
 use crate::runtime::worker::Worker;
 
@@ -121,6 +122,8 @@ pub(crate) struct Exchange {
     pub standing: Option<Standing>,
     /// What it was charged, as long as it may be given back.
     pub charges: Charges,
+    /// Its places among the requests in progress, where there are so many and no more.
+    pub places: Option<Places>,
     /// When its head was whole.
     pub begun: Instant,
     /// The last look at the clock, which is dear: once when the exchange begins, once at the answer's head, once at its
@@ -199,6 +202,7 @@ impl Exchange {
             identity: SmallVec::new(),
             standing: None,
             charges: Charges::new(),
+            places: None,
             begun,
             now: begun,
             looked_at_wake: worker.wakes.get(),

@@ -8,9 +8,11 @@
 //! `pace` is the arithmetic, `key_table` the memory, `rate_limit` a rule made of both. No lock, no allocation and no
 //! clock: `now` is the time since a moment that is the same for all callers.
 
+mod client_places;
 mod key_table;
 mod pace;
 mod rate_limit;
 
+pub use client_places::{ClientPlaces, Entered, Place};
 pub use pace::{Rate, Standing, whole_seconds};
 pub use rate_limit::{Charge, Charges, RateLimit, Refused, charge_all, refund_all, tightest};

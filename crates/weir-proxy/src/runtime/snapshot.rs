@@ -20,6 +20,7 @@ use weir_upstream::h1::head::HeadLimits;
 use weir_upstream::member::Upstream;
 
 use super::authentication::Authentication;
+use super::concurrency::SharedConcurrency;
 use super::rates::Rates;
 
 /// A running configuration.
@@ -82,6 +83,13 @@ impl Snapshot {
         let routes = self.services.iter().flat_map(|service| &service.routes);
         let rates = routes.filter_map(|route| route.admit.as_ref()).flat_map(|admit| admit.rates.all());
         rates.map(|rate| rate.limit.taken_over()).sum()
+    }
+
+    /// How many requests wait for their turn.
+    pub fn waiting(&self) -> u64 {
+        let routes = self.services.iter().flat_map(|service| &service.routes);
+        let limits = routes.filter_map(|route| route.admit.as_ref()?.concurrency.as_ref());
+        limits.map(|limits| u64::from(limits.waiting())).sum()
     }
 
     /// A moment of the clock as the time of rates, which goes on from one snapshot to the next.
@@ -153,6 +161,8 @@ pub struct Admit {
     pub addresses: Option<AddressRules>,
     /// How often.
     pub rates: Rates,
+    /// How much at once; `None` for any.
+    pub concurrency: Option<Arc<SharedConcurrency>>,
 }
 
 /// What a route does.

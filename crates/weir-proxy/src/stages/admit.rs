@@ -3,6 +3,7 @@
 //! Rates by the name of a client wait until *authenticate* has found it out: [`after_authentication`] asks them. That is no
 //! stage of its own, because it is the same question, only asked where its answer is known.
 
+mod concurrency;
 mod rates;
 
 pub(super) use rates::tell;
@@ -42,14 +43,18 @@ pub(super) fn tell_security(x: &Exchange, head: &mut Head) {
 }
 
 /// Asks the rules of the route of `x`, apart from those about who the client is.
-pub(super) fn admit(x: &mut Exchange) -> Result<(), Failure> {
+pub(super) async fn admit(x: &mut Exchange) -> Result<(), Failure> {
     if x.route().is_none_or(|route| route.admit.is_none()) {
         return Ok(());
     }
     let snapshot = x.snapshot.clone();
     let Some(rules) = x.found.and_then(|place| snapshot.route(place).admit.as_ref()) else { return Ok(()) };
     addresses(x, rules)?;
-    rates::of_request(x, &rules.rates)
+    rates::of_request(x, &rules.rates)?;
+    match &rules.concurrency {
+        Some(limits) => concurrency::take_places(x, limits).await,
+        None => Ok(()),
+    }
 }
 
 /// Asks the rules about who the client is.

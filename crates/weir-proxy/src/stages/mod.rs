@@ -106,7 +106,7 @@ async fn steps(
     if let Some(redirect) = admit::https_only(x)? {
         return local::redirect(x, &redirect, request, responder).await;
     }
-    admit::admit(x)?;
+    admit::admit(x).await?;
     if authenticate::is_asked(x) {
         authenticate::authenticate(x, request).await?;
     }
