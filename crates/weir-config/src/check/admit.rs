@@ -106,6 +106,12 @@ fn concurrency(written: &At<ConcurrencyFile>, problems: &mut Problems) -> Option
                 .hint("write a smaller one, so that one client leaves room for others"),
         );
     }
+    if let (Some(0), Some(_)) = (file.queue, file.wait) {
+        problems.push(
+            Problem::warning(*span, "`wait` has no effect: with `queue: 0` nobody waits")
+                .hint("leave one of them away"),
+        );
+    }
     Some(Concurrency {
         per_client: number(file.per_client),
         total: number(file.total),

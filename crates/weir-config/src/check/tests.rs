@@ -320,16 +320,18 @@ fn how_much_may_be_in_progress_at_once() {
     );
     check_model(&route("per_client: 5"), "per_client: Some(5), total: None, queue: 100, wait: 1s");
     check_model(
-        &route("per_client: 5, total: 7, queue: 0, wait: 5ms"),
-        "total: Some(7), queue: 0, wait: 5ms",
+        &route("per_client: 5, total: 7, queue: 1, wait: 5ms"),
+        "total: Some(7), queue: 1, wait: 5ms",
     );
     let check = |concurrency: &str, expected: &[&str]| check(&route(concurrency), expected);
-    check("queue: 5", &["1:59 error `concurrency` needs `per_client` or `total`"]);
+    check("queue: 5", &["1:56 error `concurrency` needs `per_client` or `total`"]);
     check("", &["`concurrency` needs `per_client` or `total`"]);
     check("totl: 5", &["unknown key `totl` … did you mean `total`?"]);
     check("total: 0", &["`total` is 1 to 1000000, found 0"]);
     check("per_client: 5, total: 4", &["warning `per_client` has no effect: it is more than `total`"]);
     check("per_client: 4, total: 4", &[]);
+    check("total: 4, queue: 0", &[]);
+    check("total: 4, queue: 0, wait: 1s", &["warning `wait` has no effect: with `queue: 0` nobody waits"]);
     check("total: 4, wait: 2h", &["`2h` is not from `1ms` to `1h`"]);
 }
 

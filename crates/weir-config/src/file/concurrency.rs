@@ -25,8 +25,8 @@ const REQUESTS_MAX: u64 = 1_000_000;
 /// `concurrency`
 pub(crate) static CONCURRENCY: Table<ConcurrencyFile> = Table {
     name: "concurrency",
-    doc: "How many requests may be in progress at once. Others wait for their turn; who can't wait, or waits for too long, \
-          gets 503.",
+    doc: "How many requests may be in progress at once, a WebSocket until it ends. Others wait for their turn; who can't \
+          wait, or waits for too long, gets 503 with `Retry-After`. `per_client` or `total` must be there.",
     fields: &[
         Field {
             name: "per_client",
@@ -53,8 +53,8 @@ pub(crate) static CONCURRENCY: Table<ConcurrencyFile> = Table {
                 Integer { label: "`queue`", min: 0, max: REQUESTS_MAX },
                 |concurrency: &mut ConcurrencyFile, number| concurrency.queue = Some(number),
             ),
-            doc: "Requests that wait at the same time, from 0 to 1,000,000. Of one client, no more than `per_client` wait for \
-                  another one of its own to end. Each holds its connection and its head.",
+            doc: "Requests that wait at the same time, from 0 (nobody waits) to 1,000,000. Of one client, no more than \
+                  `per_client` wait for another one of its own to end. Each holds its connection and its head.",
         },
         Field {
             name: "wait",

@@ -10,6 +10,11 @@
 //! share count for every key of their set, which is the price of bounded memory: some are refused early, when more than
 //! seven clients of one set have requests in progress at once. All orders are sequentially consistent; the tests try every
 //! order of the steps of some threads.
+//!
+//! Whoever finds no place may wait for one. There is no list of those who do; what keeps one from sleeping on is an order of
+//! steps. Who waits counts itself among the waiting, then listens for a bell, then asks once more, and sleeps only then. Who
+//! leaves a place, or took a count back, reads that count afterwards and rings if it is not zero. The tests try every order
+//! of this too.
 
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 

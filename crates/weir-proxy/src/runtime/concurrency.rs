@@ -1,8 +1,13 @@
 //! How much of a route is in progress at once. All workers share it.
 //!
-//! A request takes a place per client first and then one of all, and keeps both for as long as its exchange lives. Nothing
-//! is locked while there is room. Who finds none waits in a queue with a bound and a deadline: for a place of all in the
-//! order of arrival, and for one of its own client until another request of that client ends on whichever worker.
+//! A request takes a place of its client first and then one of all, and keeps both for as long as its exchange lives. So
+//! whoever waits for its own client holds nothing that others could use, and one client takes up no more of the queue for
+//! a place of all than it may have in progress. While there is room, that is atomics alone (the semaphore takes a short lock
+//! when a place comes back). Who finds no room waits in a queue with a bound and a deadline: for a place of all in the order
+//! of arrival, and for one of its own client until another request of that client ends on whichever worker.
+//!
+//! Places are plain values and not guards, because a guard would have to count its hold on this in a word that all workers
+//! share; the exchange, which has the snapshot anyway, gives them back when it is dropped.
 
 use std::hash::RandomState;
 use std::net::IpAddr;
@@ -22,6 +27,10 @@ use super::key;
 /// woken for somebody else waits on.
 const BELLS: usize = 64;
 
+/// Entries of a table for each request that may be counted in it: so many that eight clients hardly ever meet in a set of
+/// seven.
+const ENTRIES_PER_REQUEST: usize = 8;
+
 /// The places of a route.
 #[derive(Debug)]
 pub struct SharedConcurrency {
@@ -38,16 +47,22 @@ struct Clients {
     /// Places in the queue: one client must not take them all.
     waiting: ClientPlaces,
     bells: Box<[Notify]>,
+    /// Random for each route and process: nobody outside can choose addresses that meet in one place of a table.
     hashes: RandomState,
 }
 
 impl SharedConcurrency {
     fn new(rule: Concurrency, entries: usize) -> Self {
-        let clients = rule.per_client.map(|each| Clients {
-            places: ClientPlaces::new(each, entries),
-            waiting: ClientPlaces::new(each, entries.min(rule.queue as usize * 2)),
-            bells: (0..BELLS).map(|_| Notify::new()).collect(),
-            hashes: RandomState::new(),
+        let queue = rule.queue as usize;
+        let clients = rule.per_client.map(|each| {
+            let counted = rule.total.map_or(usize::MAX, |total| total as usize + queue);
+            let room = |requests: usize| entries.min(requests.saturating_mul(ENTRIES_PER_REQUEST));
+            Clients {
+                places: ClientPlaces::new(each, room(counted)),
+                waiting: ClientPlaces::new(each, room(queue)),
+                bells: (0..BELLS).map(|_| Notify::new()).collect(),
+                hashes: RandomState::new(),
+            }
         });
         let total = rule.total.map(|total| Semaphore::new(total as usize));
         Self { rule, entries, total, clients, waiting: AtomicU32::new(0) }
@@ -71,13 +86,92 @@ impl SharedConcurrency {
         self.waiting.load(SeqCst)
     }
 
-    /// A request that comes from there and has no place yet.
-    pub fn arrival(self: &Arc<Self>, client: IpAddr) -> Places {
+    /// Takes what there is for a request that comes from there, without waiting. They must be given to
+    /// [`leave`](Self::leave).
+    pub fn arrive(&self, client: IpAddr) -> Places {
         let key = self.clients.as_ref().map_or(0, |clients| match client_network(client) {
             IpAddr::V4(address) => key::hash(&clients.hashes, [address.octets().as_slice()].into_iter()),
             IpAddr::V6(address) => key::hash(&clients.hashes, [address.octets().as_slice()].into_iter()),
         });
-        Places { limits: Arc::clone(self), key, of_client: None, of_all: false }
+        let mut places = Places { key, of_client: None, of_all: false, complete: false };
+        places.complete = self.take_of_client(&mut places) && self.take_of_all(&mut places);
+        places
+    }
+
+    /// A place in the queue for whoever lacks one of these; `None` when it is full, or full of this client.
+    pub fn queue(&self, places: &Places) -> Option<Waiting<'_>> {
+        let queue = self.rule.queue;
+        let counted =
+            self.waiting.fetch_update(SeqCst, SeqCst, |waiting| (waiting < queue).then_some(waiting + 1));
+        counted.ok()?;
+        // Dropped below if there is no room for this client.
+        let mut waiting = Waiting { limits: self, of_client: None };
+        if let Some(clients) = self.clients.as_ref().filter(|_| places.of_client.is_none()) {
+            waiting.of_client = Some(clients.waiting.enter(places.key).place?);
+        }
+        Some(waiting)
+    }
+
+    /// Waits until there is all that is needed. Whoever calls has a place in the [`queue`](Self::queue), and keeps it until
+    /// this is over. Cancel safe: what was taken stays in `places`.
+    pub async fn wait(&self, places: &mut Places) {
+        while let Some(clients) = self.clients.as_ref().filter(|_| places.of_client.is_none()) {
+            let mut rung = pin!(clients.bell(places.key).notified());
+            // From here on no ringing is missed; only then it is looked once more.
+            rung.as_mut().enable();
+            if !self.take_of_client(places) {
+                rung.await;
+            }
+        }
+        if let Some(total) = self.total.as_ref().filter(|_| !places.of_all)
+            // It is never closed.
+            && let Ok(permit) = total.acquire().await
+        {
+            permit.forget();
+            places.of_all = true;
+        }
+        places.complete = true;
+    }
+
+    /// Gives back what was taken, and wakes those who may have it now.
+    pub fn leave(&self, places: Places) {
+        if let Some(total) = self.total.as_ref().filter(|_| places.of_all) {
+            total.add_permits(1);
+        }
+        if let (Some(clients), Some(place)) = (&self.clients, places.of_client) {
+            clients.places.leave(place);
+            self.ring(clients, places.key);
+        }
+    }
+
+    fn take_of_client(&self, places: &mut Places) -> bool {
+        let Some(clients) = &self.clients else { return true };
+        let entered = clients.places.enter(places.key);
+        places.of_client = entered.place;
+        if entered.took_back {
+            self.ring(clients, places.key);
+        }
+        places.of_client.is_some()
+    }
+
+    fn take_of_all(&self, places: &mut Places) -> bool {
+        let Some(total) = &self.total else { return true };
+        // Fails while somebody waits: a place that comes back belongs to the first of those.
+        if let Ok(permit) = total.try_acquire() {
+            permit.forget();
+            places.of_all = true;
+        }
+        places.of_all
+    }
+
+    /// Wakes those who may have a place of their client now.
+    ///
+    /// Nobody sleeps on: whoever waits is counted and hears the bell before it looks for the last time, and whoever gives a
+    /// place back has done so before it reads that count. In whatever order they come, one of the two sees the other.
+    fn ring(&self, clients: &Clients, key: u64) {
+        if self.waiting() > 0 {
+            clients.bell(key).notify_waiters();
+        }
     }
 }
 
@@ -87,110 +181,32 @@ impl Clients {
     }
 }
 
-/// The places that a request has; dropping this leaves them, however its exchange ends.
+/// The places that a request has.
 #[derive(Debug)]
+#[must_use = "places that nobody leaves are lost"]
 pub struct Places {
-    limits: Arc<SharedConcurrency>,
     key: u64,
     of_client: Option<Place>,
     of_all: bool,
+    complete: bool,
 }
 
 impl Places {
-    /// Takes what is there, without waiting. Says whether that is all that is needed.
-    pub fn take(&mut self) -> bool {
-        self.take_of_client() && self.take_of_all()
-    }
-
-    fn take_of_client(&mut self) -> bool {
-        let Some(clients) = &self.limits.clients else { return true };
-        if self.of_client.is_some() {
-            return true;
-        }
-        let entered = clients.places.enter(self.key);
-        self.of_client = entered.place;
-        if entered.took_back {
-            self.limits.ring(clients, self.key);
-        }
-        entered.place.is_some()
-    }
-
-    fn take_of_all(&mut self) -> bool {
-        let Some(total) = &self.limits.total else { return true };
-        if !self.of_all
-            && let Ok(permit) = total.try_acquire()
-        {
-            permit.forget();
-            self.of_all = true;
-        }
-        self.of_all
-    }
-
-    /// Waits until there is all that is needed. Cancel safe: what was taken stays taken until this is dropped.
-    pub async fn wait(&mut self) {
-        let limits = Arc::clone(&self.limits);
-        while let Some(clients) = limits.clients.as_ref().filter(|_| self.of_client.is_none()) {
-            let mut rung = pin!(clients.bell(self.key).notified());
-            // From here on no ringing is missed; only then it is looked once more.
-            rung.as_mut().enable();
-            if !self.take_of_client() {
-                rung.await;
-            }
-        }
-        if let Some(total) = limits.total.as_ref().filter(|_| !self.of_all)
-            && let Ok(permit) = total.acquire().await
-        {
-            permit.forget();
-            self.of_all = true;
-        }
-    }
-
-    /// A place in the queue; `None` when it is full, or full of this client.
-    pub fn queue(&self) -> Option<Waiting> {
-        let limits = &self.limits;
-        let queue = limits.rule.queue;
-        let counted =
-            limits.waiting.fetch_update(SeqCst, SeqCst, |waiting| (waiting < queue).then_some(waiting + 1));
-        counted.ok()?;
-        // Dropped below if there is no room for this client.
-        let mut waiting = Waiting { limits: Arc::clone(limits), of_client: None };
-        if let Some(clients) = limits.clients.as_ref().filter(|_| self.of_client.is_none()) {
-            waiting.of_client = Some(clients.waiting.enter(self.key).place?);
-        }
-        Some(waiting)
-    }
-}
-
-impl Drop for Places {
-    fn drop(&mut self) {
-        if let Some(total) = self.limits.total.as_ref().filter(|_| self.of_all) {
-            total.add_permits(1);
-        }
-        if let (Some(clients), Some(place)) = (&self.limits.clients, self.of_client) {
-            clients.places.leave(place);
-            self.limits.ring(clients, self.key);
-        }
-    }
-}
-
-impl SharedConcurrency {
-    /// Wakes those who may have a place now. Whoever waits is counted before it looks for the last time, so either it is
-    /// seen here or it sees what was left.
-    fn ring(&self, clients: &Clients, key: u64) {
-        if self.waiting() > 0 {
-            clients.bell(key).notify_waiters();
-        }
+    /// Whether nothing is missing that the request needs.
+    pub fn are_complete(&self) -> bool {
+        self.complete
     }
 }
 
 /// A place in the queue, given up when this is dropped.
 #[derive(Debug)]
-pub struct Waiting {
-    limits: Arc<SharedConcurrency>,
+#[must_use = "dropping it gives it up"]
+pub struct Waiting<'l> {
+    limits: &'l SharedConcurrency,
     of_client: Option<Place>,
 }
 
-impl Drop for Waiting {
+impl Drop for Waiting<'_> {
     fn drop(&mut self) {
         self.limits.waiting.fetch_sub(1, SeqCst);
         if let (Some(clients), Some(place)) = (&self.limits.clients, self.of_client) {
@@ -198,3 +214,6 @@ impl Drop for Waiting {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

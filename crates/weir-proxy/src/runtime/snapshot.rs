@@ -88,8 +88,7 @@ impl Snapshot {
     /// How many requests wait for their turn.
     pub fn waiting(&self) -> u64 {
         let routes = self.services.iter().flat_map(|service| &service.routes);
-        let limits = routes.filter_map(|route| route.admit.as_ref()?.concurrency.as_ref());
-        limits.map(|limits| u64::from(limits.waiting())).sum()
+        routes.filter_map(Route::concurrency).map(|limits| u64::from(limits.waiting())).sum()
     }
 
     /// A moment of the clock as the time of rates, which goes on from one snapshot to the next.
@@ -143,6 +142,13 @@ pub struct Route {
     pub https_only: Option<HttpsOnly>,
     /// Who may ask; `None` for everybody.
     pub admit: Option<Admit>,
+}
+
+impl Route {
+    /// Its limits of what is in progress at once.
+    pub fn concurrency(&self) -> Option<&SharedConcurrency> {
+        self.admit.as_ref()?.concurrency.as_deref()
+    }
 }
 
 /// Sending clients to https.

@@ -6,6 +6,7 @@
 mod concurrency;
 mod rates;
 
+pub(super) use concurrency::{must_wait, wait};
 pub(super) use rates::tell;
 use weir_config::model::Redirect;
 use weir_core::refusal::Refusal;
@@ -42,8 +43,9 @@ pub(super) fn tell_security(x: &Exchange, head: &mut Head) {
     }
 }
 
-/// Asks the rules of the route of `x`, apart from those about who the client is.
-pub(super) async fn admit(x: &mut Exchange) -> Result<(), Failure> {
+/// Asks the rules of the route of `x`, apart from those about who the client is. If it then [`must_wait`], [`wait`] comes
+/// next; that is apart, because waiting is rare and everything else need not be a future.
+pub(super) fn admit(x: &mut Exchange) -> Result<(), Failure> {
     if x.route().is_none_or(|route| route.admit.is_none()) {
         return Ok(());
     }
@@ -51,10 +53,8 @@ pub(super) async fn admit(x: &mut Exchange) -> Result<(), Failure> {
     let Some(rules) = x.found.and_then(|place| snapshot.route(place).admit.as_ref()) else { return Ok(()) };
     addresses(x, rules)?;
     rates::of_request(x, &rules.rates)?;
-    match &rules.concurrency {
-        Some(limits) => concurrency::take_places(x, limits).await,
-        None => Ok(()),
-    }
+    x.places = rules.concurrency.as_ref().map(|limits| limits.arrive(x.facts.client));
+    Ok(())
 }
 
 /// Asks the rules about who the client is.

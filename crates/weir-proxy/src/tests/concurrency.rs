@@ -1,12 +1,14 @@
 //! Limits of what is in progress at once: who waits, for how long, and that every place comes back.
 
-use tokio::io::DuplexStream;
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, DuplexStream};
 use tokio::task::JoinHandle;
 use weir_core::ports::Status;
 use weir_core::refusal::Refusal;
 use weir_upstream::io::deadline::{now, pause};
 
-use super::rig::{GET, OK, Rig, WIDE, expect_passed, head, paused, say, seconds, take};
+use super::rig::{GET, OK, Rig, WIDE, expect_last, expect_passed, head, paused, rest, say, seconds, take};
 
 /// One server, and this limit before it.
 fn config(concurrency: &str) -> String {
@@ -203,17 +205,188 @@ fn whoever_is_dropped_while_waiting_leaves_the_queue_and_takes_no_place() {
 fn the_time_of_the_whole_request_goes_on_while_it_waits() {
     let config = format!("{}\ntimeouts: {{request: 2s}}", config("total: 1, wait: 60s"));
     paused(&config, async |rig: Rig| {
-        let mut server = rig.keep(0, WIDE);
-        let (first, _serving) = asking(&rig, "10.0.0.1").await;
-        head(&mut server).await;
+        let mut servers = [rig.keep(0, WIDE), rig.keep(0, WIDE)];
+        let (mut first, _serving) = asking(&rig, "10.0.0.1").await;
+        head(&mut servers[1]).await;
         pause(seconds(1)).await;
         let begun = now();
         let (mut second, _serving) = asking(&rig, "10.0.0.2").await;
-        // The first one ends a second earlier, and leaves it its place and a second.
-        head(&mut server).await;
+        let (mut third, _serving) = asking(&rig, "10.0.0.3").await;
+        assert_eq!(status_of(&mut first).await, 504);
+        // The first one's time is over a second earlier, which leaves the second its place and a second.
+        head(&mut servers[0]).await;
         expect_passed(begun, seconds(1));
         assert_eq!(status_of(&mut second).await, 504);
+        // The third one's ends in the queue: that is no refusal of ours.
+        assert_eq!(status_of(&mut third).await, 504);
         expect_passed(begun, seconds(2));
-        drop(first);
+        assert_eq!((refused(&rig, Refusal::QueueFull), refused(&rig, Refusal::QueueTimeout)), (0, 0));
+    });
+}
+
+#[test]
+fn a_queue_of_none_refuses_at_once_and_says_so_in_json_to_programs() {
+    paused(&config("total: 1, queue: 0, wait: 60s"), async |rig: Rig| {
+        let mut server = rig.keep(0, WIDE);
+        let (_first, _serving) = asking(&rig, "10.0.0.1").await;
+        head(&mut server).await;
+        let begun = now();
+        let (mut over, _serving) = rig.client(WIDE);
+        for number in 1..=3 {
+            say(&mut over, &GET.replace("\r\n\r\n", "\r\nAccept: application/json\r\n\r\n")).await;
+            let answer = head(&mut over).await;
+            assert!(
+                answer.starts_with("HTTP/1.1 503 ") && answer.contains("\r\nRetry-After: 1\r\n"),
+                "{answer}"
+            );
+            assert!(answer.contains("\r\nContent-Type: application/json\r\n"), "{answer}");
+            let length = answer.split("Content-Length: ").nth(1).unwrap().split("\r\n").next().unwrap();
+            let body = take(&mut over, length.parse().unwrap()).await;
+            assert!(
+                body.starts_with("{\"status\":503,") && body.contains("too many requests at once"),
+                "{body}"
+            );
+            assert_eq!(refused(&rig, Refusal::QueueFull), number);
+        }
+        expect_passed(begun, seconds(0));
+    });
+}
+
+#[test]
+fn a_client_of_pipelined_requests_is_in_progress_with_one() {
+    paused(&config("per_client: 1, total: 1, queue: 0"), async |rig: Rig| {
+        let mut server = rig.keep(0, WIDE);
+        let (mut client, serving) = rig.client(WIDE);
+        say(&mut client, &GET.repeat(5)).await;
+        for _ in 0..5 {
+            head(&mut server).await;
+            say(&mut server, OK).await;
+            assert_eq!(status_of(&mut client).await, 200);
+        }
+        drop(client);
+        serving.await.unwrap();
+        expect_all_back(&rig);
+    });
+}
+
+const EXPECTS: &str = "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\n";
+
+#[test]
+fn nobody_is_asked_for_a_body_before_there_is_a_place() {
+    paused(&config("total: 1, wait: 5s"), async |rig: Rig| {
+        let (mut idle, mut server) = (rig.keep(0, WIDE), rig.keep(0, WIDE));
+        let (mut first, _serving) = asking(&rig, "10.0.0.1").await;
+        head(&mut server).await;
+        let (mut second, _serving) = rig.client(WIDE);
+        say(&mut second, EXPECTS).await;
+        pause(seconds(4)).await;
+        assert_eq!(rig.snapshot.waiting(), 1);
+        let heard = tokio::time::timeout(Duration::ZERO, second.read_u8()).await;
+        assert!(heard.is_err(), "neither a 100 nor anything else: {heard:?}");
+        say(&mut server, OK).await;
+        assert_eq!(status_of(&mut first).await, 200);
+        // The server that was used last is asked first.
+        assert!(head(&mut server).await.contains("\r\nExpect: 100-continue\r\n"));
+        say(&mut server, "HTTP/1.1 100 Continue\r\n\r\n").await;
+        assert!(head(&mut second).await.starts_with("HTTP/1.1 100 "));
+        say(&mut second, "hello").await;
+        assert_eq!(take(&mut server, 5).await, "hello");
+        say(&mut server, OK).await;
+        assert_eq!(status_of(&mut second).await, 200);
+        assert!(tokio::time::timeout(Duration::ZERO, idle.read_u8()).await.is_err());
+    });
+}
+
+#[test]
+fn whoever_was_refused_is_not_asked_for_its_body_either() {
+    paused(&config("total: 1, wait: 5s"), async |rig: Rig| {
+        let mut server = rig.keep(0, WIDE);
+        let (_first, _serving) = asking(&rig, "10.0.0.1").await;
+        head(&mut server).await;
+        let (mut second, serving) = rig.client(WIDE);
+        say(&mut second, EXPECTS).await;
+        expect_last(&rest(&mut second).await, 503);
+        drop(second);
+        serving.await.unwrap();
+    });
+}
+
+#[test]
+fn an_upgraded_connection_keeps_its_place_until_it_ends() {
+    paused(&config("total: 1, queue: 0"), async |rig: Rig| {
+        let mut server = rig.keep(0, WIDE);
+        let (mut client, serving) = rig.client(WIDE);
+        let fields = "Connection: Upgrade\r\nUpgrade: websocket";
+        say(&mut client, &format!("GET / HTTP/1.1\r\nHost: a\r\n{fields}\r\n\r\n")).await;
+        head(&mut server).await;
+        say(&mut server, &format!("HTTP/1.1 101 Switching Protocols\r\n{fields}\r\n\r\n")).await;
+        head(&mut client).await;
+        for _ in 0..2 {
+            pause(seconds(1000)).await;
+            let (mut over, _serving) = asking(&rig, "10.0.0.2").await;
+            assert_eq!(status_of(&mut over).await, 503);
+        }
+        drop((client, server));
+        serving.await.unwrap();
+        let mut server = rig.keep(0, WIDE);
+        let (mut next, _serving) = asking(&rig, "10.0.0.2").await;
+        head(&mut server).await;
+        say(&mut server, OK).await;
+        assert_eq!(status_of(&mut next).await, 200);
+    });
+}
+
+#[test]
+fn while_draining_those_who_wait_have_their_turn_and_then_end() {
+    paused(&config("total: 1, wait: 5s"), async |rig: Rig| {
+        let mut server = rig.keep(0, WIDE);
+        let (mut first, serving_first) = asking(&rig, "10.0.0.1").await;
+        head(&mut server).await;
+        let (mut second, serving_second) = asking(&rig, "10.0.0.2").await;
+        let (mut third, serving_third) = asking(&rig, "10.0.0.3").await;
+        let begun = now();
+        rig.worker.begin_drain(seconds(1));
+        pause(seconds(4)).await;
+        assert_eq!(rig.snapshot.waiting(), 2);
+        say(&mut server, OK).await;
+        let answer = rest(&mut first).await;
+        assert!(
+            answer.starts_with("HTTP/1.1 200 ") && answer.contains("\r\nConnection: close\r\n"),
+            "{answer}"
+        );
+        head(&mut server).await;
+        expect_last(&rest(&mut third).await, 503);
+        expect_passed(begun, seconds(5));
+        say(&mut server, OK).await;
+        let answer = rest(&mut second).await;
+        assert!(
+            answer.starts_with("HTTP/1.1 200 ") && answer.contains("\r\nConnection: close\r\n"),
+            "{answer}"
+        );
+        drop((first, second, third));
+        for serving in [serving_first, serving_second, serving_third] {
+            serving.await.unwrap();
+        }
+        expect_all_back(&rig);
+    });
+}
+
+#[test]
+fn a_refused_client_that_takes_no_answer_holds_no_place() {
+    // Its place of its own client is given back before the refusal is written to a client that reads nothing.
+    paused(&config("per_client: 1, total: 1, wait: 1s"), async |rig: Rig| {
+        let mut server = rig.keep(0, WIDE);
+        let (_first, _serving) = asking(&rig, "10.0.0.1").await;
+        head(&mut server).await;
+        let (mut narrow, _serving) = rig.client(128);
+        let request = GET.replace("\r\n\r\n", "\r\nX-Forwarded-For: 10.0.0.2\r\n\r\n");
+        say(&mut narrow, &request).await;
+        pause(seconds(2)).await;
+        assert_eq!(refused(&rig, Refusal::QueueTimeout), 1);
+        let (mut again, _serving) = asking(&rig, "10.0.0.2").await;
+        say(&mut server, OK).await;
+        head(&mut server).await;
+        say(&mut server, OK).await;
+        assert_eq!(status_of(&mut again).await, 200);
     });
 }

@@ -5,6 +5,8 @@ use std::collections::HashMap;
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
+mod waiting;
+
 use super::{ClientPlaces, Plan, SeqCst, Set, View, WAYS, Word, count, tag};
 
 fn key(tag: u64) -> u64 {

@@ -1,39 +1,44 @@
-//! Whether a request may be in progress together with those that are, and its wait for that.
+//! The wait of a request that can't be in progress together with those that are.
 
 use std::future::poll_fn;
 use std::pin::pin;
 use std::rc::Rc;
-use std::sync::Arc;
 use std::task::Poll;
 
 use weir_core::refusal::Refusal;
 use weir_upstream::io::deadline::Wait;
 
 use crate::exchange::Exchange;
-use crate::runtime::concurrency::{Places, SharedConcurrency};
 use crate::stages::failure::Failure;
 
-/// Takes the places of `x`, which keeps them until it ends; waits for them if it must and may.
-pub(super) async fn take_places(x: &mut Exchange, limits: &Arc<SharedConcurrency>) -> Result<(), Failure> {
-    let mut places = limits.arrival(x.facts.client);
-    if !places.take() {
-        // Few requests come here: they have memory of their own for it.
-        Box::pin(wait(x, limits, &mut places)).await?;
-    }
-    x.places = Some(places);
-    Ok(())
+/// Whether `x` lacks a place that it needs.
+pub(in crate::stages) fn must_wait(x: &Exchange) -> bool {
+    x.places.as_ref().is_some_and(|places| !places.are_complete())
 }
 
-/// Waits for what is missing, for as long as the client does and the queue allows.
-async fn wait(x: &mut Exchange, limits: &SharedConcurrency, places: &mut Places) -> Result<(), Failure> {
-    let Some(_waiting) = places.queue() else { return Err(refuse(x, Refusal::QueueFull)) };
+/// Waits for the places that `x` lacks, for as long as its client does and the queue allows. If it may not, what it has is
+/// given back before it is told so.
+pub(in crate::stages) async fn wait(x: &mut Exchange) -> Result<(), Failure> {
+    let outcome = turn(x).await;
+    if outcome.is_err() {
+        x.leave_places();
+    }
+    outcome
+}
+
+async fn turn(x: &mut Exchange) -> Result<(), Failure> {
+    let snapshot = x.snapshot.clone();
+    let limits = x.found.and_then(|place| snapshot.route(place).concurrency());
+    let (Some(limits), Some(places)) = (limits, &mut x.places) else { return Ok(()) };
+    let Some(_waiting) = limits.queue(places) else { return Err(refuse(x, Refusal::QueueFull)) };
     let client = Rc::clone(&x.client);
     let deadlines = &client.deadlines;
     deadlines.set(Wait::Turn, limits.wait_max());
     let outcome = {
-        let mut turn = pin!(places.wait());
+        let mut turn = pin!(limits.wait(places));
         let either = poll_fn(|cx| match turn.as_mut().poll(cx) {
             Poll::Ready(()) => Poll::Ready(Ok(())),
+            // A FIN is no farewell (semantics.md §1.7). Nothing is read meanwhile: a body that comes is the server's.
             Poll::Pending => client.stream.poll_reset(cx).map(|_| Err(Failure::ClientGone)),
         });
         deadlines.guard(pin!(either)).await
@@ -45,6 +50,7 @@ async fn wait(x: &mut Exchange, limits: &SharedConcurrency, places: &mut Places)
     match outcome {
         Ok(done) => done,
         Err(Wait::Turn) => Err(refuse(x, Refusal::QueueTimeout)),
+        // The only other one that runs now is that of the whole request.
         Err(_) => Err(Failure::RequestTimeout),
     }
 }
