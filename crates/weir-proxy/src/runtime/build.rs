@@ -10,6 +10,7 @@ use weir_upstream::member::{Server, Upstream, Waits};
 
 use super::authentication::Authentication;
 use super::authentication::verifiers::Verifiers;
+use super::concurrency::SharedConcurrency;
 use super::dispatch::Dispatches;
 use super::queues::Queues;
 use super::rates::Rates;
@@ -28,14 +29,14 @@ pub fn successor(model: &Model, verifiers: &Verifiers, queues: &Queues, before: 
 fn build(model: &Model, verifiers: &Verifiers, queues: &Queues, before: Option<&Snapshot>) -> Snapshot {
     let upstreams: Vec<_> =
         model.upstreams.iter().map(|upstream| Arc::new(self::upstream(upstream))).collect();
-    let rate_entries = model.limits.rate_entries;
+    let client_entries = model.limits.client_entries;
     let mut shared = Shared {
         upstreams: &upstreams,
         verifiers,
         queues,
         authentications: HashMap::new(),
         before,
-        rate_entries,
+        client_entries,
         https_port: https_port(model),
     };
     let services: Vec<_> = model.services.iter().map(|service| self::service(service, &mut shared)).collect();
@@ -86,8 +87,8 @@ struct Shared<'u> {
     authentications: HashMap<*const model::Authenticate, Arc<Authentication>>,
     /// What is in force until now.
     before: Option<&'u Snapshot>,
-    /// `limits.rate_entries`
-    rate_entries: usize,
+    /// `limits.client_entries`
+    client_entries: usize,
     /// Where clients reach https.
     https_port: u16,
 }
@@ -113,13 +114,16 @@ impl Shared<'_> {
 
     /// `None` when everybody may ask, so that such a route pays nothing.
     fn admit(&self, service: &str, route: &model::Route) -> Option<Admit> {
-        let model::Admit { addresses, rates } = &route.admit;
-        if addresses.is_none() && rates.is_empty() {
+        let model::Admit { addresses, rates, concurrency } = &route.admit;
+        if addresses.is_none() && rates.is_empty() && concurrency.is_none() {
             return None;
         }
         let before = self.route_before(service, route).and_then(|route| route.admit.as_ref());
-        let rates = Rates::new(rates, self.rate_entries, before.map(|before| &before.rates));
-        Some(Admit { addresses: addresses.clone(), rates })
+        let rates = Rates::new(rates, self.client_entries, before.map(|before| &before.rates));
+        let in_progress = before.and_then(|before| before.concurrency.as_ref());
+        let concurrency =
+            concurrency.map(|rule| SharedConcurrency::following(rule, self.client_entries, in_progress));
+        Some(Admit { addresses: addresses.clone(), rates, concurrency })
     }
 }
 

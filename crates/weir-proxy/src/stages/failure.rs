@@ -81,6 +81,8 @@ pub(crate) enum Failure {
         /// When another one may pass.
         retry_after: Duration,
     },
+    /// As many requests are in progress as may be, and this one can't wait, or not for longer.
+    TooMuchAtOnce,
     /// The upstream has no server that may be asked.
     NoServer,
     /// No server could be connected to.
@@ -178,7 +180,8 @@ impl Failure {
             | Self::ServerHeadTooLarge
             | Self::ServerSwitched
             | Self::AnswerBroken => 502,
-            Self::NoServer
+            Self::TooMuchAtOnce
+            | Self::NoServer
             | Self::NotAcknowledged
             | Self::WriteNotAccepted
             | Self::BodyNotKept
@@ -227,7 +230,7 @@ impl Failure {
             Self::ServerTls(Fault::Certificate) => "tls_certificate_error",
             Self::ServerTls(Fault::Alert) => "tls_alert_received",
             Self::ServerTls(Fault::Protocol) => "tls_protocol_error",
-            Self::Exhausted => "connection_limit_reached",
+            Self::TooMuchAtOnce | Self::Exhausted => "connection_limit_reached",
             Self::ServerReset => "connection_terminated",
             Self::ServerTimeout => "http_response_timeout",
             Self::ServerGarbage(_) => "http_protocol_error",
@@ -272,6 +275,7 @@ impl Failure {
                 "the credential can't be checked at the moment".to_owned()
             }
             Self::Unauthenticated { .. } => "the credential is not accepted".to_owned(),
+            Self::TooMuchAtOnce => "too many requests at once".to_owned(),
             Self::TooOften { .. } => "too many requests".to_owned(),
             Self::AddressDenied => "requests from this address are not accepted".to_owned(),
             Self::NoServer => "no server is available".to_owned(),
