@@ -211,7 +211,7 @@ fn routes_agree() {
             "upstream: [\"b:1\"], dispatch: {POST: {mode: duplicate, acknowledge: quorum}, \"*\": balance}",
             true,
         ),
-        ("upstream: [\"b:1\"], dispatch: {mode: duplicate, acknowledge: 2}", true),
+        ("upstream: [\"b:1\"], dispatch: {mode: duplicate, acknowledge: 1}", true),
         ("upstream: [\"b:1\"], dispatch: {mode: hedge, after: p95}", true),
         ("upstream: [\"b:1\"], dispatch: {mode: hedge, after: p99}", false),
         ("upstream: [\"b:1\"], mirror: []", false),
