@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use smallvec::SmallVec;
 use tokio::time::Instant;
+use weir_auth::rule::PROOFS_MAX;
 use weir_core::limit::{Charges, Standing};
 use weir_http::framing::Framing;
 use weir_http::version::Version;
@@ -117,6 +118,8 @@ pub(crate) struct Exchange {
     /// Who the client proved to be: the name of its key, its user name or the subject of its token, several of them with
     /// pluses between; empty when nothing was asked for.
     pub identity: IdentityText,
+    /// By which proofs.
+    pub proved: Proved,
     /// How the client stands with the rate that is nearest to refusing it, where there are rates.
     pub standing: Option<Standing>,
     /// What it was charged, as long as it may be given back.
@@ -154,6 +157,24 @@ pub(crate) struct RequestBody {
     pub body: Body,
     /// Bytes behind the head when there is no body; with a body they are in its buffer.
     pub rest: ReadBuffer,
+}
+
+/// By which of the proofs of its route a client has proved who it is.
+#[derive(Debug, Default)]
+pub(crate) struct Proved(SmallVec<[u8; PROOFS_MAX]>);
+
+impl Proved {
+    /// Notes the proof of this index, and whether it has given a name: a token may have none.
+    pub(crate) fn note(&mut self, index: usize, is_named: bool) {
+        // There are few proofs, so the index and the bit for the name are a byte.
+        let index = u8::try_from(index).unwrap_or(u8::MAX >> 1);
+        self.0.push(index << 1 | u8::from(is_named));
+    }
+
+    /// The same bytes for the same proofs, and other ones for others.
+    pub(crate) fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
 }
 
 /// What becomes of a connection after an exchange.
@@ -197,6 +218,7 @@ impl Exchange {
             request,
             found: None,
             identity: SmallVec::new(),
+            proved: Proved::default(),
             standing: None,
             charges: Charges::new(),
             begun,

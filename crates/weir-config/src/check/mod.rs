@@ -7,6 +7,7 @@ mod actions;
 mod admit;
 mod authenticate;
 mod listen;
+mod own_fields;
 mod routes;
 mod services;
 mod tls;
@@ -72,9 +73,11 @@ pub(crate) fn model(file: File, around: &Surroundings<'_>, problems: &mut Proble
             .hint("give a listener `tls`, or name the proxy that speaks TLS in `trusted_proxies`"),
         );
     }
-    let services = services.into_list();
+    let (services, own_fields) = services.into_list();
     let state = state(file.state, around.base_dir, around.state_directory.as_deref());
     let listen = tls::secure(listen, &services, &state, around.base_dir, around.now, problems);
+    let subject_headers = listen.iter().filter_map(|listen| listen.tls.as_ref()?.subject_header.as_deref());
+    own_fields.check(subject_headers, problems);
     if problems.has_errors() {
         return None;
     }

@@ -14,6 +14,7 @@ use crate::source::{At, Span};
 
 use super::authenticate::authenticate;
 use super::authenticate::sources::Sources;
+use super::own_fields::OwnFields;
 use super::routes::{Defaults, Routes};
 use super::upstreams::Upstreams;
 
@@ -29,6 +30,7 @@ pub(super) struct Services<'s> {
     list: Vec<Service>,
     /// Where https is demanded first.
     https_only: Option<Span>,
+    own_fields: OwnFields,
 }
 
 impl<'s> Services<'s> {
@@ -41,6 +43,7 @@ impl<'s> Services<'s> {
             names: HashMap::new(),
             list: Vec::new(),
             https_only: None,
+            own_fields: OwnFields::default(),
         }
     }
 
@@ -61,13 +64,24 @@ impl<'s> Services<'s> {
             let sources = Sources { base_dir: self.base_dir, trust: upstreams.trust() };
             defaults.authenticate = authenticate(own, None, &sources, problems);
         }
+        let place_of = |keys: &[(&'static str, Span)]| {
+            keys.iter().find(|(key, _)| *key == "authenticate").map(|(_, place)| *place)
+        };
+        let of_service = place_of(&file.own.keys);
+        let mut places = Vec::new();
         let mut routes = Routes::new(&name, defaults);
         for route in written_routes(file.routes, file.own, span, problems) {
             let https_only = route.value.https_only.as_ref().filter(|https| https.value.is_some());
             self.https_only = self.https_only.or(https_only.map(|https| https.span));
+            places.push(place_of(&route.value.keys).or(of_service).unwrap_or(route.span));
             routes.add(route, upstreams, problems);
         }
         let routes = routes.into_list();
+        for (route, place) in routes.iter().zip(places) {
+            if let Some(asked) = &route.authenticate {
+                self.own_fields.note(asked, place);
+            }
+        }
         let hosts = file.hosts.into_iter().map(|host| host.value).collect();
         self.list.push(Service { name, hosts, routes });
     }
@@ -109,9 +123,9 @@ impl<'s> Services<'s> {
         self.https_only
     }
 
-    /// The services in the order of the file.
-    pub(super) fn into_list(self) -> Vec<Service> {
-        self.list
+    /// The services in the order of the file, and the fields that say who a client is.
+    pub(super) fn into_list(self) -> (Vec<Service>, OwnFields) {
+        (self.list, self.own_fields)
     }
 }
 
