@@ -309,6 +309,32 @@ fn rates_that_can_not_be_meant_are_told() {
     check(&format!("admit: {{rate: {{rate: 1/s, by: key}}}}, {key}"), &[]);
 }
 
+/// A rate at a service with a thousand routes is a thousand rates, which takes more than people expect of one line.
+#[test]
+fn rates_that_may_take_much_memory_are_told() {
+    let with = |routes: usize, entries: u32, rate: &str| {
+        let routes: Vec<_> =
+            (0..routes).map(|number| format!("{{path: /{number}/, respond: {{}}}}")).collect();
+        format!(
+            "limits: {{rate_entries: {entries}}}\nservices:\n- host: a\n  admit: {{rate: {rate}}}\n  routes: [{}]\n",
+            routes.join(", ")
+        )
+    };
+    let warnings = |text: &str| {
+        let loaded = load::parse("t", text.as_bytes(), &|_| None, std::path::Path::new("/")).unwrap();
+        loaded.warnings.render(false)
+    };
+    let told = warnings(&with(500, 262_144, "1/s"));
+    assert!(told.contains("the 500 rates by client may take 1142 MiB"), "{told}");
+    assert!(told.contains("t:4:") && told.contains("make `limits.rate_entries` smaller"), "{told}");
+    for quiet in
+        [with(400, 262_144, "1/s"), with(500, 65_536, "1/s"), with(500, 262_144, "{rate: 1/s, by: route}")]
+    {
+        assert_eq!(warnings(&quiet), "");
+    }
+    assert!(warnings(&with(1, 100_000_000, "[1/s, {rate: 1/s, by: {header: a}}]")).contains("the 2 rates"));
+}
+
 #[test]
 fn settings_reach_where_they_hold() {
     check_model("backend_server: true\nservices: [{host: a, respond: {}}]", "backend_server: true");

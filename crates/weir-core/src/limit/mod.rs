@@ -8,6 +8,7 @@
 //! `pace` is the arithmetic, `key_table` the memory, `rate_limit` a rule made of both. No lock, no allocation and no
 //! clock: `now` is the time since a moment that is the same for all callers.
 
+mod blocks;
 mod key_table;
 mod pace;
 mod rate_limit;
