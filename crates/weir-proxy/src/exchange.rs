@@ -10,6 +10,7 @@ use smallvec::SmallVec;
 use tokio::time::Instant;
 use weir_auth::rule::PROOFS_MAX;
 use weir_core::limit::{Charges, Standing};
+use weir_http::field::KnownName as K;
 use weir_http::framing::Framing;
 use weir_http::version::Version;
 use weir_upstream::body::Body;
@@ -250,6 +251,19 @@ impl Exchange {
     /// The route, once it is identified.
     pub(crate) fn route(&self) -> Option<&Route> {
         self.found.map(|(service, route)| &self.snapshot.services[service].routes[route])
+    }
+
+    /// The scheme of the URLs that the client knows. What `receive` has left in X-Forwarded-Proto is ours, or that of a proxy
+    /// which is trusted to say it (`semantics.md` §1.8); of several nobody knows which one is meant, and what is not surely
+    /// encrypted counts as in the clear.
+    pub(crate) fn scheme(&self) -> &'static str {
+        let mut said = self.request.get_all(K::XForwardedProto);
+        let encrypted =
+            |scheme: &[u8]| [&b"https"[..], b"wss"].iter().any(|one| scheme.eq_ignore_ascii_case(one));
+        match (said.next(), said.next()) {
+            (Some(scheme), None) if encrypted(scheme) => "https",
+            _ => "http",
+        }
     }
 
     /// The normalised path.
