@@ -335,6 +335,24 @@ fn rates_that_may_take_much_memory_are_told() {
     assert!(warnings(&with(1, 100_000_000, "[1/s, {rate: 1/s, by: {header: a}}]")).contains("the 2 rates"));
 }
 
+/// Half a second became `max-age=0`, which makes browsers forget what they were to remember.
+#[test]
+fn how_long_browsers_remember_is_whole_seconds() {
+    let text = |max_age: &str| {
+        format!(
+            "listen: [{{address: ':1', tls: {{self_signed: true}}}}]\nservices: [{{host: a, respond: {{}}, https_only: {{max_age: {max_age}}}}}]"
+        )
+    };
+    for bad in ["500ms", "1.5s", "999ms"] {
+        check(&text(bad), &["2:57 error browsers are told whole seconds … `0s` to make them forget it"]);
+    }
+    for (good, seconds) in [("0s", 0), ("0ms", 0), ("1s", 1), ("1000ms", 1), ("1.5m", 90)] {
+        let max_age = std::time::Duration::from_secs(seconds);
+        check_model(&text(good), &format!("max_age: {max_age:?}"));
+    }
+    check(&text("17521h"), &["is not from `0ms` to `17520h`"]);
+}
+
 #[test]
 fn settings_reach_where_they_hold() {
     check_model("backend_server: true\nservices: [{host: a, respond: {}}]", "backend_server: true");
