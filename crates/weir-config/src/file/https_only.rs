@@ -64,7 +64,7 @@ pub(crate) static HTTPS_ONLY: Table<HttpsOnly> = Table {
             name: "max_age",
             presence: Unless("8760h"),
             value: &Kept(MaxAge, |file: &mut HttpsOnly, max_age| file.max_age = max_age),
-            doc: "For how long browsers remember it, up to `17520h`. They can't be talked out of it meanwhile, except by `0s`, \
+            doc: "For how long browsers remember it, whole seconds up to `17520h`. They can't be talked out of it meanwhile, except by `0s`, \
                   which must be served over https.",
         },
         Field {
