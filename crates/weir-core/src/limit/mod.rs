@@ -5,8 +5,9 @@
 //! the clock than `burst` intervals is refused. It is the leaky bucket without a drain that somebody would have to run, and
 //! unlike a count per window it does not let twice the rate pass where two windows meet.
 //!
-//! `pace` is the arithmetic, `key_table` the memory, `rate_limit` a rule made of both. No lock, no allocation and no
-//! clock: `now` is the time since a moment that is the same for all callers.
+//! `pace` is the arithmetic, `key_table` the memory, `rate_limit` a rule made of both. No lock and no clock: `now` is the
+//! time since a moment that is the same for all callers. Memory is taken by the page, when the first key of a page comes
+//! (`blocks`).
 
 mod blocks;
 mod key_table;
