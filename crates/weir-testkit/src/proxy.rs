@@ -106,6 +106,19 @@ impl Running {
         listed.into_iter().map(count).collect()
     }
 
+    /// The worker that serves the connection of this client, from 0.
+    ///
+    /// # Panics
+    /// When none does.
+    pub fn worker_of(&self, client: SocketAddr) -> usize {
+        let listed = self.runtime.block_on(self.proxy().inspect(Query::Connections));
+        let serves = |one: &Inspection| match one {
+            Inspection::Connections(all) => all.iter().any(|(_, peer)| *peer == client.to_string()),
+            Inspection::IdleUpstream(_) => false,
+        };
+        listed.iter().position(serves).unwrap_or_else(|| panic!("no worker serves {client}"))
+    }
+
     /// Every address that is listened on, in the order of the configuration.
     pub fn addresses(&self) -> Vec<&BoundAddress> {
         self.proxy().addresses().collect()

@@ -74,7 +74,7 @@ pub(crate) fn model(file: File, around: &Surroundings<'_>, problems: &mut Proble
             .hint("give a listener `tls`, or name the proxy that speaks TLS in `trusted_proxies`"),
         );
     }
-    services.rate_memory().warn(limits.rate_entries, problems);
+    services.rate_memory().warn(limits.client_entries, problems);
     let (services, own_fields) = services.into_list();
     let state = state(file.state, around.base_dir, around.state_directory.as_deref());
     let listen = tls::secure(listen, &services, &state, around.base_dir, around.now, problems);

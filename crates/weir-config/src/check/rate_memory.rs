@@ -40,7 +40,7 @@ impl RateMemory {
                     self.rates
                 ),
             )
-            .hint("each route counts by itself, also where the rate stands at the service; make `limits.rate_entries` smaller"),
+            .hint("each route counts by itself, also where the rate stands at the service; make `limits.client_entries` smaller"),
         );
     }
 }

@@ -316,7 +316,7 @@ fn rates_that_may_take_much_memory_are_told() {
         let routes: Vec<_> =
             (0..routes).map(|number| format!("{{path: /{number}/, respond: {{}}}}")).collect();
         format!(
-            "limits: {{rate_entries: {entries}}}\nservices:\n- host: a\n  admit: {{rate: {rate}}}\n  routes: [{}]\n",
+            "limits: {{client_entries: {entries}}}\nservices:\n- host: a\n  admit: {{rate: {rate}}}\n  routes: [{}]\n",
             routes.join(", ")
         )
     };
@@ -326,7 +326,7 @@ fn rates_that_may_take_much_memory_are_told() {
     };
     let told = warnings(&with(500, 262_144, "1/s"));
     assert!(told.contains("the 500 rates by client may take 1142 MiB"), "{told}");
-    assert!(told.contains("t:4:") && told.contains("make `limits.rate_entries` smaller"), "{told}");
+    assert!(told.contains("t:4:") && told.contains("make `limits.client_entries` smaller"), "{told}");
     for quiet in
         [with(400, 262_144, "1/s"), with(500, 65_536, "1/s"), with(500, 262_144, "{rate: 1/s, by: route}")]
     {
@@ -351,6 +351,32 @@ fn how_long_browsers_remember_is_whole_seconds() {
         check_model(&text(good), &format!("max_age: {max_age:?}"));
     }
     check(&text("17521h"), &["is not from `0ms` to `17520h`"]);
+}
+
+#[test]
+fn how_much_may_be_in_progress_at_once() {
+    let route = |concurrency: &str| {
+        format!("services: [{{host: a, respond: {{}}, admit: {{concurrency: {{{concurrency}}}}}}}]")
+    };
+    check_model(
+        &route("total: 5"),
+        "Some(Concurrency { per_client: None, total: Some(5), queue: 100, wait: 1s })",
+    );
+    check_model(&route("per_client: 5"), "per_client: Some(5), total: None, queue: 100, wait: 1s");
+    check_model(
+        &route("per_client: 5, total: 7, queue: 1, wait: 5ms"),
+        "total: Some(7), queue: 1, wait: 5ms",
+    );
+    let check = |concurrency: &str, expected: &[&str]| check(&route(concurrency), expected);
+    check("queue: 5", &["1:56 error `concurrency` needs `per_client` or `total`"]);
+    check("", &["`concurrency` needs `per_client` or `total`"]);
+    check("totl: 5", &["unknown key `totl` … did you mean `total`?"]);
+    check("total: 0", &["`total` is 1 to 1000000, found 0"]);
+    check("per_client: 5, total: 4", &["warning `per_client` has no effect: it is more than `total`"]);
+    check("per_client: 4, total: 4", &[]);
+    check("total: 4, queue: 0", &[]);
+    check("total: 4, queue: 0, wait: 1s", &["warning `wait` has no effect: with `queue: 0` nobody waits"]);
+    check("total: 4, wait: 2h", &["`2h` is not from `1ms` to `1h`"]);
 }
 
 #[test]

@@ -10,9 +10,11 @@
 //! (`blocks`).
 
 mod blocks;
+mod client_places;
 mod key_table;
 mod pace;
 mod rate_limit;
 
+pub use client_places::{ClientPlaces, Entered, Place};
 pub use pace::{Rate, Standing, whole_seconds};
 pub use rate_limit::{Charge, Charges, RateLimit, Refused, charge_all, refund_all, tightest};

@@ -7,7 +7,7 @@
 //! the rate is above 16,384 per second.
 //!
 //! Times are kept in 44 bits and wrap around. Only times near `now` mean anything: what lies more than a minute behind, or
-//! more than a burst and a minute ahead, is long over. After 2⁴⁴ ticks (two years at 100 per second, 12 days at a million) a time that
+//! more than two bursts and a minute ahead, is long over. After 2⁴⁴ ticks (two years at 100 per second, 12 days at a million) a time that
 //! nobody has touched comes near again; if the key is used in just that moment, it seems to have used its burst before.
 //! That refuses a request early, which is the safe side, and so rarely that nobody sweeps the old times away.
 
@@ -135,8 +135,9 @@ impl Pace {
             return 0;
         }
         let lead = word.wrapping_add(self.skew).wrapping_sub(now.0) & TIME_MASK;
-        // Nobody is let further ahead than a burst; callers' clocks differ by the skew, in either direction.
-        if lead <= self.burst_ticks() + 2 * self.skew { lead } else { 0 }
+        // Nobody is let further ahead than a burst, two together make less than two; callers' clocks differ by the skew, in
+        // either direction.
+        if lead <= 2 * self.burst_ticks() + 2 * self.skew { lead } else { 0 }
     }
 
     /// How far the time in a word lies ahead of `now`; 0 when it has passed.
@@ -160,12 +161,31 @@ impl Pace {
         u64::from(self.burst) * self.cost
     }
 
+    /// How far ahead a key is that is so far ahead in several places, each of which holds some of its requests. Never less
+    /// than it is, also if the moment from which this is told is long over.
+    pub(super) fn together(&self, ahead: impl Iterator<Item = u64> + Clone) -> u64 {
+        let most = ahead.clone().max().unwrap_or(0);
+        // Nobody is let further ahead than a burst, so it is no earlier than this; what was due before is due.
+        let begun = most.saturating_sub(self.burst_ticks());
+        let sum: u64 = ahead.map(|ahead| ahead.saturating_sub(begun)).sum();
+        // The request that was charged last made its place one request later, and the key has a burst from there.
+        (begun + sum).min(most + self.burst_ticks() - self.cost)
+    }
+
     /// What can be given back of a request that was charged at that moment.
     ///
     /// In the time since then no more has become due than the time that has passed, so the rest of the charge is still what
     /// keeps the key ahead, whatever else was charged or given back meanwhile.
     pub(super) fn left_of(&self, charged: Ticks, now: Ticks) -> u64 {
         self.cost.saturating_sub(now.0.wrapping_sub(charged.0) & TIME_MASK)
+    }
+
+    /// The word after a request is given back that was charged at that moment; `None` when nothing is left of it. `now` was
+    /// read after the word.
+    pub(super) fn refunded(&self, word: u64, charged: Ticks, now: Ticks) -> Option<u64> {
+        let amount = self.left_of(charged, now);
+        let ahead = self.ahead(word, now).saturating_sub(amount);
+        (amount > 0).then(|| self.word(tag(word), ahead, now))
     }
 
     /// How long a key that is so far ahead must wait until one more may pass.
@@ -258,8 +278,26 @@ mod tests {
                 "of two that have passed, one is later"
             );
             assert_eq!(pace.lead(past(pace.skew + 1), now), 0, "long over");
-            assert_eq!(pace.lead(pace.word(1, burst + pace.skew + 1, now), now), 0, "nobody is so far ahead");
+            let farthest = 2 * burst + pace.skew;
+            assert_eq!(pace.ahead(pace.word(1, farthest, now), now), farthest);
+            assert_eq!(pace.lead(pace.word(1, farthest + 1, now), now), 0, "nobody is so far ahead");
             assert_eq!(pace.lead(now.0, now), 0, "nobody has used it");
+        }
+    }
+
+    #[test]
+    fn several_together_are_never_less_than_they_are_from_whenever_it_is_told() {
+        let pace = pace(100, 1, 3);
+        let cost = pace.cost;
+        // How far ahead each is, in requests: as many as that have been used together.
+        for (each, used) in [(vec![0], 0), (vec![1], 1), (vec![1, 1], 2), (vec![1, 2], 3), (vec![1, 1, 1], 3)]
+        {
+            for since in (0..10).map(|count| count * cost / 2) {
+                let together = pace.together(each.iter().map(|count| count * cost + since));
+                assert!(together >= used * cost + since, "{each:?}, {since} ticks later");
+                assert!(together <= 2 * pace.burst_ticks() + since, "{each:?}, {since} ticks later");
+            }
+            assert_eq!(pace.together(each.iter().map(|count| count * cost)), used * cost, "{each:?}");
         }
     }
 

@@ -191,7 +191,9 @@ impl Directions {
             Wait::ServerBody => Err(Failure::AnswerBroken.into()),
             Wait::ClientBody => Err(Failure::BodyTimeout.into()),
             Wait::ClientIdle | Wait::ClientHead | Wait::ClientWrite => Err(Failure::ClientGone.into()),
-            Wait::Connect | Wait::ConnectTry | Wait::Request => Err(Failure::RequestTimeout.into()),
+            Wait::Connect | Wait::ConnectTry | Wait::Request | Wait::Turn => {
+                Err(Failure::RequestTimeout.into())
+            }
         }
     }
 

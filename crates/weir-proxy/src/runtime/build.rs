@@ -10,6 +10,7 @@ use weir_upstream::member::{Server, Upstream, Waits};
 
 use super::authentication::Authentication;
 use super::authentication::verifiers::Verifiers;
+use super::concurrency::SharedConcurrency;
 use super::rates::Rates;
 use super::snapshot::{Action, Admit, Forward, HttpsOnly, Respond, Route, Service, Snapshot};
 
@@ -26,13 +27,13 @@ pub fn successor(model: &Model, verifiers: &Verifiers, before: &Snapshot) -> Sna
 fn build(model: &Model, verifiers: &Verifiers, before: Option<&Snapshot>) -> Snapshot {
     let upstreams: Vec<_> =
         model.upstreams.iter().map(|upstream| Arc::new(self::upstream(upstream))).collect();
-    let rate_entries = model.limits.rate_entries;
+    let client_entries = model.limits.client_entries;
     let mut shared = Shared {
         upstreams: &upstreams,
         verifiers,
         authentications: HashMap::new(),
         before,
-        rate_entries,
+        client_entries,
         https_port: https_port(model),
     };
     let services = model.services.iter().map(|service| self::service(service, &mut shared)).collect();
@@ -73,8 +74,8 @@ struct Shared<'u> {
     authentications: HashMap<*const model::Authenticate, Arc<Authentication>>,
     /// What is in force until now.
     before: Option<&'u Snapshot>,
-    /// `limits.rate_entries`
-    rate_entries: usize,
+    /// `limits.client_entries`
+    client_entries: usize,
     /// Where clients reach https.
     https_port: u16,
 }
@@ -93,13 +94,16 @@ impl Shared<'_> {
 
     /// `None` when everybody may ask, so that such a route pays nothing.
     fn admit(&self, service: &str, route: &model::Route) -> Option<Admit> {
-        let model::Admit { addresses, rates } = &route.admit;
-        if addresses.is_none() && rates.is_empty() {
+        let model::Admit { addresses, rates, concurrency } = &route.admit;
+        if addresses.is_none() && rates.is_empty() && concurrency.is_none() {
             return None;
         }
         let before = self.admit_before(service, &route.name);
-        let rates = Rates::new(rates, self.rate_entries, before.map(|before| &before.rates));
-        Some(Admit { addresses: addresses.clone(), rates })
+        let rates = Rates::new(rates, self.client_entries, before.map(|before| &before.rates));
+        let in_progress = before.and_then(|before| before.concurrency.as_ref());
+        let concurrency =
+            concurrency.map(|rule| SharedConcurrency::following(rule, self.client_entries, in_progress));
+        Some(Admit { addresses: addresses.clone(), rates, concurrency })
     }
 }
 

@@ -20,6 +20,7 @@ use weir_upstream::h1::head::HeadLimits;
 use weir_upstream::member::Upstream;
 
 use super::authentication::Authentication;
+use super::concurrency::SharedConcurrency;
 use super::rates::Rates;
 
 /// A running configuration.
@@ -87,6 +88,12 @@ impl Snapshot {
         rates.map(|rate| rate.limit.taken_over()).sum()
     }
 
+    /// How many requests wait for their turn.
+    pub fn waiting(&self) -> u64 {
+        let routes = self.services.iter().flat_map(|service| &service.routes);
+        routes.filter_map(Route::concurrency).map(|limits| u64::from(limits.waiting())).sum()
+    }
+
     /// A moment of the clock as the time of rates, which goes on from one snapshot to the next.
     pub fn time(&self, now: Instant) -> Duration {
         now.saturating_duration_since(self.since)
@@ -140,6 +147,13 @@ pub struct Route {
     pub admit: Option<Admit>,
 }
 
+impl Route {
+    /// Its limits of what is in progress at once.
+    pub fn concurrency(&self) -> Option<&SharedConcurrency> {
+        self.admit.as_ref()?.concurrency.as_deref()
+    }
+}
+
 /// Sending clients to https.
 #[derive(Debug)]
 pub struct HttpsOnly {
@@ -156,6 +170,8 @@ pub struct Admit {
     pub addresses: Option<AddressRules>,
     /// How often.
     pub rates: Rates,
+    /// How much at once; `None` for any.
+    pub concurrency: Option<Arc<SharedConcurrency>>,
 }
 
 /// What a route does.

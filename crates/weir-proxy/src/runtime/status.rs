@@ -38,6 +38,7 @@ impl StatusSource for ProcessStatus {
             certificates: self.tls.iter().flat_map(|tls| tls.status()).collect(),
             workers: self.workers.len(),
             log_lines_dropped: self.log.as_ref().map_or(0, LogCounts::dropped),
+            requests_waiting: snapshot.waiting(),
             rate_takeovers_total: snapshot.rate_takeovers(),
             upstreams: snapshot.upstreams.iter().map(|upstream| self::upstream(upstream)).collect(),
             ..Status::default()

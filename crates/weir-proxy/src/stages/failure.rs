@@ -79,6 +79,8 @@ pub(crate) enum Failure {
         /// When another one may pass.
         retry_after: Duration,
     },
+    /// As many requests are in progress as may be, and this one can't wait, or not for longer.
+    TooMuchAtOnce,
     /// The upstream has no server that may be asked.
     NoServer,
     /// No server could be connected to.
@@ -168,7 +170,7 @@ impl Failure {
             | Self::ServerHeadTooLarge
             | Self::ServerSwitched
             | Self::AnswerBroken => 502,
-            Self::NoServer | Self::Exhausted => 503,
+            Self::TooMuchAtOnce | Self::NoServer | Self::Exhausted => 503,
             Self::Unreachable { timed_out: true } | Self::ServerTimeout | Self::RequestTimeout => 504,
         }
     }
@@ -208,7 +210,7 @@ impl Failure {
             Self::ServerTls(Fault::Certificate) => "tls_certificate_error",
             Self::ServerTls(Fault::Alert) => "tls_alert_received",
             Self::ServerTls(Fault::Protocol) => "tls_protocol_error",
-            Self::Exhausted => "connection_limit_reached",
+            Self::TooMuchAtOnce | Self::Exhausted => "connection_limit_reached",
             Self::ServerReset => "connection_terminated",
             Self::ServerTimeout => "http_response_timeout",
             Self::ServerGarbage(_) => "http_protocol_error",
@@ -252,6 +254,7 @@ impl Failure {
                 "the credential can't be checked at the moment".to_owned()
             }
             Self::Unauthenticated { .. } => "the credential is not accepted".to_owned(),
+            Self::TooMuchAtOnce => "too many requests at once".to_owned(),
             Self::TooOften { .. } => "too many requests".to_owned(),
             Self::AddressDenied => "requests from this address are not accepted".to_owned(),
             Self::NoServer => "no server is available".to_owned(),

@@ -35,6 +35,8 @@ pub enum Wait {
     ServerBody,
     /// The end of the whole request.
     Request,
+    /// A request's turn among others.
+    Turn,
 }
 
 impl Wait {
@@ -44,7 +46,7 @@ impl Wait {
 }
 
 /// Every wait, in the order of its slot.
-const WAITS: [Wait; 10] = [
+const WAITS: [Wait; 11] = [
     Wait::ClientIdle,
     Wait::ClientHead,
     Wait::ClientBody,
@@ -55,6 +57,7 @@ const WAITS: [Wait; 10] = [
     Wait::ServerHead,
     Wait::ServerBody,
     Wait::Request,
+    Wait::Turn,
 ];
 
 /// The deadlines of one connection.
