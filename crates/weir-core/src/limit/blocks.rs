@@ -1,6 +1,6 @@
 //! A list of a fixed length whose parts are made when they are first touched.
 //!
-//! A table for a quarter of a million clients is 2.4 MB, and there is one for each rate of each route. Most routes of a
+//! A table for a quarter of a million clients is 2.4 MB, and there is one for each rate of each route, and for its places. Most routes of a
 //! large configuration never see that many clients; what nobody has touched costs a few bytes for each page. A part that
 //! is there is found without a lock; two who touch the same new part at the same moment wait for one of them to make it.
 
@@ -29,7 +29,7 @@ impl<T: Default> Blocks<T> {
 
     /// The entry, if its part was ever touched: otherwise it is as it is by default.
     pub(super) fn touched(&self, index: usize) -> Option<&T> {
-        self.blocks[index / BLOCK].get().map(|block| &block[index % BLOCK])
+        self.blocks.get(index / BLOCK)?.get()?.get(index % BLOCK)
     }
 
     /// The entry.

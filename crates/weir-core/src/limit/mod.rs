@@ -7,7 +7,7 @@
 //! unlike a count per window it does not let twice the rate pass where two windows meet.
 //!
 //! `pace` is the arithmetic, `key_table` the memory, `rate_limit` a rule made of both; `client_places` counts what is in
-//! progress. No lock and no clock: `now` is the time since a moment that is the same for all callers. Memory of rates is
+//! progress. No lock and no clock: `now` is the time since a moment that is the same for all callers. Memory is
 //! taken by the page, when the first key of a page comes (`blocks`).
 
 mod blocks;
