@@ -113,8 +113,14 @@ impl Running {
 
     /// Client connections, over all workers.
     pub fn connections(&self) -> usize {
+        self.connections_by_worker().into_iter().sum()
+    }
+
+    /// Client connections of each worker.
+    pub fn connections_by_worker(&self) -> Vec<usize> {
         let listed = self.runtime.block_on(self.proxy().inspect(Query::Connections));
-        listed.into_iter().map(|one| if let Inspection::Connections(all) = one { all.len() } else { 0 }).sum()
+        let count = |one| if let Inspection::Connections(all) = one { all.len() } else { 0 };
+        listed.into_iter().map(count).collect()
     }
 
     /// The worker that serves the connection of this client, from 0.

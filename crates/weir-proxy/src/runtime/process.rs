@@ -195,7 +195,7 @@ impl Proxy {
         }
         let tls: Vec<_> = tls.into_iter().flatten().collect();
         if !tls.is_empty() {
-            proxy.control.begin(move || certificates::watch(tls));
+            proxy.control.begin("certificates", move || certificates::watch(tls.clone()));
         }
         let status = Arc::downgrade(&proxy.status);
         proxy.control.begin(move || percentiles::watch(status));
