@@ -10,6 +10,8 @@
 //! of the body. The exception is a write that nobody will have: if all servers have refused it, the client need not send the
 //! rest.
 //!
+//! The driver reads the body to its end by itself: the copies may all have stopped reading it.
+//!
 //! The machine keeps no order: who must not get a live copy (because earlier writes wait for it, `order: strict`, or because
 //! it is UNREACHABLE) is told by whoever keeps the gates, and goes to the queue at once. It repeats nothing either; what
 //! the queue delivers later is told to it as long as the client waits.
