@@ -23,7 +23,7 @@ use smallvec::SmallVec;
 use super::act::{Act, Acts, Happened, QueueWhy, To};
 use super::event::{Reuse, Why};
 use super::rule::{Acknowledge, CatchUp, DuplicateRule};
-use super::verdict::Verdict;
+use crate::queue::Verdict;
 
 /// Who gets a write.
 #[derive(Debug, Clone, Copy)]
@@ -214,7 +214,7 @@ impl Duplicate {
         debug_assert!(status >= 200, "interim answers decide nothing");
         let Some(server) = self.waiting(copy) else { return };
         match Verdict::of(status) {
-            Verdict::Success => {
+            Verdict::Delivered => {
                 acts.push(Act::Done { server });
                 let last_needed = self.take(server, Source::Copy(copy));
                 if !last_needed && !self.decided {
@@ -222,7 +222,7 @@ impl Duplicate {
                     acts.push(Act::Keep { copy });
                 }
             }
-            Verdict::Refusal => {
+            Verdict::Refused => {
                 self.servers[server] = Fate::Lost;
                 if self.catches_up {
                     acts.push(Act::DeadLetter { server, status });
@@ -235,7 +235,7 @@ impl Duplicate {
                     false => acts.push(Act::Cancel { copy }),
                 }
             }
-            Verdict::Repeat => {
+            Verdict::Again => {
                 self.queue(server, QueueWhy::Status(status), acts);
                 if self.decided {
                     return;
