@@ -3,7 +3,6 @@
 use std::path::{Path, PathBuf};
 
 use weir_core::balance::Strategy;
-use weir_core::dispatch::Mode;
 use weir_core::retry::RetryPolicy;
 use weir_core::route::{HostPattern, PathPattern, RouteRule};
 
@@ -13,8 +12,9 @@ use crate::check::upstream_tls::by_system;
 use crate::complaint::Complaint;
 use crate::file::upstream::STRATEGY;
 use crate::model::{
-    AccessLog, AccessLogFormat, Action, Admin, Admit, Drain, FieldEdits, Forward, HostPolicy, Limits, Listen,
-    ListenAddress, LogTarget, Model, PathEdit, Route, Server, Service, Timeouts, Upstream, UpstreamId,
+    AccessLog, AccessLogFormat, Action, Admin, Admit, Dispatches, Drain, FieldEdits, Forward, HostPolicy,
+    Limits, Listen, ListenAddress, LogTarget, Model, PathEdit, Replay, Route, Server, Service, Timeouts,
+    Upstream, UpstreamId,
 };
 
 /// The name of the one upstream and the one route of a model without a file.
@@ -30,6 +30,19 @@ pub fn balance(
     strategy: Strategy,
     servers: &[String],
 ) -> Result<Model, Vec<Complaint>> {
+    dispatch(listen, strategy, Dispatches::default(), servers)
+}
+
+/// The same with other modes than `balance`.
+///
+/// # Errors
+/// See [`balance`].
+pub fn dispatch(
+    listen: ListenAddress,
+    strategy: Strategy,
+    dispatch: Dispatches,
+    servers: &[String],
+) -> Result<Model, Vec<Complaint>> {
     let mut servers = parse_servers(servers)?;
     let tls = by_system(&mut servers).map_err(|complaint| vec![complaint])?;
     let upstream = Upstream {
@@ -43,7 +56,7 @@ pub fn balance(
     };
     let forward = Forward {
         upstream: UpstreamId(0),
-        mode: Mode::Balance,
+        dispatch,
         path: PathEdit::Keep,
         request_fields: FieldEdits::default(),
         host: HostPolicy::Keep,
@@ -74,6 +87,7 @@ pub fn balance(
         forwarded: false,
         limits: Limits::default(),
         timeouts: Timeouts::default(),
+        replay: Replay::default(),
         drain: Drain::default(),
         services: vec![Service { name: "*".to_owned(), hosts: vec![HostPattern::Any], routes: vec![route] }],
         upstreams: vec![upstream],
@@ -100,7 +114,7 @@ fn parse_servers(written: &[String]) -> Result<Vec<Server>, Vec<Complaint>> {
                 if servers.iter().any(same) {
                     complaints.push(Complaint::new(format!("the server `{}` stands twice", address.written)));
                 }
-                servers.push(Server { address, weight: 1, target: None });
+                servers.push(Server { address, weight: 1, primary: false, target: None });
             }
             Err(complaint) => complaints.push(complaint),
         }

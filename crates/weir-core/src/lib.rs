@@ -10,6 +10,7 @@ pub mod dispatch;
 pub mod forwarded;
 pub mod handshake;
 pub mod health;
+pub mod latency;
 pub mod limit;
 pub mod metric;
 pub mod ports;

@@ -80,11 +80,75 @@ pub const REFUSED_REQUESTS: Metric = Metric {
     labels: &["reason"],
 };
 
+/// Requests that wait for their turn.
+pub const REQUESTS_WAITING: Metric = Metric {
+    name: "weir_requests_waiting",
+    kind: Kind::Gauge,
+    help: "Requests that wait for their turn now, because as many as may be are in progress.",
+    labels: &[],
+};
+
 /// Entries of rates that were taken over.
 pub const RATE_TAKEOVERS: Metric = Metric {
     name: "weir_rate_takeovers_total",
     kind: Kind::Counter,
-    help: "Keys of rates that took over the entry of another key; they may be refused early, and `limits.rate_entries` may be too small.",
+    help: "Keys of rates that took over the entry of another key; they may be refused early, and `limits.client_entries` may be too small.",
+    labels: &[],
+};
+
+/// Requests by the mode that took them.
+pub const DISPATCHED_REQUESTS: Metric = Metric {
+    name: "weir_dispatched_requests_total",
+    kind: Kind::Counter,
+    help: "Requests handed to servers, by dispatch mode.",
+    labels: &["mode"],
+};
+
+/// Copies of requests by what became of them.
+pub const COPIES: Metric = Metric {
+    name: "weir_copies_total",
+    kind: Kind::Counter,
+    help: "Copies of requests in modes that ask several servers, by what became of them: answered the client, cancelled, failed or kept.",
+    labels: &["mode", "outcome"],
+};
+
+/// Second requests.
+pub const HEDGES: Metric = Metric {
+    name: "weir_hedges_total",
+    kind: Kind::Counter,
+    help: "Second requests that were sent because the first server was slow.",
+    labels: &[],
+};
+
+/// Second requests that won.
+pub const HEDGES_WON: Metric = Metric {
+    name: "weir_hedges_won_total",
+    kind: Kind::Counter,
+    help: "Second requests whose answer the client got.",
+    labels: &[],
+};
+
+/// The measured time of routes that hedge.
+pub const HEDGE_PERCENTILE: Metric = Metric {
+    name: "weir_hedge_percentile_seconds",
+    kind: Kind::Gauge,
+    help: "Time within which 95 % of the answers begin, as a route that hedges believes; absent while nothing is known.",
+    labels: &["service", "route"],
+};
+
+/// Bodies that could not be kept.
+pub const REPLAY_IMPOSSIBLE: Metric = Metric {
+    name: "weir_replay_impossible_total",
+    kind: Kind::Counter,
+    help: "Bodies of requests or answers that could not be kept for more than one reader, by reason.",
+    labels: &["reason"],
+};
+
+/// Memory of kept bodies.
+pub const REPLAY_BYTES: Metric = Metric {
+    name: "weir_replay_memory_bytes",
+    kind: Kind::Gauge,
+    help: "Bytes of memory that are reserved for bodies which more than one reader needs.",
     labels: &[],
 };
 
@@ -265,7 +329,15 @@ pub const ALL: &[Metric] = &[
     REQUESTS_IN_FLIGHT,
     ANSWERS,
     REFUSED_REQUESTS,
+    REQUESTS_WAITING,
     RATE_TAKEOVERS,
+    DISPATCHED_REQUESTS,
+    COPIES,
+    HEDGES,
+    HEDGES_WON,
+    HEDGE_PERCENTILE,
+    REPLAY_IMPOSSIBLE,
+    REPLAY_BYTES,
     REQUEST_DURATION,
     CONNECTIONS,
     CONNECTIONS_OPEN,

@@ -8,6 +8,7 @@ pub mod body;
 pub mod connect;
 pub mod h1;
 pub mod io;
+pub mod latency;
 pub mod member;
 pub mod pool;
 pub mod select;

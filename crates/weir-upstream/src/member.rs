@@ -13,6 +13,8 @@ use weir_core::server::{ServerAddress, Transport};
 use weir_tls::handshake::Fault;
 use weir_tls::target::Target;
 
+use crate::latency::Latencies;
+
 /// How long things may take with the servers of an upstream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Waits {
@@ -43,6 +45,8 @@ pub struct Server {
     pub target: Option<Arc<Target>>,
     /// What happened with it.
     pub counters: ServerCounters,
+    /// How long it takes, as far as somebody wants to know.
+    pub latencies: Latencies,
 }
 
 /// What happened with a server.
@@ -139,6 +143,7 @@ impl Server {
             host: host.into(),
             target: None,
             counters: ServerCounters::default(),
+            latencies: Latencies::default(),
         }
     }
 
@@ -188,6 +193,8 @@ pub struct Upstream {
     pub name: Box<str>,
     /// Its servers, in the order of the configuration.
     pub servers: Vec<Arc<Server>>,
+    /// The one that acknowledges for the others, where a route says so; the first one unless another is marked.
+    pub primary: usize,
     /// How one is chosen.
     pub strategy: Strategy,
     /// The precomputed rotation.
@@ -212,12 +219,19 @@ impl Upstream {
         Self {
             name: name.into(),
             servers,
+            primary: 0,
             strategy,
             schedule: Schedule::new(&weights),
             retry,
             waits,
             rotation: AtomicUsize::new(0),
         }
+    }
+
+    /// The same with another primary server, by its index.
+    #[must_use]
+    pub fn with_primary(self, primary: usize) -> Self {
+        Self { primary, ..self }
     }
 
     /// The next place in the rotation, exact over all workers. One for each request; its repeats use the same.

@@ -10,6 +10,7 @@ use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use weir_config::model::{Admin, Model};
+use weir_proxy::runtime::queues::no_queues;
 use weir_proxy::{Proxy, StartError};
 
 use crate::failure::Failure;
@@ -78,7 +79,7 @@ impl Weir {
     pub(crate) async fn start(model: &Model) -> Result<Self, CannotStart> {
         // First, so that a written address that is taken is found before a client is accepted.
         let admin = bind_admin(model.admin).await?;
-        let proxy = Proxy::start(model).map_err(CannotStart::Proxy)?;
+        let proxy = Proxy::start(model, no_queues()).map_err(CannotStart::Proxy)?;
         let admin = admin.map(|(listener, address)| {
             let (stop, stopped) = oneshot::channel();
             let shutdown = async {

@@ -9,6 +9,8 @@ use crate::model::{Action, Forward, PathEdit, UpstreamId};
 use crate::problem::{Problem, Problems};
 use crate::source::{At, Span};
 
+use super::dispatch::{Group, dispatch};
+
 /// Keys that say what a route does.
 const ACTIONS: [&str; 3] = ["upstream", "redirect", "respond"];
 
@@ -20,7 +22,7 @@ pub(super) fn action(
     file: RouteFile,
     span: Span,
     path: &PathPattern,
-    resolve: impl FnOnce(At<UpstreamRef>, &mut Problems) -> Option<UpstreamId>,
+    resolve: impl FnOnce(At<UpstreamRef>, &mut Problems) -> Option<(UpstreamId, Group)>,
     problems: &mut Problems,
 ) -> Option<Action> {
     let written: Vec<(&str, Span)> =
@@ -46,10 +48,11 @@ pub(super) fn action(
     }
     let edit = path_edit(&file, path, problems);
     if let Some(upstream) = file.upstream {
-        let upstream = resolve(upstream, problems)?;
+        let (upstream, group) = resolve(upstream, problems)?;
+        let dispatch = dispatch(file.dispatch.as_ref(), group, problems)?;
         return Some(Action::Forward(Forward {
             upstream,
-            mode: file.mode,
+            dispatch,
             path: edit?,
             request_fields: file.request_fields,
             host: file.host,

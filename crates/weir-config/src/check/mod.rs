@@ -6,6 +6,7 @@
 mod actions;
 mod admit;
 mod authenticate;
+mod dispatch;
 mod listen;
 mod routes;
 mod services;
@@ -88,6 +89,7 @@ pub(crate) fn model(file: File, around: &Surroundings<'_>, problems: &mut Proble
         forwarded: file.forwarded,
         limits,
         timeouts: file.timeouts,
+        replay: file.replay,
         drain: file.drain,
         services,
         upstreams: upstreams.into_list(),

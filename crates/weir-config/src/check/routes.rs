@@ -84,7 +84,10 @@ impl<'s> Routes<'s> {
             file,
             span,
             &rule.path,
-            |reference, problems| upstreams.resolve(reference, inline_name, problems),
+            |reference, problems| {
+                let upstream = upstreams.resolve(reference, inline_name, problems)?;
+                Some((upstream, upstreams.group(upstream)))
+            },
             problems,
         );
         if let Some(action) = made {

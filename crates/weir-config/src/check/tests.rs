@@ -310,6 +310,32 @@ fn rates_that_can_not_be_meant_are_told() {
 }
 
 #[test]
+fn how_much_may_be_in_progress_at_once() {
+    let route = |concurrency: &str| {
+        format!("services: [{{host: a, respond: {{}}, admit: {{concurrency: {{{concurrency}}}}}}}]")
+    };
+    check_model(
+        &route("total: 5"),
+        "Some(Concurrency { per_client: None, total: Some(5), queue: 100, wait: 1s })",
+    );
+    check_model(&route("per_client: 5"), "per_client: Some(5), total: None, queue: 100, wait: 1s");
+    check_model(
+        &route("per_client: 5, total: 7, queue: 1, wait: 5ms"),
+        "total: Some(7), queue: 1, wait: 5ms",
+    );
+    let check = |concurrency: &str, expected: &[&str]| check(&route(concurrency), expected);
+    check("queue: 5", &["1:56 error `concurrency` needs `per_client` or `total`"]);
+    check("", &["`concurrency` needs `per_client` or `total`"]);
+    check("totl: 5", &["unknown key `totl` … did you mean `total`?"]);
+    check("total: 0", &["`total` is 1 to 1000000, found 0"]);
+    check("per_client: 5, total: 4", &["warning `per_client` has no effect: it is more than `total`"]);
+    check("per_client: 4, total: 4", &[]);
+    check("total: 4, queue: 0", &[]);
+    check("total: 4, queue: 0, wait: 1s", &["warning `wait` has no effect: with `queue: 0` nobody waits"]);
+    check("total: 4, wait: 2h", &["`2h` is not from `1ms` to `1h`"]);
+}
+
+#[test]
 fn settings_reach_where_they_hold() {
     check_model("backend_server: true\nservices: [{host: a, respond: {}}]", "backend_server: true");
     check_model(
@@ -383,4 +409,58 @@ fn the_other_shape_is_as_strict() {
     check_replaced("proxy:", "admin: off\nproxy:", &["unknown key `admin`", health]);
     check("proxy: 5", &["expected a mapping (`proxy`), found `5`"]);
     check("proxy: {}", &["`proxy` needs `listen`", "`proxy` needs `services`"]);
+}
+
+#[test]
+fn keys_belong_to_modes_and_numbers_to_servers() {
+    let check = |servers: &str, dispatch: &str, expected: &[&str]| {
+        check(&format!("services: [{{host: a, upstream: [{servers}], dispatch: {dispatch}}}]"), expected);
+    };
+    let three = "\"b:1\", \"b:2\", \"b:3\"";
+    check(
+        three,
+        "{mode: race, budget: 5%}",
+        &["error `budget` means nothing to `race` | it belongs to `hedge`"],
+    );
+    check(
+        three,
+        "{mode: balance, otherwise: best}",
+        &["error `otherwise` means nothing to `balance` | it belongs to `race` or `majority`"],
+    );
+    check(three, "{mode: duplicate, acknowledge: 3}", &[]);
+    check(
+        three,
+        "{mode: duplicate, acknowledge: 4}",
+        &["error 4 servers can't acknowledge: there are 3 | write `all`"],
+    );
+    check(
+        three,
+        "{mode: race, width: 4}",
+        &["warning `width` is more than the servers, of which there are 3"],
+    );
+    check(three, "{mode: race, otherwise: 500, best: 4xx}", &["warning `best` has no effect"]);
+    check(three, "{mode: majority, best: 4xx}", &["warning `best` has no effect"]);
+    check(three, "{mode: majority, otherwise: best, best: [4xx, 2xx]}", &[]);
+}
+
+#[test]
+fn a_writing_method_beside_a_duplicate_is_not_forgotten() {
+    let check = |dispatch: &str, expected: &[&str]| {
+        check(
+            &format!("services: [{{host: a, upstream: [\"b:1\", \"b:2\"], dispatch: {dispatch}}}]"),
+            expected,
+        );
+    };
+    check("{POST: duplicate}", &["warning `PUT`, `PATCH` or `DELETE` would go to one server only"]);
+    check("{POST: duplicate, PUT: duplicate, PATCH: balance, DELETE: duplicate}", &[]);
+    check("{GET: balance, \"*\": duplicate}", &[]);
+    check("duplicate", &[]);
+}
+
+#[test]
+fn an_upstream_has_one_primary() {
+    check(
+        "services: [{host: a, upstream: [{address: \"b:1\", primary: true}, {address: \"b:2\", primary: true}]}]",
+        &["error an upstream has one primary server"],
+    );
 }

@@ -14,6 +14,7 @@ use crate::problem::{Problem, Problems};
 use crate::source::{At, Span};
 use crate::suggest::{alternatives, nearest};
 
+use super::dispatch::Group;
 use super::upstream_tls::{self, Trust};
 
 /// Upstream names that a hint lists; more would hide the message.
@@ -108,6 +109,11 @@ impl Upstreams {
         None
     }
 
+    /// What a dispatch mode must know of an upstream.
+    pub(super) fn group(&self, upstream: UpstreamId) -> Group {
+        Group { servers: self.list[upstream.0].servers.len() }
+    }
+
     fn add(&mut self, name: String, file: UpstreamFile, problems: &mut Problems) -> UpstreamId {
         self.checked.extend(file.health.as_ref().map(|health| health.span));
         let id = UpstreamId(self.list.len());
@@ -132,6 +138,7 @@ impl Upstreams {
         problems: &mut Problems,
     ) -> Vec<Server> {
         let mut seen = HashMap::new();
+        let mut primary = None;
         let mut servers = Vec::with_capacity(written.len());
         for At { value: mut server, span } in written {
             if let Transport::Unix(path) = &server.address.transport {
@@ -145,6 +152,13 @@ impl Upstreams {
                     Problem::error(span, message)
                         .beside(first, "first written here")
                         .hint("to send it more, write `{address: …, weight: 2}`"),
+                );
+            }
+            if server.primary
+                && let Some(first) = primary.replace(span)
+            {
+                problems.push(
+                    Problem::error(span, "an upstream has one primary server").beside(first, "the other one"),
                 );
             }
             servers.push(server);

@@ -6,6 +6,7 @@
 pub(crate) mod action;
 pub(crate) mod admit;
 pub(crate) mod authenticate;
+pub(crate) mod concurrency;
 pub(crate) mod decoder;
 pub(crate) mod describe;
 pub(crate) mod dispatch;
@@ -18,6 +19,7 @@ pub(crate) mod listen;
 pub(crate) mod named;
 pub(crate) mod network;
 pub(crate) mod rate;
+pub(crate) mod replay;
 pub(crate) mod route;
 pub(crate) mod rule;
 pub(crate) mod scalar;

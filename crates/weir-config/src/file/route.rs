@@ -1,6 +1,5 @@
 //! Routes: what a request must have, and what is done with it.
 
-use weir_core::dispatch::Mode;
 use weir_core::route::{FieldRule, HostPattern, PathPattern, QueryRule};
 
 use crate::complaint::Complaint;
@@ -12,7 +11,7 @@ use super::action::{REDIRECT_KIND, RESPOND_KIND, REWRITE_KIND, Rewrite};
 use super::admit::{ADMIT_KIND, AdmitFile};
 use super::authenticate::{AUTHENTICATE_KIND, AuthenticateKey};
 use super::describe::Presence::{Default as Unless, Optional};
-use super::dispatch::DispatchKind;
+use super::dispatch::{DispatchKind, DispatchesFile};
 use super::edit::FIELD_EDITS;
 use super::https_only::HTTPS_ONLY_KIND;
 use super::kind::{OneOrList, Placed};
@@ -40,7 +39,7 @@ pub(crate) struct RouteFile {
     /// `upstream`
     pub(crate) upstream: Option<At<UpstreamRef>>,
     /// `dispatch`
-    pub(crate) mode: Mode,
+    pub(crate) dispatch: Option<DispatchesFile>,
     /// `host`
     pub(crate) host: HostPolicy,
     /// `upgrade`
@@ -150,9 +149,8 @@ pub(crate) static ROUTE: Table<RouteFile> = Table {
         Field {
             name: "dispatch",
             presence: Unless("balance"),
-            value: &Kept(DispatchKind, |route: &mut RouteFile, mode| route.mode = mode),
-            doc: "How many servers get a request: a mode, a mapping with `mode`, or a mapping from methods to modes. This \
-                  version has `balance`.",
+            value: &Kept(DispatchKind, |route: &mut RouteFile, dispatch| route.dispatch = Some(dispatch)),
+            doc: "How many servers get a request: a mode, a mapping with `mode`, or a mapping from methods to modes.",
         },
         Field {
             name: "host",
@@ -236,7 +234,7 @@ pub(crate) static ROUTE: Table<RouteFile> = Table {
             name: "admit",
             presence: Optional,
             value: &Kept(ADMIT_KIND, |route: &mut RouteFile, admit| route.admit = Some(admit)),
-            doc: "Who may ask: addresses, rates. At a service with `routes` it holds for those of them that have no `admit` of \
+            doc: "Who may ask: addresses, rates, requests at once. At a service with `routes` it holds for those of them that have no `admit` of \
                   their own; `off` lets everybody ask.",
         },
     ],

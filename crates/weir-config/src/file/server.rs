@@ -9,7 +9,7 @@ use crate::source::{At, Span};
 use super::decoder::Decoder;
 use super::describe::Presence::{Default as Unless, Required};
 use super::kind::{Either, Mapped, Placed, Refined};
-use super::scalar::{Integer, Parsed};
+use super::scalar::{Boolean, Integer, Parsed};
 use super::table::{Field, Kept, Mapping, Table};
 
 /// Largest weight. The rotation of weighted servers is laid out in advance, so weights cost memory.
@@ -26,6 +26,7 @@ const SERVER_ADDRESS: Parsed<ServerAddress> = Parsed {
 pub(crate) struct ServerFile {
     address: Option<At<ServerAddress>>,
     weight: Option<u64>,
+    primary: bool,
 }
 
 /// A server as a mapping
@@ -51,9 +52,15 @@ pub(crate) static SERVER: Table<ServerFile> = Table {
             ),
             doc: "Its share beside the other servers, from 1 to 1000. To send nothing to a server, take it away.",
         },
+        Field {
+            name: "primary",
+            presence: Unless("false"),
+            value: &Kept(Boolean, |server: &mut ServerFile, primary| server.primary = primary),
+            doc: "Whether it is the one whose acknowledgement `acknowledge: primary` waits for; without any it is the first one.",
+        },
     ],
     within: None,
-    later: &["primary"],
+    later: &[],
     note: None,
 };
 
@@ -64,7 +71,7 @@ pub(crate) type ServerKind =
 /// An entry of `servers`.
 pub(crate) const SERVER_KIND: ServerKind = Either(
     Mapped(Placed(SERVER_ADDRESS), |address| At {
-        value: Server { address: address.value, weight: 1, target: None },
+        value: Server { address: address.value, weight: 1, primary: false, target: None },
         span: address.span,
     }),
     Refined(Mapping(&SERVER), server),
@@ -73,7 +80,7 @@ pub(crate) const SERVER_KIND: ServerKind = Either(
 fn server(file: ServerFile, _: Span, _: &mut Decoder<'_>) -> Option<At<Server>> {
     let weight = u32::try_from(file.weight.unwrap_or(1)).ok()?;
     file.address.map(|address| At {
-        value: Server { address: address.value, weight, target: None },
+        value: Server { address: address.value, weight, primary: file.primary, target: None },
         span: address.span,
     })
 }

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use ipnet::IpNet;
 
 use crate::address;
-use crate::model::{AccessLog, Admin, Drain, Timeouts};
+use crate::model::{AccessLog, Admin, Drain, Replay, Timeouts};
 use crate::source::{At, Span};
 
 use super::describe::Presence::{Default as Unless, Optional, Required};
@@ -15,6 +15,7 @@ use super::limit::{DRAIN, LIMITS, LimitsFile, TIMEOUTS};
 use super::listen::{AccessLogKind, LISTEN_ENTRY, ListenFile};
 use super::named::Named;
 use super::network::NETWORK;
+use super::replay::REPLAY;
 use super::scalar::{Boolean, Integer, Parsed, Text};
 use super::service::{SERVICE, ServiceFile};
 use super::table::{Field, Kept, Mapping, Table};
@@ -48,6 +49,8 @@ pub(crate) struct File {
     pub(crate) limits: LimitsFile,
     /// `timeouts`
     pub(crate) timeouts: Timeouts,
+    /// `replay`
+    pub(crate) replay: Replay,
     /// `drain`
     pub(crate) drain: Drain,
     /// `services`
@@ -166,6 +169,12 @@ pub(crate) static FILE: Table<File> = Table {
             presence: Optional,
             value: &Kept(Mapping(&TIMEOUTS), |file: &mut File, timeouts| file.timeouts = timeouts),
             doc: "Timeouts.",
+        },
+        Field {
+            name: "replay",
+            presence: Optional,
+            value: &Kept(Mapping(&REPLAY), |file: &mut File, replay| file.replay = replay),
+            doc: "How much of a request's body is kept so that more than one server can have it.",
         },
         Field {
             name: "drain",

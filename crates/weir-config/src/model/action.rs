@@ -1,8 +1,6 @@
 //! What a route does with a request.
 
-use weir_core::dispatch::Mode;
-
-use super::{HostPolicy, UpstreamId};
+use super::{Dispatches, HostPolicy, UpstreamId};
 
 /// The one thing a route does.
 #[derive(Debug, Clone)]
@@ -20,8 +18,8 @@ pub enum Action {
 pub struct Forward {
     /// Which servers.
     pub upstream: UpstreamId,
-    /// The dispatch mode.
-    pub mode: Mode,
+    /// How many servers get a request, by its method.
+    pub dispatch: Dispatches,
     /// What happens to the path before it is sent.
     pub path: PathEdit,
     /// Changes of the request's fields.

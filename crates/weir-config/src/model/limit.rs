@@ -17,8 +17,9 @@ pub struct Limits {
     pub connections: Option<usize>,
     /// TLS handshakes in progress in the process, each from the client's first message on; those over it wait.
     pub handshakes: usize,
-    /// Keys that a rate tells apart at the same time, 9.2 bytes each; over it some are refused early. 1024 to 100,000,000.
-    pub rate_entries: usize,
+    /// Clients or other keys that a rate or a limit per client tells apart at the same time, 9.2 bytes each; over it some are
+    /// refused early. 1024 to 100,000,000.
+    pub client_entries: usize,
     /// Requests on one client connection; the last answer says `Connection: close`. `None` is unlimited.
     pub requests_per_connection: Option<u64>,
 }
@@ -32,7 +33,7 @@ impl Default for Limits {
             body_bytes: None,
             connections: None,
             handshakes: 4096,
-            rate_entries: 262_144,
+            client_entries: 262_144,
             requests_per_connection: None,
         }
     }
@@ -98,5 +99,22 @@ pub struct Drain {
 impl Default for Drain {
     fn default() -> Self {
         Self { idle: Duration::from_secs(5), deadline: Duration::from_secs(30) }
+    }
+}
+
+/// How much of a request's body is kept so that more than one server can have it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Replay {
+    /// In memory, of each request.
+    pub memory_bytes: usize,
+    /// In a file, of each request; `None` for no file.
+    pub disk_bytes: Option<u64>,
+    /// In memory, of all requests together.
+    pub total_bytes: usize,
+}
+
+impl Default for Replay {
+    fn default() -> Self {
+        Self { memory_bytes: 256 * 1024, disk_bytes: Some(1 << 30), total_bytes: 64 << 20 }
     }
 }

@@ -6,6 +6,7 @@
 mod action;
 mod admit;
 mod authenticate;
+mod dispatch;
 mod https_only;
 mod limit;
 mod listen;
@@ -18,10 +19,11 @@ use ipnet::IpNet;
 use weir_core::route::{HostPattern, RouteRule};
 
 pub use action::{Action, FieldEdits, Forward, PathEdit, Redirect, Respond};
-pub use admit::{Admit, RateKey, RateRule};
+pub use admit::{Admit, Concurrency, RateKey, RateRule};
 pub use authenticate::{ApiKey, Authenticate, Basic, Jwks, Jwt, Proof, TokenKeys};
+pub use dispatch::{Dispatch, Dispatches};
 pub use https_only::HttpsOnly;
-pub use limit::{Drain, Limits, Timeouts};
+pub use limit::{Drain, Limits, Replay, Timeouts};
 pub use listen::{AccessLog, AccessLogFormat, Admin, Listen, ListenAddress, ListenTls, LogTarget};
 pub use upstream::{HostPolicy, Server, Upstream, UpstreamId};
 
@@ -46,6 +48,8 @@ pub struct Model {
     pub limits: Limits,
     /// Timeouts.
     pub timeouts: Timeouts,
+    /// How much of a request's body is kept for more than one server.
+    pub replay: Replay,
     /// How a stop goes.
     pub drain: Drain,
     /// Services, in the order of the file.

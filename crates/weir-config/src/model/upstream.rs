@@ -40,6 +40,8 @@ pub struct Server {
     pub address: ServerAddress,
     /// Its share; at least 1.
     pub weight: u32,
+    /// Whether `acknowledge: primary` waits for it; at most one of an upstream.
+    pub primary: bool,
     /// What it is told in TLS handshakes, exactly when it has `https://`.
     pub target: Option<Arc<Target>>,
 }

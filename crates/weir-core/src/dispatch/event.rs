@@ -1,7 +1,7 @@
 //! The words in which dispatch modes and their driver speak.
 //!
-//! They are the same for all modes. A mode with several attempts at a time tells them apart by their numbers, and adds
-//! actions of its own (cancel, wake at a moment) when it comes.
+//! [`Event`] and [`Action`] are those of `balance`, which has one attempt at a time; [`Why`], [`Reuse`] and
+//! [`RequestFacts`] are used by all modes. The words of those with several attempts at a time stand in `act.rs`.
 
 use crate::retry::{Cause, Progress};
 
@@ -103,6 +103,20 @@ pub enum Why {
         /// The status.
         status: u16,
     },
+    /// No answer was usable, and the route has this status for that.
+    NothingUsable {
+        /// The status.
+        status: u16,
+    },
+    /// No answer was given by more than half of the servers, and the route has this status for that.
+    NoMajority {
+        /// The status.
+        status: u16,
+    },
+    /// The write was not acknowledged as the route demands it: 503. It means "not yet" when there is a catch-up.
+    NotAcknowledged,
+    /// The body is larger than what can be kept of it, and every server must get it: 413.
+    ReplayLost,
 }
 
 /// What a mode must know of a request before it starts.

@@ -1,24 +1,47 @@
-//! A set of servers, by their index.
+//! A set of servers by their index, or of copies by their number.
 
 use smallvec::SmallVec;
 
 const BITS: usize = u64::BITS as usize;
 
-/// Marked servers. Up to 128 servers cost no allocation; beyond that only the first mark does, and marks are made only when
-/// something has failed.
+/// Marked servers or copies. Up to 128 of them cost no allocation; beyond that only the first mark does.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Marks {
     words: SmallVec<[u64; 2]>,
 }
 
 impl Marks {
-    /// Marks a server.
+    /// Marks one.
     pub(super) fn add(&mut self, server: usize) {
         let (word, bit) = (server / BITS, server % BITS);
         if self.words.len() <= word {
             self.words.resize(word + 1, 0);
         }
         self.words[word] |= 1 << bit;
+    }
+
+    /// Takes a mark away; says whether it was there.
+    pub(super) fn remove(&mut self, server: usize) -> bool {
+        let bit = 1 << (server % BITS);
+        let Some(word) = self.words.get_mut(server / BITS).filter(|word| **word & bit != 0) else {
+            return false;
+        };
+        *word &= !bit;
+        true
+    }
+
+    /// All that are marked, in order.
+    pub(super) fn iter(&self) -> impl Iterator<Item = usize> {
+        let bits = |(index, word): (usize, &u64)| {
+            let word = *word;
+            (0..BITS).filter(move |bit| word & (1 << bit) != 0).map(move |bit| index * BITS + bit)
+        };
+        self.words.iter().enumerate().flat_map(bits)
+    }
+
+    /// Whether none is marked.
+    pub(super) fn is_empty(&self) -> bool {
+        self.words.iter().all(|word| *word == 0)
     }
 
     /// Whether it is marked.
@@ -54,8 +77,16 @@ mod tests {
         for server in [1, 62, 65, 126, 129, 99_999, 100_001, usize::MAX] {
             assert!(!marks.has(server), "{server}");
         }
+        assert!(marks.iter().eq([0, 63, 64, 127, 128, 100_000]));
+        assert!(marks.remove(64) && !marks.remove(64) && !marks.remove(1) && !marks.remove(usize::MAX));
+        assert!(marks.count() == 5 && !marks.has(64) && marks.has(63) && !marks.is_empty());
+        for server in [0, 63, 127, 128, 100_000] {
+            assert!(marks.remove(server));
+        }
+        assert!(marks.is_empty() && marks.iter().next().is_none());
+        marks.add(3);
         marks.clear();
-        assert!(marks.count() == 0 && !marks.has(0));
+        assert!(marks.is_empty() && marks.count() == 0 && !marks.has(0));
     }
 
     #[test]

@@ -11,16 +11,18 @@ use weir_http::connection::{self, ConnectionOptions};
 use weir_http::field::KnownName as K;
 use weir_http::framing::{self, Direction, Framing};
 use weir_http::head::{Head, HeadError};
+use weir_http::method::Method;
 use weir_http::upgrade::{self, Upgrade};
 use weir_http::version::Version;
 use weir_tls::handshake::Fault;
 use weir_upstream::body::{Body, H1Body};
-use weir_upstream::h1::head::{AnswerError, read_answer};
+use weir_upstream::h1::head::{AnswerError, HeadLimits, read_answer};
 use weir_upstream::h1::pump::{BodySink, PumpError, pump};
 use weir_upstream::io::buffer::ReadBuffer;
 use weir_upstream::io::deadline::Wait;
 use weir_upstream::io::lent::LentHead;
 use weir_upstream::io::timed::{Patience, Timed};
+use weir_upstream::member::Server;
 
 use crate::exchange::Exchange;
 use crate::inbound::responder::{Delivery, Responder};
@@ -147,7 +149,7 @@ impl Reading<'_> {
         for _ in 0..=INTERIM_ANSWERS_MAX {
             read_answer(self.timed, buffer, head, x.snapshot.head_limits())
                 .await
-                .map_err(|error| broken(x, &error))?;
+                .map_err(|error| broken(x.record.server.as_deref(), &error))?;
             let status = head.status();
             if status >= 200 || status == 101 {
                 return Ok(status);
@@ -193,6 +195,73 @@ impl Reading<'_> {
             Err(PumpError::Write(error)) => Err(Failure::from(error).into()),
         }
     }
+}
+
+/// The final head of an answer that may not be passed on.
+pub(super) struct FinalHead {
+    /// How its body ends.
+    pub framing: Framing,
+    /// How long the server keeps the connection behind it; `None` when it does not.
+    pub idle: Option<Duration>,
+}
+
+/// Why there is no final head.
+pub(super) enum Lost {
+    /// The connection ended before the first byte of an answer.
+    Closed,
+    /// Otherwise.
+    Failed {
+        /// How, for the mode.
+        cause: Cause,
+        /// How, for the client.
+        failure: Failure,
+    },
+}
+
+impl From<Broken> for Lost {
+    fn from(broken: Broken) -> Self {
+        match broken {
+            Broken::Server { cause, failure } => Self::Failed { cause, failure },
+            Broken::Over(failure) => Self::Failed { cause: Cause::Garbage, failure },
+        }
+    }
+}
+
+/// Reads heads until one is final; interim ones are forgotten. Fields about this hop are taken away.
+pub(super) async fn final_head(
+    from: &Timed,
+    buffer: &mut ReadBuffer,
+    head: &mut Head,
+    method: Method,
+    limits: HeadLimits,
+    server: &Server,
+) -> Result<FinalHead, Lost> {
+    for _ in 0..=INTERIM_ANSWERS_MAX {
+        match read_answer(from, buffer, head, limits).await {
+            Ok(()) => {}
+            Err(AnswerError::Closed) => return Err(Lost::Closed),
+            Err(error) => return Err(broken(Some(server), &error).into()),
+        }
+        if head.status() == 101 {
+            let cause = Cause::Garbage;
+            return Err(Lost::Failed { cause, failure: Failure::ServerSwitched });
+        }
+        if server.target.is_some() {
+            server.counters.answered();
+        }
+        let framing = framing::decide(head, Direction::Answer(method)).map_err(|error| garbage(&error))?;
+        let Ok(options) = receive::connection_options(head) else {
+            let failure = Failure::ServerGarbage("its Connection field is malformed");
+            return Err(Lost::Failed { cause: Cause::Garbage, failure });
+        };
+        if head.status() >= 200 {
+            let reusable = is_persistent(head, options) && framing != Framing::UntilClose;
+            let stated = head.get(K::KeepAlive).and_then(connection::keep_alive_timeout);
+            return Ok(FinalHead { framing, idle: reusable.then(|| stated.unwrap_or(Duration::MAX)) });
+        }
+    }
+    let failure = Failure::ServerGarbage("too many interim answers");
+    Err(Lost::Failed { cause: Cause::Garbage, failure })
 }
 
 /// Passes a body on that is here already.
@@ -242,9 +311,9 @@ fn garbage(error: &framing::FramingError) -> Broken {
     Broken::Server { cause: Cause::Garbage, failure: Failure::ServerGarbage(what) }
 }
 
-fn broken(x: &Exchange, error: &AnswerError) -> Broken {
+fn broken(server: Option<&Server>, error: &AnswerError) -> Broken {
     let (cause, failure) = match error {
-        AnswerError::Io(error) if let Some(fault) = refused(x, error) => {
+        AnswerError::Io(error) if let Some(fault) = refused(server, error) => {
             (Cause::Reset, Failure::ServerTls(fault))
         }
         AnswerError::Closed | AnswerError::Truncated | AnswerError::Io(_) => {
@@ -260,8 +329,8 @@ fn broken(x: &Exchange, error: &AnswerError) -> Broken {
 
 /// Why TLS has ended the connection, if it was TLS. In version 1.3 a server refuses our certificate, or misses it, only
 /// when we have begun to speak (RFC 8446 §4.4.2.4); people are told of the first time.
-fn refused(x: &Exchange, error: &io::Error) -> Option<Fault> {
-    let server = x.record.server.as_ref()?;
+fn refused(server: Option<&Server>, error: &io::Error) -> Option<Fault> {
+    let server = server?;
     let error = server.target.as_ref()?.explain_later(error)?;
     if server.counters.refused() {
         let hint = error.hint.as_deref();

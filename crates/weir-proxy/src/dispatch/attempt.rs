@@ -16,16 +16,18 @@ use weir_core::dispatch::Action;
 use weir_core::retry::{Cause, Progress};
 use weir_http::field::KnownName as K;
 use weir_http::framing::Framing;
-use weir_upstream::body::{Body, ReadError};
+use weir_http::head::Head;
+use weir_upstream::body::Body;
 use weir_upstream::h1::pump::{PumpError, pump};
 use weir_upstream::h1::sink::{Coding, H1Sink};
 use weir_upstream::io::buffer::ReadBuffer;
 use weir_upstream::io::deadline::{Wait, now};
 use weir_upstream::io::timed::{Patience, Timed};
-use weir_upstream::member::InFlight;
+use weir_upstream::member::{InFlight, Server};
 use weir_upstream::pool::Connection;
 
 use super::answer::{Answer, Broken, Directions, Reading};
+use super::copy::request_failure;
 use super::tunnel;
 use crate::exchange::{Exchange, RequestBody};
 use crate::inbound::client::Client;
@@ -142,24 +144,37 @@ fn server_side(x: &Exchange, forward: &Forward, connection: &Connection) -> Time
 /// Writes the head of the request as this server gets it.
 fn write_request(x: &mut Exchange, forward: &Forward, connection: &Connection, sink: &mut H1Sink) {
     let server = &connection.server;
-    let out = sink.head(if x.facts.framing == Framing::Chunked { Coding::Chunked } else { Coding::Plain });
-    // HTTP/1.1 needs a Host; a client that came without one gets the server's (RFC 9112 §3.2).
-    // The one of the server before may stand there already.
-    let came_without = forward.host == HostPolicy::Keep && x.facts.host.is_empty();
-    if forward.host == HostPolicy::Server || came_without {
+    if names_server(x, forward) {
+        // The one of the server before may stand there already.
         x.request.replace(K::Host, server.host.as_bytes());
     }
+    write_head(&x.request, x.facts.framing, server, sink);
+}
+
+/// Whether servers get their own names as Host: where the route says so, and where a client came without one, because
+/// HTTP/1.1 needs one (RFC 9112 §3.2).
+pub(super) fn names_server(x: &Exchange, forward: &Forward) -> bool {
+    match &forward.host {
+        HostPolicy::Server => true,
+        HostPolicy::Keep => x.facts.host.is_empty(),
+        HostPolicy::Name(_) => false,
+    }
+}
+
+/// Writes this head for this server, with what says how its body ends.
+pub(super) fn write_head(head: &Head, framing: Framing, server: &Server, sink: &mut H1Sink) {
+    let out = sink.head(if framing == Framing::Chunked { Coding::Chunked } else { Coding::Plain });
     if server.address.base.is_empty() {
-        x.request.write_open(out);
+        head.write_open(out);
     } else {
-        out.extend_from_slice(x.request.method_token());
+        out.extend_from_slice(head.method_token());
         out.push(b' ');
         out.extend_from_slice(server.address.base.as_bytes());
-        out.extend_from_slice(x.request.target());
+        out.extend_from_slice(head.target());
         out.extend_from_slice(b" HTTP/1.1\r\n");
-        x.request.write_fields(out);
+        head.write_fields(out);
     }
-    if x.facts.framing == Framing::Chunked {
+    if framing == Framing::Chunked {
         out.extend_from_slice(b"Transfer-Encoding: chunked\r\n");
     }
     out.extend_from_slice(b"\r\n");
@@ -169,7 +184,7 @@ fn write_request(x: &mut Exchange, forward: &Forward, connection: &Connection, s
 fn behind_request(request: &mut RequestBody) -> ReadBuffer {
     match &mut request.body {
         Body::H1(body) => body.take_buffer(),
-        Body::Empty | Body::Memory(_) => std::mem::take(&mut request.rest),
+        Body::Empty | Body::Memory(_) | Body::Replay(_) => std::mem::take(&mut request.rest),
     }
 }
 
@@ -191,7 +206,9 @@ impl Directions {
             Wait::ServerBody => Err(Failure::AnswerBroken.into()),
             Wait::ClientBody => Err(Failure::BodyTimeout.into()),
             Wait::ClientIdle | Wait::ClientHead | Wait::ClientWrite => Err(Failure::ClientGone.into()),
-            Wait::Connect | Wait::ConnectTry | Wait::Request => Err(Failure::RequestTimeout.into()),
+            Wait::Connect | Wait::ConnectTry | Wait::Request | Wait::Turn | Wait::Dispatch => {
+                Err(Failure::RequestTimeout.into())
+            }
         }
     }
 
@@ -208,9 +225,7 @@ impl Directions {
         match outcome {
             // A server that takes no more may have answered; that answer counts (RFC 9112 §9.5).
             Ok(()) | Err(PumpError::Write(_)) => Ok(()),
-            Err(PumpError::Read(ReadError::Io(_))) => Err(Failure::ClientGone),
-            Err(PumpError::Read(ReadError::Body(_))) => Err(Failure::BodyMalformed),
-            Err(PumpError::Read(ReadError::TooLarge)) => Err(Failure::BodyTooLarge),
+            Err(PumpError::Read(error)) => Err(request_failure(&error)),
         }?;
         // What made the watch for a reset blind were bytes of the body; they have been read.
         client.stream.watch_again();

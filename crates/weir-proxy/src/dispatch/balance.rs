@@ -130,6 +130,10 @@ fn failure(why: Why, passed_over: PassedOver) -> Failure {
         (Why::Unreachable { timed_out }, _) => Failure::Unreachable { timed_out },
         (Why::Failed(Cause::Timeout), _) => Failure::ServerTimeout,
         (Why::Failed(_), _) => Failure::ServerReset,
-        (Why::Discarded { status }, _) => Failure::Discarded(status),
+        (Why::Discarded { status } | Why::NothingUsable { status } | Why::NoMajority { status }, _) => {
+            Failure::Discarded(status)
+        }
+        (Why::NotAcknowledged, _) => Failure::NoServer,
+        (Why::ReplayLost, _) => Failure::BodyTooLarge,
     }
 }

@@ -3,5 +3,12 @@
 mod answer;
 mod attempt;
 pub(crate) mod balance;
+mod copy;
+pub(crate) mod deliver;
+pub(crate) mod fan;
+mod linger;
 mod obtain;
+mod pass;
 mod tunnel;
+mod whole;
+mod write;

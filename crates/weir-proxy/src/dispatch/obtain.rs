@@ -1,6 +1,7 @@
 //! A connection for an attempt: a kept one, or a fresh one.
 
 use std::future::poll_fn;
+use std::io;
 use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -16,6 +17,7 @@ use weir_upstream::pool::Connection;
 
 use crate::exchange::Exchange;
 use crate::runtime::exhaustion::is_exhaustion;
+use crate::runtime::worker::Worker;
 use crate::stages::failure::Failure;
 
 /// The least time that one of several servers gets to accept a connection.
@@ -83,21 +85,15 @@ pub(super) async fn fresh(
     let refused = match outcome {
         Ok(Ok(Ok(stream))) => {
             deadlines.clear(Wait::Connect);
-            if server.counters.connected() {
-                tracing::info!(server = server.name(), "a server can be connected to again");
-            }
+            note_connected(server);
             return Ok(Connection { stream: Rc::new(stream), server: Arc::clone(server), reused: false });
         }
-        // No other server could be connected to either; room is made for those who come next.
-        Ok(Ok(Err(ConnectError::Network(error)))) if is_exhaustion(&error) => {
-            // Each request comes here then; accepting, which fails soon too, warns at its own pace.
-            tracing::debug!(%error, "no connection can be opened");
-            x.worker.pools.shed();
-            return Err(Refused::Over(Failure::Exhausted));
-        }
         Ok(Ok(Err(ConnectError::Network(error)))) => {
-            note_failure(server, &error);
-            return Err(Refused::Server { timed_out: false, fault: None });
+            return Err(match note_refusal(&x.worker, server, &error) {
+                // No other server could be connected to either.
+                failure @ Failure::Exhausted => Refused::Over(failure),
+                _ => Refused::Server { timed_out: false, fault: None },
+            });
         }
         Ok(Ok(Err(ConnectError::Handshake(error)))) => {
             note_handshake(server, &error);
@@ -112,15 +108,35 @@ pub(super) async fn fresh(
     Err(refused)
 }
 
+/// Counts a connection, and tells people when it is the first one after a failure.
+pub(super) fn note_connected(server: &Server) {
+    if server.counters.connected() {
+        tracing::info!(server = server.name(), "a server can be connected to again");
+    }
+}
+
+/// Counts a connect that the network or the server refused, or that the system has no room for, and says which.
+pub(super) fn note_refusal(worker: &Worker, server: &Server, error: &io::Error) -> Failure {
+    if is_exhaustion(error) {
+        // Each request comes here then; accepting, which fails soon too, warns at its own pace.
+        tracing::debug!(%error, "no connection can be opened");
+        // Room is made for those who come next.
+        worker.pools.shed();
+        return Failure::Exhausted;
+    }
+    note_failure(server, error);
+    Failure::Unreachable { timed_out: false }
+}
+
 /// Counts a failed connect, and tells people of the first one: someone should look.
-fn note_failure(server: &Server, error: &dyn std::fmt::Display) {
+pub(super) fn note_failure(server: &Server, error: &dyn std::fmt::Display) {
     if server.counters.connect_failed(None) {
         tracing::warn!(server = server.name(), %error, "a server can't be connected to and is passed over");
     }
 }
 
 /// The same where TLS can't be spoken with it.
-fn note_handshake(server: &Server, error: &HandshakeError) {
+pub(super) fn note_handshake(server: &Server, error: &HandshakeError) {
     if server.counters.connect_failed(Some(error.fault)) {
         let hint = error.hint.as_deref();
         tracing::warn!(server = server.name(), %error, hint, "TLS can't be spoken with a server, and it is passed over");

@@ -10,32 +10,36 @@ use weir_upstream::member::{Server, Upstream, Waits};
 
 use super::authentication::Authentication;
 use super::authentication::verifiers::Verifiers;
+use super::concurrency::SharedConcurrency;
+use super::dispatch::Dispatches;
+use super::queues::Queues;
 use super::rates::Rates;
 use super::snapshot::{Action, Admit, Forward, HttpsOnly, Respond, Route, Service, Snapshot};
 
 /// Builds what workers run on. A model can't hold nonsense, so this can't fail.
-pub fn snapshot(model: &Model, verifiers: &Verifiers) -> Snapshot {
-    build(model, verifiers, None)
+pub fn snapshot(model: &Model, verifiers: &Verifiers, queues: &Queues) -> Snapshot {
+    build(model, verifiers, queues, None)
 }
 
 /// Builds what comes after a snapshot. What stays as it is goes on with what has been used of it.
-pub fn successor(model: &Model, verifiers: &Verifiers, before: &Snapshot) -> Snapshot {
-    build(model, verifiers, Some(before))
+pub fn successor(model: &Model, verifiers: &Verifiers, queues: &Queues, before: &Snapshot) -> Snapshot {
+    build(model, verifiers, queues, Some(before))
 }
 
-fn build(model: &Model, verifiers: &Verifiers, before: Option<&Snapshot>) -> Snapshot {
+fn build(model: &Model, verifiers: &Verifiers, queues: &Queues, before: Option<&Snapshot>) -> Snapshot {
     let upstreams: Vec<_> =
         model.upstreams.iter().map(|upstream| Arc::new(self::upstream(upstream))).collect();
-    let rate_entries = model.limits.rate_entries;
+    let client_entries = model.limits.client_entries;
     let mut shared = Shared {
         upstreams: &upstreams,
         verifiers,
+        queues,
         authentications: HashMap::new(),
         before,
-        rate_entries,
+        client_entries,
         https_port: https_port(model),
     };
-    let services = model.services.iter().map(|service| self::service(service, &mut shared)).collect();
+    let services: Vec<_> = model.services.iter().map(|service| self::service(service, &mut shared)).collect();
     let table = RouteTable::new(
         model
             .services
@@ -48,6 +52,8 @@ fn build(model: &Model, verifiers: &Verifiers, before: Option<&Snapshot>) -> Sna
     );
     Snapshot {
         table,
+        hedging: hedging(&services),
+        replay: model.replay,
         services,
         upstreams,
         trusted_proxies: model.trusted_proxies.clone(),
@@ -63,16 +69,26 @@ fn build(model: &Model, verifiers: &Verifiers, before: Option<&Snapshot>) -> Sna
     }
 }
 
+/// The routes that hedge.
+fn hedging(services: &[Service]) -> Vec<(usize, usize)> {
+    let routes = services.iter().enumerate().flat_map(|(number, service)| {
+        service.routes.iter().enumerate().map(move |(route, it)| ((number, route), it))
+    });
+    routes.filter(|(_, route)| route.hedges()).map(|(place, _)| place).collect()
+}
+
 /// What routes share.
 struct Shared<'u> {
     upstreams: &'u [Arc<Upstream>],
     verifiers: &'u Verifiers,
+    /// Opened before.
+    queues: &'u Queues,
     /// By what they were made of: routes of one service ask for the same, and what is counted of it is counted once.
     authentications: HashMap<*const model::Authenticate, Arc<Authentication>>,
     /// What is in force until now.
     before: Option<&'u Snapshot>,
-    /// `limits.rate_entries`
-    rate_entries: usize,
+    /// `limits.client_entries`
+    client_entries: usize,
     /// Where clients reach https.
     https_port: u16,
 }
@@ -83,21 +99,31 @@ impl Shared<'_> {
         Arc::clone(made.or_insert_with(|| Arc::new(Authentication::new(model, self.verifiers))))
     }
 
-    /// What a route of this name admits until now.
-    fn admit_before(&self, service: &str, route: &str) -> Option<&Admit> {
+    /// The route of this name until now.
+    fn route_before(&self, service: &str, route: &model::Route) -> Option<&Route> {
         let service = self.before?.services.iter().find(|known| &*known.name == service)?;
-        service.routes.iter().find(|known| &*known.name == route)?.admit.as_ref()
+        service.routes.iter().find(|known| *known.name == route.name)
+    }
+
+    fn dispatch_before(&self, service: &str, route: &model::Route) -> Option<&Dispatches> {
+        match &self.route_before(service, route)?.action {
+            Action::Forward(forward) => Some(&forward.dispatch),
+            Action::Redirect(_) | Action::Respond(_) => None,
+        }
     }
 
     /// `None` when everybody may ask, so that such a route pays nothing.
     fn admit(&self, service: &str, route: &model::Route) -> Option<Admit> {
-        let model::Admit { addresses, rates } = &route.admit;
-        if addresses.is_none() && rates.is_empty() {
+        let model::Admit { addresses, rates, concurrency } = &route.admit;
+        if addresses.is_none() && rates.is_empty() && concurrency.is_none() {
             return None;
         }
-        let before = self.admit_before(service, &route.name);
-        let rates = Rates::new(rates, self.rate_entries, before.map(|before| &before.rates));
-        Some(Admit { addresses: addresses.clone(), rates })
+        let before = self.route_before(service, route).and_then(|route| route.admit.as_ref());
+        let rates = Rates::new(rates, self.client_entries, before.map(|before| &before.rates));
+        let in_progress = before.and_then(|before| before.concurrency.as_ref());
+        let concurrency =
+            concurrency.map(|rule| SharedConcurrency::following(rule, self.client_entries, in_progress));
+        Some(Admit { addresses: addresses.clone(), rates, concurrency })
     }
 }
 
@@ -118,7 +144,9 @@ fn upstream(upstream: &model::Upstream) -> Upstream {
         idle: timeouts.upstream_idle,
         reuse_unsafe: timeouts.reuse_unsafe,
     };
+    let primary = upstream.servers.iter().position(|server| server.primary).unwrap_or(0);
     Upstream::new(&upstream.name, servers, upstream.balance, upstream.retry.clone(), waits)
+        .with_primary(primary)
 }
 
 fn service(service: &model::Service, shared: &mut Shared<'_>) -> Service {
@@ -132,7 +160,12 @@ fn route(service: &str, route: &model::Route, shared: &mut Shared<'_>) -> Route 
     let action = match &route.action {
         model::Action::Forward(forward) => Action::Forward(Forward {
             upstream: Arc::clone(&shared.upstreams[forward.upstream.0]),
-            mode: forward.mode,
+            dispatch: Dispatches::new(
+                &forward.dispatch,
+                &shared.upstreams[forward.upstream.0],
+                shared.queues,
+                shared.dispatch_before(service, route),
+            ),
             path: forward.path.clone(),
             request_fields: edits(&forward.request_fields),
             host: forward.host.clone(),

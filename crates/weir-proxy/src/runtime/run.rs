@@ -7,6 +7,7 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::MissedTickBehavior;
+use weir_upstream::body::replay::ReplayPool;
 use weir_upstream::io::deadline::now;
 
 use super::counters::WorkerCounters;
@@ -35,6 +36,8 @@ pub(super) struct Setup {
     pub log: Option<LogHandle>,
     /// What may be in progress at once.
     pub permits: Permits,
+    /// Where bodies are kept that more than one server gets.
+    pub replay: ReplayPool,
     /// How long idle connections are kept while draining.
     pub drain_idle: Duration,
     /// Where it is told what to do.
@@ -50,8 +53,8 @@ pub(super) struct AcceptEnded;
 /// # Errors
 /// It can't accept any more although nobody told it to stop: connections would wait for ever in the queues of its sockets.
 pub(super) async fn run(setup: Setup) -> Result<usize, AcceptEnded> {
-    let Setup { snapshot, sockets, counters, log, permits, drain_idle, mut inbox } = setup;
-    let worker = Rc::new(Worker::new(snapshot, counters, log, permits));
+    let Setup { snapshot, sockets, counters, log, permits, replay, drain_idle, mut inbox } = setup;
+    let worker = Rc::new(Worker::new(snapshot, counters, log, permits, replay));
     let mut accepting = JoinSet::new();
     for socket in sockets {
         accepting.spawn_local(listener::accept(Rc::clone(&worker), socket));
@@ -62,7 +65,7 @@ pub(super) async fn run(setup: Setup) -> Result<usize, AcceptEnded> {
         let message = if worker.is_draining() {
             tokio::select! {
                 message = inbox.recv() => message,
-                () = worker.registry.emptied() => break,
+                () = emptied(&worker) => break,
             }
         } else {
             tokio::select! {
@@ -90,6 +93,12 @@ pub(super) async fn run(setup: Setup) -> Result<usize, AcceptEnded> {
     }
     ticking.abort();
     Ok(cut)
+}
+
+/// Waits until no connection is left, nor anything that goes on without one.
+async fn emptied(worker: &Worker) {
+    worker.registry.emptied().await;
+    worker.tracker.emptied().await;
 }
 
 async fn tick(worker: Rc<Worker>) {

@@ -11,15 +11,17 @@ use std::time::Duration;
 use bytes::Bytes;
 use ipnet::IpNet;
 use tokio::time::Instant;
-use weir_config::model::{FieldEdits, HostPolicy, Limits, PathEdit, Redirect, Timeouts};
+use weir_config::model::{FieldEdits, HostPolicy, Limits, PathEdit, Redirect, Replay, Timeouts};
 use weir_core::address::AddressRules;
-use weir_core::dispatch::Mode;
 use weir_core::route::RouteTable;
 use weir_upstream::body::BodyLimits;
+use weir_upstream::body::replay::ReplayLimits;
 use weir_upstream::h1::head::HeadLimits;
 use weir_upstream::member::Upstream;
 
 use super::authentication::Authentication;
+use super::concurrency::SharedConcurrency;
+use super::dispatch::{Dispatches, Hedging};
 use super::rates::Rates;
 
 /// A running configuration.
@@ -43,6 +45,10 @@ pub struct Snapshot {
     pub limits: Limits,
     /// Timeouts.
     pub timeouts: Timeouts,
+    /// How much of a request's body is kept for more than one server.
+    pub replay: Replay,
+    /// Routes that hedge, by service and route.
+    pub hedging: Vec<(usize, usize)>,
     /// The moment from which the time of rates is counted.
     pub since: Instant,
 }
@@ -84,14 +90,34 @@ impl Snapshot {
         rates.map(|rate| rate.limit.taken_over()).sum()
     }
 
+    /// How many requests wait for their turn.
+    pub fn waiting(&self) -> u64 {
+        let routes = self.services.iter().flat_map(|service| &service.routes);
+        routes.filter_map(Route::concurrency).map(|limits| u64::from(limits.waiting())).sum()
+    }
+
     /// A moment of the clock as the time of rates, which goes on from one snapshot to the next.
     pub fn time(&self, now: Instant) -> Duration {
         now.saturating_duration_since(self.since)
     }
 
+    /// Where a route sends requests, if it does.
+    pub fn forward(&self, (service, route): (usize, usize)) -> Option<&Forward> {
+        match &self.services[service].routes[route].action {
+            Action::Forward(forward) => Some(forward),
+            Action::Redirect(_) | Action::Respond(_) => None,
+        }
+    }
+
     /// Limits of heads, in both directions.
     pub fn head_limits(&self) -> HeadLimits {
         HeadLimits { bytes_max: self.limits.head_bytes, fields_max: self.limits.fields }
+    }
+
+    /// What may be kept of a request's body.
+    pub fn replay_limits(&self) -> ReplayLimits {
+        let Replay { memory_bytes, disk_bytes, .. } = self.replay;
+        ReplayLimits { memory_bytes, disk_bytes, lossy: false }
     }
 
     /// Limits of request bodies.
@@ -137,6 +163,29 @@ pub struct Route {
     pub admit: Option<Admit>,
 }
 
+impl Route {
+    /// Whether some method of it is hedged.
+    pub(super) fn hedges(&self) -> bool {
+        match &self.action {
+            Action::Forward(forward) => forward.dispatch.hedging().next().is_some(),
+            Action::Redirect(_) | Action::Respond(_) => false,
+        }
+    }
+
+    /// The time within which most answers begin, where it hedges and that is known.
+    pub(super) fn hedge_percentile(&self) -> Option<Duration> {
+        match &self.action {
+            Action::Forward(forward) => forward.dispatch.hedging().find_map(Hedging::percentile),
+            Action::Redirect(_) | Action::Respond(_) => None,
+        }
+    }
+
+    /// Its limits of what is in progress at once.
+    pub fn concurrency(&self) -> Option<&SharedConcurrency> {
+        self.admit.as_ref()?.concurrency.as_deref()
+    }
+}
+
 /// Sending clients to https.
 #[derive(Debug)]
 pub struct HttpsOnly {
@@ -153,6 +202,8 @@ pub struct Admit {
     pub addresses: Option<AddressRules>,
     /// How often.
     pub rates: Rates,
+    /// How much at once; `None` for any.
+    pub concurrency: Option<Arc<SharedConcurrency>>,
 }
 
 /// What a route does.
@@ -182,8 +233,8 @@ pub struct Respond {
 pub struct Forward {
     /// Which servers.
     pub upstream: Arc<Upstream>,
-    /// The dispatch mode.
-    pub mode: Mode,
+    /// How many servers get a request.
+    pub dispatch: Dispatches,
     /// What happens to the path before it is sent.
     pub path: PathEdit,
     /// Changes of the request's fields; `None` for none.

@@ -4,12 +4,14 @@
 //! published to it through its inbox.
 
 use std::cell::{Cell, RefCell};
+use std::hash::RandomState;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{Notify, Semaphore};
 use tokio::time::Instant;
+use weir_upstream::body::replay::ReplayPool;
 use weir_upstream::io::deadline::now;
 use weir_upstream::pool::Pools;
 
@@ -19,6 +21,7 @@ use super::counters::WorkerCounters;
 use super::inbox::{Inspection, Query};
 use super::permits::Permits;
 use super::snapshot::{LocalSnapshot, Snapshot};
+use super::tracker::Tracker;
 use crate::access_log::LogHandle;
 use crate::inbound::registry::Registry;
 
@@ -33,6 +36,12 @@ pub struct Worker {
     view: RefCell<LocalSnapshot>,
     /// Idle connections to servers.
     pub pools: Pools,
+    /// Digests of bodies, with a secret that nobody outside can know.
+    pub digests: RandomState,
+    /// What goes on without a client.
+    pub tracker: Tracker,
+    /// Where bodies are kept that more than one server gets.
+    pub replay: ReplayPool,
     /// Client connections.
     pub registry: Rc<Registry>,
     /// What it counts.
@@ -67,10 +76,14 @@ impl Worker {
         counters: Arc<WorkerCounters>,
         log: Option<LogHandle>,
         permits: Permits,
+        replay: ReplayPool,
     ) -> Self {
         Self {
             view: RefCell::new(LocalSnapshot::new(snapshot)),
             pools: Pools::default(),
+            digests: RandomState::new(),
+            tracker: Tracker::default(),
+            replay,
             registry: Rc::new(Registry::new(Arc::clone(&counters))),
             counters,
             log: log.map(RefCell::new),

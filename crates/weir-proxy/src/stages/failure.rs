@@ -50,6 +50,8 @@ pub(crate) enum Failure {
     Expectation,
     /// The request's body is larger than the limit.
     BodyTooLarge,
+    /// The request's body can't be kept for all who need it: memory, disk or their time are short.
+    BodyNotKept,
     /// The request's body is malformed or ends too early.
     BodyMalformed,
     /// The request's body stood still.
@@ -79,6 +81,8 @@ pub(crate) enum Failure {
         /// When another one may pass.
         retry_after: Duration,
     },
+    /// As many requests are in progress as may be, and this one can't wait, or not for longer.
+    TooMuchAtOnce,
     /// The upstream has no server that may be asked.
     NoServer,
     /// No server could be connected to.
@@ -110,6 +114,14 @@ pub(crate) enum Failure {
     RequestTimeout,
     /// Every server's answer had this status, which is tried again, and none is left.
     Discarded(u16),
+    /// No server gave an answer that the mode takes for one; the route has this status for that.
+    NothingUsable(u16),
+    /// The servers do not agree on an answer; the route has this status for that.
+    NoMajority(u16),
+    /// Not enough servers have acknowledged the write in time.
+    NotAcknowledged,
+    /// The backlog has no room for the write, or can't be written.
+    WriteNotAccepted,
     /// The path that a rewrite made is none.
     Rewrite,
     /// A bug in Weir.
@@ -159,7 +171,7 @@ impl Failure {
             Self::TooOften { .. } => 429,
             Self::Expectation => 417,
             Self::Misdirected => 421,
-            Self::Discarded(status) => *status,
+            Self::Discarded(status) | Self::NothingUsable(status) | Self::NoMajority(status) => *status,
             Self::Rewrite | Self::Panic => 500,
             Self::Unreachable { timed_out: false }
             | Self::ServerTls(_)
@@ -168,7 +180,12 @@ impl Failure {
             | Self::ServerHeadTooLarge
             | Self::ServerSwitched
             | Self::AnswerBroken => 502,
-            Self::NoServer | Self::Exhausted => 503,
+            Self::TooMuchAtOnce
+            | Self::NoServer
+            | Self::NotAcknowledged
+            | Self::WriteNotAccepted
+            | Self::BodyNotKept
+            | Self::Exhausted => 503,
             Self::Unreachable { timed_out: true } | Self::ServerTimeout | Self::RequestTimeout => 504,
         }
     }
@@ -202,13 +219,18 @@ impl Failure {
             | Self::MethodNotRouted(_)
             | Self::Unauthenticated { .. } => "http_request_denied",
             Self::NoService { .. } | Self::NoRoute => "destination_not_found",
-            Self::NoServer | Self::Discarded(_) => "destination_unavailable",
+            Self::NoServer
+            | Self::Discarded(_)
+            | Self::NothingUsable(_)
+            | Self::NoMajority(_)
+            | Self::NotAcknowledged
+            | Self::WriteNotAccepted => "destination_unavailable",
             Self::Unreachable { timed_out: false } => "connection_refused",
             Self::Unreachable { timed_out: true } => "connection_timeout",
             Self::ServerTls(Fault::Certificate) => "tls_certificate_error",
             Self::ServerTls(Fault::Alert) => "tls_alert_received",
             Self::ServerTls(Fault::Protocol) => "tls_protocol_error",
-            Self::Exhausted => "connection_limit_reached",
+            Self::TooMuchAtOnce | Self::Exhausted => "connection_limit_reached",
             Self::ServerReset => "connection_terminated",
             Self::ServerTimeout => "http_response_timeout",
             Self::ServerGarbage(_) => "http_protocol_error",
@@ -216,7 +238,7 @@ impl Failure {
             Self::ServerSwitched => "http_upgrade_failed",
             Self::AnswerBroken => "http_response_incomplete",
             Self::RequestTimeout => "http_response_timeout",
-            Self::Rewrite | Self::Panic => "proxy_internal_error",
+            Self::BodyNotKept | Self::Rewrite | Self::Panic => "proxy_internal_error",
         }
     }
 
@@ -238,6 +260,7 @@ impl Failure {
             Self::MethodRefused => "this method is not passed on".to_owned(),
             Self::Expectation => "the only expectation that can be met is `100-continue`".to_owned(),
             Self::BodyTooLarge => "the body is too large".to_owned(),
+            Self::BodyNotKept => "the body can't be kept now".to_owned(),
             Self::BodyMalformed => "the body is malformed or ends too early".to_owned(),
             Self::BodyTimeout => "the body did not come in time".to_owned(),
             Self::ClientGone => "the client is gone".to_owned(),
@@ -252,6 +275,7 @@ impl Failure {
                 "the credential can't be checked at the moment".to_owned()
             }
             Self::Unauthenticated { .. } => "the credential is not accepted".to_owned(),
+            Self::TooMuchAtOnce => "too many requests at once".to_owned(),
             Self::TooOften { .. } => "too many requests".to_owned(),
             Self::AddressDenied => "requests from this address are not accepted".to_owned(),
             Self::NoServer => "no server is available".to_owned(),
@@ -271,6 +295,10 @@ impl Failure {
             Self::AnswerBroken => "the server's answer broke off".to_owned(),
             Self::RequestTimeout => "the request took too long".to_owned(),
             Self::Discarded(_) => "every server gave an answer that is tried again".to_owned(),
+            Self::NothingUsable(_) => "no server gave a usable answer".to_owned(),
+            Self::NoMajority(_) => "the servers do not agree on an answer".to_owned(),
+            Self::WriteNotAccepted => "no more writes can wait for the servers".to_owned(),
+            Self::NotAcknowledged => "the write is not acknowledged yet by enough servers".to_owned(),
             Self::Rewrite => "the rewritten path is malformed".to_owned(),
             Self::Panic => "an internal error".to_owned(),
         }

@@ -1,15 +1,15 @@
 //! Stage *forward*: the route's one deed. Mostly that is handing the request to the dispatch mode of the route.
 
 use weir_config::model::HostPolicy;
-use weir_core::dispatch::Mode;
 use weir_http::field::KnownName as K;
 use weir_http::upgrade::Upgrade;
 
 use super::failure::Failure;
 use super::{edit, local};
-use crate::dispatch;
+use crate::dispatch::{self, fan};
 use crate::exchange::{Exchange, RequestBody};
 use crate::inbound::responder::Responder;
+use crate::runtime::dispatch::Dispatch;
 use crate::runtime::snapshot::{Action, Forward};
 
 /// Does what the route of `x` says, to the end of the answer.
@@ -27,8 +27,20 @@ pub(super) async fn forward(
         Action::Respond(respond) => local::respond(x, respond, request, responder).await,
         Action::Forward(forward) => {
             prepare(x, forward)?;
-            match forward.mode {
-                Mode::Balance => dispatch::balance::run(x, forward, request, responder).await,
+            // A connection that becomes another protocol has two ends (`semantics.md` §3).
+            let dispatch = match &x.facts.upgrade {
+                Some(_) => &Dispatch::Balance,
+                None => forward.dispatch.of(x.request.method(), x.request.method_token()),
+            };
+            x.record.mode = Some(dispatch.mode());
+            x.worker.counters.dispatch(dispatch.mode());
+            match dispatch {
+                Dispatch::Balance => dispatch::balance::run(x, forward, request, responder).await,
+                // Exchanges with several copies take memory of their own, so that the others stay small.
+                Dispatch::Fan(rule) => {
+                    let route = fan::Route { place: (service, route), forward, rule };
+                    Box::pin(fan::run(x, route, request, responder)).await
+                }
             }
         }
     }

@@ -3,6 +3,7 @@
 use std::rc::Rc;
 use std::time::Duration;
 
+use weir_core::dispatch::Mode;
 use weir_http::field::KnownName as K;
 
 use super::failure::Failure;
@@ -11,7 +12,6 @@ use crate::exchange::Exchange;
 use crate::inbound::client::Client;
 use crate::inbound::responder::{Progress, Responder};
 use crate::runtime::clock::time_of_day;
-use crate::runtime::snapshot::Action;
 use crate::runtime::worker::Worker;
 
 /// Counts the exchange and writes its line.
@@ -81,18 +81,10 @@ fn entry(x: &Exchange, duration: Duration) -> Entry<'_> {
         server: x.record.server.as_deref().map(weir_upstream::member::Server::name),
         user: (!x.identity.is_empty()).then_some(&*x.identity),
         attempts: x.record.attempts,
-        mode: mode(x),
+        mode: x.record.mode.map_or("", Mode::name),
         upstream_seconds: x.record.upstream,
         duration,
         request_id: &x.origin.request_id,
         reason: x.record.reason,
-    }
-}
-
-/// The dispatch mode; empty when the request went to no server.
-fn mode(x: &Exchange) -> &'static str {
-    match x.route().map(|route| &route.action) {
-        Some(Action::Forward(forward)) => forward.mode.name(),
-        Some(Action::Redirect(_) | Action::Respond(_)) | None => "",
     }
 }

@@ -12,6 +12,7 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use weir_core::handshake::HandshakeOutcome;
 use weir_core::ports::Status;
+use weir_upstream::body::replay::ReplayPool;
 use weir_upstream::io::deadline::now;
 use weir_upstream::io::stream::Stream;
 use weir_upstream::member::Server;
@@ -25,6 +26,7 @@ use crate::runtime::build;
 use crate::runtime::certificates::ListenerTls;
 use crate::runtime::counters::WorkerCounters;
 use crate::runtime::permits::Permits;
+use crate::runtime::queues::{Queues, no_queues};
 use crate::runtime::snapshot::Snapshot;
 use crate::runtime::worker::Worker;
 
@@ -76,7 +78,7 @@ pub(super) fn snapshot(config: &str) -> Arc<Snapshot> {
     let text = format!("listen: ['127.0.0.1:0']\n{services}\n{config}\n");
     let loaded = weir_config::parse("test", text.as_bytes(), &|_| None, Path::new(""));
     let loaded = loaded.unwrap_or_else(|report| panic!("{report}"));
-    Arc::new(build::snapshot(&loaded.model, &Verifiers::default()))
+    Arc::new(build::snapshot(&loaded.model, &Verifiers::default(), &Queues::new(no_queues())))
 }
 
 impl Rig {
@@ -84,7 +86,13 @@ impl Rig {
         let snapshot = snapshot(config);
         let counters = Arc::new(WorkerCounters::default());
         let permits = Permits::new(&snapshot.limits);
-        let worker = Rc::new(Worker::new(Arc::clone(&snapshot), Arc::clone(&counters), None, permits));
+        let worker = Rc::new(Worker::new(
+            Arc::clone(&snapshot),
+            Arc::clone(&counters),
+            None,
+            permits,
+            ReplayPool::new(1 << 20, None),
+        ));
         Self { worker, counters, snapshot, proxy_headers: false }
     }
 

@@ -6,6 +6,7 @@
 
 mod actions;
 mod admit_addresses;
+mod admit_concurrency;
 mod admit_rates;
 mod attempts;
 mod authentication;
@@ -18,17 +19,20 @@ mod drain;
 mod fields;
 mod forwarded;
 mod garbage;
+mod hedge;
 mod host;
 mod https_only;
 mod interim;
 mod left_behind;
 mod length;
 mod limits;
+mod majority;
 mod old_versions;
 mod openssl;
 mod path;
 mod programs;
 mod proxy_protocol;
+mod race;
 mod records;
 mod sending;
 mod split;

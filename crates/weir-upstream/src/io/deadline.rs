@@ -35,6 +35,10 @@ pub enum Wait {
     ServerBody,
     /// The end of the whole request.
     Request,
+    /// The next step of a mode that asks several servers.
+    Dispatch,
+    /// A request's turn among others.
+    Turn,
 }
 
 impl Wait {
@@ -44,7 +48,7 @@ impl Wait {
 }
 
 /// Every wait, in the order of its slot.
-const WAITS: [Wait; 10] = [
+const WAITS: [Wait; 12] = [
     Wait::ClientIdle,
     Wait::ClientHead,
     Wait::ClientBody,
@@ -55,6 +59,8 @@ const WAITS: [Wait; 10] = [
     Wait::ServerHead,
     Wait::ServerBody,
     Wait::Request,
+    Wait::Dispatch,
+    Wait::Turn,
 ];
 
 /// The deadlines of one connection.
@@ -108,7 +114,7 @@ impl Deadlines {
 
     /// Waits until a deadline has passed and says which. The slot is cleared.
     ///
-    /// Must always be polled from the same task.
+    /// Must be polled from the same task, or [`move_to_task`](Self::move_to_task) be called between.
     pub fn poll_passed(&self, cx: &mut Context<'_>) -> Poll<Wait> {
         loop {
             let Some((wait, at)) = self.earliest() else { return Poll::Pending };
@@ -135,6 +141,11 @@ impl Deadlines {
                 }
             }
         }
+    }
+
+    /// Says that another task polls this from now on: it is the one that the timer must wake.
+    pub fn move_to_task(&self) {
+        self.fires_at.set(None);
     }
 
     /// Does `work` unless a deadline passes before it is done.

@@ -1,0 +1,376 @@
+//! One copy of a request: on its way to one server, up to the head of its final answer.
+//!
+//! An attempt of `balance` passes its answer on itself. A copy stops at the head and waits, because whose answer the client
+//! gets is decided where all copies are known. It owns all it needs, so it can go on when its exchange is over. Interim
+//! answers of copies decide nothing and go nowhere (`semantics.md` §1.5): the client would get those of several servers.
+//!
+//! Dropping a copy closes its connection.
+
+use std::cell::Cell;
+use std::future::poll_fn;
+use std::pin::{Pin, pin};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use weir_core::dispatch::Reuse;
+use weir_core::retry::Cause;
+use weir_http::field::KnownName as K;
+use weir_http::framing::Framing;
+use weir_http::head::Head;
+use weir_upstream::body::replay::{self, Replay};
+use weir_upstream::body::{Body, H1Body, ReadError};
+use weir_upstream::connect::{ConnectError, connect};
+use weir_upstream::h1::pump::{PumpError, pump};
+use weir_upstream::h1::sink::H1Sink;
+use weir_upstream::io::buffer::ReadBuffer;
+use weir_upstream::io::deadline::{Deadlines, Wait, now};
+use weir_upstream::io::lent::LentHead;
+use weir_upstream::io::timed::{Patience, Timed};
+use weir_upstream::member::{InFlight, Server, Upstream};
+use weir_upstream::pool::Connection;
+
+use super::answer::{self, FinalHead};
+use super::{attempt, obtain};
+use crate::exchange::Exchange;
+use crate::runtime::snapshot::{Forward, LocalSnapshot};
+use crate::runtime::worker::Worker;
+use crate::stages::failure::Failure;
+
+/// What all copies of a request share.
+#[derive(Debug)]
+pub(super) struct Original {
+    /// The worker they run on.
+    pub worker: Rc<Worker>,
+    snapshot: LocalSnapshot,
+    place: (usize, usize),
+    head: Head,
+    framing: Framing,
+    /// Whether servers get their own name as Host.
+    host_of_server: bool,
+    /// Whether a copy may be sent again on another connection when the first one turns out to be dead
+    /// (`semantics.md` §2.2).
+    repeatable: bool,
+    body: Option<Rc<Replay>>,
+}
+
+impl Original {
+    /// The request of `x`, whose body is in this replay, if it has one.
+    pub(super) fn new(
+        x: &Exchange,
+        place: (usize, usize),
+        repeatable: bool,
+        body: Option<Rc<Replay>>,
+    ) -> Self {
+        let original = Self {
+            worker: Rc::clone(&x.worker),
+            snapshot: x.snapshot.clone(),
+            place,
+            head: x.request.clone(),
+            framing: x.facts.framing,
+            host_of_server: false,
+            repeatable,
+            body,
+        };
+        let host_of_server = original.forward().is_some_and(|forward| attempt::names_server(x, forward));
+        Self { host_of_server, ..original }
+    }
+
+    fn forward(&self) -> Option<&Forward> {
+        self.snapshot.forward(self.place)
+    }
+
+    /// The body from its first byte.
+    fn body(&self) -> Body {
+        self.body.as_ref().map_or(Body::Empty, |replay| replay.reader().into())
+    }
+}
+
+/// How far a copy has come, for whoever holds it.
+#[derive(Debug, Default)]
+pub(super) struct Stage {
+    /// All of the request was sent.
+    pub written: Cell<bool>,
+    /// Its deadlines, for whoever moves it to another task.
+    pub deadlines: Rc<Deadlines>,
+}
+
+/// The rest of a request that is still being sent although its answer has begun.
+pub(super) type Upload = Pin<Box<dyn Future<Output = Result<(), PumpError>>>>;
+
+/// A copy whose final head has come.
+pub(super) struct Held {
+    /// The head, without what Connection names.
+    pub head: LentHead,
+    /// How its body ends.
+    pub framing: Framing,
+    /// The body, unread.
+    pub body: Body,
+    /// The rest of the request, if it was not sent to its end.
+    pub upload: Option<Upload>,
+    /// The deadlines of the server's side.
+    pub deadlines: Rc<Deadlines>,
+    /// The connection, unless it has been given back already.
+    connection: Option<Connection>,
+    /// Whether the request was sent to its end.
+    request_done: bool,
+    /// How long the server keeps the connection; `None` when it does not.
+    idle: Option<Duration>,
+    idle_max: Duration,
+    _in_flight: InFlight,
+}
+
+/// Why there is no answer.
+#[derive(Debug)]
+pub(super) enum Lost {
+    /// The server can't be connected to; not a byte was sent.
+    NotSent {
+        /// It did not answer in time.
+        timed_out: bool,
+        /// How it failed, for the client.
+        failure: Failure,
+    },
+    /// It failed before the head of its answer.
+    Failed {
+        /// How, for the mode.
+        cause: Cause,
+        /// How, for the client.
+        failure: Failure,
+    },
+    /// The body of the request can't be had; no copy can be sent to its end.
+    Request(Failure),
+}
+
+/// Sends a copy to this server.
+pub(super) async fn send(
+    original: Rc<Original>,
+    server: Arc<Server>,
+    reuse: Reuse,
+    stage: Rc<Stage>,
+) -> Result<Held, Lost> {
+    let Some(upstream) = original.forward().map(|forward| Arc::clone(&forward.upstream)) else {
+        return Err(Lost::Request(Failure::NoRoute));
+    };
+    let deadlines = Rc::clone(&stage.deadlines);
+    let copy = Copy { original, server, upstream, deadlines, stage };
+    if let Some(connection) = copy.kept(reuse) {
+        match copy.over(connection).await {
+            // It died while it was idle, and the request may be sent twice.
+            Err(Broken::Closed) if copy.original.repeatable => {}
+            outcome => return outcome.map_err(Broken::lost),
+        }
+    }
+    let connection = copy.fresh().await?;
+    copy.over(connection).await.map_err(Broken::lost)
+}
+
+struct Copy {
+    original: Rc<Original>,
+    server: Arc<Server>,
+    upstream: Arc<Upstream>,
+    deadlines: Rc<Deadlines>,
+    stage: Rc<Stage>,
+}
+
+/// How a copy broke on one connection.
+enum Broken {
+    /// The connection ended before the first byte of an answer.
+    Closed,
+    Otherwise(Lost),
+}
+
+impl Broken {
+    fn lost(self) -> Lost {
+        match self {
+            Self::Closed => Lost::Failed { cause: Cause::Reset, failure: Failure::ServerReset },
+            Self::Otherwise(lost) => lost,
+        }
+    }
+
+    fn failed(cause: Cause, failure: Failure) -> Self {
+        Self::Otherwise(Lost::Failed { cause, failure })
+    }
+}
+
+impl Copy {
+    fn kept(&self, reuse: Reuse) -> Option<Connection> {
+        let idle_max = match reuse {
+            Reuse::Any => None,
+            Reuse::Recent => Some(self.upstream.waits.reuse_unsafe),
+            Reuse::Never => return None,
+        };
+        self.original.worker.pools.take(&self.server, idle_max, now())
+    }
+
+    async fn fresh(&self) -> Result<Connection, Lost> {
+        self.deadlines.set(Wait::Connect, self.upstream.waits.connect);
+        let outcome = self.deadlines.guard(pin!(connect(&self.server))).await;
+        self.deadlines.clear(Wait::Connect);
+        let server = &self.server;
+        let lost = |timed_out, failure| Err(Lost::NotSent { timed_out, failure });
+        match outcome {
+            Ok(Ok(stream)) => {
+                obtain::note_connected(server);
+                Ok(Connection { stream: Rc::new(stream), server: Arc::clone(server), reused: false })
+            }
+            Ok(Err(ConnectError::Network(error))) => {
+                let failure = obtain::note_refusal(&self.original.worker, server, &error);
+                lost(false, failure)
+            }
+            Ok(Err(ConnectError::Handshake(error))) => {
+                obtain::note_handshake(server, &error);
+                lost(false, Failure::ServerTls(error.fault))
+            }
+            Err(_) => {
+                obtain::note_failure(server, &"it did not answer in time");
+                lost(true, Failure::Unreachable { timed_out: true })
+            }
+        }
+    }
+
+    async fn over(&self, connection: Connection) -> Result<Held, Broken> {
+        let (original, waits) = (&self.original, &self.upstream.waits);
+        let in_flight = InFlight::begin(&self.server);
+        self.server.counters.requests.fetch_add(1, Ordering::Relaxed);
+        let timed = Timed {
+            stream: Rc::clone(&connection.stream),
+            deadlines: Rc::clone(&self.deadlines),
+            read: None,
+            write: Some(Patience { wait: Wait::ServerWrite, at_most: waits.answer_body }),
+        };
+        let mut sending = self.begin_sending(&timed);
+        let mut buffer = ReadBuffer::new();
+        let mut head = LentHead::new();
+        let method = original.head.method();
+        let limits = original.snapshot.head_limits();
+        let found = {
+            let mut reading =
+                pin!(answer::final_head(&timed, &mut buffer, &mut head, method, limits, &self.server));
+            poll_fn(|cx| {
+                if let Poll::Ready(Err(broken)) = self.poll_sending(cx, &mut sending) {
+                    return Poll::Ready(Err(broken));
+                }
+                if let Poll::Ready(found) = reading.as_mut().poll(cx) {
+                    return Poll::Ready(found.map_err(|lost| match lost {
+                        answer::Lost::Closed => Broken::Closed,
+                        answer::Lost::Failed { cause, failure } => Broken::failed(cause, failure),
+                    }));
+                }
+                self.deadlines
+                    .poll_passed(cx)
+                    .map(|_| Err(Broken::failed(Cause::Timeout, Failure::ServerTimeout)))
+            })
+            .await
+        };
+        for wait in [Wait::ServerHead, Wait::ServerWrite] {
+            self.deadlines.clear(wait);
+        }
+        if found.is_err() {
+            self.server.counters.failures.fetch_add(1, Ordering::Relaxed);
+        }
+        let FinalHead { framing, idle } = found?;
+        let read = Some(Patience { wait: Wait::ServerBody, at_most: waits.answer_body });
+        let body =
+            H1Body::new(Timed { read, ..timed }, buffer, framing, original.snapshot.answer_body_limits());
+        Ok(Held {
+            head,
+            framing,
+            body: Body::H1(body),
+            request_done: self.stage.written.get(),
+            upload: sending,
+            deadlines: Rc::clone(&self.deadlines),
+            connection: Some(connection),
+            idle,
+            idle_max: waits.idle,
+            _in_flight: in_flight,
+        })
+    }
+
+    fn begin_sending(&self, timed: &Timed) -> Option<Upload> {
+        let original = Rc::clone(&self.original);
+        self.stage.written.set(false);
+        let mut sink = H1Sink::new(timed.clone());
+        if original.host_of_server {
+            let mut head = original.head.clone();
+            head.replace(K::Host, self.server.host.as_bytes());
+            attempt::write_head(&head, original.framing, &self.server, &mut sink);
+        } else {
+            attempt::write_head(&original.head, original.framing, &self.server, &mut sink);
+        }
+        let mut body = original.body();
+        Some(Box::pin(async move { pump(&mut body, &mut sink).await }))
+    }
+
+    /// Sends on. Ready with an error when no answer can be hoped for.
+    fn poll_sending(&self, cx: &mut Context<'_>, sending: &mut Option<Upload>) -> Poll<Result<(), Broken>> {
+        let Some(upload) = sending else { return Poll::Pending };
+        let Poll::Ready(outcome) = upload.as_mut().poll(cx) else { return Poll::Pending };
+        *sending = None;
+        match outcome {
+            Ok(()) => self.stage.written.set(true),
+            // A server that takes no more may have answered; that answer counts (RFC 9112 §9.5).
+            Err(PumpError::Write(_)) => {}
+            Err(PumpError::Read(error)) => {
+                return Poll::Ready(Err(Broken::Otherwise(Lost::Request(request_failure(&error)))));
+            }
+        }
+        self.deadlines.clear(Wait::ServerWrite);
+        self.deadlines.set(Wait::ServerHead, self.upstream.waits.answer_head);
+        Poll::Ready(Ok(()))
+    }
+}
+
+/// What a request whose body can't be read means for its client.
+pub(super) fn request_failure(error: &ReadError) -> Failure {
+    match error {
+        ReadError::Io(_) => Failure::ClientGone,
+        ReadError::Body(_) => Failure::BodyMalformed,
+        ReadError::TooLarge => Failure::BodyTooLarge,
+        ReadError::Replay(error) => match error.fault() {
+            replay::Fault::Client => Failure::BodyTooLarge,
+            replay::Fault::Us => Failure::BodyNotKept,
+        },
+    }
+}
+
+impl Held {
+    /// Whether the request was sent to its end.
+    pub(super) fn is_sent(&self) -> bool {
+        self.request_done && self.upload.is_none()
+    }
+
+    /// Sends the rest of the request on.
+    pub(super) fn poll_upload(&mut self, cx: &mut Context<'_>) {
+        if let Some(upload) = &mut self.upload
+            && let Poll::Ready(outcome) = upload.as_mut().poll(cx)
+        {
+            self.uploaded(outcome.is_ok());
+        }
+    }
+
+    /// Notes that the rest of the request was sent, or will not be.
+    pub(super) fn uploaded(&mut self, done: bool) {
+        self.upload = None;
+        self.request_done = done;
+    }
+
+    /// Ends the connection in order, or keeps it if the answer was read to its end and nothing is wrong with it.
+    pub(super) fn finish(mut self, worker: &Worker) {
+        if let Body::H1(body) = std::mem::take(&mut self.body) {
+            self.release(worker, body);
+        }
+    }
+
+    /// The same for an answer whose body is read from elsewhere now.
+    pub(super) fn release(&mut self, worker: &Worker, mut body: H1Body) {
+        let Some(connection) = self.connection.take() else { return };
+        // What came behind the answer was not asked for: nobody may ever read it as an answer.
+        let whole = self.is_sent() && body.is_end() && body.take_buffer().is_empty();
+        match self.idle.filter(|_| whole) {
+            Some(idle) => worker.pools.give_back(connection, idle.min(self.idle_max), now()),
+            None => connection.stream.say_goodbye(),
+        }
+    }
+}

@@ -1,0 +1,95 @@
+//! What becomes of a copy whose answer nobody wants (`semantics.md` §2.4).
+//!
+//! HTTP/1 has no way to take a request back but to close the connection, and a connection costs more than the rest of a
+//! small answer. So where all of the request was sent, the answer is read for a moment and forgotten, and the connection
+//! is kept if that was all of it.
+
+use std::future::poll_fn;
+use std::pin::{Pin, pin};
+use std::rc::Rc;
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use weir_upstream::io::deadline::{Deadlines, Wait};
+
+use super::copy::{Held, Lost, Stage};
+use crate::runtime::worker::Worker;
+
+/// How long the rest of an answer is read.
+const LINGER_TIME: Duration = Duration::from_millis(20);
+
+/// How much of it.
+const LINGER_BYTES_MAX: usize = 64 * 1024;
+
+/// A copy that is on its way.
+pub(super) type Sending = Pin<Box<dyn Future<Output = Result<Held, Lost>>>>;
+
+/// Lets go of a copy whose answer has not begun.
+pub(super) fn let_sending_go(worker: &Rc<Worker>, sending: Sending, stage: &Stage) {
+    if !stage.written.get() {
+        return;
+    }
+    let keeper = Rc::clone(worker);
+    stage.deadlines.move_to_task();
+    worker.tracker.begin(async move {
+        let deadlines = Deadlines::new();
+        deadlines.set(Wait::Request, LINGER_TIME);
+        let rest = async {
+            match sending.await {
+                Ok(mut held) => is_read(&mut held).await.then_some(held),
+                Err(_) => None,
+            }
+        };
+        if let Ok(Some(held)) = deadlines.guard(pin!(rest)).await {
+            held.finish(&keeper);
+        }
+    });
+}
+
+/// Lets go of a copy whose answer has begun.
+pub(super) fn let_held_go(worker: &Rc<Worker>, mut held: Held) {
+    if !held.is_sent() {
+        return;
+    }
+    // Mostly all of it is here already.
+    let at_once = pin!(is_read(&mut held)).poll(&mut Context::from_waker(Waker::noop()));
+    match at_once {
+        Poll::Ready(true) => held.finish(worker),
+        Poll::Ready(false) => {}
+        Poll::Pending => {
+            let keeper = Rc::clone(worker);
+            worker.tracker.begin(async move {
+                let deadlines = Deadlines::new();
+                deadlines.set(Wait::Request, LINGER_TIME);
+                let is_end = deadlines.guard(pin!(is_read(&mut held))).await;
+                if is_end == Ok(true) {
+                    held.finish(&keeper);
+                }
+            });
+        }
+    }
+}
+
+/// Sends a request to its end whose answer nobody waits for any more, and reads that answer if it is small.
+pub(super) async fn see_out(mut held: Held, worker: &Worker) {
+    let mut left = LINGER_BYTES_MAX;
+    let deadlines = Rc::clone(&held.deadlines);
+    let is_end = poll_fn(|cx| {
+        held.poll_upload(cx);
+        if held.upload.is_none()
+            && let Poll::Ready(is_end) = held.body.poll_discard(cx, &mut left)
+        {
+            return Poll::Ready(is_end);
+        }
+        deadlines.poll_passed(cx).map(|_| false)
+    });
+    if is_end.await {
+        held.finish(worker);
+    }
+}
+
+/// Reads the rest of an answer and forgets it. Says whether its end was reached.
+async fn is_read(held: &mut Held) -> bool {
+    let mut left = LINGER_BYTES_MAX;
+    poll_fn(|cx| held.body.poll_discard(cx, &mut left)).await
+}

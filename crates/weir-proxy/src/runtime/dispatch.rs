@@ -1,0 +1,179 @@
+//! How many servers get a request of a route, as it runs: the rule of each method's mode, and what all workers share of it.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use weir_config::model;
+use weir_core::dispatch::{Budget, CatchUp, DuplicateRule, HedgeRule, MajorityRule, Mode, RaceRule};
+use weir_core::ports::queue::WriteQueue;
+use weir_core::queue::Gate;
+use weir_http::method::Method;
+use weir_upstream::member::Upstream;
+
+use super::queues::Queues;
+
+/// The modes of a route.
+#[derive(Debug)]
+pub struct Dispatches {
+    by_method: Vec<(Box<str>, Dispatch)>,
+    others: Dispatch,
+}
+
+/// A mode with its rule.
+#[derive(Debug)]
+pub enum Dispatch {
+    /// One server.
+    Balance,
+    /// Several servers.
+    Fan(FanRule),
+}
+
+/// The rule of a mode that asks several servers.
+#[derive(Debug)]
+pub enum FanRule {
+    /// All, and enough of them must acknowledge.
+    Duplicate(Duplicating),
+    /// All, and the first usable answer wins.
+    Race(RaceRule),
+    /// A second one when the first is slow.
+    Hedge(Hedging),
+    /// All, and the answer of most.
+    Majority(MajorityRule),
+}
+
+/// Mode `duplicate` of a route.
+pub struct Duplicating {
+    /// Its rule.
+    pub rule: DuplicateRule,
+    /// Where writes wait for servers that could not take them; `None` where they wait nowhere.
+    pub queue: Option<Arc<dyn WriteQueue>>,
+    /// The gates of the upstream's servers, in their order; none without a queue.
+    pub gates: Vec<Arc<Gate>>,
+}
+
+impl fmt::Debug for Duplicating {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Duplicating")
+            .field("rule", &self.rule)
+            .field("gates", &self.gates)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Mode `hedge` of a route.
+#[derive(Debug)]
+pub struct Hedging {
+    /// Its rule.
+    pub rule: HedgeRule,
+    /// What may be spent on it, by all workers together.
+    pub budget: Arc<Budget>,
+    /// When 95 % of the answers have begun; 0 as long as nothing is known.
+    percentile_us: Arc<AtomicU64>,
+}
+
+impl Hedging {
+    /// When 95 % of the answers have begun, if that is known.
+    pub fn percentile(&self) -> Option<Duration> {
+        match self.percentile_us.load(Ordering::Relaxed) {
+            0 => None,
+            known => Some(Duration::from_micros(known)),
+        }
+    }
+
+    /// Says when 95 % of the answers have begun.
+    pub(super) fn publish(&self, percentile: Option<Duration>) {
+        let micros = percentile.map_or(0, |time| u64::try_from(time.as_micros()).unwrap_or(u64::MAX).max(1));
+        self.percentile_us.store(micros, Ordering::Relaxed);
+    }
+}
+
+impl Dispatch {
+    fn new(model: &model::Dispatch, upstream: &Upstream, queues: &Queues, before: Option<&Self>) -> Self {
+        Self::Fan(match model {
+            model::Dispatch::Balance => return Self::Balance,
+            model::Dispatch::Duplicate(rule) => FanRule::Duplicate(duplicating(rule, upstream, queues)),
+            model::Dispatch::Race(rule) => FanRule::Race(rule.clone()),
+            model::Dispatch::Majority(rule) => FanRule::Majority(rule.clone()),
+            model::Dispatch::Hedge(rule) => FanRule::Hedge(match before {
+                // What was saved up and what was measured goes on.
+                Some(Self::Fan(FanRule::Hedge(known))) if known.rule.budget_share == rule.budget_share => {
+                    Hedging {
+                        rule: rule.clone(),
+                        budget: Arc::clone(&known.budget),
+                        percentile_us: Arc::clone(&known.percentile_us),
+                    }
+                }
+                _ => Hedging {
+                    rule: rule.clone(),
+                    budget: Arc::new(Budget::new(rule.budget_share)),
+                    percentile_us: Arc::default(),
+                },
+            }),
+        })
+    }
+
+    /// Which mode it is.
+    pub fn mode(&self) -> Mode {
+        match self {
+            Self::Balance => Mode::Balance,
+            Self::Fan(FanRule::Duplicate(_)) => Mode::Duplicate,
+            Self::Fan(FanRule::Race(_)) => Mode::Race,
+            Self::Fan(FanRule::Hedge(_)) => Mode::Hedge,
+            Self::Fan(FanRule::Majority(_)) => Mode::Majority,
+        }
+    }
+}
+
+fn duplicating(rule: &DuplicateRule, upstream: &Upstream, queues: &Queues) -> Duplicating {
+    let queue = match rule.catch_up {
+        CatchUp::Off => None,
+        CatchUp::Memory | CatchUp::Durable => queues.of(&upstream.name),
+    };
+    let names: Vec<&str> = upstream.servers.iter().map(|server| server.name()).collect();
+    let gates = queue.as_ref().map_or_else(Vec::new, |queue| queue.configure(&names));
+    Duplicating { rule: *rule, queue, gates }
+}
+
+impl Dispatches {
+    /// The modes of a route; what was in force before goes on where it is the same.
+    pub fn new(
+        model: &model::Dispatches,
+        upstream: &Upstream,
+        queues: &Queues,
+        before: Option<&Self>,
+    ) -> Self {
+        let by_method = model.by_method.iter().map(|(method, dispatch)| {
+            let known = before.and_then(|before| before.named(method.as_bytes()));
+            (method.clone(), Dispatch::new(dispatch, upstream, queues, known))
+        });
+        Self {
+            by_method: by_method.collect(),
+            others: Dispatch::new(&model.others, upstream, queues, before.map(|before| &before.others)),
+        }
+    }
+
+    /// The mode of a method; HEAD follows GET where it has none of its own (`semantics.md` §3).
+    pub fn of(&self, method: Method, token: &[u8]) -> &Dispatch {
+        if self.by_method.is_empty() {
+            return &self.others;
+        }
+        let follows = || if method == Method::Head { self.named(b"GET") } else { None };
+        self.named(token).or_else(follows).unwrap_or(&self.others)
+    }
+
+    /// Those that hedge.
+    pub fn hedging(&self) -> impl Iterator<Item = &Hedging> {
+        let all = self.by_method.iter().map(|(_, dispatch)| dispatch).chain([&self.others]);
+        all.filter_map(|dispatch| match dispatch {
+            Dispatch::Fan(FanRule::Hedge(hedging)) => Some(hedging),
+            Dispatch::Fan(_) | Dispatch::Balance => None,
+        })
+    }
+
+    fn named(&self, token: &[u8]) -> Option<&Dispatch> {
+        let found = self.by_method.iter().find(|(known, _)| known.as_bytes() == token);
+        found.map(|(_, dispatch)| dispatch)
+    }
+}

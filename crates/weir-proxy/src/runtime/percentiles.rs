@@ -1,0 +1,65 @@
+//! Finds out when most answers have begun, for the routes that hedge (`semantics.md` §3.5), and publishes it.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use tokio::time::Instant;
+use weir_core::latency::{Remembered, median};
+use weir_upstream::io::deadline::{now, pause};
+use weir_upstream::member::Upstream;
+
+use super::dispatch::Hedging;
+use super::snapshot::Snapshot;
+use super::status::ProcessStatus;
+
+/// How often it is looked.
+const INTERVAL: Duration = Duration::from_millis(250);
+
+/// The share of the answers after which a second server is asked.
+const SHARE: f64 = 0.95;
+
+/// Runs for as long as the process's status is asked for by somebody else.
+pub(super) async fn watch(status: Weak<ProcessStatus>) {
+    let mut memory = Memory::default();
+    loop {
+        pause(INTERVAL).await;
+        let Some(status) = status.upgrade() else { return };
+        memory.look(&status.snapshot.load(), now());
+    }
+}
+
+/// What is remembered of the servers, by their slots.
+#[derive(Default)]
+struct Memory {
+    servers: HashMap<usize, Remembered>,
+    looked: Option<Instant>,
+}
+
+impl Memory {
+    fn look(&mut self, snapshot: &Snapshot, now: Instant) {
+        let elapsed = self.looked.replace(now).map_or(Duration::ZERO, |looked| now - looked);
+        let hedging: Vec<(&Arc<Upstream>, &Hedging)> = hedging(snapshot).collect();
+        let mut seen: HashMap<usize, Remembered> = HashMap::new();
+        for (upstream, _) in &hedging {
+            for server in &upstream.servers {
+                seen.entry(server.slot()).or_insert_with(|| {
+                    let mut times = self.servers.remove(&server.slot()).unwrap_or_default();
+                    times.add(elapsed, server.latencies.take());
+                    times
+                });
+            }
+        }
+        self.servers = seen;
+        for (upstream, hedging) in hedging {
+            let known =
+                upstream.servers.iter().filter_map(|server| self.servers[&server.slot()].percentile(SHARE));
+            hedging.publish(median(known.collect()));
+        }
+    }
+}
+
+fn hedging(snapshot: &Snapshot) -> impl Iterator<Item = (&Arc<Upstream>, &Hedging)> {
+    let routes = snapshot.hedging.iter().filter_map(|place| snapshot.forward(*place));
+    routes.flat_map(|forward| forward.dispatch.hedging().map(|hedging| (&forward.upstream, hedging)))
+}
