@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use smallvec::SmallVec;
 use tokio::time::Instant;
-use weir_core::dispatch::Mode;
 use weir_auth::rule::PROOFS_MAX;
+use weir_core::dispatch::Mode;
 use weir_core::limit::{Charges, Standing};
 use weir_http::field::KnownName as K;
 use weir_http::framing::Framing;
