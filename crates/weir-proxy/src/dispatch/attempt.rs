@@ -16,6 +16,7 @@ use weir_core::dispatch::Action;
 use weir_core::retry::{Cause, Progress};
 use weir_http::field::KnownName as K;
 use weir_http::framing::Framing;
+use weir_upstream::body::replay::Fault;
 use weir_upstream::body::{Body, ReadError};
 use weir_upstream::h1::pump::{PumpError, pump};
 use weir_upstream::h1::sink::{Coding, H1Sink};
@@ -169,7 +170,7 @@ fn write_request(x: &mut Exchange, forward: &Forward, connection: &Connection, s
 fn behind_request(request: &mut RequestBody) -> ReadBuffer {
     match &mut request.body {
         Body::H1(body) => body.take_buffer(),
-        Body::Empty | Body::Memory(_) => std::mem::take(&mut request.rest),
+        Body::Empty | Body::Memory(_) | Body::Replay(_) => std::mem::take(&mut request.rest),
     }
 }
 
@@ -213,6 +214,10 @@ impl Directions {
             Err(PumpError::Read(ReadError::Io(_))) => Err(Failure::ClientGone),
             Err(PumpError::Read(ReadError::Body(_))) => Err(Failure::BodyMalformed),
             Err(PumpError::Read(ReadError::TooLarge)) => Err(Failure::BodyTooLarge),
+            Err(PumpError::Read(ReadError::Replay(error))) => match error.fault() {
+                Fault::Client => Err(Failure::BodyTooLarge),
+                Fault::Us => Err(Failure::BodyNotKept),
+            },
         }?;
         // What made the watch for a reset blind were bytes of the body; they have been read.
         client.stream.watch_again();

@@ -50,6 +50,8 @@ pub(crate) enum Failure {
     Expectation,
     /// The request's body is larger than the limit.
     BodyTooLarge,
+    /// The request's body can't be kept for all who need it: memory, disk or their time are short.
+    BodyNotKept,
     /// The request's body is malformed or ends too early.
     BodyMalformed,
     /// The request's body stood still.
@@ -170,7 +172,7 @@ impl Failure {
             | Self::ServerHeadTooLarge
             | Self::ServerSwitched
             | Self::AnswerBroken => 502,
-            Self::TooMuchAtOnce | Self::NoServer | Self::Exhausted => 503,
+            Self::TooMuchAtOnce | Self::NoServer | Self::Exhausted | Self::BodyNotKept => 503,
             Self::Unreachable { timed_out: true } | Self::ServerTimeout | Self::RequestTimeout => 504,
         }
     }
@@ -218,7 +220,7 @@ impl Failure {
             Self::ServerSwitched => "http_upgrade_failed",
             Self::AnswerBroken => "http_response_incomplete",
             Self::RequestTimeout => "http_response_timeout",
-            Self::Rewrite | Self::Panic => "proxy_internal_error",
+            Self::BodyNotKept | Self::Rewrite | Self::Panic => "proxy_internal_error",
         }
     }
 
@@ -240,6 +242,7 @@ impl Failure {
             Self::MethodRefused => "this method is not passed on".to_owned(),
             Self::Expectation => "the only expectation that can be met is `100-continue`".to_owned(),
             Self::BodyTooLarge => "the body is too large".to_owned(),
+            Self::BodyNotKept => "the body can't be kept now".to_owned(),
             Self::BodyMalformed => "the body is malformed or ends too early".to_owned(),
             Self::BodyTimeout => "the body did not come in time".to_owned(),
             Self::ClientGone => "the client is gone".to_owned(),

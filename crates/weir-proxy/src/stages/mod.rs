@@ -120,10 +120,11 @@ async fn steps(
 
 /// What becomes of the connection.
 fn next(x: &Exchange, request: &mut RequestBody, responder: &Responder, refused: bool) -> Next {
-    let finished = request.body.is_end() && !refused;
+    // What comes behind a body that is read from a replay lies in the replay's source, which is put back before.
+    let finished = request.body.is_end() && !refused && !matches!(request.body, Body::Replay(_));
     let rest = match &mut request.body {
         Body::H1(body) => body.take_buffer(),
-        Body::Empty | Body::Memory(_) => std::mem::take(&mut request.rest),
+        Body::Empty | Body::Memory(_) | Body::Replay(_) => std::mem::take(&mut request.rest),
     };
     match responder.progress() {
         Progress::NotBegun | Progress::Begun | Progress::Aborted => Next::Cut,

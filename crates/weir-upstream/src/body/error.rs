@@ -5,6 +5,8 @@ use std::io;
 
 use weir_http::body::BodyError;
 
+use super::replay::ReplayError;
+
 /// Why a body can't be read to its end.
 #[derive(Debug)]
 pub enum ReadError {
@@ -14,6 +16,34 @@ pub enum ReadError {
     Body(BodyError),
     /// The body is larger than the limit.
     TooLarge,
+    /// What is kept of the body is not enough; the body itself is not to blame.
+    Replay(ReplayError),
+}
+
+impl ReadError {
+    /// The same error for another reader of the same body.
+    pub(super) fn again(&self) -> Self {
+        match self {
+            Self::Io(error) => Self::Io(io_again(error)),
+            Self::Body(error) => Self::Body(*error),
+            Self::TooLarge => Self::TooLarge,
+            Self::Replay(error) => Self::Replay(error.clone()),
+        }
+    }
+}
+
+/// The system's errors are numbers; others are named again.
+fn io_again(error: &io::Error) -> io::Error {
+    match error.raw_os_error() {
+        Some(code) => io::Error::from_raw_os_error(code),
+        None => io::Error::new(error.kind(), error.to_string()),
+    }
+}
+
+impl From<ReplayError> for ReadError {
+    fn from(error: ReplayError) -> Self {
+        Self::Replay(error)
+    }
 }
 
 impl From<BodyError> for ReadError {
@@ -28,6 +58,7 @@ impl fmt::Display for ReadError {
             Self::Io(error) => write!(f, "the connection failed: {error}"),
             Self::Body(error) => error.fmt(f),
             Self::TooLarge => f.write_str("the body is larger than the limit"),
+            Self::Replay(error) => error.fmt(f),
         }
     }
 }
@@ -37,6 +68,7 @@ impl std::error::Error for ReadError {
         match self {
             Self::Io(error) => Some(error),
             Self::Body(error) => Some(error),
+            Self::Replay(error) => Some(error),
             Self::TooLarge => None,
         }
     }

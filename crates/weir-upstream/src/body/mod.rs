@@ -4,6 +4,7 @@
 //! trailers. HTTP/1 lends straight from its read buffer, so a body that is passed on is copied by nobody.
 
 mod error;
+pub mod replay;
 mod source;
 
 use std::future::poll_fn;
@@ -15,6 +16,8 @@ use weir_http::head::Head;
 pub use error::ReadError;
 pub use source::{BodyLimits, H1Body};
 
+use self::replay::{Replay, ReplayBody, ReplayLimits, ReplayPool, Source};
+
 /// The body of a message.
 #[derive(Debug, Default)]
 pub enum Body {
@@ -25,9 +28,38 @@ pub enum Body {
     Memory(Bytes),
     /// Bytes of an HTTP/1 connection as they come.
     H1(H1Body),
+    /// Bytes that others read too.
+    Replay(ReplayBody),
+}
+
+impl From<ReplayBody> for Body {
+    fn from(reader: ReplayBody) -> Self {
+        Self::Replay(reader)
+    }
+}
+
+impl From<Source> for Body {
+    fn from(source: Source) -> Self {
+        match source {
+            Source::Memory(bytes) if bytes.is_empty() => Self::Empty,
+            Source::Memory(bytes) => Self::Memory(bytes),
+            Source::H1(body) => Self::H1(body),
+        }
+    }
 }
 
 impl Body {
+    /// Keeps this body so that it can be read many times. One that is read from a replay already stays with that, whose
+    /// limits hold.
+    pub fn into_replay(self, limits: ReplayLimits, pool: &ReplayPool) -> Replay {
+        match self {
+            Self::Empty => Replay::new(Source::Memory(Bytes::new()), limits, pool),
+            Self::Memory(bytes) => Replay::new(Source::Memory(bytes), limits, pool),
+            Self::H1(body) => Replay::new(Source::H1(body), limits, pool),
+            Self::Replay(reader) => Replay::of(&reader),
+        }
+    }
+
     /// Waits until [`chunk`](Self::chunk) lends something or the body has ended.
     ///
     /// # Errors
@@ -36,6 +68,7 @@ impl Body {
         match self {
             Self::Empty | Self::Memory(_) => Poll::Ready(Ok(())),
             Self::H1(body) => body.poll_fill(cx),
+            Self::Replay(body) => body.poll_fill(cx),
         }
     }
 
@@ -52,6 +85,7 @@ impl Body {
         match self {
             Self::Empty | Self::Memory(_) => {}
             Self::H1(body) => body.from().pause_reading(),
+            Self::Replay(body) => body.pause(),
         }
     }
 
@@ -62,6 +96,7 @@ impl Body {
             Self::Empty => &[],
             Self::Memory(bytes) => bytes,
             Self::H1(body) => body.chunk(),
+            Self::Replay(body) => body.chunk(),
         }
     }
 
@@ -72,6 +107,7 @@ impl Body {
             Self::Empty => {}
             Self::Memory(bytes) => bytes.advance(count),
             Self::H1(body) => body.consume(count),
+            Self::Replay(body) => body.consume(count),
         }
     }
 
@@ -81,6 +117,7 @@ impl Body {
             Self::Empty => true,
             Self::Memory(bytes) => bytes.is_empty(),
             Self::H1(body) => body.is_end(),
+            Self::Replay(body) => body.is_end(),
         }
     }
 
@@ -89,6 +126,7 @@ impl Body {
         match self {
             Self::Empty | Self::Memory(_) => None,
             Self::H1(body) => body.trailers(),
+            Self::Replay(body) => body.trailers(),
         }
     }
 
@@ -97,6 +135,7 @@ impl Body {
         match self {
             Self::Empty | Self::Memory(_) => {}
             Self::H1(body) => body.drop_trailers(),
+            Self::Replay(body) => body.drop_trailers(),
         }
     }
 

@@ -1,0 +1,40 @@
+//! A whole body that outlives its exchange and belongs to no thread.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use weir_http::head::Head;
+
+use super::files::SpoolFile;
+use super::kept::{Piece, lend_from};
+use super::pool::ReplayPool;
+
+/// A whole body: its beginning in a file if it was large, the rest in memory. Holds both until it is dropped.
+#[derive(Debug)]
+pub struct Content {
+    pub(super) pieces: Vec<Piece>,
+    /// What lies before the pieces.
+    pub(super) file: Option<Arc<SpoolFile>>,
+    /// Content bytes in the file.
+    pub(super) file_bytes: u64,
+    pub(super) bytes: u64,
+    pub(super) trailers: Option<Arc<Head>>,
+    /// For what is read from the file.
+    pub(super) pool: ReplayPool,
+}
+
+impl Content {
+    /// Bytes of the body.
+    pub fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// The trailers, if there were any.
+    pub fn trailers(&self) -> Option<&Head> {
+        self.trailers.as_deref()
+    }
+
+    pub(super) fn lend(&self, position: u64) -> Bytes {
+        lend_from(&self.pieces, position)
+    }
+}

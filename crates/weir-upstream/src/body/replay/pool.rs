@@ -1,0 +1,42 @@
+//! What all replays of the process share: memory, the threads of the spool files, and the counts of what was not possible.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use super::files::FileThreads;
+use super::impossible::{Impossible, ImpossibleCounts};
+use super::memory::MemoryTotal;
+
+/// What all replays of the process share. Clones are the same pool.
+#[derive(Debug, Clone)]
+pub struct ReplayPool {
+    pub(super) memory: Arc<MemoryTotal>,
+    pub(super) files: Option<Arc<FileThreads>>,
+    pub(super) counts: Arc<ImpossibleCounts>,
+}
+
+impl ReplayPool {
+    /// A pool whose replays hold at most `total_bytes` of memory together, and whose spool files are made in `spool`; without
+    /// that there is no disk, whatever the limits of a replay say.
+    ///
+    /// Memory is what is kept of bodies, what waits to be written and what was read from files. The last quarter is for
+    /// replays that hold at most 16 KiB. The directory is made, for our user alone, when the first file is; the two threads
+    /// begin then too.
+    pub fn new(total_bytes: usize, spool: Option<PathBuf>) -> Self {
+        Self {
+            memory: Arc::new(MemoryTotal::new(total_bytes)),
+            files: spool.map(|directory| Arc::new(FileThreads::new(directory))),
+            counts: Arc::default(),
+        }
+    }
+
+    /// Bytes that are reserved now.
+    pub fn used_bytes(&self) -> usize {
+        self.memory.used_bytes()
+    }
+
+    /// How many bodies could not be kept whole for this reason; one body counts once.
+    pub fn impossible(&self, reason: Impossible) -> u64 {
+        self.counts.count(reason)
+    }
+}

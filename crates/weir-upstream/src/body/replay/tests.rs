@@ -1,0 +1,5 @@
+//! Replays of bodies that come from a pipe as a client would send them.
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+mod memory;
+mod scene;
