@@ -197,14 +197,18 @@ impl Proxy {
             proxy.threads.push(thread);
             proxy.running += 1;
         }
-        let tls: Vec<_> = tls.into_iter().flatten().collect();
-        if !tls.is_empty() {
-            proxy.control.begin("certificates", move || certificates::watch(tls.clone()));
-        }
-        let status = Arc::downgrade(&proxy.status);
-        proxy.control.begin("percentiles", move || percentiles::watch(status.clone()));
-        proxy.begin_delivering();
+        proxy.begin_tasks(tls.into_iter().flatten().collect());
         Ok(proxy)
+    }
+
+    /// Begins what runs beside the requests.
+    fn begin_tasks(&self, tls: Vec<Arc<ListenerTls>>) {
+        if !tls.is_empty() {
+            self.control.begin("certificates", move || certificates::watch(tls.clone()));
+        }
+        let status = Arc::downgrade(&self.status);
+        self.control.begin("percentiles", move || percentiles::watch(status.clone()));
+        self.begin_delivering();
     }
 
     /// The addresses that are listened on, in the order of the configuration.
