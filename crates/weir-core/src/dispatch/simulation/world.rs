@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use super::super::{Act, Fan, Happened, Mode, To};
+use super::super::{Act, Acts, Fan, Happened, Mode, To, Why};
 use super::dice::Dice;
 use super::ledger::{Copy, Ledger, State};
 use crate::retry::Cause;
@@ -126,7 +126,9 @@ impl World {
         }
     }
 
-    fn perform(&mut self, acts: &[Act], fan: &mut Fan<'_>, watch: &mut dyn Watch) {
+    fn perform(&mut self, acts: &Acts, fan: &mut Fan<'_>, watch: &mut dyn Watch) {
+        let hopeless = acts.last() == Some(&Act::GiveUp(Why::NotAcknowledged));
+        assert!(!acts.spilled() || self.servers.len() > 4 || hopeless, "allocates for few servers: {acts:?}");
         if self.loud {
             super::say(&format!("{:?} acts {acts:?}", self.now));
         }
