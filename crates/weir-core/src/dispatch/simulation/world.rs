@@ -97,7 +97,8 @@ impl World {
             super::say(&format!("{:?} told {happened:?}", self.now));
         }
         let is_news = self.is_news(happened);
-        if of(happened).is_some() && !matches!(happened, Happened::Picked { .. }) && self.dice.percent(3) {
+        let once = matches!(happened, Happened::Picked { .. } | Happened::ReplayLost | Happened::Timer);
+        if !once && self.dice.percent(3) {
             // Told twice.
             let later = self.now + self.dice.delay(3);
             self.pending.push((later, happened));
@@ -122,7 +123,11 @@ impl World {
                 let is_it = |(held, of): (u32, &Copy)| held == copy && matches!(of.state, State::Head(_));
                 self.ledger.held().any(is_it)
             }
-            _ => true,
+            Happened::Delivered { server, .. }
+            | Happened::Refused { server, .. }
+            | Happened::Dropped { server } => !self.ledger.caught_up.contains(&server),
+            Happened::BodyWhole => !self.ledger.body_whole,
+            Happened::Picked { .. } | Happened::ReplayLost | Happened::Timer => true,
         }
     }
 
