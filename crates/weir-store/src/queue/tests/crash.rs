@@ -172,7 +172,7 @@ fn kill_in_the_middle_loses_nothing_that_was_acknowledged() {
 }
 
 #[test]
-#[ignore = "takes a minute: `cargo xtask test --full`"]
+#[ignore = "takes minutes: `cargo xtask test --full`"]
 fn fifty_kills_in_the_middle_lose_nothing_that_was_acknowledged() {
     kill_and_count(50);
 }
