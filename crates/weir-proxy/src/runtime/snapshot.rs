@@ -37,8 +37,11 @@ pub struct Snapshot {
     pub trusted_proxies: Vec<IpNet>,
     /// Whether servers get `Forwarded` too.
     pub forwarded: bool,
-    /// Fields in which some listener passes on the subject of a client's certificate: no client sets them, on any listener.
+    /// Fields in which some listener passes on the subject of a client's certificate.
     pub subject_headers: Vec<Box<str>>,
+    /// Those, and the fields that claims become on some route. A server that reads one believes that we wrote it, so no client
+    /// sets any of them, on any listener and any route.
+    pub own_fields: Vec<Box<str>>,
     /// Whether lines of an access log are wanted.
     pub access_log: Option<weir_config::model::AccessLogFormat>,
     /// Limits.
