@@ -20,8 +20,8 @@ use weir_core::retry::Cause;
 use weir_http::field::KnownName as K;
 use weir_http::framing::Framing;
 use weir_http::head::Head;
-use weir_upstream::body::replay::Replay;
-use weir_upstream::body::{Body, H1Body};
+use weir_upstream::body::replay::{Replay, ReplayError};
+use weir_upstream::body::{Body, H1Body, ReadError};
 use weir_upstream::connect::{ConnectError, connect};
 use weir_upstream::h1::pump::{PumpError, pump};
 use weir_upstream::h1::sink::H1Sink;
@@ -312,6 +312,10 @@ impl Copy {
             Ok(()) => self.stage.written.set(true),
             // A server that takes no more may have answered; that answer counts (RFC 9112 §9.5).
             Err(PumpError::Write(_)) => {}
+            // This copy came too late; the one before it goes on.
+            Err(PumpError::Read(ReadError::Replay(ReplayError::Forgotten))) => {
+                return Poll::Ready(Err(Broken::failed(Cause::Reset, Failure::BodyNotKept)));
+            }
             Err(PumpError::Read(error)) => {
                 return Poll::Ready(Err(Broken::Otherwise(Lost::Request(Failure::of_body(&error)))));
             }

@@ -117,10 +117,10 @@ impl Snapshot {
         HeadLimits { bytes_max: self.limits.head_bytes, fields_max: self.limits.fields }
     }
 
-    /// What may be kept of a request's body.
-    pub fn replay_limits(&self) -> ReplayLimits {
+    /// What may be kept of a body; with `lossy` the request goes on where it can't be kept.
+    pub fn replay_limits(&self, lossy: bool) -> ReplayLimits {
         let Replay { memory_bytes, disk_bytes, .. } = self.replay;
-        ReplayLimits { memory_bytes, disk_bytes, lossy: false }
+        ReplayLimits { memory_bytes, disk_bytes, lossy }
     }
 
     /// Limits of request bodies.
