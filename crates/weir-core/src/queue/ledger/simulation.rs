@@ -217,7 +217,7 @@ impl World {
     fn supply(&mut self) {
         let Some(sequence) = pick(&mut self.random, &self.parts) else { return };
         self.parts.remove(&sequence);
-        self.ledger.supply(sequence, 10);
+        self.ledger.supply(sequence, 10, &mut self.effects);
         self.over |= self.ledger.backlog_bytes() > self.limits.backlog_bytes_max;
         let servers: Vec<usize> = self
             .ledger
