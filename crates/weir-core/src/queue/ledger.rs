@@ -293,7 +293,9 @@ impl Ledger {
         let Some(write) = self.write(sequence) else { return };
         let (whole, targets) = (write.whole, write.targets.clone());
         self.abandoned_total += u64::from(!whole);
-        for Target { server, state } in targets {
+        for Target { server, .. } in targets {
+            // With the servers before it, it may have become a dead letter and been forgotten.
+            let Some(state) = self.state(sequence, server) else { continue };
             let lane = &mut self.lanes[server.index()];
             match state {
                 State::Live => lane.live -= 1,
