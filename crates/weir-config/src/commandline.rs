@@ -37,7 +37,7 @@ pub fn balance(
 ///
 /// # Errors
 /// See [`balance`].
-pub fn dispatch(
+pub(crate) fn dispatch(
     listen: ListenAddress,
     strategy: Strategy,
     dispatch: Dispatches,
@@ -56,7 +56,7 @@ pub fn dispatch(
     };
     let forward = Forward {
         upstream: UpstreamId(0),
-        dispatch,
+        dispatch: Box::new(dispatch),
         path: PathEdit::Keep,
         request_fields: FieldEdits::default(),
         host: HostPolicy::Keep,
