@@ -10,4 +10,4 @@ mod problem;
 mod routes;
 mod server;
 
-pub use server::{serve, serve_named};
+pub use server::{serve, serve_metrics, serve_named};

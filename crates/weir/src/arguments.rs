@@ -4,7 +4,9 @@
 use clap::builder::styling::{AnsiColor, Effects, Style, Styles};
 use clap::{Parser, Subcommand};
 
-use crate::commands::{balance, cert, check, completions, demo, explain, man, mock, run};
+use crate::commands::{
+    balance, cert, check, completions, demo, duplicate, explain, hedge, man, mock, race, run,
+};
 use crate::logging::{self, LogFilter};
 
 /// Columns that help may take. Wider lines are harder to read, however wide the terminal is.
@@ -60,6 +62,12 @@ pub(crate) enum Command {
     Demo(demo::Arguments),
     /// Spread requests over servers, without a configuration
     Balance(balance::Arguments),
+    /// Send each write to every server of an inventory, without a configuration
+    Duplicate(duplicate::Arguments),
+    /// Ask several endpoints, take the first usable answer, without a configuration
+    Race(race::Arguments),
+    /// Ask a second server when the first is slow, without a configuration
+    Hedge(hedge::Arguments),
     /// Run what a configuration says, in the foreground
     Run(run::Arguments),
     /// Check a configuration without running it

@@ -18,10 +18,12 @@ use weir_upstream::body::BodyLimits;
 use weir_upstream::body::replay::ReplayLimits;
 use weir_upstream::h1::head::HeadLimits;
 use weir_upstream::member::Upstream;
+use weir_upstream::message_counts::MessageCounts;
 
 use super::authentication::Authentication;
 use super::dispatch::Dispatches;
 use super::rates::Rates;
+use crate::access_log::Form;
 
 /// A running configuration.
 #[derive(Debug)]
@@ -38,8 +40,10 @@ pub struct Snapshot {
     pub forwarded: bool,
     /// Fields in which some listener passes on the subject of a client's certificate: no client sets them, on any listener.
     pub subject_headers: Vec<Box<str>>,
-    /// Whether lines of an access log are wanted.
-    pub access_log: Option<weir_config::model::AccessLogFormat>,
+    /// The form of the access log's lines, if any are wanted.
+    pub access_log: Option<Form>,
+    /// Messages by method and status, where somebody wants to know.
+    pub messages: Option<Arc<MessageCounts>>,
     /// Limits.
     pub limits: Limits,
     /// Timeouts.
@@ -221,4 +225,6 @@ pub struct Forward {
     pub host: HostPolicy,
     /// Protocols that a client may switch its connection to.
     pub upgrade: Vec<Box<str>>,
+    /// The status for a client whose server can't be connected to, where it is not the usual one.
+    pub unreachable_status: Option<u16>,
 }

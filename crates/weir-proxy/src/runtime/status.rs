@@ -40,6 +40,7 @@ impl StatusSource for ProcessStatus {
             log_lines_dropped: self.log.as_ref().map_or(0, LogCounts::dropped),
             rate_takeovers_total: snapshot.rate_takeovers(),
             upstreams: snapshot.upstreams.iter().map(|upstream| self::upstream(upstream)).collect(),
+            messages: snapshot.messages.as_ref().map(|messages| messages.status()),
             ..Status::default()
         };
         status.authenticated = authenticated(&snapshot);
