@@ -11,9 +11,10 @@ use std::collections::HashMap;
 use std::fmt::{Display, Write};
 
 use hyper::header::{ACCEPT, HeaderMap};
+use weir_core::dispatch::Mode;
 use weir_core::handshake::HandshakeOutcome;
 use weir_core::metric::{self, ANSWER_CLASSES, Kind, Metric};
-use weir_core::ports::{DURATION_BOUNDS_SECONDS, Histogram, ServerStatus, Status};
+use weir_core::ports::{CopyOutcome, DURATION_BOUNDS_SECONDS, Histogram, ServerStatus, Status};
 use weir_core::proxy_header::ProxyHeaderOutcome;
 use weir_core::refusal::Refusal;
 
@@ -88,6 +89,33 @@ pub(crate) fn bucket_counts(histogram: &Histogram) -> [u64; BUCKETS] {
     counts
 }
 
+/// What dispatch modes have done.
+fn dispatch(status: &Status, page: &mut Page) {
+    let done = &status.dispatch;
+    let names = Mode::ALL.map(|mode| [mode.name()]);
+    page.labelled(&metric::DISPATCHED_REQUESTS, names.into_iter().zip(done.requests_by_mode));
+    // `balance` makes no copies.
+    let copies = Mode::ALL.into_iter().zip(done.copies).filter(|(mode, _)| *mode != Mode::Balance);
+    page.labelled(
+        &metric::COPIES,
+        copies.flat_map(|(mode, counts)| {
+            let outcomes = CopyOutcome::ALL.map(|outcome| [mode.name(), outcome.name()]);
+            outcomes.into_iter().zip(counts)
+        }),
+    );
+    page.single(&metric::HEDGES, done.hedges_total);
+    page.single(&metric::HEDGES_WON, done.hedges_won_total);
+    let hedging = done.hedging.iter().filter_map(|route| {
+        Some(([route.service.as_str(), route.route.as_str()], route.percentile_seconds?))
+    });
+    page.labelled(&metric::HEDGE_PERCENTILE, hedging);
+    page.labelled(
+        &metric::REPLAY_IMPOSSIBLE,
+        status.replay_impossible.iter().map(|(reason, count)| ([*reason], *count)),
+    );
+    page.single(&metric::REPLAY_BYTES, status.replay_bytes);
+}
+
 /// The whole page.
 pub(crate) fn page(status: &Status, dialect: Dialect) -> String {
     let mut page = Page { text: String::with_capacity(8 * 1024), dialect };
@@ -105,6 +133,7 @@ pub(crate) fn page(status: &Status, dialect: Dialect) -> String {
         Refusal::ALL.map(|refusal| [refusal.name()]).into_iter().zip(status.refused_by_reason),
     );
     page.single(&metric::RATE_TAKEOVERS, status.rate_takeovers_total);
+    dispatch(status, &mut page);
     page.histogram(&metric::REQUEST_DURATION, &status.request_duration);
     page.single(&metric::CONNECTIONS, status.connections_total);
     page.single(&metric::CONNECTIONS_OPEN, status.connections_open);

@@ -88,6 +88,62 @@ pub const RATE_TAKEOVERS: Metric = Metric {
     labels: &[],
 };
 
+/// Requests by the mode that took them.
+pub const DISPATCHED_REQUESTS: Metric = Metric {
+    name: "weir_dispatched_requests_total",
+    kind: Kind::Counter,
+    help: "Requests handed to servers, by dispatch mode.",
+    labels: &["mode"],
+};
+
+/// Copies of requests by what became of them.
+pub const COPIES: Metric = Metric {
+    name: "weir_copies_total",
+    kind: Kind::Counter,
+    help: "Copies of requests in modes that ask several servers, by what became of them: answered the client, cancelled, failed or kept.",
+    labels: &["mode", "outcome"],
+};
+
+/// Second requests.
+pub const HEDGES: Metric = Metric {
+    name: "weir_hedges_total",
+    kind: Kind::Counter,
+    help: "Second requests that were sent because the first server was slow.",
+    labels: &[],
+};
+
+/// Second requests that won.
+pub const HEDGES_WON: Metric = Metric {
+    name: "weir_hedges_won_total",
+    kind: Kind::Counter,
+    help: "Second requests whose answer the client got.",
+    labels: &[],
+};
+
+/// The measured time of routes that hedge.
+pub const HEDGE_PERCENTILE: Metric = Metric {
+    name: "weir_hedge_percentile_seconds",
+    kind: Kind::Gauge,
+    help: "Time within which 95 % of the answers begin, as a route that hedges believes; absent while nothing is known.",
+    labels: &["service", "route"],
+};
+
+/// Bodies that could not be kept.
+pub const REPLAY_IMPOSSIBLE: Metric = Metric {
+    name: "weir_replay_impossible_total",
+    kind: Kind::Counter,
+    help: "Bodies of requests or answers that could not be kept for more than one reader, by reason.",
+    labels: &["reason"],
+};
+
+/// Memory of kept bodies.
+pub const REPLAY_BYTES: Metric = Metric {
+    name: "weir_replay_memory_bytes",
+    kind: Kind::Gauge,
+    help: "Bytes of memory that are reserved for bodies which more than one reader needs.",
+    labels: &[],
+};
+
 /// Durations of whole requests.
 pub const REQUEST_DURATION: Metric = Metric {
     name: "weir_request_duration_seconds",
@@ -285,6 +341,13 @@ pub const ALL: &[Metric] = &[
     ANSWERS,
     REFUSED_REQUESTS,
     RATE_TAKEOVERS,
+    DISPATCHED_REQUESTS,
+    COPIES,
+    HEDGES,
+    HEDGES_WON,
+    HEDGE_PERCENTILE,
+    REPLAY_IMPOSSIBLE,
+    REPLAY_BYTES,
     REQUEST_DURATION,
     CONNECTIONS,
     CONNECTIONS_OPEN,

@@ -7,6 +7,7 @@ pub mod queue;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use crate::dispatch::Mode;
 use crate::handshake::HandshakeOutcome;
 use crate::proxy_header::ProxyHeaderOutcome;
 use crate::refusal::Refusal;
@@ -60,6 +61,12 @@ pub struct Status {
     pub authentication_refusals: BTreeMap<&'static str, u64>,
     /// Requests of clients that proved who they are, by proof and name; no two entries have both in common.
     pub authenticated: Vec<AuthenticatedStatus>,
+    /// What modes that ask several servers have done.
+    pub dispatch: DispatchStatus,
+    /// Bodies that could not be kept for more than one reader, by reason.
+    pub replay_impossible: Vec<(&'static str, u64)>,
+    /// Bytes of memory that are reserved for kept bodies.
+    pub replay_bytes: u64,
     /// Upstreams with their servers.
     pub upstreams: Vec<UpstreamStatus>,
 }
@@ -106,6 +113,60 @@ pub struct Histogram {
 /// Upper bounds of the buckets of every duration histogram, in seconds.
 pub const DURATION_BOUNDS_SECONDS: [f64; 14] =
     [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
+
+/// What dispatch modes have done.
+#[derive(Debug, Clone, Default)]
+pub struct DispatchStatus {
+    /// Requests, in the order of [`Mode::ALL`].
+    pub requests_by_mode: [u64; Mode::ALL.len()],
+    /// Copies by mode and outcome, in the orders of [`Mode::ALL`] and [`CopyOutcome::ALL`].
+    pub copies: [[u64; CopyOutcome::ALL.len()]; Mode::ALL.len()],
+    /// Second requests that were sent.
+    pub hedges_total: u64,
+    /// Second requests whose answer the client got.
+    pub hedges_won_total: u64,
+    /// Routes that hedge, with what they have measured.
+    pub hedging: Vec<HedgingStatus>,
+}
+
+/// What became of a copy of a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CopyOutcome {
+    /// The client got its answer.
+    Answered,
+    /// Its answer was not wanted.
+    Cancelled,
+    /// There was no answer.
+    Failed,
+    /// It went on when the client had its answer.
+    Kept,
+}
+
+impl CopyOutcome {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Answered, Self::Cancelled, Self::Failed, Self::Kept];
+
+    /// Its name in metrics.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Answered => "answered",
+            Self::Cancelled => "cancelled",
+            Self::Failed => "failed",
+            Self::Kept => "kept",
+        }
+    }
+}
+
+/// A route that hedges.
+#[derive(Debug, Clone, Default)]
+pub struct HedgingStatus {
+    /// The name of its service.
+    pub service: String,
+    /// Its name.
+    pub route: String,
+    /// The time within which 95 % of the answers begin; `None` while nothing is known.
+    pub percentile_seconds: Option<f64>,
+}
 
 /// Requests of clients that proved to have one name.
 #[derive(Debug, Clone, Default)]

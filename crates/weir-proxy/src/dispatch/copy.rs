@@ -110,8 +110,8 @@ pub(super) struct Held {
     pub upload: Option<Upload>,
     /// The deadlines of the server's side.
     pub deadlines: Rc<Deadlines>,
-    /// The connection.
-    pub connection: Connection,
+    /// The connection, unless it has been given back already.
+    connection: Option<Connection>,
     /// Whether the request was sent to its end.
     request_done: bool,
     /// How long the server keeps the connection; `None` when it does not.
@@ -278,7 +278,7 @@ impl Copy {
             request_done: self.stage.written.get(),
             upload: sending,
             deadlines: Rc::clone(&self.deadlines),
-            connection,
+            connection: Some(connection),
             idle,
             idle_max: waits.idle,
             _in_flight: in_flight,
@@ -355,15 +355,19 @@ impl Held {
 
     /// Ends the connection in order, or keeps it if the answer was read to its end and nothing is wrong with it.
     pub(super) fn finish(mut self, worker: &Worker) {
+        if let Body::H1(body) = std::mem::take(&mut self.body) {
+            self.release(worker, body);
+        }
+    }
+
+    /// The same for an answer whose body is read from elsewhere now.
+    pub(super) fn release(&mut self, worker: &Worker, mut body: H1Body) {
+        let Some(connection) = self.connection.take() else { return };
         // What came behind the answer was not asked for: nobody may ever read it as an answer.
-        let nothing_behind = match &mut self.body {
-            Body::H1(body) => body.is_end() && body.take_buffer().is_empty(),
-            _ => false,
-        };
-        let whole = self.is_sent() && nothing_behind;
+        let whole = self.is_sent() && body.is_end() && body.take_buffer().is_empty();
         match self.idle.filter(|_| whole) {
-            Some(idle) => worker.pools.give_back(self.connection, idle.min(self.idle_max), now()),
-            None => self.connection.stream.say_goodbye(),
+            Some(idle) => worker.pools.give_back(connection, idle.min(self.idle_max), now()),
+            None => connection.stream.say_goodbye(),
         }
     }
 }

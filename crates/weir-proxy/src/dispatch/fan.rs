@@ -5,16 +5,19 @@
 //! ([`linger`]), what it keeps goes on without the exchange.
 
 use std::future::poll_fn;
+use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use smallvec::SmallVec;
+use tokio::time::Instant;
 use weir_core::dispatch::{
     Act, Acts, Duplicate, Fan, Happened, Hedge, HedgeFacts, Majority, Race, RequestFacts, Reuse, Targets, To,
     Why,
 };
+use weir_core::ports::CopyOutcome;
 use weir_core::retry::Cause;
 use weir_http::field::KnownName as K;
 use weir_http::framing::Framing;
@@ -28,6 +31,7 @@ use weir_upstream::select;
 use super::copy::{self, Held, Lost, Original, Stage};
 use super::linger::{self, Sending};
 use super::pass;
+use super::whole::{self, Unread};
 use crate::exchange::{Exchange, RequestBody};
 use crate::inbound::responder::Responder;
 use crate::runtime::dispatch::FanRule;
@@ -51,7 +55,7 @@ impl<'r> Route<'r> {
         let servers = upstream.servers.len();
         match self.rule {
             FanRule::Race(rule) => Fan::Race(Race::new(rule, servers)),
-            FanRule::Majority(rule) => Fan::Majority(Majority::new(rule, servers)),
+            FanRule::Majority(rule) => Fan::Majority(Majority::new(rule, servers, |_| true)),
             FanRule::Hedge(hedging) => {
                 let percentile = hedging.percentile();
                 let request = RequestFacts { safe: is_repeatable(x), body_survives: true };
@@ -91,6 +95,7 @@ pub(crate) async fn run(
         news: SmallVec::new(),
         failure: None,
         told_whole: false,
+        hedges: SmallVec::new(),
     };
     let decided = driver.decide(x).await;
     x.client.deadlines.clear(Wait::Dispatch);
@@ -143,14 +148,19 @@ fn is_repeatable(x: &Exchange) -> bool {
 struct Copy {
     number: u32,
     server: usize,
+    started: Instant,
     stage: Rc<Stage>,
     state: State,
 }
 
 enum State {
     Sending(Sending),
+    /// Its answer is read to its end.
+    Reading(Reading),
     Held(Box<Held>),
 }
+
+type Reading = Pin<Box<dyn Future<Output = Result<(Box<Held>, u64), Unread>>>>;
 
 /// An answer that was chosen.
 pub(super) struct Winner {
@@ -171,6 +181,8 @@ struct Driver<'r> {
     failure: Option<Failure>,
     /// Whether the machine knows that the body has come whole.
     told_whole: bool,
+    /// Copies that were started because the first server was slow.
+    hedges: SmallVec<[u32; 2]>,
 }
 
 impl Driver<'_> {
@@ -186,7 +198,26 @@ impl Driver<'_> {
                 true => poll_fn(|cx| self.poll_happened(x, cx)).await?,
             };
             acts = self.machine.on(happened, now() - x.begun);
+            if happened == Happened::Timer {
+                self.note_hedges(x, &acts);
+            }
         }
+    }
+
+    fn note_hedges(&mut self, x: &Exchange, acts: &Acts) {
+        if matches!(self.machine, Fan::Hedge(_)) {
+            let started = acts.iter().filter_map(|act| match act {
+                Act::Start { copy, .. } => Some(*copy),
+                _ => None,
+            });
+            let known = self.hedges.len();
+            self.hedges.extend(started);
+            x.worker.counters.hedges.add((self.hedges.len() - known) as u64);
+        }
+    }
+
+    fn count(&self, x: &Exchange, outcome: CopyOutcome) {
+        x.worker.counters.count_copy(x.record.mode.unwrap_or_default(), outcome);
     }
 
     fn perform(&mut self, x: &mut Exchange, acts: Acts) -> Option<Result<Winner, Failure>> {
@@ -199,18 +230,7 @@ impl Driver<'_> {
                     let deadlines = &x.client.deadlines;
                     deadlines.set_from(Wait::Dispatch, x.begun, at);
                 }
-                Act::Answer { copy } => {
-                    let place = self.copies.iter().position(|known| known.number == copy);
-                    let chosen = place.map(|place| self.copies.remove(place));
-                    decision = Some(match chosen.map(|chosen| (chosen.server, chosen.state)) {
-                        Some((server, State::Held(held))) => {
-                            x.record.server = Some(Arc::clone(&self.upstream.servers[server]));
-                            Ok(Winner { held })
-                        }
-                        // Machines choose among answers that have come.
-                        Some((_, State::Sending(_))) | None => Err(Failure::Panic),
-                    });
-                }
+                Act::Answer { copy } => decision = Some(self.choose(x, copy)),
                 Act::GiveUp(why) => decision = Some(Err(self.given_up(why))),
                 Act::Keep { .. }
                 | Act::Done { .. }
@@ -220,6 +240,22 @@ impl Driver<'_> {
             }
         }
         decision
+    }
+
+    fn choose(&mut self, x: &mut Exchange, number: u32) -> Result<Winner, Failure> {
+        let place = self.copies.iter().position(|copy| copy.number == number);
+        match place.map(|place| self.copies.remove(place)) {
+            Some(Copy { server, state: State::Held(held), .. }) => {
+                x.record.server = Some(Arc::clone(&self.upstream.servers[server]));
+                self.count(x, CopyOutcome::Answered);
+                if self.hedges.contains(&number) {
+                    x.worker.counters.hedges_won.add(1);
+                }
+                Ok(Winner { held })
+            }
+            // Machines choose among answers that have come.
+            Some(_) | None => Err(Failure::Panic),
+        }
     }
 
     fn start(&mut self, x: &mut Exchange, number: u32, to: To, reuse: Reuse) {
@@ -244,22 +280,36 @@ impl Driver<'_> {
         let stage = Rc::<Stage>::default();
         let original = Rc::clone(&self.original);
         let sending = Box::pin(copy::send(original, target, reuse, Rc::clone(&stage)));
-        self.copies.push(Copy { number, server, stage, state: State::Sending(sending) });
+        let state = State::Sending(sending);
+        self.copies.push(Copy { number, server, started: now(), stage, state });
     }
 
     fn cancel(&mut self, x: &Exchange, number: u32) {
         let Some(place) = self.copies.iter().position(|copy| copy.number == number) else { return };
-        let Copy { stage, state, .. } = self.copies.remove(place);
+        self.count(x, CopyOutcome::Cancelled);
+        let Copy { server, started, stage, state, .. } = self.copies.remove(place);
         match state {
-            State::Sending(sending) => linger::let_sending_go(&x.worker, sending, &stage),
+            State::Sending(sending) => {
+                // `semantics.md` §3.5: it would have taken at least as long.
+                self.observe(server, started);
+                linger::let_sending_go(&x.worker, sending, &stage);
+            }
+            State::Reading(_) => {}
             State::Held(held) => linger::let_held_go(&x.worker, *held),
+        }
+    }
+
+    /// Counts how long a server took, where that matters.
+    fn observe(&self, server: usize, started: Instant) {
+        if matches!(self.machine, Fan::Hedge(_)) {
+            self.upstream.servers[server].latencies.observe(now() - started);
         }
     }
 
     /// Waits for the next thing that the machine should know.
     fn poll_happened(&mut self, x: &Exchange, cx: &mut Context<'_>) -> Poll<Result<Happened, Failure>> {
         for place in 0..self.copies.len() {
-            if let Poll::Ready(happened) = self.poll_copy(place, cx) {
+            if let Poll::Ready(happened) = self.poll_copy(place, x, cx) {
                 return Poll::Ready(happened);
             }
         }
@@ -280,36 +330,71 @@ impl Driver<'_> {
         })
     }
 
-    fn poll_copy(&mut self, place: usize, cx: &mut Context<'_>) -> Poll<Result<Happened, Failure>> {
+    fn poll_copy(
+        &mut self,
+        place: usize,
+        x: &Exchange,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<Happened, Failure>> {
         let copy = &mut self.copies[place];
         let number = copy.number;
-        let sending = match &mut copy.state {
-            State::Sending(sending) => sending,
+        match &mut copy.state {
+            State::Sending(sending) => match ready!(sending.as_mut().poll(cx)) {
+                Ok(held) => Poll::Ready(Ok(self.hold(place, held, x))),
+                Err(lost) => {
+                    self.count(x, CopyOutcome::Failed);
+                    self.copies.remove(place);
+                    Poll::Ready(self.lose(number, lost))
+                }
+            },
+            State::Reading(reading) => match ready!(reading.as_mut().poll(cx)) {
+                Ok((held, digest)) => {
+                    copy.state = State::Held(held);
+                    Poll::Ready(Ok(Happened::Whole { copy: number, digest }))
+                }
+                Err(Unread) => {
+                    self.count(x, CopyOutcome::Failed);
+                    self.copies.remove(place);
+                    Poll::Ready(Ok(Happened::Broken { copy: number }))
+                }
+            },
             State::Held(held) => {
                 held.poll_upload(cx);
-                return Poll::Pending;
+                Poll::Pending
             }
+        }
+    }
+
+    /// The head of an answer has come.
+    fn hold(&mut self, place: usize, held: Held, x: &Exchange) -> Happened {
+        let (server, started) = (self.copies[place].server, self.copies[place].started);
+        self.observe(server, started);
+        let copy = &mut self.copies[place];
+        let (number, status, held) = (copy.number, held.head.status(), Box::new(held));
+        copy.state = match self.machine {
+            Fan::Majority(_) => {
+                let limits = x.snapshot.replay_limits();
+                State::Reading(Box::pin(whole::read(held, Rc::clone(&x.worker), limits)))
+            }
+            Fan::Race(_) | Fan::Hedge(_) | Fan::Duplicate(_) => State::Held(held),
         };
-        let Poll::Ready(outcome) = sending.as_mut().poll(cx) else { return Poll::Pending };
-        let happened = match outcome {
-            Ok(held) => {
-                let status = held.head.status();
-                copy.state = State::Held(Box::new(held));
-                return Poll::Ready(Ok(Happened::Head { copy: number, status }));
-            }
-            Err(Lost::NotSent { timed_out, failure }) => {
+        Happened::Head { copy: number, status }
+    }
+
+    /// A copy has failed before the head of an answer.
+    fn lose(&mut self, copy: u32, lost: Lost) -> Result<Happened, Failure> {
+        match lost {
+            Lost::NotSent { timed_out, failure } => {
                 self.failure = Some(failure);
-                Happened::NotSent { copy: number, timed_out }
+                Ok(Happened::NotSent { copy, timed_out })
             }
-            Err(Lost::Failed { cause, failure }) => {
+            Lost::Failed { cause, failure } => {
                 self.failure = Some(failure);
                 // Some of it may have left: on the safe side of `semantics.md` §2.2.
-                Happened::Failed { copy: number, cause, bytes_sent: 1 }
+                Ok(Happened::Failed { copy, cause, bytes_sent: 1 })
             }
-            Err(Lost::Request(failure)) => return Poll::Ready(Err(failure)),
-        };
-        self.copies.remove(place);
-        Poll::Ready(Ok(happened))
+            Lost::Request(failure) => Err(failure),
+        }
     }
 
     /// What the client is told when there is no answer: what the last server did that failed, where that is the reason.

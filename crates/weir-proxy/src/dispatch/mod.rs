@@ -9,3 +9,4 @@ mod linger;
 mod obtain;
 mod pass;
 mod tunnel;
+mod whole;

@@ -4,8 +4,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use weir_auth::refusal;
+use weir_core::dispatch::Mode;
 use weir_core::handshake::HandshakeOutcome;
-use weir_core::ports::{DURATION_BOUNDS_SECONDS, Histogram, Status};
+use weir_core::ports::{CopyOutcome, DURATION_BOUNDS_SECONDS, DispatchStatus, Histogram, Status};
 use weir_core::proxy_header::ProxyHeaderOutcome;
 use weir_core::refusal::Refusal;
 
@@ -58,6 +59,12 @@ pub struct WorkerCounters {
     /// Clients that were refused because they did not prove who they are, by the reason's place in
     /// [`refusal::Refusal::ALL`].
     pub refusals: [Counter; refusal::Refusal::ALL.len()],
+    requests_by_mode: [Counter; Mode::ALL.len()],
+    copies: [[Counter; CopyOutcome::ALL.len()]; Mode::ALL.len()],
+    /// Second requests that were sent because the first server was slow.
+    pub hedges: Counter,
+    /// Those of them whose answer the client got.
+    pub hedges_won: Counter,
     duration_buckets: [Counter; DURATION_BOUNDS_SECONDS.len() + 1],
     duration_nanos: Counter,
 }
@@ -87,6 +94,16 @@ impl WorkerCounters {
     /// Counts a request that is refused.
     pub fn refuse(&self, refusal: Refusal) {
         self.refused_by_reason[refusal as usize].add(1);
+    }
+
+    /// Counts a request that is handed to servers.
+    pub fn dispatch(&self, mode: Mode) {
+        self.requests_by_mode[mode as usize].add(1);
+    }
+
+    /// Counts what became of a copy.
+    pub fn count_copy(&self, mode: Mode, outcome: CopyOutcome) {
+        self.copies[mode as usize][outcome as usize].add(1);
     }
 
     /// Counts a finished request.
@@ -120,7 +137,19 @@ impl WorkerCounters {
         for (refusal, counter) in refusal::Refusal::ALL.into_iter().zip(&self.refusals) {
             *status.authentication_refusals.entry(refusal.name()).or_default() += counter.value();
         }
+        self.add_dispatch_to(&mut status.dispatch);
         self.add_durations_to(&mut status.request_duration);
+    }
+
+    fn add_dispatch_to(&self, done: &mut DispatchStatus) {
+        for (sum, counter) in done.requests_by_mode.iter_mut().zip(&self.requests_by_mode) {
+            *sum += counter.value();
+        }
+        for (sum, counter) in done.copies.iter_mut().flatten().zip(self.copies.iter().flatten()) {
+            *sum += counter.value();
+        }
+        done.hedges_total += self.hedges.value();
+        done.hedges_won_total += self.hedges_won.value();
     }
 
     fn add_durations_to(&self, histogram: &mut Histogram) {

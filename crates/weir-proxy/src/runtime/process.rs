@@ -119,6 +119,8 @@ impl Proxy {
         let verifiers = Verifiers::new(&control);
         let snapshot = Arc::new(build::snapshot(model, &verifiers));
         let counters: Vec<_> = (0..workers).map(|_| Arc::new(WorkerCounters::default())).collect();
+        let spool = model.replay.disk_bytes.map(|_| model.state.join("spool"));
+        let replay = ReplayPool::new(model.replay.total_bytes, spool);
         let status = Arc::new(ProcessStatus {
             started: now(),
             ready: AtomicBool::new(true),
@@ -127,10 +129,9 @@ impl Proxy {
             workers: counters.clone(),
             snapshot: ArcSwap::from(Arc::clone(&snapshot)),
             log: log.as_ref().map(AccessLogWriter::counts),
+            replay: replay.clone(),
         });
         let permits = Permits::new(&model.limits);
-        let spool = model.replay.disk_bytes.map(|_| model.state.join("spool"));
-        let replay = ReplayPool::new(model.replay.total_bytes, spool);
         let proxy_protocol: Vec<_> =
             model.listen.iter().map(|listen| listen.proxy_protocol.clone().map(Arc::new)).collect();
         let (ended_sender, ended) = mpsc::channel(workers);

@@ -21,7 +21,7 @@ use weir_upstream::member::Upstream;
 use weir_upstream::message_counts::MessageCounts;
 
 use super::authentication::Authentication;
-use super::dispatch::Dispatches;
+use super::dispatch::{Dispatches, Hedging};
 use super::rates::Rates;
 use crate::access_log::Form;
 
@@ -166,6 +166,14 @@ impl Route {
         match &self.action {
             Action::Forward(forward) => forward.dispatch.hedging().next().is_some(),
             Action::Redirect(_) | Action::Respond(_) => false,
+        }
+    }
+
+    /// The time within which most answers begin, where it hedges and that is known.
+    pub(super) fn hedge_percentile(&self) -> Option<Duration> {
+        match &self.action {
+            Action::Forward(forward) => forward.dispatch.hedging().find_map(Hedging::percentile),
+            Action::Redirect(_) | Action::Respond(_) => None,
         }
     }
 }

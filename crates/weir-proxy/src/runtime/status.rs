@@ -6,13 +6,16 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use arc_swap::ArcSwap;
 use tokio::time::Instant;
-use weir_core::ports::{AuthenticatedStatus, ServerStatus, Status, StatusSource, UpstreamStatus};
+use weir_core::ports::{
+    AuthenticatedStatus, HedgingStatus, ServerStatus, Status, StatusSource, UpstreamStatus,
+};
+use weir_upstream::body::replay::{Impossible, ReplayPool};
 use weir_upstream::io::deadline::now;
 use weir_upstream::member::{Server, Upstream};
 
 use super::certificates::ListenerTls;
 use super::counters::WorkerCounters;
-use super::snapshot::Snapshot;
+use super::snapshot::{Route, Service, Snapshot};
 use crate::access_log::LogCounts;
 
 /// What can be told of the process from any thread.
@@ -25,6 +28,7 @@ pub struct ProcessStatus {
     pub(super) workers: Vec<Arc<WorkerCounters>>,
     pub(super) snapshot: ArcSwap<Snapshot>,
     pub(super) log: Option<LogCounts>,
+    pub(super) replay: ReplayPool,
 }
 
 impl StatusSource for ProcessStatus {
@@ -41,14 +45,32 @@ impl StatusSource for ProcessStatus {
             rate_takeovers_total: snapshot.rate_takeovers(),
             upstreams: snapshot.upstreams.iter().map(|upstream| self::upstream(upstream)).collect(),
             messages: snapshot.messages.as_ref().map(|messages| messages.status()),
+            replay_impossible: Impossible::ALL
+                .map(|reason| (reason.name(), self.replay.impossible(reason)))
+                .into(),
+            replay_bytes: self.replay.used_bytes() as u64,
             ..Status::default()
         };
         status.authenticated = authenticated(&snapshot);
+        status.dispatch.hedging = hedging(&snapshot);
         for worker in &self.workers {
             worker.add_to(&mut status);
         }
         status
     }
+}
+
+fn hedging(snapshot: &Snapshot) -> Vec<HedgingStatus> {
+    let routes = snapshot.hedging.iter().map(|(service, route)| {
+        let service = &snapshot.services[*service];
+        (service, &service.routes[*route])
+    });
+    let status = |(service, route): (&Service, &Route)| HedgingStatus {
+        service: service.name.to_string(),
+        route: route.name.to_string(),
+        percentile_seconds: route.hedge_percentile().map(|time| time.as_secs_f64()),
+    };
+    routes.map(status).collect()
 }
 
 /// What is counted of names, each once, however many routes it may use.

@@ -4,6 +4,7 @@
 //! published to it through its inbox.
 
 use std::cell::{Cell, RefCell};
+use std::hash::RandomState;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -35,6 +36,8 @@ pub struct Worker {
     view: RefCell<LocalSnapshot>,
     /// Idle connections to servers.
     pub pools: Pools,
+    /// Digests of bodies, with a secret that nobody outside can know.
+    pub digests: RandomState,
     /// What goes on without a client.
     pub tracker: Tracker,
     /// Where bodies are kept that more than one server gets.
@@ -78,6 +81,7 @@ impl Worker {
         Self {
             view: RefCell::new(LocalSnapshot::new(snapshot)),
             pools: Pools::default(),
+            digests: RandomState::new(),
             tracker: Tracker::default(),
             replay,
             registry: Rc::new(Registry::new(Arc::clone(&counters))),

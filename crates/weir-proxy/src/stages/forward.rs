@@ -33,6 +33,7 @@ pub(super) async fn forward(
                 None => forward.dispatch.of(x.request.method(), x.request.method_token()),
             };
             x.record.mode = Some(dispatch.mode());
+            x.worker.counters.dispatch(dispatch.mode());
             match dispatch {
                 Dispatch::Balance => dispatch::balance::run(x, forward, request, responder)
                     .await

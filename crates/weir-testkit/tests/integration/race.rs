@@ -117,7 +117,8 @@ fn what_is_usable_can_be_said() {
         let proxy = race(&[&missing, &found], ", usable: 2xx", "");
         assert_eq!(fetch(&proxy, "/").expect(200).text(), "found");
     }
-    let proxy = race(&[&failing(503)], ", usable: [2xx, 500-503]", "");
+    let busy = failing(503);
+    let proxy = race(&[&busy], ", usable: [2xx, 500-503]", "");
     fetch(&proxy, "/").expect(503);
 }
 

@@ -28,7 +28,7 @@ pub(crate) fn render(model: &Model, answer: &Answer<'_>) -> Value {
             "name": service.name,
             "host": pattern.to_string(),
         })),
-        "route": answer.route.map(|route| self::route(model, route)),
+        "route": answer.route.map(|route| self::route(model, route, &request.method)),
         "answer": own_answer,
         "routes": answer.tried.iter().map(|tried| json!({
             "name": tried.route.name,
@@ -56,7 +56,7 @@ pub(crate) fn refused(method: &str, url: &str, status: u16, reason: &str) -> Val
     })
 }
 
-fn route(model: &Model, route: &Route) -> Value {
+fn route(model: &Model, route: &Route, method: &str) -> Value {
     let wants = route.authenticate.as_ref().map(ToString::to_string);
     let Some((forward, upstream)) = answer::upstream(model, route) else {
         return json!({ "name": route.name, "wants": wants });
@@ -64,7 +64,7 @@ fn route(model: &Model, route: &Route) -> Value {
     json!({
         "name": route.name,
         "wants": wants,
-        "mode": forward.mode.name(),
+        "mode": forward.dispatch.of(method.as_bytes()).mode().name(),
         "upstream": upstream.name,
         "balance": upstream.balance.name(),
         "servers": upstream.servers.iter().map(|server| json!({

@@ -27,7 +27,7 @@ pub(crate) fn render(model: &Model, answer: &Answer<'_>, color: bool) -> String 
             if let Some(authenticate) = &route.authenticate {
                 text.row("wants", &authenticate.to_string());
             }
-            text.action(model, route);
+            text.action(model, route, &answer.request.method);
         }
         // The table gives one or the other.
         (None, None) => {}
@@ -89,11 +89,11 @@ impl Text {
         }
     }
 
-    fn action(&mut self, model: &Model, route: &Route) {
+    fn action(&mut self, model: &Model, route: &Route, method: &str) {
         match &route.action {
             Action::Forward(forward) => {
                 if let Some((_, upstream)) = answer::upstream(model, route) {
-                    self.row("mode", forward.mode.name());
+                    self.row("mode", forward.dispatch.of(method.as_bytes()).mode().name());
                     self.row("upstream", &format!("{}, {}", upstream.name, upstream.balance.name()));
                     self.servers(upstream);
                     if let Some(tls) = &upstream.tls {

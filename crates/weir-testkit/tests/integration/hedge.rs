@@ -1,0 +1,142 @@
+//! Mode `hedge`: a second server is asked when the first is slow (`semantics.md` §3.5).
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use weir_testkit::client::{ask, connect, fetch, get};
+use weir_testkit::proxy::{self, Running};
+use weir_testkit::server::{Server, sized};
+
+fn hedge(servers: &[&Server], keys: &str, more: &str) -> Running {
+    let written: Vec<String> = servers.iter().map(|server| format!("\"{server}\"")).collect();
+    proxy::start(&format!(
+        "workers: 1
+services: [{{host: \"*\", upstream: web, backend_server: true, dispatch: {{mode: hedge{keys}}}}}]
+upstreams: {{web: {{servers: [{}]{more}}}}}
+",
+        written.join(", ")
+    ))
+}
+
+/// A server that reads requests and never answers.
+fn silent() -> Server {
+    Server::start(|mut connection| {
+        connection.request();
+        connection.until_end();
+    })
+}
+
+#[test]
+fn a_slow_server_is_not_waited_for() {
+    let (slow, fast) = (silent(), Server::saying("fast"));
+    let proxy = hedge(&[&slow, &fast], ", after: 10ms, budget: 100%", "");
+    let mut client = connect(&proxy);
+    for _ in 0..8 {
+        let answer = client.send(get("/")).answer().expect(200);
+        assert_eq!(answer.text(), "fast");
+        assert_eq!(answer.field("X-Backend-Server"), Some(&*fast.to_string()));
+    }
+    assert_eq!(fast.requests().len(), 8);
+    assert_eq!(slow.requests().len(), 4, "the rotation begins with it every other time");
+}
+
+#[test]
+fn a_fast_server_is_asked_alone() {
+    let servers = [Server::saying("a"), Server::saying("b")];
+    let proxy = hedge(&[&servers[0], &servers[1]], ", after: 10s, budget: 100%", "");
+    let mut client = connect(&proxy);
+    let order: String = (0..6).map(|_| client.send(get("/")).answer().expect(200).text()).collect();
+    assert_eq!(order, "ababab");
+    assert_eq!(servers.iter().map(|server| server.requests().len()).sum::<usize>(), 6);
+}
+
+#[test]
+fn the_budget_is_never_exceeded() {
+    let slow = [silent(), silent()];
+    let proxy = hedge(
+        &[&slow[0], &slow[1]],
+        ", after: 1ms, budget: 0%",
+        ", timeouts: {answer_head: 100ms}, retry: {attempts: 1}",
+    );
+    let mut client = connect(&proxy);
+    // Ten are saved up at the start, and nothing is added.
+    for _ in 0..15 {
+        client.send(get("/")).answer().expect(504);
+    }
+    let asked: usize = slow.iter().map(|server| server.requests().len()).sum();
+    assert_eq!(asked, 25);
+}
+
+#[test]
+fn what_must_not_be_done_twice_is_asked_once() {
+    let (slow, fast) = (silent(), Server::saying("fast"));
+    let proxy = hedge(&[&slow, &fast], ", after: 1ms, budget: 100%", ", timeouts: {answer_head: 100ms}");
+    let post = "POST / HTTP/1.1\r\nHost: a.test\r\nContent-Length: 2\r\n\r\nhi";
+    ask(&proxy, post).expect(504);
+    assert_eq!(fast.requests().len(), 0);
+    ask(&proxy, post).expect(200);
+    let keyed = "POST / HTTP/1.1\r\nHost: a.test\r\nIdempotency-Key: 1\r\nContent-Length: 2\r\n\r\nhi";
+    ask(&proxy, keyed).expect(200);
+    assert_eq!(fast.last_request().text(), "hi");
+}
+
+#[test]
+fn a_failure_is_the_business_of_the_retry_policy() {
+    let failing = Server::start(|mut connection| {
+        connection.request();
+        connection.reset();
+    });
+    let good = Server::saying("good");
+    let proxy = hedge(&[&failing, &good], ", after: 10s", "");
+    for _ in 0..4 {
+        assert_eq!(fetch(&proxy, "/").expect(200).text(), "good");
+    }
+    let proxy = hedge(&[&failing], ", after: 10s", ", retry: {attempts: 1}");
+    fetch(&proxy, "/").expect(502);
+    let busy = Server::answering("HTTP/1.1 503 Busy\r\nContent-Length: 0\r\n\r\n");
+    let proxy = hedge(&[&busy, &good], ", after: 10s", ", retry: {attempts: 2, on: [503]}");
+    for _ in 0..4 {
+        assert_eq!(fetch(&proxy, "/").expect(200).text(), "good");
+    }
+}
+
+#[test]
+fn a_server_that_can_not_be_reached_costs_nothing() {
+    let good = Server::saying("good");
+    let dead = Server::refusing();
+    let proxy = proxy::start(&format!(
+        "services: [{{host: \"*\", upstream: [\"{dead}\", \"{good}\"], dispatch: {{mode: hedge, after: 10s, budget: 0%}}}}]\n"
+    ));
+    for _ in 0..20 {
+        assert_eq!(fetch(&proxy, "/").expect(200).text(), "good");
+    }
+}
+
+/// The delay follows what is measured: `at_most` is a day here as far as this test is concerned.
+#[test]
+fn the_delay_is_measured() {
+    let sleepy = Arc::new(AtomicBool::new(false));
+    let asleep = Arc::clone(&sleepy);
+    let moody = Server::start(move |mut connection| {
+        while connection.request().is_some() {
+            if asleep.load(Ordering::SeqCst) {
+                connection.until_end();
+                return;
+            }
+            connection.send(sized("moody"));
+        }
+    });
+    let steady = Server::saying("steady");
+    let proxy = hedge(&[&moody, &steady], ", at_most: 1h, budget: 100%", "");
+    let mut client = connect(&proxy);
+    // Enough of them that both are known, for as long as it takes until that is published.
+    let known = (0..100_000).any(|number| {
+        client.send(get("/")).answer().expect(200);
+        number % 100 == 99 && proxy.status().dispatch.hedging[0].percentile_seconds.is_some()
+    });
+    assert!(known, "nothing was ever measured");
+    sleepy.store(true, Ordering::SeqCst);
+    for _ in 0..4 {
+        assert_eq!(client.send(get("/")).answer().expect(200).text(), "steady");
+    }
+}
