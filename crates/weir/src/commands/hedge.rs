@@ -19,23 +19,23 @@ an Idempotency-Key; everything else goes to one. Answers carry X-Backend-Server.
 Example:
   weir hedge --after 50ms 127.0.0.1:9001 127.0.0.1:9002")]
 pub(crate) struct Arguments {
-    /// `host:port`, `http[s]://host[:port][/base]` or `unix:PATH`; two or more
+    /// Two or more: `host:port`, `http[s]://host[:port][/base]`, `unix:PATH`
     #[arg(value_name = "SERVER", required = true)]
     servers: Vec<String>,
 
-    /// Where clients are accepted; port 0 takes a free one
+    /// Where clients are accepted
     #[arg(short, long, value_name = "ADDRESS", default_value = "127.0.0.1:8080", value_parser = address::listen)]
     listen: ListenAddress,
 
-    /// When the second is asked: `p95` (when 95 % have answered) or a duration
+    /// `p95` of the answers, or a duration
     #[arg(long, value_name = "WHEN", default_value = "p95", value_parser = commandline::hedge::after)]
     after: After,
 
-    /// The latest moment for that, and the one while nothing is measured
+    /// The latest, and while nothing is measured
     #[arg(long, value_name = "DURATION", default_value = "1s", value_parser = commandline::hedge::at_most)]
     at_most: Duration,
 
-    /// Second requests, as a share of the requests
+    /// Second requests per request
     #[arg(long, value_name = "SHARE", default_value = "5%", value_parser = quantity::share)]
     budget: f64,
 }

@@ -19,20 +19,21 @@ use crate::lifetime::{self, Extras};
 /// The word on the command line.
 const NAME: &str = "race";
 
+/// What a flag with a truth value is shown to take, and how [`flags`] knows one.
+const TRUTH: &str = "BOOL";
+
 /// What `weir race` takes.
 #[derive(Debug, Args)]
 #[command(
     args_override_self = true,
     after_help = "\
 Flags have one dash or two, `=` or a space, and may be shortened: `-e URL`.
-Each request is one line of the log: what was asked, how long it took, which
-endpoint's answer was taken, its bytes and status, how many were asked.
 
 Example:
   weir race --endpoints http://localhost:8000,http://localhost:8001"
 )]
 pub(crate) struct Arguments {
-    /// http(s) endpoints; one that is named twice is asked twice
+    /// URLs; one named twice is asked twice
     #[arg(long, value_name = "URL,URL", required = true)]
     endpoints: String,
 
@@ -40,39 +41,39 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "ADDRESS", default_value = ":8080")]
     address: String,
 
-    /// Classes of answers that are taken; without any: 500
+    /// Taken; else 500
     #[arg(long, value_name = "N,N", default_value = "100,200,300,400")]
     terminal_responses: String,
 
-    /// Ask all at once; `=false`: one after the other
-    #[arg(long, value_name = "BOOL", default_value = "true", hide_default_value = true, value_parser = truth, action = ArgAction::Set)]
+    /// All at once; `=false`: one after the other
+    #[arg(long, value_name = TRUTH, default_value = "true", hide_default_value = true, value_parser = truth, action = ArgAction::Set)]
     fanout: bool,
 
-    /// What each line of the log begins with
+    /// What lines of the log begin with
     #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
     log_prefix: String,
 
-    /// The date in lines of the log; on unless `=false`
-    #[arg(long, value_name = "BOOL", default_value = "true", hide_default_value = true, value_parser = truth, action = ArgAction::Set)]
+    /// With the date, unless `=false`
+    #[arg(long, value_name = TRUTH, default_value = "true", hide_default_value = true, value_parser = truth, action = ArgAction::Set)]
     log_date: bool,
 
-    /// The time; on unless `=false`
-    #[arg(long, value_name = "BOOL", default_value = "true", hide_default_value = true, value_parser = truth, action = ArgAction::Set)]
+    /// With the time, unless `=false`
+    #[arg(long, value_name = TRUTH, default_value = "true", hide_default_value = true, value_parser = truth, action = ArgAction::Set)]
     log_time: bool,
 
-    /// The time with microseconds
-    #[arg(long, value_name = "BOOL", default_value = "false", hide_default_value = true, value_parser = truth, action = ArgAction::Set)]
+    /// With microseconds
+    #[arg(long, value_name = TRUTH, default_value = "false", hide_default_value = true, value_parser = truth, action = ArgAction::Set)]
     log_msec: bool,
 
-    /// Date and time in UTC
-    #[arg(long, value_name = "BOOL", default_value = "false", hide_default_value = true, value_parser = truth, action = ArgAction::Set)]
+    /// In UTC instead of local time
+    #[arg(long, value_name = TRUTH, default_value = "false", hide_default_value = true, value_parser = truth, action = ArgAction::Set)]
     log_utc: bool,
 
-    /// `stdout`, `stderr` or a file to append to
-    #[arg(long, value_name = "FILE", default_value = "stdout")]
+    /// A line per request to stdout, stderr or a file
+    #[arg(long, value_name = "FILE", default_value = "stdout", hide_default_value = true)]
     log_file: String,
 
-    /// Drain after this time, such as 1m30s; 0: never
+    /// Drain after this time, such as 1m30s
     #[arg(long, value_name = "DURATION", default_value = "0", hide_default_value = true, value_parser = go_duration::duration)]
     stop_after: Duration,
 }
@@ -146,18 +147,76 @@ pub(crate) fn spell_out(line: impl IntoIterator<Item = OsString>) -> Result<Vec<
 fn flags(command: &clap::Command) -> Vec<Flag<'_>> {
     let own = command.get_subcommands().filter(|known| known.get_name() == NAME);
     let arguments = own.flat_map(clap::Command::get_arguments).chain(command.get_arguments());
-    let flag = |argument: &clap::Arg| {
-        let name = argument.get_long()?;
-        let is_truth =
-            argument.get_value_names().is_some_and(|names| names.iter().any(|name| name == "BOOL"));
-        Some((name, if is_truth { FlagValue::Truth } else { FlagValue::Needed }))
-    };
-    // Names live as long as the command; `help` is added by the parser.
-    let mut flags = vec![Flag { name: "help", value: FlagValue::None }];
-    for argument in arguments {
-        if let Some((name, value)) = flag(argument) {
-            flags.push(Flag { name, value });
+    // `help` is added by the parser.
+    arguments.filter_map(flag).chain([Flag { name: "help", value: FlagValue::None }]).collect()
+}
+
+fn flag(argument: &clap::Arg) -> Option<Flag<'_>> {
+    let names = argument.get_value_names().unwrap_or_default();
+    let value = if names.iter().any(|name| name == TRUTH) { FlagValue::Truth } else { FlagValue::Needed };
+    Some(Flag { name: argument.get_long()?, value })
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use clap::Parser;
+
+    use super::*;
+    use crate::arguments::Command;
+
+    fn parsed(line: &str) -> Arguments {
+        let words = spell_out(line.split(' ').map(OsString::from)).unwrap();
+        match CommandLine::try_parse_from(words) {
+            Ok(CommandLine { command: Command::Race(arguments), .. }) => arguments,
+            other => panic!("{line}: {other:?}"),
         }
     }
-    flags
+
+    fn check(line: &str, endpoints: &str, fanout: bool, log_prefix: &str) {
+        let arguments = parsed(line);
+        let found = (arguments.endpoints.as_str(), arguments.fanout, arguments.log_prefix.as_str());
+        assert_eq!(found, (endpoints, fanout, log_prefix), "{line}");
+    }
+
+    #[test]
+    fn flags_may_be_written_as_in_the_original() {
+        for line in [
+            "weir race --endpoints http://a,http://a",
+            "weir race -endpoints http://a,http://a",
+            "weir race -endpoints=http://a,http://a",
+            "weir race -e http://a,http://a -f",
+            "weir race -fanout --e=http://a,http://a",
+            "weir --log warn race -e http://b -e http://a,http://a",
+            "weir race -log warn -e http://a,http://a -fanout=1",
+        ] {
+            check(line, "http://a,http://a", true, "");
+        }
+        check("weir race -e http://a -fanout=false -log-p x", "http://a", false, "x");
+        check("weir race -e http://a -f=0 --log-prefix=-e", "http://a", false, "-e");
+        let arguments =
+            parsed("weir race -e http://a -s 1m30s -log-d=f -log-t=F -log-m -log-u -log-f x -t 200 -a :1");
+        assert_eq!(arguments.stop_after, Duration::from_secs(90));
+        let truths = [arguments.log_date, arguments.log_time, arguments.log_msec, arguments.log_utc];
+        assert_eq!(truths, [false, false, true, true]);
+        let texts = [arguments.log_file.as_str(), &arguments.terminal_responses, &arguments.address];
+        assert_eq!(texts, ["x", "200", ":1"]);
+    }
+
+    #[test]
+    fn other_commands_keep_their_words() {
+        for line in ["weir balance -l :1 a:1", "weir -t -c race", "weir --log race run -c race", "weir", ""] {
+            let words: Vec<OsString> = line.split(' ').map(OsString::from).collect();
+            assert_eq!(spell_out(words.clone()), Ok(words), "{line}");
+        }
+        let words = spell_out(["weir", "--log=off", "race", "-f"].map(OsString::from)).unwrap();
+        assert_eq!(words, ["weir", "--log=off", "race", "--fanout=true"].map(OsString::from));
+    }
+
+    #[test]
+    fn the_line_at_the_start_says_how() {
+        assert!(introduction(4, true, "200").contains("4 endpoints, all at once"), "parallel");
+        assert!(introduction(4, false, "200").contains("4 endpoints, one after the other"), "serial");
+    }
 }
