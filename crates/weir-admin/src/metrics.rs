@@ -132,6 +132,7 @@ pub(crate) fn page(status: &Status, dialect: Dialect) -> String {
         &metric::REFUSED_REQUESTS,
         Refusal::ALL.map(|refusal| [refusal.name()]).into_iter().zip(status.refused_by_reason),
     );
+    page.single(&metric::REQUESTS_WAITING, status.requests_waiting);
     page.single(&metric::RATE_TAKEOVERS, status.rate_takeovers_total);
     dispatch(status, &mut page);
     page.histogram(&metric::REQUEST_DURATION, &status.request_duration);

@@ -100,6 +100,7 @@ fn status_json(status: &Status) -> Value {
         "refused_by_reason": Value::Object(
             refused.map(|(reason, count)| (reason.name().to_owned(), count.into())).collect()
         ),
+        "requests_waiting": status.requests_waiting,
         "rate_takeovers_total": status.rate_takeovers_total,
         "bytes_received": status.bytes_received,
         "bytes_sent": status.bytes_sent,

@@ -80,11 +80,19 @@ pub const REFUSED_REQUESTS: Metric = Metric {
     labels: &["reason"],
 };
 
+/// Requests that wait for their turn.
+pub const REQUESTS_WAITING: Metric = Metric {
+    name: "weir_requests_waiting",
+    kind: Kind::Gauge,
+    help: "Requests that wait for their turn now, because as many as may be are in progress.",
+    labels: &[],
+};
+
 /// Entries of rates that were taken over.
 pub const RATE_TAKEOVERS: Metric = Metric {
     name: "weir_rate_takeovers_total",
     kind: Kind::Counter,
-    help: "Keys of rates that took over the entry of another key; they may be refused early, and `limits.rate_entries` may be too small.",
+    help: "Keys of rates that took over the entry of another key; they may be refused early, and `limits.client_entries` may be too small.",
     labels: &[],
 };
 
@@ -340,6 +348,7 @@ pub const ALL: &[Metric] = &[
     REQUESTS_IN_FLIGHT,
     ANSWERS,
     REFUSED_REQUESTS,
+    REQUESTS_WAITING,
     RATE_TAKEOVERS,
     DISPATCHED_REQUESTS,
     COPIES,

@@ -37,6 +37,8 @@ pub struct Status {
     pub answers_by_class: [u64; 5],
     /// Requests that were refused although they could be served, in the order of [`Refusal::ALL`].
     pub refused_by_reason: [u64; Refusal::ALL.len()],
+    /// Requests that wait now for their turn.
+    pub requests_waiting: u64,
     /// Keys of rates that took over the entry of another one, since the rates are what they are.
     pub rate_takeovers_total: u64,
     /// Requests received.

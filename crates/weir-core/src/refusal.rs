@@ -7,17 +7,23 @@ pub enum Refusal {
     Address,
     /// It comes more often than a rate lets it.
     Rate,
+    /// Too much is in progress at once, and no more requests may wait.
+    QueueFull,
+    /// Its turn did not come in time.
+    QueueTimeout,
 }
 
 impl Refusal {
     /// Every reason, in the order of its counter.
-    pub const ALL: [Self; 2] = [Self::Address, Self::Rate];
+    pub const ALL: [Self; 4] = [Self::Address, Self::Rate, Self::QueueFull, Self::QueueTimeout];
 
     /// Its name as a label.
     pub fn name(self) -> &'static str {
         match self {
             Self::Address => "address",
             Self::Rate => "rate",
+            Self::QueueFull => "queue_full",
+            Self::QueueTimeout => "queue_timeout",
         }
     }
 }

@@ -19,6 +19,7 @@ use weir_upstream::io::lent::LentHead;
 use weir_upstream::member::Server;
 
 use crate::inbound::client::Client;
+use crate::runtime::concurrency::Places;
 use crate::runtime::snapshot::{LocalSnapshot, Route, Service};
 use crate::runtime::worker::Worker;
 
@@ -124,6 +125,8 @@ pub(crate) struct Exchange {
     pub standing: Option<Standing>,
     /// What it was charged, as long as it may be given back.
     pub charges: Charges,
+    /// Its places among the requests in progress, where there are so many and no more; left when it ends.
+    pub places: Option<Places>,
     /// When its head was whole.
     pub begun: Instant,
     /// The last look at the clock, which is dear: once when the exchange begins, once at the answer's head, once at its
@@ -178,6 +181,7 @@ impl Drop for Exchange {
     /// However it ends, also by a connection that is cut, it is not in progress any more.
     fn drop(&mut self) {
         self.worker.counters.in_flight.subtract(1);
+        self.leave_places();
     }
 }
 
@@ -202,6 +206,7 @@ impl Exchange {
             identity: SmallVec::new(),
             standing: None,
             charges: Charges::new(),
+            places: None,
             begun,
             now: begun,
             looked_at_wake: worker.wakes.get(),
@@ -231,6 +236,14 @@ impl Exchange {
     /// The route, once it is identified.
     pub(crate) fn route(&self) -> Option<&Route> {
         self.found.map(|(service, route)| &self.snapshot.services[service].routes[route])
+    }
+
+    /// Gives its places to others.
+    pub(crate) fn leave_places(&mut self) {
+        let Some(places) = self.places.take() else { return };
+        if let Some(limits) = self.route().and_then(Route::concurrency) {
+            limits.leave(places);
+        }
     }
 
     /// The normalised path.

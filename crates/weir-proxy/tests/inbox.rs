@@ -10,6 +10,7 @@ use std::time::Duration;
 use weir_config::model::Model;
 use weir_proxy::Proxy;
 use weir_proxy::runtime::inbox::{ConnectionId, Inspection, Query};
+use weir_proxy::runtime::queues::no_queues;
 use weir_proxy::runtime::sockets::BoundAddress;
 
 /// After this a test gives up. Far more than a loaded machine needs.
@@ -112,7 +113,7 @@ async fn idle_upstream(proxy: &Proxy) -> Vec<Inspection> {
 #[tokio::test]
 async fn what_is_published_holds_for_the_next_request_and_not_for_those_that_run() {
     let (old, new) = (Server::new(), Server::new());
-    let proxy = Proxy::start(&model(1, &old)).unwrap();
+    let proxy = Proxy::start(&model(1, &old), no_queues()).unwrap();
     let (mut running, mut idle) = (connect(&proxy), connect(&proxy));
     idle.ask("/before");
     let mut at_old = old.accept();
@@ -145,7 +146,7 @@ async fn what_is_published_holds_for_the_next_request_and_not_for_those_that_run
 #[tokio::test]
 async fn one_connection_is_cut_and_its_neighbours_are_not() {
     let server = Server::new();
-    let proxy = Proxy::start(&model(2, &server)).unwrap();
+    let proxy = Proxy::start(&model(2, &server), no_queues()).unwrap();
     let mut clients: Vec<_> = (0..6).map(|_| connect(&proxy)).collect();
     let mut ends = Vec::new();
     for client in &mut clients {
@@ -184,7 +185,7 @@ async fn one_connection_is_cut_and_its_neighbours_are_not() {
 #[tokio::test]
 async fn a_connection_that_has_gone_is_cut_in_nobodys_place() {
     let server = Server::new();
-    let proxy = Proxy::start(&model(1, &server)).unwrap();
+    let proxy = Proxy::start(&model(1, &server), no_queues()).unwrap();
     let first = connect(&proxy);
     let known = loop {
         // It is accepted some time after it is connected.

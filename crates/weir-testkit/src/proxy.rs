@@ -7,6 +7,7 @@ use weir_config::model::Model;
 use weir_core::ports::Status;
 use weir_proxy::Proxy;
 use weir_proxy::runtime::inbox::{Inspection, Query};
+use weir_proxy::runtime::queues::no_queues;
 use weir_proxy::runtime::sockets::BoundAddress;
 
 use crate::server::Server;
@@ -30,7 +31,8 @@ pub struct Running {
 pub fn start(yaml: &str) -> Running {
     let model = model(yaml);
     let runtime = Builder::new_current_thread().enable_all().build().expect("a small runtime can be made");
-    let proxy = Proxy::start(&model).unwrap_or_else(|error| panic!("the proxy can't start: {error}"));
+    let proxy =
+        Proxy::start(&model, no_queues()).unwrap_or_else(|error| panic!("the proxy can't start: {error}"));
     Running { proxy: Some(proxy), runtime }
 }
 
@@ -98,6 +100,19 @@ impl Running {
     pub fn connections(&self) -> usize {
         let listed = self.runtime.block_on(self.proxy().inspect(Query::Connections));
         listed.into_iter().map(|one| if let Inspection::Connections(all) = one { all.len() } else { 0 }).sum()
+    }
+
+    /// The worker that serves the connection of this client, from 0.
+    ///
+    /// # Panics
+    /// When none does.
+    pub fn worker_of(&self, client: SocketAddr) -> usize {
+        let listed = self.runtime.block_on(self.proxy().inspect(Query::Connections));
+        let serves = |one: &Inspection| match one {
+            Inspection::Connections(all) => all.iter().any(|(_, peer)| *peer == client.to_string()),
+            Inspection::IdleUpstream(_) => false,
+        };
+        listed.iter().position(serves).unwrap_or_else(|| panic!("no worker serves {client}"))
     }
 
     /// Every address that is listened on, in the order of the configuration.

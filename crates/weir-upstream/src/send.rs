@@ -15,6 +15,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 use bytes::Bytes;
+use weir_core::ports::queue::WriteBody;
 use weir_http::connection::{self, ConnectionError};
 use weir_http::field::KnownName as K;
 use weir_http::framing::{self, Direction, Framing, FramingError};
@@ -24,7 +25,7 @@ use weir_http::version::Version;
 use crate::body::{Body, BodyLimits, H1Body, ReadError};
 use crate::connect::{ConnectError, connect};
 use crate::h1::head::{AnswerError, HeadLimits, read_answer};
-use crate::h1::pump::pump;
+use crate::h1::pump::{BodySink, PumpError, pump};
 use crate::h1::sink::{Coding, H1Sink};
 use crate::io::buffer::ReadBuffer;
 use crate::io::deadline::{Deadlines, Wait, now};
@@ -44,10 +45,66 @@ pub struct SendLimits {
     pub whole: Duration,
     /// Heads of answers.
     pub head: HeadLimits,
-    /// Bytes of the answer's content; more are an error, never a part.
+    /// Bytes of the answer's content.
     pub body_bytes_max: usize,
+    /// What more of them mean.
+    pub beyond: Beyond,
     /// How long the connection may be kept for another request, where there is a pool.
     pub idle: Duration,
+}
+
+/// What an answer larger than its limit means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Beyond {
+    /// An error.
+    Refused,
+    /// What is beyond is not read, and [`Answer::cut`] says so.
+    Cut,
+}
+
+/// The body of a request without a client.
+#[derive(Clone)]
+pub enum SendBody {
+    /// Bytes in memory; may be empty.
+    Memory(Bytes),
+    /// One that is kept somewhere and read piece by piece.
+    Kept(Arc<dyn WriteBody>),
+}
+
+impl SendBody {
+    fn bytes(&self) -> u64 {
+        match self {
+            Self::Memory(bytes) => bytes.len() as u64,
+            Self::Kept(body) => body.bytes(),
+        }
+    }
+
+    /// Field lines that go behind it, in chunks then.
+    fn trailers(&self) -> Bytes {
+        match self {
+            Self::Memory(_) => Bytes::new(),
+            Self::Kept(body) => body.trailers(),
+        }
+    }
+
+    async fn send(&self, sink: &mut H1Sink) -> Result<(), PumpError> {
+        match self {
+            Self::Memory(bytes) => pump(&mut Body::Memory(bytes.clone()), sink).await,
+            Self::Kept(body) => {
+                let mut pieces = body.open();
+                while let Some(piece) = pieces.next().await.map_err(|error| PumpError::Read(error.into()))? {
+                    sink.data(&piece).await.map_err(PumpError::Write)?;
+                }
+                let lines = body.trailers();
+                let mut trailers = Head::default();
+                let section = [&lines[..], b"\r\n"].concat();
+                let is_good = lines.is_empty() || trailers.parse_trailers(&section, usize::MAX).is_ok();
+                debug_assert!(is_good, "kept trailers were trailers once");
+                let trailers = (!lines.is_empty() && is_good).then_some(&trailers);
+                sink.end(trailers).await.map_err(PumpError::Write)
+            }
+        }
+    }
 }
 
 /// A whole answer.
@@ -57,6 +114,8 @@ pub struct Answer {
     pub head: Head,
     /// Its content.
     pub body: Vec<u8>,
+    /// There was more of it; only with [`Beyond::Cut`].
+    pub cut: bool,
 }
 
 /// Why there is no whole answer.
@@ -80,6 +139,8 @@ pub enum SendError {
     InterimFlood,
     /// The server switched to a protocol that nobody asked for.
     Switched,
+    /// The body of the request can't be read; the server is not to blame.
+    Request(ReadError),
 }
 
 impl fmt::Display for SendError {
@@ -99,6 +160,7 @@ impl fmt::Display for SendError {
                 write!(f, "the server sent more than {INTERIM_ANSWERS_MAX} interim answers")
             }
             Self::Switched => f.write_str("the server switched to a protocol that was not asked for"),
+            Self::Request(error) => write!(f, "the body of the request can't be read: {error}"),
         }
     }
 }
@@ -120,7 +182,7 @@ impl std::error::Error for SendError {
             Self::Head(error) => Some(error),
             Self::Framing(error) => Some(error),
             Self::Connection(error) => Some(error),
-            Self::Body(error) => Some(error),
+            Self::Body(error) | Self::Request(error) => Some(error),
             Self::ConnectTimeout | Self::Timeout | Self::InterimFlood | Self::Switched => None,
         }
     }
@@ -140,7 +202,7 @@ impl std::error::Error for SendError {
 pub async fn send(
     server: &Arc<Server>,
     request: &Head,
-    body: Bytes,
+    body: SendBody,
     limits: &SendLimits,
     pools: Option<&Pools>,
 ) -> Result<Answer, SendError> {
@@ -157,7 +219,7 @@ pub async fn send(
 struct Sending<'a> {
     server: &'a Arc<Server>,
     request: &'a Head,
-    body: Bytes,
+    body: SendBody,
     limits: &'a SendLimits,
     pools: Option<&'a Pools>,
     deadlines: Rc<Deadlines>,
@@ -204,15 +266,18 @@ impl Sending<'_> {
         let (stream, deadlines) = (Rc::clone(&connection.stream), Rc::clone(&self.deadlines));
         let timed = Timed { stream, deadlines, read: None, write: None };
         let mut sink = H1Sink::new(timed.clone());
-        self.write_head(sink.head(Coding::Plain));
-        let mut body = Body::Memory(self.body.clone());
-        let mut upload = pin!(pump(&mut body, &mut sink));
+        let coding = if self.body.trailers().is_empty() { Coding::Plain } else { Coding::Chunked };
+        self.write_head(coding, sink.head(coding));
+        let mut upload = pin!(self.body.send(&mut sink));
         let mut download = pin!(self.read(timed));
         let (mut upload_over, mut uploaded) = (false, false);
         let outcome = poll_fn(|cx| {
             if !upload_over && let Poll::Ready(outcome) = upload.as_mut().poll(cx) {
                 // A server that takes no more may have answered; that answer counts (RFC 9112 §9.5).
                 (upload_over, uploaded) = (true, outcome.is_ok());
+                if let Err(PumpError::Read(error)) = outcome {
+                    return Poll::Ready(Err(SendError::Request(error)));
+                }
             }
             download.as_mut().poll(cx)
         })
@@ -242,7 +307,7 @@ impl Sending<'_> {
         }
     }
 
-    fn write_head(&self, out: &mut Vec<u8>) {
+    fn write_head(&self, coding: Coding, out: &mut Vec<u8>) {
         let request = self.request;
         out.extend_from_slice(request.method_token());
         out.push(b' ');
@@ -257,8 +322,12 @@ impl Sending<'_> {
             fields.append(K::Host, self.server.host.as_bytes());
         }
         // RFC 9110 §8.6: a method that means something by its content says that there is none.
-        if !self.body.is_empty() || !request.method().is_safe() {
-            fields.append(K::ContentLength, self.body.len().to_string().as_bytes());
+        match coding {
+            Coding::Chunked => fields.append(K::TransferEncoding, b"chunked"),
+            Coding::Plain if self.body.bytes() > 0 || !request.method().is_safe() => {
+                fields.append(K::ContentLength, self.body.bytes().to_string().as_bytes());
+            }
+            Coding::Plain => {}
         }
         if self.pools.is_none() {
             fields.append(K::Connection, b"close");
@@ -280,20 +349,25 @@ impl Sending<'_> {
         };
         let mut body = H1Body::new(timed, buffer, framing, self.body_limits());
         let mut content = Vec::new();
-        loop {
+        let cut = loop {
             poll_fn(|cx| body.poll_fill(cx)).await.map_err(SendError::Body)?;
             let chunk = body.chunk();
+            let room = self.limits.body_bytes_max - content.len();
             if chunk.is_empty() {
-                break;
+                break false;
+            }
+            if chunk.len() > room && self.limits.beyond == Beyond::Cut {
+                content.extend_from_slice(&chunk[..room]);
+                break true;
             }
             content.extend_from_slice(chunk);
             let count = chunk.len();
             body.consume(count);
-        }
+        };
         // What came behind the answer was not asked for: nobody may ever read it as an answer.
-        let reusable = persistent && framing != Framing::UntilClose && body.take_buffer().is_empty();
+        let reusable = persistent && !cut && framing != Framing::UntilClose && body.take_buffer().is_empty();
         let stated = head.get(K::KeepAlive).and_then(connection::keep_alive_timeout);
-        Ok((Answer { head, body: content }, reusable.then(|| stated.unwrap_or(Duration::MAX))))
+        Ok((Answer { head, body: content, cut }, reusable.then(|| stated.unwrap_or(Duration::MAX))))
     }
 
     async fn final_head(&self, timed: &Timed, buffer: &mut ReadBuffer) -> Result<Head, SendError> {
@@ -311,7 +385,7 @@ impl Sending<'_> {
 
     fn body_limits(&self) -> BodyLimits {
         BodyLimits {
-            bytes_max: Some(self.limits.body_bytes_max as u64),
+            bytes_max: (self.limits.beyond == Beyond::Refused).then_some(self.limits.body_bytes_max as u64),
             trailer_bytes_max: self.limits.head.bytes_max,
             trailer_fields_max: self.limits.head.fields_max,
         }

@@ -10,6 +10,7 @@ use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use weir_config::model::{Admin, Model};
+use weir_proxy::runtime::queues::no_queues;
 use weir_proxy::{Proxy, StartError};
 
 use crate::failure::Failure;
@@ -102,7 +103,7 @@ impl Weir {
             }
             None => None,
         };
-        let proxy = Proxy::start(model).map_err(CannotStart::Proxy)?;
+        let proxy = Proxy::start(model, no_queues()).map_err(CannotStart::Proxy)?;
         let admin = admin.map(|bound| {
             AdminListener::start(bound, |listener, stopped| {
                 tokio::spawn(weir_admin::serve(listener, proxy.status_source(), stopped.wait()))

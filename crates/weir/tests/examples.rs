@@ -18,6 +18,7 @@ use tokio::task::JoinSet;
 use weir_config::model::{AccessLog, ListenAddress, Model};
 use weir_core::server::Transport;
 use weir_proxy::Proxy;
+use weir_proxy::runtime::queues::no_queues;
 use weir_proxy::runtime::sockets::BoundAddress;
 use weir_testkit::certificate::{self, Files};
 use weir_testkit::client::connect_tls;
@@ -39,6 +40,7 @@ async fn keeps_its_promises(name: &str, site: &Site) {
             changes(site).await;
             answers(site).await;
         }
+        "admit.yaml" => admit(site).await,
         "api-key.yaml" => api_key(site).await,
         "tls.yaml" => tls(site).await,
         "tls-api-key.yaml" => tls_api_key(site).await,
@@ -88,6 +90,35 @@ async fn tls_api_key(site: &Site) {
         "{:?}",
         answer.field("location")
     );
+}
+
+async fn admit(site: &Site) {
+    let answer = site.get("any.test", "/").await;
+    assert_eq!((answer.status, answer.field("X-RateLimit-Limit")), (200, Some("200")));
+    // The mock answers when it has the whole body, so these are in progress for as long as the last byte is missing.
+    let mut slow = Vec::new();
+    for _ in 0..4 {
+        let mut stream = TcpStream::connect(site.address).await.unwrap();
+        let head = request("POST", "any.test", "/delay/1ms", "Content-Length: 1\r\n");
+        stream.write_all(head.as_bytes()).await.unwrap();
+        slow.push(stream);
+    }
+    while site.proxy.status_source().status().requests_waiting < 2 {
+        tokio::task::yield_now().await;
+    }
+    let answer = site.get("any.test", "/delay/1ms").await;
+    assert_eq!((answer.status, answer.field("Retry-After")), (503, Some("1")), "two wait, and no more");
+    let answer = site.get("any.test", "/health").await;
+    assert_eq!((answer.status, answer.field("X-RateLimit-Limit")), (200, None), "`admit: off`");
+    assert_eq!(site.get("any.test", "/").await.status, 200, "each route counts by itself");
+    for stream in &mut slow {
+        stream.write_all(b"x").await.unwrap();
+    }
+    for mut stream in slow {
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        assert_eq!(Answer::of(&answer).status, 200, "each has had its turn");
+    }
 }
 
 async fn api_key(site: &Site) {
@@ -290,7 +321,7 @@ impl Site {
         model.workers = Some(2);
         let state = Files::new();
         let served = keep_apart(&mut model, &state);
-        let proxy = Proxy::start(&model).unwrap();
+        let proxy = Proxy::start(&model, no_queues()).unwrap();
         let Some(BoundAddress::Tcp(address)) = proxy.addresses().next().cloned() else { panic!("no TCP") };
         let secured = proxy.addresses().zip(&model.listen).find(|(_, listen)| listen.tls.is_some());
         let tls = secured.map(|(address, _)| {

@@ -1,11 +1,14 @@
 //! What a route admits.
 
+use std::time::Duration;
+
 use ipnet::IpNet;
 use weir_core::address::{AddressRules, NetworkSet};
 
 use crate::file::admit::AdmitFile;
+use crate::file::concurrency::ConcurrencyFile;
 use crate::file::rate::RateFile;
-use crate::model::{Admit, RateKey, RateRule};
+use crate::model::{Admit, Concurrency, RateKey, RateRule};
 use crate::problem::{Problem, Problems};
 use crate::source::At;
 
@@ -18,12 +21,13 @@ pub(super) fn admit(
     is_authenticated: bool,
     problems: &mut Problems,
 ) -> Admit {
-    let Some(AdmitFile { allow, deny, rates }) = written.and_then(|admit| admit.value) else {
+    let Some(AdmitFile { allow, deny, rates, concurrency }) = written.and_then(|admit| admit.value) else {
         return Admit::default();
     };
     Admit {
         addresses: addresses(allow, &deny, problems),
         rates: self::rates(rates, is_authenticated, problems),
+        concurrency: concurrency.and_then(|concurrency| self::concurrency(&concurrency, problems)),
     }
 }
 
@@ -74,4 +78,44 @@ fn rates(written: Vec<At<RateFile>>, is_authenticated: bool, problems: &mut Prob
         rules.push(At { value: rule, span });
     }
     rules.into_iter().map(|rule| rule.value).collect()
+}
+
+/// Requests that wait when nothing is written: a burst that ends soon.
+const QUEUE: u32 = 100;
+
+/// How long a request waits when nothing is written. Whoever would wait longer had better be told to come again.
+const WAIT: Duration = Duration::from_secs(1);
+
+fn concurrency(written: &At<ConcurrencyFile>, problems: &mut Problems) -> Option<Concurrency> {
+    let At { value: file, span } = written;
+    let number = |number: Option<u64>| number.and_then(|number| u32::try_from(number).ok());
+    if file.per_client.is_none() && file.total.is_none() {
+        if !problems.has_error_in(*span) {
+            problems.push(
+                Problem::error(*span, "`concurrency` needs `per_client` or `total`")
+                    .hint("write how many requests may be in progress at once: `{total: 100}`"),
+            );
+        }
+        return None;
+    }
+    if let (Some(per_client), Some(total)) = (file.per_client, file.total)
+        && per_client > total
+    {
+        problems.push(
+            Problem::warning(*span, "`per_client` has no effect: it is more than `total`")
+                .hint("write a smaller one, so that one client leaves room for others"),
+        );
+    }
+    if let (Some(0), Some(_)) = (file.queue, file.wait) {
+        problems.push(
+            Problem::warning(*span, "`wait` has no effect: with `queue: 0` nobody waits")
+                .hint("leave one of them away"),
+        );
+    }
+    Some(Concurrency {
+        per_client: number(file.per_client),
+        total: number(file.total),
+        queue: number(file.queue).unwrap_or(QUEUE),
+        wait: file.wait.unwrap_or(WAIT),
+    })
 }

@@ -310,6 +310,32 @@ fn rates_that_can_not_be_meant_are_told() {
 }
 
 #[test]
+fn how_much_may_be_in_progress_at_once() {
+    let route = |concurrency: &str| {
+        format!("services: [{{host: a, respond: {{}}, admit: {{concurrency: {{{concurrency}}}}}}}]")
+    };
+    check_model(
+        &route("total: 5"),
+        "Some(Concurrency { per_client: None, total: Some(5), queue: 100, wait: 1s })",
+    );
+    check_model(&route("per_client: 5"), "per_client: Some(5), total: None, queue: 100, wait: 1s");
+    check_model(
+        &route("per_client: 5, total: 7, queue: 1, wait: 5ms"),
+        "total: Some(7), queue: 1, wait: 5ms",
+    );
+    let check = |concurrency: &str, expected: &[&str]| check(&route(concurrency), expected);
+    check("queue: 5", &["1:56 error `concurrency` needs `per_client` or `total`"]);
+    check("", &["`concurrency` needs `per_client` or `total`"]);
+    check("totl: 5", &["unknown key `totl` … did you mean `total`?"]);
+    check("total: 0", &["`total` is 1 to 1000000, found 0"]);
+    check("per_client: 5, total: 4", &["warning `per_client` has no effect: it is more than `total`"]);
+    check("per_client: 4, total: 4", &[]);
+    check("total: 4, queue: 0", &[]);
+    check("total: 4, queue: 0, wait: 1s", &["warning `wait` has no effect: with `queue: 0` nobody waits"]);
+    check("total: 4, wait: 2h", &["`2h` is not from `1ms` to `1h`"]);
+}
+
+#[test]
 fn settings_reach_where_they_hold() {
     check_model("backend_server: true\nservices: [{host: a, respond: {}}]", "backend_server: true");
     check_model(

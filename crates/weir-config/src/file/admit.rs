@@ -4,6 +4,7 @@ use ipnet::IpNet;
 
 use crate::source::At;
 
+use super::concurrency::{CONCURRENCY, ConcurrencyFile};
 use super::describe::Presence::Optional;
 use super::kind::{OneOrList, OrWord, Placed};
 use super::network::NETWORK;
@@ -25,12 +26,14 @@ pub(crate) struct AdmitFile {
     pub(crate) deny: Vec<IpNet>,
     /// `rate`
     pub(crate) rates: Vec<At<RateFile>>,
+    /// `concurrency`
+    pub(crate) concurrency: Option<At<ConcurrencyFile>>,
 }
 
 /// `admit`
 pub(crate) static ADMIT: Table<AdmitFile> = Table {
     name: "admit",
-    doc: "Who may ask, and how often. What stands in `deny` is refused, also if it is in `allow`; with an `allow`, so is everybody else.",
+    doc: "Who may ask, how often, and how much at once. What stands in `deny` is refused, also if it is in `allow`; with an `allow`, so is everybody else.",
     fields: &[
         Field {
             name: "allow",
@@ -58,6 +61,14 @@ pub(crate) static ADMIT: Table<AdmitFile> = Table {
             }),
             doc: "How often one may ask: `100/s` for each address, a mapping, or a list of up to 8; a request must pass all \
                   of them, and one that is refused is charged in none. Each route counts by itself.",
+        },
+        Field {
+            name: "concurrency",
+            presence: Optional,
+            value: &Kept(Placed(Mapping(&CONCURRENCY)), |admit: &mut AdmitFile, concurrency| {
+                admit.concurrency = Some(concurrency);
+            }),
+            doc: "How much may be in progress at once. Each route counts by itself.",
         },
     ],
     within: None,

@@ -124,15 +124,16 @@ pub(crate) static LIMITS: Table<LimitsFile> = Table {
                   most for `tls_handshake`. One in progress holds about 20 KiB.",
         },
         Field {
-            name: "rate_entries",
+            name: "client_entries",
             presence: Unless("262144"),
             value: &Kept(
                 Mapped(Integer { label: "the number of entries", min: 1024, max: 100_000_000 }, to_usize),
-                |file: &mut LimitsFile, number| file.limits.rate_entries = number,
+                |file: &mut LimitsFile, number| file.limits.client_entries = number,
             ),
-            doc: "Clients (or other keys) that a rule in `rate` tells apart at the same time, from 1024 to 100,000,000; 9.2 \
-                  bytes for each, in each rule. One request takes an entry for one interval of the rate. Over it, new \
-                  clients share what is left with others and may be refused early.",
+            doc: "Clients (or other keys) that a rule in `rate`, or `per_client`, tells apart at the same time, from 1024 to \
+                  100,000,000; 9.2 bytes for each, in each rule. One request takes an entry for one interval of the rate, \
+                  or as long as it is in progress. Over it, new clients share what is left with others and may be refused \
+                  early.",
         },
         Field {
             name: "requests_per_connection",

@@ -6,6 +6,7 @@
 pub(crate) mod action;
 pub(crate) mod admit;
 pub(crate) mod authenticate;
+pub(crate) mod concurrency;
 pub(crate) mod decoder;
 pub(crate) mod describe;
 pub(crate) mod dispatch;

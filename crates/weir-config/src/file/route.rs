@@ -234,7 +234,7 @@ pub(crate) static ROUTE: Table<RouteFile> = Table {
             name: "admit",
             presence: Optional,
             value: &Kept(ADMIT_KIND, |route: &mut RouteFile, admit| route.admit = Some(admit)),
-            doc: "Who may ask: addresses, rates. At a service with `routes` it holds for those of them that have no `admit` of \
+            doc: "Who may ask: addresses, rates, requests at once. At a service with `routes` it holds for those of them that have no `admit` of \
                   their own; `off` lets everybody ask.",
         },
     ],

@@ -52,7 +52,7 @@ fn check_forward(keys: &str, expected: Result<&str, &[&str]>) {
 #[test]
 fn written_defaults_are_the_defaults() {
     let limits = "limits: {head: 32KiB, fields: 100, target: 16KiB, body: unlimited, connections: unlimited, \
-                  requests_per_connection: unlimited, rate_entries: 262144}";
+                  requests_per_connection: unlimited, client_entries: 262144}";
     let timeouts = "timeouts: {request_head: 15s, request_body: 60s, idle: 75s, client_write: 60s, connect: 2s, \
                     answer_head: 60s, answer_body: 60s, upstream_idle: 4s, reuse_unsafe: 1s, upgraded_idle: 1h, \
                     request: off}";
@@ -135,9 +135,9 @@ fn quantities_have_units_and_bounds() {
     check_top("limits: {head: 4KiB, target: 8KiB}", Err(&["30 `target` is larger than `head`"]));
     check_top("limits: {body: 10MiB}", Ok("body_bytes: Some(10485760)"));
     check_top("limits: {body: 0B}", Ok("body_bytes: Some(0)"));
-    check_top("limits: {rate_entries: 1024}", Ok("rate_entries: 1024"));
+    check_top("limits: {client_entries: 1024}", Ok("client_entries: 1024"));
     check_top(
-        "limits: {rate_entries: 1000}",
+        "limits: {client_entries: 1000}",
         Err(&["the number of entries is 1024 to 100000000, found 1000"]),
     );
     check_top("limits: {fields: 0}", Err(&["the number of fields is 1 to 256, found 0"]));

@@ -1,5 +1,7 @@
 //! Who may ask, how often, and how much at once.
 
+use std::time::Duration;
+
 use weir_core::address::AddressRules;
 use weir_core::limit::Rate;
 
@@ -10,6 +12,21 @@ pub struct Admit {
     pub addresses: Option<AddressRules>,
     /// How often one may ask; a request must pass all of them. No two are the same.
     pub rates: Vec<RateRule>,
+    /// How much may be in progress at once.
+    pub concurrency: Option<Concurrency>,
+}
+
+/// How much may be in progress at once; at least one of the two numbers is there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Concurrency {
+    /// Requests of each client.
+    pub per_client: Option<u32>,
+    /// Requests of all clients.
+    pub total: Option<u32>,
+    /// Requests that wait at the same time.
+    pub queue: u32,
+    /// How long one waits at most.
+    pub wait: Duration,
 }
 
 /// How often one may ask.

@@ -17,8 +17,9 @@ pub struct Limits {
     pub connections: Option<usize>,
     /// TLS handshakes in progress in the process, each from the client's first message on; those over it wait.
     pub handshakes: usize,
-    /// Keys that a rate tells apart at the same time, 9.2 bytes each; over it some are refused early. 1024 to 100,000,000.
-    pub rate_entries: usize,
+    /// Clients or other keys that a rate or a limit per client tells apart at the same time, 9.2 bytes each; over it some are
+    /// refused early. 1024 to 100,000,000.
+    pub client_entries: usize,
     /// Requests on one client connection; the last answer says `Connection: close`. `None` is unlimited.
     pub requests_per_connection: Option<u64>,
 }
@@ -32,7 +33,7 @@ impl Default for Limits {
             body_bytes: None,
             connections: None,
             handshakes: 4096,
-            rate_entries: 262_144,
+            client_entries: 262_144,
             requests_per_connection: None,
         }
     }

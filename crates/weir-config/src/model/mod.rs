@@ -20,7 +20,7 @@ use ipnet::IpNet;
 use weir_core::route::{HostPattern, RouteRule};
 
 pub use action::{Action, FieldEdits, Forward, PathEdit, Redirect, Respond};
-pub use admit::{Admit, RateKey, RateRule};
+pub use admit::{Admit, Concurrency, RateKey, RateRule};
 pub use authenticate::{ApiKey, Authenticate, Basic, Jwks, Jwt, Proof, TokenKeys};
 pub use dispatch::{Dispatch, Dispatches};
 pub use https_only::HttpsOnly;

@@ -5,9 +5,10 @@
 //! answer*: it comes as soon as the rule of acknowledgement is met, can't be met any more, or has taken too long. Delivery
 //! goes on after that: copies that are still under way are kept, never cancelled, and their fate is told here.
 //!
-//! Nothing is acknowledged before the client's body is whole. A server may answer earlier; if the client then broke off, the
-//! others would never get a write that its client believes to be done. For the same reason `answer_timeout` counts from the
-//! last byte of the body.
+//! The client has no answer before its body is whole. A server may answer earlier; but if the client then broke off, the
+//! others would never get a write that it believes to be done. For the same reason `answer_timeout` counts from the last byte
+//! of the body. The exception is a write that nobody will have: if all servers have refused it, the client need not send the
+//! rest.
 //!
 //! The machine keeps no order: who must not get a live copy (because earlier writes wait for it, `order: strict`, or because
 //! it is UNREACHABLE) is told by whoever keeps the gates, and goes to the queue at once. It repeats nothing either; what
@@ -39,7 +40,7 @@ pub struct Targets<'t> {
 ///
 /// It borrows nothing, so that it can outlive its exchange while copies are kept: until [`is_over`](Self::is_over). If the
 /// client's body never becomes whole, there is no write: the driver ends all copies, takes back what was queued, and drops
-/// the machine. Allocates nothing for up to four servers.
+/// the machine. Once the client has its answer, that can't happen any more. Allocates nothing for up to four servers.
 #[derive(Debug)]
 pub struct Duplicate {
     needs: Needs,
@@ -49,8 +50,10 @@ pub struct Duplicate {
     /// The server of each copy.
     targets: SmallVec<[usize; 4]>,
     successes: usize,
-    /// The answer that is passed on when the body is whole.
-    acknowledged: Option<Source>,
+    /// The answer that is passed on when the body is whole: it meets the rule, or it is that of the primary.
+    answer: Option<Source>,
+    /// The primary did not take the write. It may yet, from its backlog, but the client does not wait for that.
+    primary_failed: bool,
     /// The refusal that is passed on if there can be no acknowledgement.
     refusal: Option<Source>,
     body_whole: bool,
@@ -123,7 +126,8 @@ impl Duplicate {
                 .collect(),
             targets: (0..configured).filter(|server| !is_gated(server)).collect(),
             successes: 0,
-            acknowledged: None,
+            answer: None,
+            primary_failed: false,
             refusal: None,
             body_whole: targets.body_whole,
             deadline: Duration::ZERO,
@@ -170,7 +174,7 @@ impl Duplicate {
             Happened::Dropped { server } => self.on_caught_up(server, Fate::Lost),
             Happened::Broken { copy } => {
                 // The answer that was held back is gone; what it said of the delivery stays.
-                self.acknowledged.take_if(|source| *source == Source::Copy(copy));
+                self.answer.take_if(|source| *source == Source::Copy(copy));
                 self.refusal.take_if(|source| *source == Source::Copy(copy));
             }
             Happened::BodyWhole if !self.body_whole => {
@@ -235,7 +239,7 @@ impl Duplicate {
                     return;
                 }
                 match self.needs == Needs::Primary(server) {
-                    true => self.decide(Act::Answer { copy }, acts),
+                    true => self.answer = Some(Source::Copy(copy)),
                     false => acts.push(Act::Cancel { copy }),
                 }
             }
@@ -245,9 +249,6 @@ impl Duplicate {
     fn on_failed(&mut self, copy: u32, why: QueueWhy, acts: &mut Acts) {
         let Some(server) = self.waiting(copy) else { return };
         self.queue(server, why, acts);
-        if self.needs == Needs::Primary(server) && !self.decided {
-            self.decide(Act::GiveUp(Why::NotAcknowledged), acts);
-        }
     }
 
     /// The queue has come to an end with a server.
@@ -287,9 +288,9 @@ impl Duplicate {
             Needs::Number(number) => self.successes >= number,
             Needs::Primary(primary) => server == primary,
         };
-        let is_last_needed = is_met && self.acknowledged.is_none() && !self.decided;
+        let is_last_needed = is_met && self.answer.is_none() && !self.decided;
         if is_last_needed {
-            self.acknowledged = Some(source);
+            self.answer = Some(source);
         }
         is_last_needed
     }
@@ -297,6 +298,7 @@ impl Duplicate {
     /// A server did not take the write this time.
     fn queue(&mut self, server: usize, why: QueueWhy, acts: &mut Acts) {
         self.servers[server] = if self.catches_up { Fate::Queued } else { Fate::Lost };
+        self.primary_failed |= self.needs == Needs::Primary(server);
         if self.catches_up {
             acts.push(Act::Queue { server, why });
         }
@@ -320,15 +322,14 @@ impl Duplicate {
 
     /// Decides if the rule is met or can't be met any more.
     fn settle(&mut self, acts: &mut Acts) {
-        match self.acknowledged {
-            _ if self.decided => {}
-            Some(source) if self.body_whole => self.decide(source.answer(), acts),
-            Some(_) => {}
+        let is_lost = self.servers.iter().all(|fate| *fate == Fate::Lost);
+        if self.decided || !(self.body_whole || is_lost) {
+            return;
+        }
+        match self.answer.or(self.refusal.filter(|_| !self.is_possible())) {
+            Some(source) => self.decide(source.answer(), acts),
             None if self.is_possible() => {}
-            None => {
-                let refusal = self.refusal.map(Source::answer);
-                self.decide(refusal.unwrap_or(Act::GiveUp(Why::NotAcknowledged)), acts);
-            }
+            None => self.decide(Act::GiveUp(Why::NotAcknowledged), acts),
         }
     }
 
@@ -341,7 +342,9 @@ impl Duplicate {
                 // At least one: an answer must come, also if the one that met the rule was lost.
                 open >= number.saturating_sub(self.successes).max(1)
             }
-            Needs::Primary(primary) => self.servers.get(primary).filter(is_open).is_some(),
+            Needs::Primary(primary) => {
+                !self.primary_failed && self.servers.get(primary).filter(is_open).is_some()
+            }
         }
     }
 
@@ -362,7 +365,7 @@ impl Duplicate {
                 acts.push(Act::Keep { copy });
             }
         }
-        for held in [self.acknowledged, self.refusal].into_iter().flatten() {
+        for held in [self.answer, self.refusal].into_iter().flatten() {
             if let Source::Copy(copy) = held
                 && held.answer() != decision
             {

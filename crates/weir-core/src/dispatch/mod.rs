@@ -27,6 +27,9 @@ mod majority;
 mod marks;
 mod race;
 mod rule;
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used)]
+mod simulation;
 mod status_set;
 mod verdict;
 

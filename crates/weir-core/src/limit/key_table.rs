@@ -183,12 +183,13 @@ impl Set {
     }
 
     /// Gives up all entries of a key for a floor as high as all together. Other keys of the set may feel it; but whoever has
-    /// charged one of the entries and not yet confirmed it is sure to notice.
+    /// charged one of the entries and not yet confirmed it is sure to notice. How high that is does not depend on `now` alone:
+    /// whoever was stopped on its way has one that is long over for the others.
     fn unite(&self, pace: &Pace, key: u64, now: Ticks) {
         let words = self.ways.each_ref().map(|way| way.load(SeqCst));
         let own = words.iter().enumerate().filter(|(_, word)| tag(**word) == tag_of(key));
-        let sum = own.clone().map(|(_, word)| pace.ahead(*word, now)).sum::<u64>();
-        self.lift_floor(pace, pace.word(tag_of(key), sum.min(pace.burst_ticks()), now), now);
+        let together = pace.together(own.clone().map(|(_, word)| pace.ahead(*word, now)));
+        self.lift_floor(pace, pace.word(tag_of(key), together, now), now);
         for (way, word) in own {
             self.replace(way, *word, 0);
         }
@@ -244,14 +245,14 @@ impl KeyTable {
         }
     }
 
-    /// Takes so much away from what the key of an entry has used. Whoever has taken the entry over has inherited the
-    /// charge; then it stays.
-    pub(super) fn refund(&self, pace: &Pace, entry: Entry, amount: u64, now: Ticks) {
+    /// Gives back to the key of an entry what is left of a request that it was charged at that moment. Whoever has taken the
+    /// entry over has inherited the charge; then it stays. The clock is read after the entry.
+    pub(super) fn refund(&self, pace: &Pace, entry: Entry, charged: Ticks, now: impl Fn() -> Ticks) {
         let way = &self.sets[entry.set].ways[entry.way];
         let mut current = way.load(SeqCst);
         while tag(current) == entry.tag {
-            let left = pace.ahead(current, now).saturating_sub(amount);
-            match way.compare_exchange_weak(current, pace.word(entry.tag, left, now), SeqCst, SeqCst) {
+            let Some(less) = pace.refunded(current, charged, now()) else { return };
+            match way.compare_exchange_weak(current, less, SeqCst, SeqCst) {
                 Ok(_) => return,
                 Err(changed) => current = changed,
             }

@@ -7,7 +7,7 @@
 //! the rate is above 16,384 per second.
 //!
 //! Times are kept in 44 bits and wrap around. Only times near `now` mean anything: what lies more than a minute behind, or
-//! more than a burst and a minute ahead, is long over. After 2⁴⁴ ticks (two years at 100 per second, 12 days at a million) a time that
+//! more than two bursts and a minute ahead, is long over. After 2⁴⁴ ticks (two years at 100 per second, 12 days at a million) a time that
 //! nobody has touched comes near again; if the key is used in just that moment, it seems to have used its burst before.
 //! That refuses a request early, which is the safe side, and so rarely that nobody sweeps the old times away.
 
@@ -135,8 +135,9 @@ impl Pace {
             return 0;
         }
         let lead = word.wrapping_add(self.skew).wrapping_sub(now.0) & TIME_MASK;
-        // Nobody is let further ahead than a burst; callers' clocks differ by the skew, in either direction.
-        if lead <= self.burst_ticks() + 2 * self.skew { lead } else { 0 }
+        // Nobody is let further ahead than a burst, two together make less than two; callers' clocks differ by the skew, in
+        // either direction.
+        if lead <= 2 * self.burst_ticks() + 2 * self.skew { lead } else { 0 }
     }
 
     /// How far the time in a word lies ahead of `now`; 0 when it has passed.
@@ -160,12 +161,31 @@ impl Pace {
         u64::from(self.burst) * self.cost
     }
 
+    /// How far ahead a key is that is so far ahead in several places, each of which holds some of its requests. Never less
+    /// than it is, also if the moment from which this is told is long over.
+    pub(super) fn together(&self, ahead: impl Iterator<Item = u64> + Clone) -> u64 {
+        let most = ahead.clone().max().unwrap_or(0);
+        // Nobody is let further ahead than a burst, so it is no earlier than this; what was due before is due.
+        let begun = most.saturating_sub(self.burst_ticks());
+        let sum: u64 = ahead.map(|ahead| ahead.saturating_sub(begun)).sum();
+        // The request that was charged last made its place one request later, and the key has a burst from there.
+        (begun + sum).min(most + self.burst_ticks() - self.cost)
+    }
+
     /// What can be given back of a request that was charged at that moment.
     ///
     /// In the time since then no more has become due than the time that has passed, so the rest of the charge is still what
     /// keeps the key ahead, whatever else was charged or given back meanwhile.
     pub(super) fn left_of(&self, charged: Ticks, now: Ticks) -> u64 {
         self.cost.saturating_sub(now.0.wrapping_sub(charged.0) & TIME_MASK)
+    }
+
+    /// The word after a request is given back that was charged at that moment; `None` when nothing is left of it. `now` was
+    /// read after the word.
+    pub(super) fn refunded(&self, word: u64, charged: Ticks, now: Ticks) -> Option<u64> {
+        let amount = self.left_of(charged, now);
+        let ahead = self.ahead(word, now).saturating_sub(amount);
+        (amount > 0).then(|| self.word(tag(word), ahead, now))
     }
 
     /// How long a key that is so far ahead must wait until one more may pass.
@@ -194,99 +214,4 @@ impl Pace {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const SECOND: Duration = Duration::from_secs(1);
-
-    fn pace(count: u32, per: u64, burst: u32) -> Pace {
-        Pace::new(Rate { count, per: SECOND * u32::try_from(per).unwrap_or(u32::MAX) }, burst)
-    }
-
-    #[test]
-    fn ticks_are_fine_and_times_last_long() {
-        for (count, per, burst) in [
-            (1, 86_400, 1),
-            (1, 3600, 1_000_000),
-            (10, 60, 10),
-            (100, 1, 50),
-            (16_384, 1, 100),
-            (1_000_000, 1, 1_000_000),
-        ] {
-            let pace = pace(count, per, burst);
-            let interval = SECOND.as_nanos() * u128::from(per) / u128::from(count);
-            let tick = pace.duration(1).as_nanos();
-            let fine = if count > 16_384 { interval >> 4 } else { 8_000.max(interval / 1_000_000) };
-            assert!(tick <= fine + 1, "{count}/{per}: a tick of {tick} ns");
-            assert!(pace.burst_ticks() + 2 * pace.skew < 1 << (TIME_BITS - 2), "{count}/{per}");
-            let days = pace.duration(TIME_MASK).as_secs() / 86_400;
-            assert!(days >= 12, "{count}/{per} comes around after {days} days");
-        }
-    }
-
-    #[test]
-    fn the_clock_of_a_rule_neither_gains_nor_loses() {
-        for (count, per) in [(1, 3600), (7, 60), (3, 1), (999_983, 1)] {
-            let pace = pace(count, per, 1);
-            for seconds in [1, 60, 3600, 86_400 * 365 * 10] {
-                let ticks = u128::from(pace.ticks(SECOND * seconds));
-                let exact = u128::from(seconds) * u128::from(count) * u128::from(pace.cost) / u128::from(per);
-                // Never ahead of the exact one: a rate is never exceeded. Behind by less than 10⁻⁹.
-                assert!(
-                    ticks <= exact && exact - ticks <= 1 + exact / 1_000_000_000,
-                    "{count}/{per} after {seconds} s"
-                );
-            }
-        }
-    }
-
-    #[test]
-    fn only_times_near_now_mean_anything() {
-        let pace = pace(100, 1, 50);
-        let burst = pace.burst_ticks();
-        for now in [0, 1, TIME_MASK / 2, TIME_MASK - 1, TIME_MASK] {
-            let now = Ticks(now);
-            for ahead in [0, 1, burst - 1, burst] {
-                assert_eq!(pace.ahead(pace.word(1, ahead, now), now), ahead);
-            }
-            let past = |back: u64| 1 << TIME_BITS | now.0.wrapping_sub(back) & TIME_MASK;
-            for back in [1, pace.skew, pace.skew + 1, TIME_MASK / 2] {
-                assert_eq!(pace.ahead(past(back), now), 0, "{back} ticks ago");
-            }
-            assert!(
-                pace.lead(past(1), now) > pace.lead(past(2), now),
-                "of two that have passed, one is later"
-            );
-            assert_eq!(pace.lead(past(pace.skew + 1), now), 0, "long over");
-            assert_eq!(pace.lead(pace.word(1, burst + pace.skew + 1, now), now), 0, "nobody is so far ahead");
-            assert_eq!(pace.lead(now.0, now), 0, "nobody has used it");
-        }
-    }
-
-    #[test]
-    fn seconds_are_rounded_up_and_ticks_are_not_felt() {
-        for (milliseconds, seconds) in [(0, 0), (1, 0), (2, 1), (999, 1), (1001, 1), (1002, 2), (6000, 6)] {
-            assert_eq!(whole_seconds(Duration::from_millis(milliseconds)), seconds, "{milliseconds} ms");
-        }
-    }
-
-    #[test]
-    fn what_is_told_of_a_key_is_what_holds() {
-        let pace = pace(10, 1, 5);
-        let mut ahead = 0;
-        for left in (0..5).rev() {
-            assert_eq!(pace.wait(ahead), Duration::ZERO);
-            let Some(next) = pace.after_one_more(ahead) else { panic!("{left} are left") };
-            ahead = next;
-            let reset = Duration::from_millis(100 * (5 - u64::from(left)));
-            assert_eq!(pace.standing(ahead), Standing { limit: 5, remaining: left, reset });
-        }
-        assert_eq!(pace.after_one_more(ahead), None);
-        let wait = pace.wait(ahead);
-        let tick = pace.duration(1);
-        assert!(
-            wait >= Duration::from_millis(100) && wait <= Duration::from_millis(100) + 2 * tick,
-            "{wait:?}"
-        );
-    }
-}
+mod tests;

@@ -99,18 +99,16 @@ impl RateLimit {
     }
 
     /// Gives back what a request was charged that was refused all the same, as far as it has not become due.
-    pub fn refund(&self, charge: Charge, now: Duration) {
-        let now = self.pace.moment(now);
-        let amount = self.pace.left_of(charge.at, now);
-        if amount == 0 {
-            return;
-        }
+    ///
+    /// `now` is a look at the clock and not a time, because it must come after the look at what has been used: with a time
+    /// from before, what others were charged since then would be given back.
+    pub fn refund(&self, charge: Charge, now: impl Fn() -> Duration) {
+        let now = || self.pace.moment(now());
         match (&self.times, charge.entry) {
-            (Times::ByKey(table), Some(entry)) => table.refund(&self.pace, entry, amount, now),
+            (Times::ByKey(table), Some(entry)) => table.refund(&self.pace, entry, charge.at, now),
             (Times::One(time), None) => {
-                let less = |old| self.pace.word(1, self.pace.ahead(old, now).saturating_sub(amount), now);
-                // It always succeeds: the function gives a value.
-                let _ = time.fetch_update(SeqCst, SeqCst, |old| Some(less(old)));
+                // It fails when nothing is left to be given back.
+                let _ = time.fetch_update(SeqCst, SeqCst, |old| self.pace.refunded(old, charge.at, now()));
             }
             (Times::One(_), Some(_)) | (Times::ByKey(_), None) => {
                 debug_assert!(false, "a charge goes back to the rule that made it");
@@ -144,12 +142,14 @@ impl RateLimit {
 pub type Charges = SmallVec<[Charge; 2]>;
 
 /// Charges a request to several rules, each with the hash of its key: to all of them if it may pass all, else to none.
+/// `clock` is asked only where something has to be given back.
 ///
 /// # Errors
 /// The first rule that it may not pass.
 pub fn charge_all<'l>(
     rules: impl Iterator<Item = (&'l RateLimit, u64)> + Clone,
     now: Duration,
+    clock: impl Fn() -> Duration,
 ) -> Result<Charges, Refused> {
     // Asking first keeps a request that one rule refuses from being felt in the others even for a moment.
     if rules.clone().nth(1).is_some() {
@@ -160,7 +160,7 @@ pub fn charge_all<'l>(
         match limit.charge(key, now) {
             Ok(charge) => charges.push(charge),
             Err(refused) => {
-                refund_all(rules.map(|(limit, _)| limit), &charges, now);
+                refund_all(rules.map(|(limit, _)| limit), &charges, clock);
                 return Err(refused);
             }
         }
@@ -169,9 +169,13 @@ pub fn charge_all<'l>(
 }
 
 /// Gives charges back to the rules that made them; see [`RateLimit::refund`].
-pub fn refund_all<'l>(rules: impl Iterator<Item = &'l RateLimit>, charges: &[Charge], now: Duration) {
+pub fn refund_all<'l>(
+    rules: impl Iterator<Item = &'l RateLimit>,
+    charges: &[Charge],
+    clock: impl Fn() -> Duration,
+) {
     for (limit, charge) in rules.zip(charges) {
-        limit.refund(*charge, now);
+        limit.refund(*charge, &clock);
     }
 }
 

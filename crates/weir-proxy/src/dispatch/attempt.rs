@@ -205,7 +205,7 @@ impl Directions {
             Wait::ServerBody => Err(Failure::AnswerBroken.into()),
             Wait::ClientBody => Err(Failure::BodyTimeout.into()),
             Wait::ClientIdle | Wait::ClientHead | Wait::ClientWrite => Err(Failure::ClientGone.into()),
-            Wait::Connect | Wait::ConnectTry | Wait::Request | Wait::Dispatch => {
+            Wait::Connect | Wait::ConnectTry | Wait::Request | Wait::Turn | Wait::Dispatch => {
                 Err(Failure::RequestTimeout.into())
             }
         }

@@ -93,6 +93,8 @@ impl Original {
 pub(super) struct Stage {
     /// All of the request was sent.
     pub written: Cell<bool>,
+    /// Its deadlines, for whoever moves it to another task.
+    pub deadlines: Rc<Deadlines>,
 }
 
 /// The rest of a request that is still being sent although its answer has begun.
@@ -151,7 +153,8 @@ pub(super) async fn send(
     let Some(upstream) = original.forward().map(|forward| Arc::clone(&forward.upstream)) else {
         return Err(Lost::Request(Failure::NoRoute));
     };
-    let copy = Copy { original, server, upstream, deadlines: Rc::new(Deadlines::new()), stage };
+    let deadlines = Rc::clone(&stage.deadlines);
+    let copy = Copy { original, server, upstream, deadlines, stage };
     if let Some(connection) = copy.kept(reuse) {
         match copy.over(connection).await {
             // It died while it was idle, and the request may be sent twice.

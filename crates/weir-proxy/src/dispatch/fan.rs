@@ -1,40 +1,30 @@
-//! Modes that ask several servers at once: performs what their state machines decide.
-//!
-//! One task polls all copies of a request, its client and its deadlines, and tells the machine what happened, one thing
-//! after the other; so no two of them can ever both believe to be the answer. What the machine lets go lingers
-//! ([`linger`]), what it keeps goes on without the exchange.
+//! Modes that ask several servers at once: what they need before the first copy, and what becomes of it all at the end. In
+//! between, [`Driver`] performs what the state machine of the mode decides.
+
+mod driver;
 
 use std::future::poll_fn;
-use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
-use std::time::Duration;
+use std::task::Poll;
 
 use smallvec::SmallVec;
-use tokio::time::Instant;
-use weir_core::dispatch::{
-    Act, Acts, Duplicate, Fan, Happened, Hedge, HedgeFacts, Majority, Race, RequestFacts, Reuse, Targets, To,
-    Why,
-};
-use weir_core::ports::CopyOutcome;
-use weir_core::retry::Cause;
+use weir_core::dispatch::{Duplicate, Fan, Hedge, HedgeFacts, Majority, Race, RequestFacts, Targets};
+use weir_core::ports::queue::WriteBody;
 use weir_http::field::KnownName as K;
 use weir_http::framing::Framing;
 use weir_http::head::Head;
 use weir_upstream::body::Body;
-use weir_upstream::body::replay::{self, Replay};
-use weir_upstream::io::deadline::{Wait, now};
-use weir_upstream::member::Upstream;
-use weir_upstream::select;
+use weir_upstream::body::replay::Replay;
+use weir_upstream::io::deadline::Wait;
 
-use super::copy::{self, Held, Lost, Original, Stage};
-use super::linger::{self, Sending};
-use super::pass;
-use super::whole::{self, Unread};
+use self::driver::{Driver, Winner, client_failure};
+use super::copy::{Original, request_failure};
+use super::write::{KeptBody, NoBody, Write};
+use super::{attempt, pass};
 use crate::exchange::{Exchange, RequestBody};
 use crate::inbound::responder::Responder;
-use crate::runtime::dispatch::FanRule;
+use crate::runtime::dispatch::{Duplicating, FanRule};
 use crate::runtime::snapshot::Forward;
 use crate::stages::failure::Failure;
 
@@ -50,7 +40,7 @@ pub(crate) struct Route<'r> {
 
 impl<'r> Route<'r> {
     /// The machine of a request.
-    fn machine(&self, x: &Exchange) -> Fan<'r> {
+    fn machine(&self, x: &Exchange, gated: &[usize]) -> Fan<'r> {
         let upstream = &*self.forward.upstream;
         let servers = upstream.servers.len();
         match self.rule {
@@ -62,14 +52,10 @@ impl<'r> Route<'r> {
                 let facts = HedgeFacts { request, servers, percentile };
                 Fan::Hedge(Hedge::new(&hedging.rule, &upstream.retry, &hedging.budget, facts))
             }
-            FanRule::Duplicate(rule) => {
-                let targets = Targets {
-                    servers,
-                    primary: upstream.primary,
-                    gated: &[],
-                    body_whole: x.facts.body_is_empty(),
-                };
-                Fan::Duplicate(Duplicate::new(rule, targets))
+            FanRule::Duplicate(duplicating) => {
+                let body_whole = x.facts.body_is_empty();
+                let targets = Targets { servers, primary: upstream.primary, gated, body_whole };
+                Fan::Duplicate(Duplicate::new(&duplicating.rule, targets))
             }
         }
     }
@@ -82,33 +68,77 @@ pub(crate) async fn run(
     request: &mut RequestBody,
     responder: &mut Responder,
 ) -> Result<(), Failure> {
+    if matches!(route.rule, FanRule::Duplicate(_)) && !x.request.has(K::IdempotencyKey) {
+        // `semantics.md` §3.1: one for each write, so that a server can tell a repeat from a second write.
+        x.request.append(K::IdempotencyKey, format!("{:032x}", fastrand::u128(..)).as_bytes());
+    }
     invite_body(x, responder).await?;
     let replay = hold_body(x, request)?;
-    let upstream = &route.forward.upstream;
-    let mut driver = Driver {
-        original: Rc::new(Original::new(x, route.place, is_repeatable(x), replay.clone())),
-        upstream,
-        ticket: select::ticket(upstream),
-        replay,
-        machine: route.machine(x),
-        copies: SmallVec::new(),
-        news: SmallVec::new(),
-        failure: None,
-        told_whole: false,
-        hedges: SmallVec::new(),
-    };
-    let decided = driver.decide(x).await;
-    x.client.deadlines.clear(Wait::Dispatch);
-    let outcome = match decided {
-        Ok(winner) => pass::on(x, winner, driver.is_request_read(), responder).await,
-        Err(failure) => Err(failure),
-    };
-    if let Some(replay) = &driver.replay {
+    let outcome = with_body(x, &route, replay.clone(), responder).await;
+    if let Some(replay) = &replay {
         request.body = replay.take_source().map_or(Body::Empty, Body::from);
         if let Body::H1(body) = &request.body {
             x.record.received_bytes = x.record.received_bytes.max(body.received_bytes());
         }
     }
+    outcome
+}
+
+async fn with_body(
+    x: &mut Exchange,
+    route: &Route<'_>,
+    replay: Option<Rc<Replay>>,
+    responder: &mut Responder,
+) -> Result<(), Failure> {
+    let upstream = &route.forward.upstream;
+    let write = match route.rule {
+        FanRule::Duplicate(duplicating) => accept(x, route, duplicating, replay.as_deref()).await?,
+        FanRule::Race(_) | FanRule::Hedge(_) | FanRule::Majority(_) => None,
+    };
+    let gated = write.as_ref().map_or_else(SmallVec::new, Write::gated);
+    let original = Rc::new(Original::new(x, route.place, is_repeatable(x), replay.clone()));
+    let mut driver = Driver::new(original, upstream, replay, route.machine(x, &gated), write);
+    let decided = driver.decide(x).await;
+    x.client.deadlines.clear(Wait::Dispatch);
+    let request_read = driver.is_request_read();
+    driver.leave(x);
+    match decided {
+        Ok(Winner::Live(held)) => pass::on(x, held, request_read, responder).await,
+        Ok(Winner::Delivered(answer)) => pass::delivered(x, &answer, request_read, responder).await,
+        Err(failure) => Err(failure),
+    }
+}
+
+/// Gives a write its place in the order of its servers. One that must outlive the process is whole before.
+async fn accept(
+    x: &Exchange,
+    route: &Route<'_>,
+    duplicating: &Duplicating,
+    replay: Option<&Replay>,
+) -> Result<Option<Write>, Failure> {
+    let is_durable = duplicating.queue.as_ref().is_some_and(|queue| queue.is_durable());
+    let host_of_server = attempt::names_server(x, route.forward);
+    let body = match replay {
+        None => Some(Arc::new(NoBody) as Arc<dyn WriteBody>),
+        Some(replay) if is_durable => {
+            until_whole(x, replay).await?;
+            replay.content().map(|content| Arc::new(KeptBody(content)) as Arc<dyn WriteBody>)
+        }
+        Some(_) => None,
+    };
+    Write::accept(x, duplicating, host_of_server, body).await
+}
+
+/// Reads the client's body to its end.
+async fn until_whole(x: &Exchange, replay: &Replay) -> Result<(), Failure> {
+    let whole = poll_fn(|cx| {
+        if let Poll::Ready(whole) = replay.poll_whole(cx) {
+            return Poll::Ready(whole.map_err(|error| request_failure(&error)));
+        }
+        x.client.deadlines.poll_passed(cx).map(|wait| Err(client_failure(wait)))
+    });
+    let outcome = whole.await;
+    replay.pause();
     outcome
 }
 
@@ -142,279 +172,4 @@ fn hold_body(x: &Exchange, request: &mut RequestBody) -> Result<Option<Rc<Replay
 /// `semantics.md` §2.2 (b): idempotent, or with a key.
 fn is_repeatable(x: &Exchange) -> bool {
     x.request.method().is_idempotent() || x.request.has(K::IdempotencyKey)
-}
-
-/// A copy, by the number that the machine gave it.
-struct Copy {
-    number: u32,
-    server: usize,
-    started: Instant,
-    stage: Rc<Stage>,
-    state: State,
-}
-
-enum State {
-    Sending(Sending),
-    /// Its answer is read to its end.
-    Reading(Reading),
-    Held(Box<Held>),
-}
-
-type Reading = Pin<Box<dyn Future<Output = Result<(Box<Held>, u64), Unread>>>>;
-
-/// An answer that was chosen.
-pub(super) struct Winner {
-    /// The answer.
-    pub held: Box<Held>,
-}
-
-struct Driver<'r> {
-    original: Rc<Original>,
-    upstream: &'r Arc<Upstream>,
-    ticket: usize,
-    replay: Option<Rc<Replay>>,
-    machine: Fan<'r>,
-    copies: SmallVec<[Copy; 4]>,
-    /// What happened at once when an action was performed.
-    news: SmallVec<[Happened; 4]>,
-    /// How the last copy failed that did.
-    failure: Option<Failure>,
-    /// Whether the machine knows that the body has come whole.
-    told_whole: bool,
-    /// Copies that were started because the first server was slow.
-    hedges: SmallVec<[u32; 2]>,
-}
-
-impl Driver<'_> {
-    /// Runs until the machine has decided.
-    async fn decide(&mut self, x: &mut Exchange) -> Result<Winner, Failure> {
-        let mut acts = self.machine.begin(Duration::ZERO);
-        loop {
-            if let Some(decision) = self.perform(x, acts) {
-                return decision;
-            }
-            let happened = match self.news.is_empty() {
-                false => self.news.remove(0),
-                true => poll_fn(|cx| self.poll_happened(x, cx)).await?,
-            };
-            acts = self.machine.on(happened, now() - x.begun);
-            if happened == Happened::Timer {
-                self.note_hedges(x, &acts);
-            }
-        }
-    }
-
-    fn note_hedges(&mut self, x: &Exchange, acts: &Acts) {
-        if matches!(self.machine, Fan::Hedge(_)) {
-            let started = acts.iter().filter_map(|act| match act {
-                Act::Start { copy, .. } => Some(*copy),
-                _ => None,
-            });
-            let known = self.hedges.len();
-            self.hedges.extend(started);
-            x.worker.counters.hedges.add((self.hedges.len() - known) as u64);
-        }
-    }
-
-    fn count(&self, x: &Exchange, outcome: CopyOutcome) {
-        x.worker.counters.count_copy(x.record.mode.unwrap_or_default(), outcome);
-    }
-
-    fn perform(&mut self, x: &mut Exchange, acts: Acts) -> Option<Result<Winner, Failure>> {
-        let mut decision = None;
-        for act in acts {
-            match act {
-                Act::Start { copy, to, reuse } => self.start(x, copy, to, reuse),
-                Act::Cancel { copy } => self.cancel(x, copy),
-                Act::WakeAt(at) => {
-                    let deadlines = &x.client.deadlines;
-                    deadlines.set_from(Wait::Dispatch, x.begun, at);
-                }
-                Act::Answer { copy } => decision = Some(self.choose(x, copy)),
-                Act::GiveUp(why) => decision = Some(Err(self.given_up(why))),
-                Act::Keep { .. }
-                | Act::Done { .. }
-                | Act::Queue { .. }
-                | Act::DeadLetter { .. }
-                | Act::AnswerDelivered { .. } => {}
-            }
-        }
-        decision
-    }
-
-    fn choose(&mut self, x: &mut Exchange, number: u32) -> Result<Winner, Failure> {
-        let place = self.copies.iter().position(|copy| copy.number == number);
-        match place.map(|place| self.copies.remove(place)) {
-            Some(Copy { server, state: State::Held(held), .. }) => {
-                x.record.server = Some(Arc::clone(&self.upstream.servers[server]));
-                self.count(x, CopyOutcome::Answered);
-                if self.hedges.contains(&number) {
-                    x.worker.counters.hedges_won.add(1);
-                }
-                Ok(Winner { held })
-            }
-            // Machines choose among answers that have come.
-            Some(_) | None => Err(Failure::Panic),
-        }
-    }
-
-    fn start(&mut self, x: &mut Exchange, number: u32, to: To, reuse: Reuse) {
-        let server = match to {
-            To::Server(server) => server,
-            To::Balanced => {
-                let machine = &self.machine;
-                match select::pick(self.upstream, self.ticket, |server| machine.allows(server)) {
-                    Some(server) => {
-                        self.news.push(Happened::Picked { copy: number, server });
-                        server
-                    }
-                    None => return self.news.push(Happened::NoServer { copy: number }),
-                }
-            }
-        };
-        let target = Arc::clone(&self.upstream.servers[server]);
-        x.record.attempts += 1;
-        if x.record.server.is_none() {
-            x.record.server = Some(Arc::clone(&target));
-        }
-        let stage = Rc::<Stage>::default();
-        let original = Rc::clone(&self.original);
-        let sending = Box::pin(copy::send(original, target, reuse, Rc::clone(&stage)));
-        let state = State::Sending(sending);
-        self.copies.push(Copy { number, server, started: now(), stage, state });
-    }
-
-    fn cancel(&mut self, x: &Exchange, number: u32) {
-        let Some(place) = self.copies.iter().position(|copy| copy.number == number) else { return };
-        self.count(x, CopyOutcome::Cancelled);
-        let Copy { server, started, stage, state, .. } = self.copies.remove(place);
-        match state {
-            State::Sending(sending) => {
-                // `semantics.md` §3.5: it would have taken at least as long.
-                self.observe(server, started);
-                linger::let_sending_go(&x.worker, sending, &stage);
-            }
-            State::Reading(_) => {}
-            State::Held(held) => linger::let_held_go(&x.worker, *held),
-        }
-    }
-
-    /// Counts how long a server took, where that matters.
-    fn observe(&self, server: usize, started: Instant) {
-        if matches!(self.machine, Fan::Hedge(_)) {
-            self.upstream.servers[server].latencies.observe(now() - started);
-        }
-    }
-
-    /// Waits for the next thing that the machine should know.
-    fn poll_happened(&mut self, x: &Exchange, cx: &mut Context<'_>) -> Poll<Result<Happened, Failure>> {
-        for place in 0..self.copies.len() {
-            if let Poll::Ready(happened) = self.poll_copy(place, x, cx) {
-                return Poll::Ready(happened);
-            }
-        }
-        if !self.told_whole && self.is_request_read() {
-            self.told_whole = true;
-            x.client.stream.watch_again();
-            return Poll::Ready(Ok(Happened::BodyWhole));
-        }
-        // Before that, whoever reads the body sees it.
-        if self.told_whole && x.client.stream.poll_reset(cx).is_ready() {
-            return Poll::Ready(Err(Failure::ClientGone));
-        }
-        x.client.deadlines.poll_passed(cx).map(|wait| match wait {
-            Wait::Dispatch => Ok(Happened::Timer),
-            Wait::ClientBody => Err(Failure::BodyTimeout),
-            Wait::Request => Err(Failure::RequestTimeout),
-            _ => Err(Failure::ClientGone),
-        })
-    }
-
-    fn poll_copy(
-        &mut self,
-        place: usize,
-        x: &Exchange,
-        cx: &mut Context<'_>,
-    ) -> Poll<Result<Happened, Failure>> {
-        let copy = &mut self.copies[place];
-        let number = copy.number;
-        match &mut copy.state {
-            State::Sending(sending) => match ready!(sending.as_mut().poll(cx)) {
-                Ok(held) => Poll::Ready(Ok(self.hold(place, held, x))),
-                Err(lost) => {
-                    self.count(x, CopyOutcome::Failed);
-                    self.copies.remove(place);
-                    Poll::Ready(self.lose(number, lost))
-                }
-            },
-            State::Reading(reading) => match ready!(reading.as_mut().poll(cx)) {
-                Ok((held, digest)) => {
-                    copy.state = State::Held(held);
-                    Poll::Ready(Ok(Happened::Whole { copy: number, digest }))
-                }
-                Err(Unread) => {
-                    self.count(x, CopyOutcome::Failed);
-                    self.copies.remove(place);
-                    Poll::Ready(Ok(Happened::Broken { copy: number }))
-                }
-            },
-            State::Held(held) => {
-                held.poll_upload(cx);
-                Poll::Pending
-            }
-        }
-    }
-
-    /// The head of an answer has come.
-    fn hold(&mut self, place: usize, held: Held, x: &Exchange) -> Happened {
-        let (server, started) = (self.copies[place].server, self.copies[place].started);
-        self.observe(server, started);
-        let copy = &mut self.copies[place];
-        let (number, status, held) = (copy.number, held.head.status(), Box::new(held));
-        copy.state = match self.machine {
-            Fan::Majority(_) => {
-                let limits = x.snapshot.replay_limits();
-                State::Reading(Box::pin(whole::read(held, Rc::clone(&x.worker), limits)))
-            }
-            Fan::Race(_) | Fan::Hedge(_) | Fan::Duplicate(_) => State::Held(held),
-        };
-        Happened::Head { copy: number, status }
-    }
-
-    /// A copy has failed before the head of an answer.
-    fn lose(&mut self, copy: u32, lost: Lost) -> Result<Happened, Failure> {
-        match lost {
-            Lost::NotSent { timed_out, failure } => {
-                self.failure = Some(failure);
-                Ok(Happened::NotSent { copy, timed_out })
-            }
-            Lost::Failed { cause, failure } => {
-                self.failure = Some(failure);
-                // Some of it may have left: on the safe side of `semantics.md` §2.2.
-                Ok(Happened::Failed { copy, cause, bytes_sent: 1 })
-            }
-            Lost::Request(failure) => Err(failure),
-        }
-    }
-
-    /// What the client is told when there is no answer: what the last server did that failed, where that is the reason.
-    fn given_up(&mut self, why: Why) -> Failure {
-        let last = self.failure.take();
-        match why {
-            Why::NoServer => Failure::NoServer,
-            Why::Unreachable { timed_out } => last.unwrap_or(Failure::Unreachable { timed_out }),
-            Why::Failed(Cause::Timeout) => last.unwrap_or(Failure::ServerTimeout),
-            Why::Failed(Cause::Reset | Cause::Garbage) => last.unwrap_or(Failure::ServerReset),
-            Why::Discarded { status } => Failure::Discarded(status),
-            Why::NothingUsable { status } => Failure::NothingUsable(status),
-            Why::NoMajority { status } => Failure::NoMajority(status),
-            Why::NotAcknowledged => Failure::NotAcknowledged,
-            Why::ReplayLost => Failure::BodyTooLarge,
-        }
-    }
-
-    /// Whether the client has been read to the end of its request.
-    fn is_request_read(&self) -> bool {
-        self.replay.as_ref().is_none_or(|replay| matches!(replay.state(), replay::State::Whole { .. }))
-    }
 }

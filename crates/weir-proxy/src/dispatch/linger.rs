@@ -30,6 +30,7 @@ pub(super) fn let_sending_go(worker: &Rc<Worker>, sending: Sending, stage: &Stag
         return;
     }
     let keeper = Rc::clone(worker);
+    stage.deadlines.move_to_task();
     worker.tracker.begin(async move {
         let deadlines = Deadlines::new();
         deadlines.set(Wait::Request, LINGER_TIME);
@@ -66,6 +67,24 @@ pub(super) fn let_held_go(worker: &Rc<Worker>, mut held: Held) {
                 }
             });
         }
+    }
+}
+
+/// Sends a request to its end whose answer nobody waits for any more, and reads that answer if it is small.
+pub(super) async fn see_out(mut held: Held, worker: &Worker) {
+    let mut left = LINGER_BYTES_MAX;
+    let deadlines = Rc::clone(&held.deadlines);
+    let is_end = poll_fn(|cx| {
+        held.poll_upload(cx);
+        if held.upload.is_none()
+            && let Poll::Ready(is_end) = held.body.poll_discard(cx, &mut left)
+        {
+            return Poll::Ready(is_end);
+        }
+        deadlines.poll_passed(cx).map(|_| false)
+    });
+    if is_end.await {
+        held.finish(worker);
     }
 }
 

@@ -5,11 +5,16 @@ use std::pin::pin;
 use std::rc::Rc;
 use std::task::Poll;
 
+use bytes::Bytes;
+use weir_core::ports::queue::KeptAnswer;
+use weir_http::field::KnownName as K;
+use weir_http::framing::Framing;
+use weir_http::head::Head;
+use weir_upstream::body::Body;
 use weir_upstream::h1::pump::{PumpError, pump};
 use weir_upstream::io::deadline::Wait;
 
 use super::copy::Held;
-use super::fan::Winner;
 use crate::exchange::Exchange;
 use crate::inbound::responder::Responder;
 use crate::stages::failure::Failure;
@@ -21,11 +26,10 @@ use crate::stages::respond;
 /// The client is gone, or the answer broke off.
 pub(super) async fn on(
     x: &mut Exchange,
-    winner: Winner,
+    mut held: Box<Held>,
     request_read: bool,
     responder: &mut Responder,
 ) -> Result<(), Failure> {
-    let Winner { mut held } = winner;
     x.record.upstream = Some(x.look() - x.begun);
     respond::begin(x, &mut held.head, held.framing, respond::Source::Server, request_read, responder);
     let client = Rc::clone(&x.client);
@@ -78,4 +82,45 @@ pub(super) async fn on(
     outcome?;
     held.finish(&x.worker);
     Ok(())
+}
+
+/// Passes an answer on that was kept whole. One that was too large to be kept comes without its body: what matters of the
+/// answer to a write is that the server has it.
+///
+/// # Errors
+/// The client is gone, or what was kept is no answer.
+pub(super) async fn delivered(
+    x: &mut Exchange,
+    answer: &KeptAnswer,
+    request_read: bool,
+    responder: &mut Responder,
+) -> Result<(), Failure> {
+    x.record.upstream = Some(x.look() - x.begun);
+    let mut head = Head::default();
+    if head.parse_answer(&answer.head, usize::MAX).is_err() {
+        return Err(Failure::AnswerBroken);
+    }
+    let content = if answer.cut { Bytes::new() } else { answer.body.clone() };
+    for name in [K::ContentLength, K::TransferEncoding, K::Connection] {
+        head.remove(name);
+    }
+    if answer.cut {
+        head.remove(K::ContentType);
+    }
+    let framing = match head.status() {
+        204 | 304 => Framing::None,
+        _ => {
+            head.append(K::ContentLength, content.len().to_string().as_bytes());
+            Framing::Sized(content.len() as u64)
+        }
+    };
+    respond::begin(x, &mut head, framing, respond::Source::Server, request_read, responder);
+    let client = Rc::clone(&x.client);
+    let mut body = Body::Memory(content);
+    let outcome = client.deadlines.guard(pin!(pump(&mut body, responder))).await;
+    x.look();
+    match outcome {
+        Ok(Ok(())) => Ok(()),
+        Ok(Err(_)) | Err(_) => Err(Failure::ClientGone),
+    }
 }

@@ -11,22 +11,24 @@ use weir_upstream::message_counts::MessageCounts;
 
 use super::authentication::Authentication;
 use super::authentication::verifiers::Verifiers;
+use super::concurrency::SharedConcurrency;
 use super::dispatch::Dispatches;
+use super::queues::Queues;
 use super::rates::Rates;
 use super::snapshot::{Action, Admit, Forward, HttpsOnly, Respond, Route, Service, Snapshot};
 use crate::access_log::Form;
 
 /// Builds what workers run on. A model can't hold nonsense, so this can't fail.
-pub fn snapshot(model: &Model, verifiers: &Verifiers) -> Snapshot {
-    build(model, verifiers, None)
+pub fn snapshot(model: &Model, verifiers: &Verifiers, queues: &Queues) -> Snapshot {
+    build(model, verifiers, queues, None)
 }
 
 /// Builds what comes after a snapshot. What stays as it is goes on with what has been used of it.
-pub fn successor(model: &Model, verifiers: &Verifiers, before: &Snapshot) -> Snapshot {
-    build(model, verifiers, Some(before))
+pub fn successor(model: &Model, verifiers: &Verifiers, queues: &Queues, before: &Snapshot) -> Snapshot {
+    build(model, verifiers, queues, Some(before))
 }
 
-fn build(model: &Model, verifiers: &Verifiers, before: Option<&Snapshot>) -> Snapshot {
+fn build(model: &Model, verifiers: &Verifiers, queues: &Queues, before: Option<&Snapshot>) -> Snapshot {
     let counted = || before.and_then(|before| before.messages.clone()).unwrap_or_default();
     let messages = model.metrics.map(|_| counted());
     let upstreams: Vec<_> = model
@@ -34,13 +36,14 @@ fn build(model: &Model, verifiers: &Verifiers, before: Option<&Snapshot>) -> Sna
         .iter()
         .map(|upstream| Arc::new(self::upstream(upstream, messages.as_ref())))
         .collect();
-    let rate_entries = model.limits.rate_entries;
+    let client_entries = model.limits.client_entries;
     let mut shared = Shared {
         upstreams: &upstreams,
         verifiers,
+        queues,
         authentications: HashMap::new(),
         before,
-        rate_entries,
+        client_entries,
         https_port: https_port(model),
     };
     let services: Vec<_> = model.services.iter().map(|service| self::service(service, &mut shared)).collect();
@@ -83,12 +86,14 @@ fn hedging(services: &[Service]) -> Vec<(usize, usize)> {
 struct Shared<'u> {
     upstreams: &'u [Arc<Upstream>],
     verifiers: &'u Verifiers,
+    /// Opened before.
+    queues: &'u Queues,
     /// By what they were made of: routes of one service ask for the same, and what is counted of it is counted once.
     authentications: HashMap<*const model::Authenticate, Arc<Authentication>>,
     /// What is in force until now.
     before: Option<&'u Snapshot>,
-    /// `limits.rate_entries`
-    rate_entries: usize,
+    /// `limits.client_entries`
+    client_entries: usize,
     /// Where clients reach https.
     https_port: u16,
 }
@@ -114,13 +119,16 @@ impl Shared<'_> {
 
     /// `None` when everybody may ask, so that such a route pays nothing.
     fn admit(&self, service: &str, route: &model::Route) -> Option<Admit> {
-        let model::Admit { addresses, rates } = &route.admit;
-        if addresses.is_none() && rates.is_empty() {
+        let model::Admit { addresses, rates, concurrency } = &route.admit;
+        if addresses.is_none() && rates.is_empty() && concurrency.is_none() {
             return None;
         }
         let before = self.route_before(service, route).and_then(|route| route.admit.as_ref());
-        let rates = Rates::new(rates, self.rate_entries, before.map(|before| &before.rates));
-        Some(Admit { addresses: addresses.clone(), rates })
+        let rates = Rates::new(rates, self.client_entries, before.map(|before| &before.rates));
+        let in_progress = before.and_then(|before| before.concurrency.as_ref());
+        let concurrency =
+            concurrency.map(|rule| SharedConcurrency::following(rule, self.client_entries, in_progress));
+        Some(Admit { addresses: addresses.clone(), rates, concurrency })
     }
 }
 
@@ -157,7 +165,12 @@ fn route(service: &str, route: &model::Route, shared: &mut Shared<'_>) -> Route 
     let action = match &route.action {
         model::Action::Forward(forward) => Action::Forward(Forward {
             upstream: Arc::clone(&shared.upstreams[forward.upstream.0]),
-            dispatch: Dispatches::new(&forward.dispatch, shared.dispatch_before(service, route)),
+            dispatch: Dispatches::new(
+                &forward.dispatch,
+                &shared.upstreams[forward.upstream.0],
+                shared.queues,
+                shared.dispatch_before(service, route),
+            ),
             path: forward.path.clone(),
             request_fields: edits(&forward.request_fields),
             host: forward.host.clone(),

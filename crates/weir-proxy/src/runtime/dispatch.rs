@@ -1,12 +1,18 @@
 //! How many servers get a request of a route, as it runs: the rule of each method's mode, and what all workers share of it.
 
+use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use weir_config::model;
-use weir_core::dispatch::{Budget, DuplicateRule, HedgeRule, MajorityRule, Mode, RaceRule};
+use weir_core::dispatch::{Budget, CatchUp, DuplicateRule, HedgeRule, MajorityRule, Mode, RaceRule};
+use weir_core::ports::queue::WriteQueue;
+use weir_core::queue::Gate;
 use weir_http::method::Method;
+use weir_upstream::member::Upstream;
+
+use super::queues::Queues;
 
 /// The modes of a route.
 #[derive(Debug)]
@@ -28,13 +34,32 @@ pub enum Dispatch {
 #[derive(Debug)]
 pub enum FanRule {
     /// All, and enough of them must acknowledge.
-    Duplicate(DuplicateRule),
+    Duplicate(Duplicating),
     /// All, and the first usable answer wins.
     Race(RaceRule),
     /// A second one when the first is slow.
     Hedge(Hedging),
     /// All, and the answer of most.
     Majority(MajorityRule),
+}
+
+/// Mode `duplicate` of a route.
+pub struct Duplicating {
+    /// Its rule.
+    pub rule: DuplicateRule,
+    /// Where writes wait for servers that could not take them; `None` where they wait nowhere.
+    pub queue: Option<Arc<dyn WriteQueue>>,
+    /// The gates of the upstream's servers, in their order; none without a queue.
+    pub gates: Vec<Arc<Gate>>,
+}
+
+impl fmt::Debug for Duplicating {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Duplicating")
+            .field("rule", &self.rule)
+            .field("gates", &self.gates)
+            .finish_non_exhaustive()
+    }
 }
 
 /// Mode `hedge` of a route.
@@ -65,10 +90,10 @@ impl Hedging {
 }
 
 impl Dispatch {
-    fn new(model: &model::Dispatch, before: Option<&Self>) -> Self {
+    fn new(model: &model::Dispatch, upstream: &Upstream, queues: &Queues, before: Option<&Self>) -> Self {
         Self::Fan(match model {
             model::Dispatch::Balance => return Self::Balance,
-            model::Dispatch::Duplicate(rule) => FanRule::Duplicate(*rule),
+            model::Dispatch::Duplicate(rule) => FanRule::Duplicate(duplicating(rule, upstream, queues)),
             model::Dispatch::Race(rule) => FanRule::Race(rule.clone()),
             model::Dispatch::Majority(rule) => FanRule::Majority(rule.clone()),
             model::Dispatch::Hedge(rule) => FanRule::Hedge(match before {
@@ -101,16 +126,31 @@ impl Dispatch {
     }
 }
 
+fn duplicating(rule: &DuplicateRule, upstream: &Upstream, queues: &Queues) -> Duplicating {
+    let queue = match rule.catch_up {
+        CatchUp::Off => None,
+        CatchUp::Memory | CatchUp::Durable => queues.of(&upstream.name),
+    };
+    let names: Vec<&str> = upstream.servers.iter().map(|server| server.name()).collect();
+    let gates = queue.as_ref().map_or_else(Vec::new, |queue| queue.configure(&names));
+    Duplicating { rule: *rule, queue, gates }
+}
+
 impl Dispatches {
     /// The modes of a route; what was in force before goes on where it is the same.
-    pub fn new(model: &model::Dispatches, before: Option<&Self>) -> Self {
+    pub fn new(
+        model: &model::Dispatches,
+        upstream: &Upstream,
+        queues: &Queues,
+        before: Option<&Self>,
+    ) -> Self {
         let by_method = model.by_method.iter().map(|(method, dispatch)| {
             let known = before.and_then(|before| before.named(method.as_bytes()));
-            (method.clone(), Dispatch::new(dispatch, known))
+            (method.clone(), Dispatch::new(dispatch, upstream, queues, known))
         });
         Self {
             by_method: by_method.collect(),
-            others: Dispatch::new(&model.others, before.map(|before| &before.others)),
+            others: Dispatch::new(&model.others, upstream, queues, before.map(|before| &before.others)),
         }
     }
 

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::io;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
@@ -25,10 +26,12 @@ use super::counters::WorkerCounters;
 use super::inbox::{INBOX_MESSAGES_MAX, Inbox, Inspection, Message, Query};
 use super::percentiles;
 use super::permits::Permits;
+use super::queues::{OpenQueue, Queues};
 use super::run::{self, AcceptEnded, Setup};
 use super::sockets::{BoundAddress, ListenError, Listener};
 use super::status::ProcessStatus;
 use crate::access_log::AccessLogWriter;
+use crate::dispatch::deliver::Deliverer;
 use crate::inbound::listener::Entrance;
 
 /// How long the last lines of the access log may take to be written.
@@ -48,6 +51,13 @@ pub enum StartError {
         /// The system's word.
         source: io::Error,
     },
+    /// A queue of writes can't be opened.
+    Queue {
+        /// The upstream that it is for.
+        upstream: String,
+        /// Why, for people.
+        reason: String,
+    },
     /// A thread or its runtime can't be made.
     Worker(io::Error),
 }
@@ -60,6 +70,9 @@ impl fmt::Display for StartError {
             Self::AccessLog { target, source } => {
                 write!(f, "the access log `{target}` can't be opened: {source}")
             }
+            Self::Queue { upstream, reason } => {
+                write!(f, "the queue of the upstream `{upstream}` can't be opened: {reason}")
+            }
             Self::Worker(source) => write!(f, "a worker can't be started: {source}"),
         }
     }
@@ -71,6 +84,7 @@ impl std::error::Error for StartError {
             Self::Listen(error) => Some(error),
             Self::Certificates(error) => Some(error),
             Self::AccessLog { source, .. } | Self::Worker(source) => Some(source),
+            Self::Queue { .. } => None,
         }
     }
 }
@@ -101,6 +115,8 @@ pub struct Proxy {
     drain: Drain,
     /// What proofs are looked at with.
     verifiers: Verifiers,
+    /// Where writes wait.
+    queues: Queues,
     /// What runs beside the requests.
     control: Arc<Control>,
 }
@@ -110,14 +126,16 @@ impl Proxy {
     ///
     /// # Errors
     /// See [`StartError`]; nothing is left running then.
-    pub fn start(model: &Model) -> Result<Self, StartError> {
+    pub fn start(model: &Model, open_queue: Arc<OpenQueue>) -> Result<Self, StartError> {
         raise_file_limit();
+        let queues = Queues::new(open_queue);
+        queues.prepare(model).map_err(|(upstream, reason)| StartError::Queue { upstream, reason })?;
         let workers = model.workers.unwrap_or_else(cores).max(1);
         let (listeners, tls) = open(model, workers)?;
         let log = access_log(&model.access_log)?;
         let control = Arc::new(Control::start().map_err(StartError::Worker)?);
         let verifiers = Verifiers::new(&control);
-        let snapshot = Arc::new(build::snapshot(model, &verifiers));
+        let snapshot = Arc::new(build::snapshot(model, &verifiers, &queues));
         let counters: Vec<_> = (0..workers).map(|_| Arc::new(WorkerCounters::default())).collect();
         let spool = model.replay.disk_bytes.map(|_| model.state.join("spool"));
         let replay = ReplayPool::new(model.replay.total_bytes, spool);
@@ -130,6 +148,7 @@ impl Proxy {
             snapshot: ArcSwap::from(Arc::clone(&snapshot)),
             log: log.as_ref().map(AccessLogWriter::counts),
             replay: replay.clone(),
+            queues: queues.clone(),
         });
         let permits = Permits::new(&model.limits);
         let proxy_protocol: Vec<_> =
@@ -145,6 +164,7 @@ impl Proxy {
             log,
             drain: model.drain,
             verifiers,
+            queues,
             control,
         };
         for (index, counters) in counters.into_iter().enumerate() {
@@ -179,6 +199,7 @@ impl Proxy {
         }
         let status = Arc::downgrade(&proxy.status);
         proxy.control.begin(move || percentiles::watch(status));
+        proxy.begin_delivering();
         Ok(proxy)
     }
 
@@ -213,10 +234,24 @@ impl Proxy {
     /// limit of connections and the times of draining stay as they were at the start. Servers are counted anew; a rate that
     /// stays as it is, at a route of the same name, goes on with what has been used of it.
     pub async fn publish(&self, model: &Model) {
+        if let Err((upstream, reason)) = self.queues.prepare(model) {
+            tracing::error!(upstream, reason, "a queue can't be opened; writes to its servers wait nowhere");
+        }
         let before = self.status.snapshot.load_full();
-        let snapshot = Arc::new(build::successor(model, &self.verifiers, &before));
+        let snapshot = Arc::new(build::successor(model, &self.verifiers, &self.queues, &before));
         self.status.snapshot.store(Arc::clone(&snapshot));
+        self.begin_delivering();
         self.tell_all(|| Message::Publish(Arc::clone(&snapshot))).await;
+    }
+
+    /// Lets somebody deliver from every queue from which nobody does yet.
+    fn begin_delivering(&self) {
+        for (upstream, queue) in self.queues.begin_delivering() {
+            let status = Arc::downgrade(&self.status);
+            self.control.begin(move || async move {
+                queue.run(Rc::new(Deliverer::new(status, upstream))).await;
+            });
+        }
     }
 
     /// Asks every worker; one that is gone gives no answer.

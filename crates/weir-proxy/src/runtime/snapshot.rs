@@ -21,6 +21,7 @@ use weir_upstream::member::Upstream;
 use weir_upstream::message_counts::MessageCounts;
 
 use super::authentication::Authentication;
+use super::concurrency::SharedConcurrency;
 use super::dispatch::{Dispatches, Hedging};
 use super::rates::Rates;
 use crate::access_log::Form;
@@ -91,6 +92,12 @@ impl Snapshot {
         let routes = self.services.iter().flat_map(|service| &service.routes);
         let rates = routes.filter_map(|route| route.admit.as_ref()).flat_map(|admit| admit.rates.all());
         rates.map(|rate| rate.limit.taken_over()).sum()
+    }
+
+    /// How many requests wait for their turn.
+    pub fn waiting(&self) -> u64 {
+        let routes = self.services.iter().flat_map(|service| &service.routes);
+        routes.filter_map(Route::concurrency).map(|limits| u64::from(limits.waiting())).sum()
     }
 
     /// A moment of the clock as the time of rates, which goes on from one snapshot to the next.
@@ -176,6 +183,11 @@ impl Route {
             Action::Redirect(_) | Action::Respond(_) => None,
         }
     }
+
+    /// Its limits of what is in progress at once.
+    pub fn concurrency(&self) -> Option<&SharedConcurrency> {
+        self.admit.as_ref()?.concurrency.as_deref()
+    }
 }
 
 /// Sending clients to https.
@@ -194,6 +206,8 @@ pub struct Admit {
     pub addresses: Option<AddressRules>,
     /// How often.
     pub rates: Rates,
+    /// How much at once; `None` for any.
+    pub concurrency: Option<Arc<SharedConcurrency>>,
 }
 
 /// What a route does.

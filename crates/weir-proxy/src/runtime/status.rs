@@ -15,6 +15,7 @@ use weir_upstream::member::{Server, Upstream};
 
 use super::certificates::ListenerTls;
 use super::counters::WorkerCounters;
+use super::queues::Queues;
 use super::snapshot::{Route, Service, Snapshot};
 use crate::access_log::LogCounts;
 
@@ -29,6 +30,14 @@ pub struct ProcessStatus {
     pub(super) snapshot: ArcSwap<Snapshot>,
     pub(super) log: Option<LogCounts>,
     pub(super) replay: ReplayPool,
+    pub(super) queues: Queues,
+}
+
+impl ProcessStatus {
+    /// What is in force now.
+    pub(crate) fn snapshot(&self) -> Arc<Snapshot> {
+        self.snapshot.load_full()
+    }
 }
 
 impl StatusSource for ProcessStatus {
@@ -42,6 +51,7 @@ impl StatusSource for ProcessStatus {
             certificates: self.tls.iter().flat_map(|tls| tls.status()).collect(),
             workers: self.workers.len(),
             log_lines_dropped: self.log.as_ref().map_or(0, LogCounts::dropped),
+            requests_waiting: snapshot.waiting(),
             rate_takeovers_total: snapshot.rate_takeovers(),
             upstreams: snapshot.upstreams.iter().map(|upstream| self::upstream(upstream)).collect(),
             messages: snapshot.messages.as_ref().map(|messages| messages.status()),

@@ -3,8 +3,10 @@
 //! Rates by the name of a client wait until *authenticate* has found it out: [`after_authentication`] asks them. That is no
 //! stage of its own, because it is the same question, only asked where its answer is known.
 
+mod concurrency;
 mod rates;
 
+pub(super) use concurrency::{must_wait, wait};
 pub(super) use rates::tell;
 use weir_config::model::Redirect;
 use weir_core::refusal::Refusal;
@@ -41,7 +43,8 @@ pub(super) fn tell_security(x: &Exchange, head: &mut Head) {
     }
 }
 
-/// Asks the rules of the route of `x`, apart from those about who the client is.
+/// Asks the rules of the route of `x`, apart from those about who the client is. If it then [`must_wait`], [`wait`] comes
+/// next; that is apart, because waiting is rare and everything else need not be a future.
 pub(super) fn admit(x: &mut Exchange) -> Result<(), Failure> {
     if x.route().is_none_or(|route| route.admit.is_none()) {
         return Ok(());
@@ -49,7 +52,9 @@ pub(super) fn admit(x: &mut Exchange) -> Result<(), Failure> {
     let snapshot = x.snapshot.clone();
     let Some(rules) = x.found.and_then(|place| snapshot.route(place).admit.as_ref()) else { return Ok(()) };
     addresses(x, rules)?;
-    rates::of_request(x, &rules.rates)
+    rates::of_request(x, &rules.rates)?;
+    x.places = rules.concurrency.as_ref().map(|limits| limits.arrive(x.facts.client));
+    Ok(())
 }
 
 /// Asks the rules about who the client is.

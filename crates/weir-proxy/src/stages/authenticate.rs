@@ -172,12 +172,21 @@ fn note(x: &mut Exchange, proof: &Proof, evidence: Evidence) {
     }
 }
 
-/// Several names stand one behind the other; a plus can't be part of the name of a key.
+/// Several names stand one behind the other. Users and subjects may have a plus of their own, which is written as in a URL, so
+/// that `a+b` in a log, or as the key of a rate, is always two names.
 fn add_name(identity: &mut IdentityText, name: &str) {
     if !identity.is_empty() && !name.is_empty() {
         identity.push(b'+');
     }
-    identity.extend_from_slice(name.as_bytes());
+    for part in name.split_inclusive(['+', '%']) {
+        let (plain, escaped) = match part.as_bytes() {
+            [plain @ .., b'+'] => (plain, &b"%2B"[..]),
+            [plain @ .., b'%'] => (plain, &b"%25"[..]),
+            plain => (plain, &b""[..]),
+        };
+        identity.extend_from_slice(plain);
+        identity.extend_from_slice(escaped);
+    }
 }
 
 /// Says in the head of a 401 how the client can prove itself: one challenge for each way (RFC 9110 §11.6.1).
@@ -187,6 +196,31 @@ pub(super) fn challenge(x: &Exchange, head: &mut Head, bad_token: bool) {
     for (index, challenge) in challenges.iter().enumerate() {
         if !challenges[..index].contains(challenge) {
             head.append("WWW-Authenticate", challenge.as_bytes());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_told_apart_from_several() {
+        let names = |names: &[&str]| {
+            let mut identity = IdentityText::new();
+            names.iter().for_each(|name| add_name(&mut identity, name));
+            String::from_utf8_lossy(&identity).into_owned()
+        };
+        for (several, expected) in [
+            (&["shop"][..], "shop"),
+            (&["shop", "alice"], "shop+alice"),
+            (&["shop+alice"], "shop%2Balice"),
+            (&["shop%2Balice"], "shop%252Balice"),
+            (&["+", "%", "ü+"], "%2B+%25+ü%2B"),
+            (&["", "alice"], "alice"),
+            (&["alice", ""], "alice"),
+        ] {
+            assert_eq!(names(several), expected);
         }
     }
 }

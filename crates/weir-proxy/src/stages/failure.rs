@@ -81,6 +81,8 @@ pub(crate) enum Failure {
         /// When another one may pass.
         retry_after: Duration,
     },
+    /// As many requests are in progress as may be, and this one can't wait, or not for longer.
+    TooMuchAtOnce,
     /// The upstream has no server that may be asked.
     NoServer,
     /// No server could be connected to.
@@ -125,6 +127,8 @@ pub(crate) enum Failure {
     NoMajority(u16),
     /// Not enough servers have acknowledged the write in time.
     NotAcknowledged,
+    /// The backlog has no room for the write, or can't be written.
+    WriteNotAccepted,
     /// The path that a rewrite made is none.
     Rewrite,
     /// A bug in Weir.
@@ -184,7 +188,12 @@ impl Failure {
             | Self::ServerHeadTooLarge
             | Self::ServerSwitched
             | Self::AnswerBroken => 502,
-            Self::NoServer | Self::NotAcknowledged | Self::BodyNotKept | Self::Exhausted => 503,
+            Self::TooMuchAtOnce
+            | Self::NoServer
+            | Self::NotAcknowledged
+            | Self::WriteNotAccepted
+            | Self::BodyNotKept
+            | Self::Exhausted => 503,
             Self::Unreachable { timed_out: true } | Self::ServerTimeout | Self::RequestTimeout => 504,
         }
     }
@@ -222,7 +231,8 @@ impl Failure {
             | Self::Discarded(_)
             | Self::NothingUsable(_)
             | Self::NoMajority(_)
-            | Self::NotAcknowledged => "destination_unavailable",
+            | Self::NotAcknowledged
+            | Self::WriteNotAccepted => "destination_unavailable",
             Self::Unreachable { timed_out: false } | Self::UnreachableAs { timed_out: false, .. } => {
                 "connection_refused"
             }
@@ -232,7 +242,7 @@ impl Failure {
             Self::ServerTls(Fault::Certificate) => "tls_certificate_error",
             Self::ServerTls(Fault::Alert) => "tls_alert_received",
             Self::ServerTls(Fault::Protocol) => "tls_protocol_error",
-            Self::Exhausted => "connection_limit_reached",
+            Self::TooMuchAtOnce | Self::Exhausted => "connection_limit_reached",
             Self::ServerReset => "connection_terminated",
             Self::ServerTimeout => "http_response_timeout",
             Self::ServerGarbage(_) => "http_protocol_error",
@@ -277,6 +287,7 @@ impl Failure {
                 "the credential can't be checked at the moment".to_owned()
             }
             Self::Unauthenticated { .. } => "the credential is not accepted".to_owned(),
+            Self::TooMuchAtOnce => "too many requests at once".to_owned(),
             Self::TooOften { .. } => "too many requests".to_owned(),
             Self::AddressDenied => "requests from this address are not accepted".to_owned(),
             Self::NoServer => "no server is available".to_owned(),
@@ -300,6 +311,7 @@ impl Failure {
             Self::Discarded(_) => "every server gave an answer that is tried again".to_owned(),
             Self::NothingUsable(_) => "no server gave a usable answer".to_owned(),
             Self::NoMajority(_) => "the servers do not agree on an answer".to_owned(),
+            Self::WriteNotAccepted => "no more writes can wait for the servers".to_owned(),
             Self::NotAcknowledged => "the write is not acknowledged yet by enough servers".to_owned(),
             Self::Rewrite => "the rewritten path is malformed".to_owned(),
             Self::Panic => "an internal error".to_owned(),

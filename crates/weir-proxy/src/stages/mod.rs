@@ -107,6 +107,10 @@ async fn steps(
         return local::redirect(x, &redirect, request, responder).await;
     }
     admit::admit(x)?;
+    if admit::must_wait(x) {
+        // In memory of its own, so that those that need not wait have no room for it.
+        Box::pin(admit::wait(x)).await?;
+    }
     if authenticate::is_asked(x) {
         authenticate::authenticate(x, request).await?;
     }

@@ -9,6 +9,7 @@
 mod cancel;
 mod certificate;
 mod client_timeout;
+mod concurrency;
 mod conversation;
 mod handshake;
 mod handshake_end;

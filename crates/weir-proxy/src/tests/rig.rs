@@ -26,6 +26,7 @@ use crate::runtime::build;
 use crate::runtime::certificates::ListenerTls;
 use crate::runtime::counters::WorkerCounters;
 use crate::runtime::permits::Permits;
+use crate::runtime::queues::{Queues, no_queues};
 use crate::runtime::snapshot::Snapshot;
 use crate::runtime::worker::Worker;
 
@@ -77,7 +78,7 @@ pub(super) fn snapshot(config: &str) -> Arc<Snapshot> {
     let text = format!("listen: ['127.0.0.1:0']\n{services}\n{config}\n");
     let loaded = weir_config::parse("test", text.as_bytes(), &|_| None, Path::new(""));
     let loaded = loaded.unwrap_or_else(|report| panic!("{report}"));
-    Arc::new(build::snapshot(&loaded.model, &Verifiers::default()))
+    Arc::new(build::snapshot(&loaded.model, &Verifiers::default(), &Queues::new(no_queues())))
 }
 
 impl Rig {

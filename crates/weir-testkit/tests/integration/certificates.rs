@@ -98,10 +98,6 @@ fn a_certificate_that_is_replaced_under_load_costs_no_request() {
     }
     before.send(request("a.test")).answer().expect(200);
     assert_eq!(served(&mut before), leaf(&first));
-    // And a bad one changes nothing: what is served stays.
-    files.write("a.key", "");
-    assert_eq!(proxy.status().certificates.len(), 1);
-    connect_tls(proxy.address(), &client, "a.test").unwrap();
 }
 
 fn without_sessions(root: &Authority) -> ClientConfig {
@@ -162,6 +158,40 @@ upstreams: {{web: {{servers: ['{server}']}}}}
     plain(&proxy).send(forged).answer().expect(200);
     let requests: Vec<_> = server.requests().iter().map(known).collect();
     assert_eq!(requests, [vec!["CN=alice\\, \\0D\\0AX: 1".to_owned()], vec![], vec![]]);
+}
+
+/// A server may merge the trailers of a body into its fields (RFC 9110 §6.5.1), and take one for the field that only we set.
+#[test]
+fn no_trailer_says_who_the_client_is() {
+    let (root, files, server) = (Authority::new("Root"), Files::new(), saying_ok());
+    let ca = files.write("ca.pem", &root.pem);
+    let a = write(&files, "a", &root.issue(&["a.test"]), &root);
+    let proxy = proxy::start(&format!(
+        "listen:
+  - {{address: '127.0.0.1:0', tls: {{{a}, client: {{ca: {ca}, mode: request, subject_header: X-Client-Subject}}}}}}
+  - 127.0.0.1:0
+services: [{{host: '*', upstream: web}}]
+upstreams: {{web: {{servers: ['{server}']}}}}
+"
+    ));
+    let forged = "POST / HTTP/1.1\r\nHost: a.test\r\nTransfer-Encoding: chunked\r\nTrailer: X-Client-Subject\r\n\r\n\
+                  5\r\nhello\r\n0\r\nX-Client-Subject: CN=admin\r\nx_client_subject: CN=admin\r\n\r\n";
+    let with = Arc::new(certificate::client_showing(&root.pem, &root.issue(&["alice"])));
+    let without = Arc::new(certificate::client(&root.pem));
+    for client in [&with, &without] {
+        let mut socket = connect_tls(proxy.address(), client, "a.test").unwrap();
+        // The connection goes on where the trailers end.
+        (0..2).for_each(|_| drop(socket.send(forged).answer().expect(200)));
+    }
+    plain(&proxy).send(forged).answer().expect(200);
+    for request in server.requests() {
+        assert_eq!((request.text().as_str(), &*request.trailers), ("hello", &[][..]), "{request}");
+    }
+    assert_eq!(server.requests().len(), 5);
+    // Where no listener sets such a field, trailers go on.
+    let other = proxy::to(&server);
+    connect(&other).send(forged).answer().expect(200);
+    assert_eq!(server.last_request().trailers.len(), 2);
 }
 
 /// A connection to the second address, without TLS.

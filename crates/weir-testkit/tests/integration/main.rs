@@ -6,6 +6,7 @@
 
 mod actions;
 mod admit_addresses;
+mod admit_concurrency;
 mod admit_rates;
 mod attempts;
 mod authentication;

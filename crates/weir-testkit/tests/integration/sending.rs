@@ -22,13 +22,14 @@ use weir_upstream::h1::head::HeadLimits;
 use weir_upstream::io::deadline::now;
 use weir_upstream::member::Server;
 use weir_upstream::pool::{Connection, Pools};
-use weir_upstream::send::{Answer, SendError, SendLimits, send};
+use weir_upstream::send::{Answer, Beyond, SendBody, SendError, SendLimits, send};
 
 const LIMITS: SendLimits = SendLimits {
     connect: Duration::from_secs(5),
     whole: Duration::from_secs(5),
     head: HeadLimits { bytes_max: 8192, fields_max: 100 },
     body_bytes_max: 1000,
+    beyond: Beyond::Refused,
     idle: Duration::from_secs(5),
 };
 
@@ -60,7 +61,7 @@ fn local<T>(test: impl Future<Output = T>) -> T {
 }
 
 async fn ask(server: &Arc<Server>, pools: Option<&Pools>) -> Result<Answer, SendError> {
-    send(server, &Head::request(b"GET", b"/"), Bytes::new(), &LIMITS, pools).await
+    send(server, &Head::request(b"GET", b"/"), SendBody::Memory(Bytes::new()), &LIMITS, pools).await
 }
 
 /// RFC 8446 §4.6.1: tickets come when the server likes, mostly behind its last word in the handshake, when nobody reads. They

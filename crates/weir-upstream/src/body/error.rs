@@ -40,6 +40,12 @@ fn io_again(error: &io::Error) -> io::Error {
     }
 }
 
+impl From<io::Error> for ReadError {
+    fn from(error: io::Error) -> Self {
+        Self::Io(error)
+    }
+}
+
 impl From<ReplayError> for ReadError {
     fn from(error: ReplayError) -> Self {
         Self::Replay(error)

@@ -37,6 +37,8 @@ pub enum Wait {
     Request,
     /// The next step of a mode that asks several servers.
     Dispatch,
+    /// A request's turn among others.
+    Turn,
 }
 
 impl Wait {
@@ -46,7 +48,7 @@ impl Wait {
 }
 
 /// Every wait, in the order of its slot.
-const WAITS: [Wait; 11] = [
+const WAITS: [Wait; 12] = [
     Wait::ClientIdle,
     Wait::ClientHead,
     Wait::ClientBody,
@@ -58,6 +60,7 @@ const WAITS: [Wait; 11] = [
     Wait::ServerBody,
     Wait::Request,
     Wait::Dispatch,
+    Wait::Turn,
 ];
 
 /// The deadlines of one connection.

@@ -18,6 +18,7 @@ const LIMITS: SendLimits = SendLimits {
     whole: Duration::from_secs(5),
     head: HeadLimits { bytes_max: 1024, fields_max: 16 },
     body_bytes_max: 100,
+    beyond: Beyond::Refused,
     idle: Duration::from_secs(4),
 };
 
@@ -76,7 +77,8 @@ fn outcome_of(method: &[u8], said: &str) -> Result<Answer, SendError> {
             drop(pipe);
         };
         let request = Head::request(method, b"/");
-        tokio::join!(send(&server, &request, Bytes::new(), &LIMITS, Some(&pools)), serving).0
+        tokio::join!(send(&server, &request, SendBody::Memory(Bytes::new()), &LIMITS, Some(&pools)), serving)
+            .0
     })
 }
 
@@ -141,7 +143,7 @@ fn the_request_says_what_this_hop_needs() {
             assert_eq!(stream.read(&mut body).await.unwrap(), 0, "without a pool the connection ends");
             (head, body)
         };
-        let sending = send(&server, &request, Bytes::from_static(b"hello"), &LIMITS, None);
+        let sending = send(&server, &request, SendBody::Memory(Bytes::from_static(b"hello")), &LIMITS, None);
         let (answer, (head, body)) = tokio::join!(sending, serving);
         assert_eq!(answer.unwrap().head.status(), 200);
         assert_eq!(&body, b"hello");
@@ -176,7 +178,7 @@ fn a_connection_is_kept_only_if_both_messages_are_whole_and_nothing_came_behind(
                 pipe.write_all(said.as_bytes()).await.unwrap();
             };
             let request = Head::request(b"GET", b"/");
-            let sending = send(&server, &request, Bytes::new(), &LIMITS, Some(&pools));
+            let sending = send(&server, &request, SendBody::Memory(Bytes::new()), &LIMITS, Some(&pools));
             tokio::join!(sending, serving).0.unwrap();
             assert_eq!(pools.len(), kept, "{said:?}");
         });
@@ -205,7 +207,7 @@ fn semantics_2_2_only_an_idempotent_request_takes_a_kept_connection() {
                 }
             };
             let request = Head::request(method, b"/");
-            let sending = send(&server, &request, Bytes::new(), &LIMITS, Some(&pools));
+            let sending = send(&server, &request, SendBody::Memory(Bytes::new()), &LIMITS, Some(&pools));
             let answer = tokio::join!(sending, serving, dying).0.unwrap();
             assert_eq!(answer.body, b"fresh");
             assert_eq!(pools.len(), kept);
@@ -228,7 +230,7 @@ fn a_server_that_is_silent_or_slow_costs_no_more_than_the_time_it_was_given() {
             let begun = now();
             let request = Head::request(b"GET", b"/");
             let outcome = tokio::select! {
-                outcome = send(&server, &request, Bytes::new(), &LIMITS, Some(&pools)) => outcome,
+                outcome = send(&server, &request, SendBody::Memory(Bytes::new()), &LIMITS, Some(&pools)) => outcome,
                 () = serving => unreachable!("it never ends"),
             };
             assert!(matches!(outcome, Err(SendError::Timeout)), "{said:?}: {outcome:?}");
@@ -242,7 +244,7 @@ fn a_server_that_is_silent_or_slow_costs_no_more_than_the_time_it_was_given() {
 #[test]
 fn a_server_that_is_not_there_is_named_by_the_system() {
     let request = Head::request(b"GET", b"/");
-    let outcome = local(send(&nowhere(), &request, Bytes::new(), &LIMITS, None));
+    let outcome = local(send(&nowhere(), &request, SendBody::Memory(Bytes::new()), &LIMITS, None));
     let Err(SendError::Connect(ConnectError::Network(error))) = outcome else { panic!("{outcome:?}") };
     assert_eq!(error.kind(), io::ErrorKind::ConnectionRefused);
 }
@@ -262,7 +264,8 @@ fn an_answer_may_come_before_the_body_has_been_taken() {
         };
         let request = Head::request(b"PUT", b"/");
         let long = Bytes::from(vec![b'x'; 16 << 20]);
-        let (answer, _stream) = tokio::join!(send(&server, &request, long, &LIMITS, None), serving);
+        let (answer, _stream) =
+            tokio::join!(send(&server, &request, SendBody::Memory(long), &LIMITS, None), serving);
         assert_eq!(answer.unwrap().head.status(), 413);
     });
 }

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 use weir_proxy::runtime::authentication::verifiers::Verifiers;
 use weir_proxy::runtime::build;
+use weir_proxy::runtime::queues::{Queues, no_queues};
 
 use crate::explain::answer::Answer;
 use crate::explain::request::{Unreadable, Written};
@@ -61,7 +62,7 @@ pub(crate) fn run(arguments: Arguments) -> Result<(), Failure> {
         }
     };
     // The very table that the workers would ask.
-    let snapshot = build::snapshot(&model, &Verifiers::default());
+    let snapshot = build::snapshot(&model, &Verifiers::default(), &Queues::new(no_queues()));
     let answer = Answer::new(&model, &snapshot.table, &request);
     if *as_json {
         return Ok(output::data(format_args!("{:#}\n", json::render(&model, &answer)))?);

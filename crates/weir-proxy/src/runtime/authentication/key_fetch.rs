@@ -9,7 +9,7 @@ use weir_http::field::KnownName as K;
 use weir_http::head::Head;
 use weir_upstream::h1::head::HeadLimits;
 use weir_upstream::member::Server;
-use weir_upstream::send::{SendLimits, send};
+use weir_upstream::send::{Beyond, SendBody, SendLimits, send};
 
 use super::key_source::Document;
 
@@ -22,6 +22,7 @@ const LIMITS: SendLimits = SendLimits {
     whole: Duration::from_secs(10),
     head: HeadLimits { bytes_max: 32 * 1024, fields_max: 100 },
     body_bytes_max: DOCUMENT_BYTES_MAX,
+    beyond: Beyond::Refused,
     idle: Duration::ZERO,
 };
 
@@ -44,7 +45,7 @@ impl KeyRequest {
 
     /// Asks once. The text of an error is for the log.
     pub(super) async fn fetch(&self) -> Result<Document, String> {
-        let answer = send(&self.server, &self.head, Bytes::new(), &LIMITS, None).await;
+        let answer = send(&self.server, &self.head, SendBody::Memory(Bytes::new()), &LIMITS, None).await;
         let answer = answer.map_err(|error| error.to_string())?;
         match answer.head.status() {
             200 => Ok(Document { max_age: max_age(&answer.head), content: answer.body }),

@@ -10,6 +10,7 @@ use weir_core::address::client_network;
 use weir_core::limit::{Charges, Refused, charge_all, refund_all, tightest, whole_seconds};
 use weir_core::refusal::Refusal;
 use weir_http::head::Head;
+use weir_upstream::io::deadline::now;
 
 use crate::exchange::Exchange;
 use crate::runtime::rates::{Rates, SharedRate};
@@ -38,7 +39,8 @@ fn charge(x: &mut Exchange, rates: &[Arc<SharedRate>]) -> Result<Charges, Failur
     if rates.is_empty() {
         return Ok(Charges::new());
     }
-    match charge_all(rates.iter().map(|rate| (&rate.limit, key(x, rate))), x.snapshot.time(x.now)) {
+    let rules = rates.iter().map(|rate| (&rate.limit, key(x, rate)));
+    match charge_all(rules, x.snapshot.time(x.now), || x.snapshot.time(now())) {
         Ok(charges) => {
             x.standing = tightest(x.standing.into_iter().chain(charges.iter().map(|charge| charge.standing)));
             Ok(charges)
@@ -52,7 +54,7 @@ fn charge(x: &mut Exchange, rates: &[Arc<SharedRate>]) -> Result<Charges, Failur
 }
 
 fn give_back(x: &Exchange, rates: &[Arc<SharedRate>], charges: &Charges) {
-    refund_all(rates.iter().map(|rate| &rate.limit), charges, x.snapshot.time(x.now));
+    refund_all(rates.iter().map(|rate| &rate.limit), charges, || x.snapshot.time(now()));
 }
 
 /// The hash of what a request is counted under.

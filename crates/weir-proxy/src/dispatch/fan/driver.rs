@@ -1,0 +1,408 @@
+//! The driver of modes that ask several servers at once: performs what their state machines decide.
+//!
+//! One task polls all copies of a request, its client and its deadlines, and tells the machine what happened, one thing
+//! after the other; so no two of them can ever both believe to be the answer. What the machine lets go lingers
+//! ([`linger`]), what it keeps goes on without the exchange.
+
+use std::cell::RefCell;
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use smallvec::SmallVec;
+use tokio::time::Instant;
+use weir_core::dispatch::{Act, Acts, Fan, Happened, Reuse, To, Why};
+use weir_core::ports::CopyOutcome;
+use weir_core::ports::queue::KeptAnswer;
+use weir_core::retry::Cause;
+use weir_upstream::body::replay::{self, Replay};
+use weir_upstream::io::deadline::{Wait, now};
+use weir_upstream::member::Upstream;
+use weir_upstream::select;
+
+use crate::dispatch::copy::{self, Held, Lost, Original, Stage};
+use crate::dispatch::linger::{self, Sending};
+use crate::dispatch::whole::{self, Unread};
+use crate::dispatch::write::{self, Write};
+use crate::exchange::Exchange;
+use crate::stages::failure::Failure;
+
+/// A copy, by the number that the machine gave it.
+struct Copy {
+    number: u32,
+    server: usize,
+    started: Instant,
+    stage: Rc<Stage>,
+    state: State,
+}
+
+enum State {
+    Sending(Sending),
+    /// Its answer is read to its end.
+    Reading(Reading),
+    Held(Box<Held>),
+}
+
+type Reading = Pin<Box<dyn Future<Output = Result<(Box<Held>, u64), Unread>>>>;
+
+/// An answer that was chosen.
+pub(super) enum Winner {
+    /// A copy's.
+    Live(Box<Held>),
+    /// One that the catch-up got.
+    Delivered(KeptAnswer),
+}
+
+/// What happens to one request.
+pub(super) struct Driver<'r> {
+    original: Rc<Original>,
+    upstream: &'r Arc<Upstream>,
+    ticket: usize,
+    replay: Option<Rc<Replay>>,
+    machine: Fan<'r>,
+    copies: SmallVec<[Copy; 4]>,
+    /// What happened at once when an action was performed.
+    news: SmallVec<[Happened; 4]>,
+    /// How the last copy failed that did.
+    failure: Option<Failure>,
+    /// Whether the machine knows that the body has come whole.
+    told_whole: bool,
+    /// Copies that were started because the first server was slow.
+    hedges: SmallVec<[u32; 2]>,
+    /// The write that the request is, with its place in the queue.
+    write: Option<Write>,
+}
+
+impl<'r> Driver<'r> {
+    /// A driver of this machine that has done nothing yet.
+    pub(super) fn new(
+        original: Rc<Original>,
+        upstream: &'r Arc<Upstream>,
+        replay: Option<Rc<Replay>>,
+        machine: Fan<'r>,
+        write: Option<Write>,
+    ) -> Self {
+        Self {
+            original,
+            upstream,
+            ticket: select::ticket(upstream),
+            replay,
+            machine,
+            copies: SmallVec::new(),
+            news: SmallVec::new(),
+            failure: None,
+            told_whole: false,
+            hedges: SmallVec::new(),
+            write,
+        }
+    }
+
+    /// Runs until the machine has decided.
+    ///
+    /// # Errors
+    /// There is no answer, or nobody waits for one.
+    pub(super) async fn decide(&mut self, x: &mut Exchange) -> Result<Winner, Failure> {
+        let mut acts = self.machine.begin(Duration::ZERO);
+        loop {
+            if let Some(decision) = self.perform(x, acts) {
+                return decision;
+            }
+            let happened = match self.news.is_empty() {
+                false => self.news.remove(0),
+                true => self.next(x).await?,
+            };
+            acts = self.machine.on(happened, now() - x.begun);
+            if happened == Happened::Timer {
+                self.note_hedges(x, &acts);
+            }
+        }
+    }
+
+    fn note_hedges(&mut self, x: &Exchange, acts: &Acts) {
+        if matches!(self.machine, Fan::Hedge(_)) {
+            let started = acts.iter().filter_map(|act| match act {
+                Act::Start { copy, .. } => Some(*copy),
+                _ => None,
+            });
+            let known = self.hedges.len();
+            self.hedges.extend(started);
+            x.worker.counters.hedges.add((self.hedges.len() - known) as u64);
+        }
+    }
+
+    fn count(&self, x: &Exchange, outcome: CopyOutcome) {
+        x.worker.counters.count_copy(x.record.mode.unwrap_or_default(), outcome);
+    }
+
+    fn perform(&mut self, x: &mut Exchange, acts: Acts) -> Option<Result<Winner, Failure>> {
+        let mut decision = None;
+        for act in acts {
+            match act {
+                Act::Start { copy, to, reuse } => self.start(x, copy, to, reuse),
+                Act::Cancel { copy } => self.cancel(x, copy),
+                Act::WakeAt(at) => {
+                    let deadlines = &x.client.deadlines;
+                    deadlines.set_from(Wait::Dispatch, x.begun, at);
+                }
+                Act::Answer { copy } => decision = Some(self.choose(x, copy)),
+                Act::GiveUp(why) => decision = Some(Err(self.given_up(why))),
+                Act::AnswerDelivered { server } => decision = Some(self.choose_delivered(x, server)),
+                Act::Keep { .. } => self.count(x, CopyOutcome::Kept),
+                // The queue is told of each copy when it ends; what that means is its to decide.
+                Act::Done { .. } | Act::Queue { .. } | Act::DeadLetter { .. } => {}
+            }
+        }
+        decision
+    }
+
+    fn choose(&mut self, x: &mut Exchange, number: u32) -> Result<Winner, Failure> {
+        let place = self.copies.iter().position(|copy| copy.number == number);
+        match place.map(|place| self.copies.remove(place)) {
+            Some(Copy { server, state: State::Held(held), .. }) => {
+                x.record.server = Some(Arc::clone(&self.upstream.servers[server]));
+                self.count(x, CopyOutcome::Answered);
+                if self.hedges.contains(&number) {
+                    x.worker.counters.hedges_won.add(1);
+                }
+                Ok(Winner::Live(held))
+            }
+            // Machines choose among answers that have come.
+            Some(_) | None => Err(Failure::Panic),
+        }
+    }
+
+    fn choose_delivered(&mut self, x: &mut Exchange, server: usize) -> Result<Winner, Failure> {
+        x.record.server = Some(Arc::clone(&self.upstream.servers[server]));
+        let answer = self.write.as_mut().and_then(|write| write.answer_of(server));
+        answer.map(Winner::Delivered).ok_or(Failure::NotAcknowledged)
+    }
+
+    fn start(&mut self, x: &mut Exchange, number: u32, to: To, reuse: Reuse) {
+        let server = match to {
+            To::Server(server) => server,
+            To::Balanced => {
+                let machine = &self.machine;
+                match select::pick(self.upstream, self.ticket, |server| machine.allows(server)) {
+                    Some(server) => {
+                        self.news.push(Happened::Picked { copy: number, server });
+                        server
+                    }
+                    None => return self.news.push(Happened::NoServer { copy: number }),
+                }
+            }
+        };
+        let target = Arc::clone(&self.upstream.servers[server]);
+        x.record.attempts += 1;
+        if x.record.server.is_none() {
+            x.record.server = Some(Arc::clone(&target));
+        }
+        let stage = Rc::<Stage>::default();
+        let original = Rc::clone(&self.original);
+        let sending = Box::pin(copy::send(original, target, reuse, Rc::clone(&stage)));
+        let state = State::Sending(sending);
+        self.copies.push(Copy { number, server, started: now(), stage, state });
+    }
+
+    fn cancel(&mut self, x: &Exchange, number: u32) {
+        let Some(place) = self.copies.iter().position(|copy| copy.number == number) else { return };
+        self.count(x, CopyOutcome::Cancelled);
+        let Copy { server, started, stage, state, .. } = self.copies.remove(place);
+        match state {
+            State::Sending(sending) => {
+                // `semantics.md` §3.5: it would have taken at least as long.
+                self.observe(server, started);
+                linger::let_sending_go(&x.worker, sending, &stage);
+            }
+            State::Reading(_) => {}
+            State::Held(held) => linger::let_held_go(&x.worker, *held),
+        }
+    }
+
+    /// Counts how long a server took, where that matters.
+    fn observe(&self, server: usize, started: Instant) {
+        if matches!(self.machine, Fan::Hedge(_)) {
+            self.upstream.servers[server].latencies.observe(now() - started);
+        }
+    }
+
+    /// Waits for the next thing that the machine should know.
+    async fn next(&mut self, x: &Exchange) -> Result<Happened, Failure> {
+        let Some(mut watch) = self.write.as_mut().map(Write::take_watch) else {
+            return poll_fn(|cx| self.poll_happened(x, cx)).await;
+        };
+        let happened = loop {
+            let mut caught_up = watch.next();
+            let event = poll_fn(|cx| match caught_up.as_mut().poll(cx) {
+                Poll::Ready(event) => Poll::Ready(Err(event)),
+                Poll::Pending => self.poll_happened(x, cx).map(Ok),
+            });
+            match event.await {
+                Ok(happened) => break happened,
+                Err(event) => {
+                    if let Some(happened) = self.write.as_mut().and_then(|write| write.happened(event)) {
+                        break Ok(happened);
+                    }
+                }
+            }
+        };
+        if let Some(write) = &mut self.write {
+            write.watch_on(watch);
+        }
+        happened
+    }
+
+    fn poll_happened(&mut self, x: &Exchange, cx: &mut Context<'_>) -> Poll<Result<Happened, Failure>> {
+        for place in 0..self.copies.len() {
+            if let Poll::Ready(happened) = self.poll_copy(place, x, cx) {
+                return Poll::Ready(happened);
+            }
+        }
+        if !self.told_whole && self.is_request_read() {
+            self.told_whole = true;
+            if let (Some(write), Some(replay)) = (&mut self.write, &self.replay) {
+                write.supply(replay);
+            }
+            x.client.stream.watch_again();
+            return Poll::Ready(Ok(Happened::BodyWhole));
+        }
+        // Before that, whoever reads the body sees it.
+        if self.told_whole && x.client.stream.poll_reset(cx).is_ready() {
+            return Poll::Ready(Err(Failure::ClientGone));
+        }
+        x.client.deadlines.poll_passed(cx).map(|wait| match wait {
+            Wait::Dispatch => Ok(Happened::Timer),
+            wait => Err(client_failure(wait)),
+        })
+    }
+
+    fn poll_copy(
+        &mut self,
+        place: usize,
+        x: &Exchange,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<Happened, Failure>> {
+        let copy = &mut self.copies[place];
+        let number = copy.number;
+        match &mut copy.state {
+            State::Sending(sending) => match ready!(sending.as_mut().poll(cx)) {
+                Ok(held) => Poll::Ready(Ok(self.hold(place, held, x))),
+                Err(lost) => {
+                    self.count(x, CopyOutcome::Failed);
+                    let Copy { server, .. } = self.copies.remove(place);
+                    if let Some(write) = &mut self.write {
+                        write.missed(server, &lost);
+                    }
+                    Poll::Ready(self.lose(number, lost))
+                }
+            },
+            State::Reading(reading) => match ready!(reading.as_mut().poll(cx)) {
+                Ok((held, digest)) => {
+                    copy.state = State::Held(held);
+                    Poll::Ready(Ok(Happened::Whole { copy: number, digest }))
+                }
+                Err(Unread) => {
+                    self.count(x, CopyOutcome::Failed);
+                    self.copies.remove(place);
+                    Poll::Ready(Ok(Happened::Broken { copy: number }))
+                }
+            },
+            State::Held(held) => {
+                held.poll_upload(cx);
+                Poll::Pending
+            }
+        }
+    }
+
+    /// The head of an answer has come.
+    fn hold(&mut self, place: usize, held: Held, x: &Exchange) -> Happened {
+        let (server, started) = (self.copies[place].server, self.copies[place].started);
+        self.observe(server, started);
+        if let Some(write) = &mut self.write {
+            write.answered(server, &held.head);
+        }
+        let copy = &mut self.copies[place];
+        let (number, status, held) = (copy.number, held.head.status(), Box::new(held));
+        copy.state = match self.machine {
+            Fan::Majority(_) => {
+                let limits = x.snapshot.replay_limits();
+                State::Reading(Box::pin(whole::read(held, Rc::clone(&x.worker), limits)))
+            }
+            Fan::Race(_) | Fan::Hedge(_) | Fan::Duplicate(_) => State::Held(held),
+        };
+        Happened::Head { copy: number, status }
+    }
+
+    /// A copy has failed before the head of an answer.
+    fn lose(&mut self, copy: u32, lost: Lost) -> Result<Happened, Failure> {
+        match lost {
+            Lost::NotSent { timed_out, failure } => {
+                self.failure = Some(failure);
+                Ok(Happened::NotSent { copy, timed_out })
+            }
+            Lost::Failed { cause, failure } => {
+                self.failure = Some(failure);
+                // Some of it may have left: on the safe side of `semantics.md` §2.2.
+                Ok(Happened::Failed { copy, cause, bytes_sent: 1 })
+            }
+            Lost::Request(failure) => Err(failure),
+        }
+    }
+
+    /// What the client is told when there is no answer: what the last server did that failed, where that is the reason.
+    fn given_up(&mut self, why: Why) -> Failure {
+        let last = self.failure.take();
+        match why {
+            Why::NoServer => Failure::NoServer,
+            Why::Unreachable { timed_out } => last.unwrap_or(Failure::Unreachable { timed_out }),
+            Why::Failed(Cause::Timeout) => last.unwrap_or(Failure::ServerTimeout),
+            Why::Failed(Cause::Reset | Cause::Garbage) => last.unwrap_or(Failure::ServerReset),
+            Why::Discarded { status } => Failure::Discarded(status),
+            Why::NothingUsable { status } => Failure::NothingUsable(status),
+            Why::NoMajority { status } => Failure::NoMajority(status),
+            Why::NotAcknowledged => Failure::NotAcknowledged,
+            Why::ReplayLost => Failure::BodyTooLarge,
+        }
+    }
+
+    /// Lets go of what is left of a request that has its answer, or will have none. A write whose body is whole goes on.
+    pub(super) fn leave(&mut self, x: &Exchange) {
+        let whole = self.is_request_read();
+        let Some(write) = self.write.take().filter(|_| whole) else {
+            self.copies.clear();
+            return;
+        };
+        let write = Rc::new(RefCell::new(write));
+        for Copy { server, stage, state, .. } in self.copies.drain(..) {
+            let worker = Rc::clone(&x.worker);
+            stage.deadlines.move_to_task();
+            match state {
+                State::Sending(sending) => {
+                    let task = write::see_through(Rc::clone(&write), server, sending, worker);
+                    x.worker.tracker.begin(task);
+                }
+                State::Held(held) if held.is_sent() => linger::let_held_go(&x.worker, *held),
+                State::Held(held) => {
+                    x.worker.tracker.begin(async move { linger::see_out(*held, &worker).await });
+                }
+                State::Reading(_) => {}
+            }
+        }
+    }
+
+    /// Whether the client has been read to the end of its request.
+    pub(super) fn is_request_read(&self) -> bool {
+        self.replay.as_ref().is_none_or(|replay| matches!(replay.state(), replay::State::Whole { .. }))
+    }
+}
+
+/// What it means that the client did not do in time what was waited for.
+pub(super) fn client_failure(wait: Wait) -> Failure {
+    match wait {
+        Wait::ClientBody => Failure::BodyTimeout,
+        Wait::Request => Failure::RequestTimeout,
+        _ => Failure::ClientGone,
+    }
+}

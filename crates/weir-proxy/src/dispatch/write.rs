@@ -1,0 +1,216 @@
+//! A write of mode `duplicate`: its place in the queue, its live copies, and what becomes of them when the client is gone.
+
+use std::cell::RefCell;
+use std::io;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use smallvec::SmallVec;
+use weir_core::dispatch::Happened;
+use weir_core::ports::queue::{
+    AcceptError, AcceptedWrite, KeptAnswer, LocalFuture, NewWrite, Pieces, QueueEvent, Watch, WriteBody,
+};
+use weir_core::queue::{Burial, Failure as Miss, Outcome, ServerId, WantedTarget};
+use weir_core::retry::Cause;
+use weir_http::field::KnownName as K;
+use weir_http::head::Head;
+use weir_upstream::body::Body;
+use weir_upstream::body::replay::{Content, Replay, ReplayBody};
+
+use super::copy::Lost;
+use super::deliver::retry_after;
+use super::linger::{self, Sending};
+use crate::exchange::Exchange;
+use crate::runtime::dispatch::Duplicating;
+use crate::runtime::worker::Worker;
+use crate::stages::failure::Failure;
+
+/// A write that was accepted.
+pub(super) struct Write {
+    accepted: Box<dyn AcceptedWrite>,
+    watch: Option<Box<dyn Watch>>,
+    /// The servers of the upstream, in its order, as the queue knows them.
+    servers: SmallVec<[ServerId; 4]>,
+    /// Answers that the catch-up got, by the places of their servers.
+    answers: SmallVec<[(usize, KeptAnswer); 2]>,
+    supplied: bool,
+}
+
+impl Write {
+    /// Gives the request of `x` its place in the order. `body` is `None` as long as it is still arriving.
+    ///
+    /// # Errors
+    /// It was not accepted: nothing of it is sent to anybody.
+    pub(super) async fn accept(
+        x: &Exchange,
+        duplicating: &Duplicating,
+        host_of_server: bool,
+        body: Option<Arc<dyn WriteBody>>,
+    ) -> Result<Option<Self>, Failure> {
+        let Some(queue) = &duplicating.queue else { return Ok(None) };
+        let servers: SmallVec<[ServerId; 4]> = duplicating.gates.iter().map(|gate| gate.server()).collect();
+        let targets = servers.iter().map(|server| WantedTarget { server: *server, live: true }).collect();
+        let write = NewWrite { head: head_bytes(x, host_of_server), targets };
+        let supplied = body.is_some();
+        let accepted = queue.accept(write, body).await.map_err(|error| {
+            tracing::debug!(%error, "a write is not accepted");
+            match error {
+                AcceptError::Full | AcceptError::Disk(_) | AcceptError::Closed => Failure::WriteNotAccepted,
+                AcceptError::Body(_) => Failure::BodyNotKept,
+            }
+        })?;
+        Ok(Some(Self { accepted, watch: None, servers, answers: SmallVec::new(), supplied }))
+    }
+
+    /// Servers that get no live copy, by their places.
+    pub(super) fn gated(&self) -> SmallVec<[usize; 4]> {
+        let live = self.accepted.live();
+        let places = self.servers.iter().enumerate();
+        places.filter(|(_, server)| !live.contains(server)).map(|(place, _)| place).collect()
+    }
+
+    /// The body has come whole.
+    pub(super) fn supply(&mut self, replay: &Replay) {
+        if !self.supplied
+            && let Some(content) = replay.content()
+        {
+            self.supplied = true;
+            self.accepted.supply(Arc::new(KeptBody(content)));
+        }
+    }
+
+    /// A server has answered a live copy.
+    pub(super) fn answered(&mut self, server: usize, head: &Head) {
+        let outcome = Outcome::Answered { status: head.status(), retry_after: retry_after(head) };
+        self.settle(server, outcome);
+    }
+
+    /// A live copy has failed.
+    pub(super) fn missed(&mut self, server: usize, lost: &Lost) {
+        let miss = match lost {
+            Lost::NotSent { .. } => Miss::Unreachable,
+            Lost::Failed { cause: Cause::Reset, .. } | Lost::Request(_) => Miss::Reset,
+            Lost::Failed { cause: Cause::Timeout, .. } => Miss::Timeout,
+            Lost::Failed { cause: Cause::Garbage, .. } => Miss::Garbage,
+        };
+        self.settle(server, Outcome::Failed(miss));
+    }
+
+    fn settle(&mut self, server: usize, outcome: Outcome) {
+        if let Some(server) = self.servers.get(server) {
+            self.accepted.settle(*server, outcome);
+        }
+    }
+
+    /// Takes the watch over the backlogs out, to wait with it; give it back with [`watch_on`](Self::watch_on).
+    pub(super) fn take_watch(&mut self) -> Box<dyn Watch> {
+        self.watch.take().unwrap_or_else(|| self.accepted.watch())
+    }
+
+    /// See [`take_watch`](Self::take_watch).
+    pub(super) fn watch_on(&mut self, watch: Box<dyn Watch>) {
+        self.watch = Some(watch);
+    }
+
+    /// What an event of the queue is for the mode.
+    pub(super) fn happened(&mut self, event: QueueEvent) -> Option<Happened> {
+        let (QueueEvent::Delivered { server: id, .. } | QueueEvent::Buried { server: id, .. }) = &event;
+        let server = self.servers.iter().position(|known| known == id)?;
+        let (happened, answer) = match event {
+            QueueEvent::Delivered { status, answer, .. } => (Happened::Delivered { server, status }, answer),
+            QueueEvent::Buried { burial: Burial::Refused { status }, answer, .. } => {
+                (Happened::Refused { server, status }, answer)
+            }
+            QueueEvent::Buried { .. } => (Happened::Dropped { server }, None),
+        };
+        self.answers.extend(answer.map(|answer| (server, answer)));
+        Some(happened)
+    }
+
+    /// The answer that the catch-up got from this server.
+    pub(super) fn answer_of(&mut self, server: usize) -> Option<KeptAnswer> {
+        let place = self.answers.iter().position(|(known, _)| *known == server)?;
+        Some(self.answers.swap_remove(place).1)
+    }
+}
+
+/// The head of the request of `x`, as every server shall get it, also later.
+fn head_bytes(x: &Exchange, host_of_server: bool) -> Bytes {
+    let mut head = Head::clone(&x.request);
+    if host_of_server {
+        // Each gets its own.
+        head.remove(K::Host);
+    }
+    let mut bytes = Vec::new();
+    head.write(&mut bytes);
+    bytes.into()
+}
+
+/// The body of a request that has none.
+pub(super) struct NoBody;
+
+impl WriteBody for NoBody {
+    fn bytes(&self) -> u64 {
+        0
+    }
+
+    fn open(&self) -> Box<dyn Pieces> {
+        Box::new(Self)
+    }
+}
+
+impl Pieces for NoBody {
+    fn next(&mut self) -> LocalFuture<'_, io::Result<Option<Bytes>>> {
+        Box::pin(std::future::ready(Ok(None)))
+    }
+}
+
+/// The body of a request that outlives its exchange.
+pub(super) struct KeptBody(pub(super) Arc<Content>);
+
+impl WriteBody for KeptBody {
+    fn bytes(&self) -> u64 {
+        self.0.bytes()
+    }
+
+    fn trailers(&self) -> Bytes {
+        let Some(trailers) = self.0.trailers() else { return Bytes::new() };
+        let mut lines = Vec::new();
+        trailers.write_fields(&mut lines);
+        lines.into()
+    }
+
+    fn open(&self) -> Box<dyn Pieces> {
+        Box::new(KeptPieces(ReplayBody::of(Arc::clone(&self.0)).into()))
+    }
+}
+
+struct KeptPieces(Body);
+
+impl Pieces for KeptPieces {
+    fn next(&mut self) -> LocalFuture<'_, io::Result<Option<Bytes>>> {
+        Box::pin(async {
+            self.0.fill().await.map_err(|error| io::Error::other(error.to_string()))?;
+            let piece = Bytes::copy_from_slice(self.0.chunk());
+            self.0.consume(piece.len());
+            Ok((!piece.is_empty()).then_some(piece))
+        })
+    }
+}
+
+/// Sees a copy through without its exchange: what fails goes to the backlogs. The last copy to end lets go of the write.
+pub(super) async fn see_through(
+    write: Rc<RefCell<Write>>,
+    server: usize,
+    sending: Sending,
+    worker: Rc<Worker>,
+) {
+    match sending.await {
+        Ok(held) => {
+            write.borrow_mut().answered(server, &held.head);
+            linger::see_out(held, &worker).await;
+        }
+        Err(lost) => write.borrow_mut().missed(server, &lost),
+    }
+}

@@ -1,0 +1,118 @@
+//! The queues of mode `duplicate`, one for each upstream that is written to so, for as long as the process lives.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use weir_config::model::{Action, Dispatch, Model};
+use weir_core::dispatch::{CatchUp, DuplicateRule};
+use weir_core::ports::queue::{QueueStatus, WriteQueue};
+use weir_core::queue::{Full, QueueLimits};
+
+/// Opens a queue: by its name, whether it must outlive the process, and its bounds. Says what is wrong when it can't.
+pub type OpenQueue = dyn Fn(&str, CatchUp, QueueLimits) -> Result<Arc<dyn WriteQueue>, String> + Send + Sync;
+
+/// Opens none: for a process whose routes duplicate nothing, or without `catch_up`.
+pub fn no_queues() -> Arc<OpenQueue> {
+    Arc::new(|_, _, _| Err("there is no place for queues".to_owned()))
+}
+
+/// All queues of the process.
+#[derive(Clone)]
+pub struct Queues {
+    open: Arc<OpenQueue>,
+    /// Looked at when a configuration is put in use, never on a request's way.
+    by_upstream: Arc<Mutex<HashMap<Box<str>, Opened>>>,
+}
+
+#[derive(Clone)]
+struct Opened {
+    queue: Arc<dyn WriteQueue>,
+    /// Whether somebody delivers from it.
+    runs: bool,
+}
+
+impl fmt::Debug for Queues {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Queues").field("upstreams", &self.opened().keys()).finish_non_exhaustive()
+    }
+}
+
+impl Queues {
+    /// None yet.
+    pub fn new(open: Arc<OpenQueue>) -> Self {
+        Self { open, by_upstream: Arc::default() }
+    }
+
+    fn opened(&self) -> MutexGuard<'_, HashMap<Box<str>, Opened>> {
+        self.by_upstream.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Opens what this model needs and was not open yet. The bounds of a queue stay what they were when it was opened.
+    ///
+    /// # Errors
+    /// One can't be opened: the name of its upstream and why, for people.
+    pub fn prepare(&self, model: &Model) -> Result<(), (String, String)> {
+        for (upstream, rule) in duplicates(model) {
+            let mut by_upstream = self.opened();
+            if !by_upstream.contains_key(upstream) {
+                let queue = (self.open)(upstream, rule.catch_up, limits(rule))
+                    .map_err(|error| (upstream.to_owned(), error))?;
+                by_upstream.insert(upstream.into(), Opened { queue, runs: false });
+            }
+        }
+        Ok(())
+    }
+
+    /// The queue of an upstream, if it was opened.
+    pub fn of(&self, upstream: &str) -> Option<Arc<dyn WriteQueue>> {
+        self.opened().get(upstream).map(|known| Arc::clone(&known.queue))
+    }
+
+    /// Those from which nobody delivers yet; whoever asks does from now on.
+    pub(super) fn begin_delivering(&self) -> Vec<(Box<str>, Arc<dyn WriteQueue>)> {
+        let mut by_upstream = self.opened();
+        let idle = by_upstream.iter_mut().filter(|(_, opened)| !opened.runs);
+        idle.map(|(name, opened)| {
+            opened.runs = true;
+            (name.clone(), Arc::clone(&opened.queue))
+        })
+        .collect()
+    }
+
+    /// All queues with their states, by the names of their upstreams.
+    pub fn status(&self) -> Vec<QueueStatus> {
+        let mut all: Vec<_> = self.opened().values().map(|opened| opened.queue.status()).collect();
+        all.sort_by(|one, other| one.name.cmp(&other.name));
+        all
+    }
+}
+
+/// The rules by which writes wait, with the names of their upstreams.
+fn duplicates(model: &Model) -> impl Iterator<Item = (&str, &DuplicateRule)> {
+    let routes = model.services.iter().flat_map(|service| &service.routes);
+    let forwards = routes.filter_map(|route| match &route.action {
+        Action::Forward(forward) => Some(forward),
+        Action::Redirect(_) | Action::Respond(_) => None,
+    });
+    forwards.flat_map(|forward| {
+        let name = model.upstreams[forward.upstream.0].name.as_str();
+        forward.dispatch.iter().filter_map(move |dispatch| match dispatch {
+            Dispatch::Duplicate(rule) if rule.catch_up != CatchUp::Off => Some((name, rule)),
+            _ => None,
+        })
+    })
+}
+
+fn limits(rule: &DuplicateRule) -> QueueLimits {
+    QueueLimits {
+        keep: rule.keep,
+        backlog_writes_max: usize::try_from(rule.backlog_max).unwrap_or(usize::MAX),
+        full: match rule.full {
+            weir_core::dispatch::Full::Reject => Full::Reject,
+            weir_core::dispatch::Full::DropOldest => Full::DropOldest,
+        },
+        strict_order: rule.strict_order,
+        ..QueueLimits::default()
+    }
+}
