@@ -70,7 +70,7 @@ fn a_wrong_command_line_is_wrong_usage() {
     check(&["race"], 2, &["--endpoints"]);
     check(&["race", "-e"], 2, &["--endpoints"]);
     check(&["race", "-e", ""], 2, &["no server", "hint: "]);
-    check(&["race", "-e", "http://a", "b"], 2, &["`b`"]);
+    check(&["race", "-e", "http://a", "b"], 2, &["'b'"]);
     check(&["race", "-e", "http://a", "-x"], 2, &["--x"]);
     check(&["race", "-e", "http://a", "-log-"], 2, &["`--log-date`", "`--log-prefix`", "hint: "]);
     check(&["race", "-e", "http://a", "-fanout", "false"], 2, &["hint: ", "`--fanout=false`"]);

@@ -35,7 +35,7 @@ fn winner(answer: &str) -> &str {
 #[test]
 fn an_endpoint_may_be_named_four_times() {
     let (_mock, url) = mock(&[]);
-    let (mut proxy, address) = race(&[&url; 4], &["--log-prefix", "of-four"]);
+    let (mut proxy, address) = race(&[url.as_str(); 4], &["--log-prefix", "of-four"]);
     proxy.line("requests of every method go to 4 endpoints, all at once");
     let answered = answer(ask(address, "a.example", "/x"));
     assert_eq!(status(&answered), "200", "{answered}");
