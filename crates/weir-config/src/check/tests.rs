@@ -410,3 +410,57 @@ fn the_other_shape_is_as_strict() {
     check("proxy: 5", &["expected a mapping (`proxy`), found `5`"]);
     check("proxy: {}", &["`proxy` needs `listen`", "`proxy` needs `services`"]);
 }
+
+#[test]
+fn keys_belong_to_modes_and_numbers_to_servers() {
+    let check = |servers: &str, dispatch: &str, expected: &[&str]| {
+        check(&format!("services: [{{host: a, upstream: [{servers}], dispatch: {dispatch}}}]"), expected);
+    };
+    let three = "\"b:1\", \"b:2\", \"b:3\"";
+    check(
+        three,
+        "{mode: race, budget: 5%}",
+        &["error `budget` means nothing to `race` | it belongs to `hedge`"],
+    );
+    check(
+        three,
+        "{mode: balance, otherwise: best}",
+        &["error `otherwise` means nothing to `balance` | it belongs to `race` or `majority`"],
+    );
+    check(three, "{mode: duplicate, acknowledge: 3}", &[]);
+    check(
+        three,
+        "{mode: duplicate, acknowledge: 4}",
+        &["error 4 servers can't acknowledge: there are 3 | write `all`"],
+    );
+    check(
+        three,
+        "{mode: race, width: 4}",
+        &["warning `width` is more than the servers, of which there are 3"],
+    );
+    check(three, "{mode: race, otherwise: 500, best: 4xx}", &["warning `best` has no effect"]);
+    check(three, "{mode: majority, best: 4xx}", &["warning `best` has no effect"]);
+    check(three, "{mode: majority, otherwise: best, best: [4xx, 2xx]}", &[]);
+}
+
+#[test]
+fn a_writing_method_beside_a_duplicate_is_not_forgotten() {
+    let check = |dispatch: &str, expected: &[&str]| {
+        check(
+            &format!("services: [{{host: a, upstream: [\"b:1\", \"b:2\"], dispatch: {dispatch}}}]"),
+            expected,
+        );
+    };
+    check("{POST: duplicate}", &["warning `PUT`, `PATCH` or `DELETE` would go to one server only"]);
+    check("{POST: duplicate, PUT: duplicate, PATCH: balance, DELETE: duplicate}", &[]);
+    check("{GET: balance, \"*\": duplicate}", &[]);
+    check("duplicate", &[]);
+}
+
+#[test]
+fn an_upstream_has_one_primary() {
+    check(
+        "services: [{host: a, upstream: [{address: \"b:1\", primary: true}, {address: \"b:2\", primary: true}]}]",
+        &["error an upstream has one primary server"],
+    );
+}

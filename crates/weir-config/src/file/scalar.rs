@@ -50,6 +50,28 @@ impl<T: 'static> Kind for Parsed<T> {
     }
 }
 
+/// A text that may also be a number from `min` to `max`, which YAML writes without quotes.
+pub(crate) struct OrNumber<T: 'static> {
+    /// What takes both.
+    pub(crate) text: Parsed<T>,
+    /// Smallest.
+    pub(crate) min: u64,
+    /// Largest.
+    pub(crate) max: u64,
+}
+
+impl<T: 'static> Kind for OrNumber<T> {
+    type Value = T;
+
+    fn decode(&self, node: &Node, decoder: &mut Decoder<'_>) -> Option<T> {
+        self.text.decode(node, decoder)
+    }
+
+    fn shape(&self) -> Shape {
+        Shape::Either(vec![self.text.shape(), Shape::Integer { min: self.min, max: self.max }])
+    }
+}
+
 /// `an address`, `a duration`.
 fn with_article(label: &str) -> String {
     let article = if label.starts_with(['a', 'e', 'i', 'o']) { "an" } else { "a" };

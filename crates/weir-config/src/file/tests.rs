@@ -226,22 +226,83 @@ fn routes_answer() {
 }
 
 #[test]
-fn dispatch_has_one_mode_and_knows_the_others() {
-    for taken in ["balance", "{mode: balance}", "{GET: balance}", "{GET: {mode: balance}, \"*\": balance}"] {
-        check_forward(&format!("dispatch: {taken}"), Ok("mode: Balance"));
+fn dispatch_is_a_mode_or_a_mode_for_each_method() {
+    for taken in ["balance", "{mode: balance}", "{\"*\": balance}"] {
+        check_forward(&format!("dispatch: {taken}"), Ok("by_method: [], others: Balance"));
     }
-    for mode in ["duplicate", "race", "hedge", "majority"] {
-        let later = format!("dispatch mode `{mode}` is not in this version yet");
-        check_forward(&format!("dispatch: {mode}"), Err(&[&later]));
-        check_forward(&format!("dispatch: {{mode: {mode}, acknowledge: all, x: 1}}"), Err(&[&later]));
-        check_forward(&format!("dispatch: {{POST: {mode}, GET: {{mode: {mode}}}}}"), Err(&[&later, &later]));
-    }
+    check_forward("dispatch: {GET: {mode: balance}}", Ok("by_method: [(\"GET\", Balance)], others: Balance"));
+    check_forward("dispatch: {PUT: race, \"*\": majority}", Ok("others: Majority"));
     check_forward("dispatch: balence", Err(&["did you mean `balance`?"]));
-    check_forward("dispatch: {mode: balance, budget: 5%}", Err(&["`budget` is not in this version yet"]));
+    check_forward(
+        "dispatch: {mode: balance, budgt: 5%}",
+        Err(&["unknown key `budgt` … did you mean `budget`?"]),
+    );
     check_forward("dispatch: {post: balance}", Err(&["upper case: `POST`"]));
     check_forward("dispatch: {\"p95 \": balance}", Err(&["is not a method … maps methods to modes"]));
     check_forward("dispatch: {}", Err(&["found an empty mapping"]));
     check_forward("dispatch: [balance]", Err(&["found a list"]));
+}
+
+#[test]
+fn modes_have_keys_and_defaults() {
+    check_forward(
+        "dispatch: race",
+        Ok("Race(RaceRule { usable: StatusSet(2xx, 3xx, 4xx), width: None, stagger: 0ns"),
+    );
+    check_forward(
+        "dispatch: {mode: race, usable: [404, 5xx, 300-302]}",
+        Ok("usable: StatusSet(300-302, 404, 5xx)"),
+    );
+    check_forward("dispatch: {mode: race, otherwise: 500}", Ok("otherwise: Status(500)"));
+    check_forward("dispatch: {mode: race, width: 1, stagger: 20ms}", Ok("width: Some(1), stagger: 20ms"));
+    check_forward("dispatch: hedge", Ok("after: Percentile, at_most: 1s, budget_share: 0.05"));
+    check_forward(
+        "dispatch: {mode: hedge, after: 50ms, budget: 100%}",
+        Ok("after: Fixed(50ms), at_most: 1s, budget_share: 1.0"),
+    );
+    check_forward("dispatch: majority", Ok("Majority(MajorityRule { otherwise: Status(502) })"));
+    check_forward(
+        "dispatch: {mode: majority, otherwise: best}",
+        Ok("Majority(MajorityRule { otherwise: Best("),
+    );
+    check_forward(
+        "dispatch: duplicate",
+        Ok(
+            "acknowledge: First, answer_timeout: 10s, strict_order: false, catch_up: Memory, keep: 86400s, backlog_max: 100000, full: Reject",
+        ),
+    );
+    check_forward("dispatch: {mode: duplicate, acknowledge: 1}", Ok("acknowledge: Number(1)"));
+    check_forward(
+        "dispatch: {mode: duplicate, order: strict, full: drop_oldest, catch_up: \"off\"}",
+        Ok("strict_order: true, catch_up: Off"),
+    );
+    check_forward(
+        "dispatch: {mode: race, usable: 6xx}",
+        Err(&["`6xx` is no class … `2xx`, `404` or `500-503`"]),
+    );
+    check_forward("dispatch: {mode: race, usable: 503-500}", Err(&["is no class"]));
+    check_forward("dispatch: {mode: race, usable: []}", Err(&["found an empty list"]));
+    check_forward("dispatch: {mode: race, otherwise: 200}", Err(&["is no answer when none is usable"]));
+    check_forward("dispatch: {mode: race, width: 0}", Err(&["`width` is 1 to 1000"]));
+    check_forward("dispatch: {mode: hedge, after: p99}", Err(&["write `p95`"]));
+    check_forward("dispatch: {mode: hedge, after: 2h}", Err(&["is not from `1ms` to `1h`"]));
+    check_forward("dispatch: {mode: hedge, budget: 200%}", Err(&["a share is at most"]));
+    check_forward(
+        "dispatch: {mode: duplicate, acknowledge: most}",
+        Err(&["`most` is no acknowledgement rule"]),
+    );
+    check_forward("dispatch: {mode: duplicate, acknowledge: 0}", Err(&["`0` is no acknowledgement rule"]));
+}
+
+#[test]
+fn how_much_of_a_body_is_kept() {
+    check_top(
+        "replay: {memory: 64KiB}",
+        Ok("replay: Replay { memory_bytes: 65536, disk_bytes: Some(1073741824)"),
+    );
+    check_top("replay: {disk: \"off\"}", Ok("disk_bytes: None"));
+    check_top("replay: {memory: 1KiB}", Err(&["`1KiB` is not from `16KiB`"]));
+    check_top("replay: {disc: 1GiB}", Err(&["did you mean `disk`?"]));
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::time::Duration;
 use weir_core::dispatch::{Acknowledge, After, CatchUp, Full, Mode, StatusSet};
 
 use super::super::describe::Presence::{Default as Unless, Optional, Required};
-use super::super::scalar::{DurationIn, Integer, Parsed, Words};
+use super::super::scalar::{DurationIn, Integer, OrNumber, Parsed, Words};
 use super::super::table::{Field, Kept, Table};
 use super::MODE;
 use super::statuses::{LIST, STATUS_SET};
@@ -53,10 +53,14 @@ pub(crate) struct DispatchFile {
     pub(crate) keys: Vec<(&'static str, Span)>,
 }
 
-const ACKNOWLEDGE: Parsed<Acknowledge> = Parsed {
-    label: "acknowledgement rule",
-    pattern: r"^(first|all|quorum|primary|[1-9][0-9]{0,3})$",
-    parse: acknowledge,
+const ACKNOWLEDGE: OrNumber<Acknowledge> = OrNumber {
+    text: Parsed {
+        label: "acknowledgement rule",
+        pattern: r"^(first|all|quorum|primary|[1-9][0-9]{0,3})$",
+        parse: acknowledge,
+    },
+    min: 1,
+    max: 9999,
 };
 
 fn acknowledge(text: &str) -> Result<Acknowledge, Complaint> {
@@ -106,8 +110,11 @@ pub(crate) fn after(text: &str) -> Result<After, Complaint> {
     }
 }
 
-const OTHERWISE: Parsed<Option<u16>> =
-    Parsed { label: "answer when none is usable", pattern: "^(best|[45][0-9]{2})$", parse: otherwise };
+const OTHERWISE: OrNumber<Option<u16>> = OrNumber {
+    text: Parsed { label: "answer when none is usable", pattern: "^(best|[45][0-9]{2})$", parse: otherwise },
+    min: 400,
+    max: 599,
+};
 
 fn otherwise(text: &str) -> Result<Option<u16>, Complaint> {
     let no = || {

@@ -6,22 +6,26 @@ use crate::complaint::Complaint;
 use crate::node::shortened;
 
 use super::super::kind::{Mapped, OneOrList};
-use super::super::scalar::Parsed;
+use super::super::scalar::{OrNumber, Parsed};
 
-const STATUSES: Parsed<StatusSet> = Parsed {
-    label: "class, status or range of statuses",
-    pattern: r"^([1-5]xx|[1-5][0-9]{2}(\s*-\s*[1-5][0-9]{2})?)$",
-    parse: statuses,
+const STATUSES: OrNumber<StatusSet> = OrNumber {
+    text: Parsed {
+        label: "class, status or range of statuses",
+        pattern: r"^([1-5]xx|[1-5][0-9]{2}(\s*-\s*[1-5][0-9]{2})?)$",
+        parse: statuses,
+    },
+    min: 100,
+    max: 599,
 };
 
 /// One of them, or a list: the union.
-pub(super) type StatusSetKind = Mapped<OneOrList<Parsed<StatusSet>>, StatusSet>;
+pub(super) type StatusSetKind = Mapped<OneOrList<OrNumber<StatusSet>>, StatusSet>;
 
 /// See [`StatusSetKind`].
 pub(super) const STATUS_SET: StatusSetKind = Mapped(LIST, |sets| union(&sets));
 
 /// Each of a list by itself, in its order.
-pub(super) const LIST: OneOrList<Parsed<StatusSet>> = OneOrList(STATUSES, "statuses");
+pub(super) const LIST: OneOrList<OrNumber<StatusSet>> = OneOrList(STATUSES, "statuses");
 
 fn union(sets: &[StatusSet]) -> StatusSet {
     sets.iter().fold(StatusSet::EMPTY, StatusSet::with)
