@@ -5,7 +5,7 @@ use clap::builder::styling::{AnsiColor, Effects, Style, Styles};
 use clap::{Parser, Subcommand};
 
 use crate::commands::{
-    balance, cert, check, completions, demo, duplicate, explain, hedge, man, mock, race, run,
+    balance, cert, check, completions, demo, duplicate, explain, hedge, help, man, mock, race, run,
 };
 use crate::logging::{self, LogFilter};
 
@@ -92,6 +92,9 @@ pub(crate) enum Command {
     Completions(completions::Arguments),
     /// Print the manual page, or write one for each command
     Man(man::Arguments),
+    /// Print the help of a command
+    #[command(hide = true)]
+    Help(help::Arguments),
 }
 
 #[cfg(test)]

@@ -17,7 +17,7 @@ mod wiring;
 
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::{CommandFactory, Parser};
 
 use arguments::CommandLine;
 use failure::Failure;
@@ -27,7 +27,7 @@ use failure::Failure;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
-    let line = match commands::race::spell_out(std::env::args_os()) {
+    let line = match commands::race::spell_out(&CommandLine::command(), std::env::args_os()) {
         Ok(words) => CommandLine::parse_from(words),
         Err(complaints) => {
             let failure = Failure::usage(complaints);

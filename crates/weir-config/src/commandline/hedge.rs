@@ -63,7 +63,7 @@ mod tests {
         match (hedge(address::listen(":0").unwrap(), rule, &servers), expected) {
             (Ok(model), Ok(number)) => assert_eq!(model.upstreams[0].servers.len(), number),
             (Err(complaints), Err(part)) => {
-                assert!(complaints[0].to_string().contains(part), "{complaints:?}")
+                assert!(complaints[0].to_string().contains(part), "{complaints:?}");
             }
             (got, _) => panic!("{servers:?}: {got:?}"),
         }

@@ -8,6 +8,7 @@ pub(crate) mod demo;
 pub(crate) mod duplicate;
 pub(crate) mod explain;
 pub(crate) mod hedge;
+pub(crate) mod help;
 pub(crate) mod man;
 pub(crate) mod mock;
 pub(crate) mod race;
@@ -36,5 +37,6 @@ pub(crate) fn run(command: Command) -> Result<(), Failure> {
         Command::Mock(arguments) => mock::run(arguments),
         Command::Completions(arguments) => completions::run(arguments, CommandLine::command()),
         Command::Man(arguments) => man::run(arguments, CommandLine::command()),
+        Command::Help(arguments) => help::run(arguments, CommandLine::command()),
     }
 }

@@ -5,14 +5,13 @@
 use std::ffi::OsString;
 use std::time::Duration;
 
-use clap::{ArgAction, Args, CommandFactory};
+use clap::{ArgAction, Args};
 use weir_config::Complaint;
 use weir_config::commandline::go_duration;
 use weir_config::commandline::go_flag::{self, Flag, FlagValue, truth};
 use weir_config::commandline::race::{Race, log_target, race};
 use weir_config::model::{AccessLog, PlainLine};
 
-use crate::arguments::CommandLine;
 use crate::failure::Failure;
 use crate::lifetime::{self, Extras};
 
@@ -116,11 +115,14 @@ fn introduction(endpoints: usize, parallel: bool, terminal_responses: &str) -> S
     )
 }
 
-/// The command line with the flags behind `race` spelled out.
+/// The command line with the flags behind `race` spelled out, as this `command` takes them.
 ///
 /// # Errors
 /// Flags that may mean several.
-pub(crate) fn spell_out(line: impl IntoIterator<Item = OsString>) -> Result<Vec<OsString>, Vec<Complaint>> {
+pub(crate) fn spell_out(
+    command: &clap::Command,
+    line: impl IntoIterator<Item = OsString>,
+) -> Result<Vec<OsString>, Vec<Complaint>> {
     let mut line = line.into_iter();
     let mut words: Vec<OsString> = line.by_ref().take(1).collect();
     while let Some(word) = line.next() {
@@ -128,8 +130,7 @@ pub(crate) fn spell_out(line: impl IntoIterator<Item = OsString>) -> Result<Vec<
         let (is_ours, has_value) = (word == NAME, word == "--log");
         words.push(word);
         if is_ours {
-            let command = CommandLine::command();
-            words.extend(go_flag::spell_out(&flags(&command), line)?);
+            words.extend(go_flag::spell_out(&flags(command), line)?);
             return Ok(words);
         }
         if is_command {
@@ -161,13 +162,17 @@ fn flag(argument: &clap::Arg) -> Option<Flag<'_>> {
 mod tests {
     #![allow(clippy::unwrap_used)]
 
-    use clap::Parser;
+    use clap::{CommandFactory, Parser};
 
     use super::*;
-    use crate::arguments::Command;
+    use crate::arguments::{Command, CommandLine};
+
+    fn spelled(line: &str) -> Vec<OsString> {
+        spell_out(&CommandLine::command(), line.split(' ').map(OsString::from)).unwrap()
+    }
 
     fn parsed(line: &str) -> Arguments {
-        let words = spell_out(line.split(' ').map(OsString::from)).unwrap();
+        let words = spelled(line);
         match CommandLine::try_parse_from(words) {
             Ok(CommandLine { command: Command::Race(arguments), .. }) => arguments,
             other => panic!("{line}: {other:?}"),
@@ -208,9 +213,9 @@ mod tests {
     fn other_commands_keep_their_words() {
         for line in ["weir balance -l :1 a:1", "weir -t -c race", "weir --log race run -c race", "weir", ""] {
             let words: Vec<OsString> = line.split(' ').map(OsString::from).collect();
-            assert_eq!(spell_out(words.clone()), Ok(words), "{line}");
+            assert_eq!(spelled(line), words, "{line}");
         }
-        let words = spell_out(["weir", "--log=off", "race", "-f"].map(OsString::from)).unwrap();
+        let words = spelled("weir --log=off race -f");
         assert_eq!(words, ["weir", "--log=off", "race", "--fanout=true"].map(OsString::from));
     }
 
