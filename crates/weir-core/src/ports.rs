@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use crate::dispatch::Mode;
 use crate::handshake::HandshakeOutcome;
+use crate::ports::queue::QueueStatus;
 use crate::proxy_header::ProxyHeaderOutcome;
 use crate::refusal::Refusal;
 
@@ -69,6 +70,8 @@ pub struct Status {
     pub replay_impossible: Vec<(&'static str, u64)>,
     /// Bytes of memory that are reserved for kept bodies.
     pub replay_bytes: u64,
+    /// Queues of writes that servers have yet to get.
+    pub queues: Vec<QueueStatus>,
     /// Upstreams with their servers.
     pub upstreams: Vec<UpstreamStatus>,
 }

@@ -4,8 +4,6 @@
 //! come; [`may_repeat`] answers it, and no configuration changes the answer. Whether a repeat is *wanted* is the
 //! [`RetryPolicy`] of the upstream. The dispatch modes ask both. Where the next try goes is decided elsewhere.
 
-pub mod backoff;
-
 use std::time::Duration;
 
 /// What is tried again.

@@ -8,8 +8,10 @@ use std::time::Duration;
 
 use smallvec::SmallVec;
 use tokio::time::Instant;
+use weir_auth::rule::PROOFS_MAX;
 use weir_core::dispatch::Mode;
 use weir_core::limit::{Charges, Standing};
+use weir_http::field::KnownName as K;
 use weir_http::framing::Framing;
 use weir_http::version::Version;
 use weir_upstream::body::Body;
@@ -121,6 +123,8 @@ pub(crate) struct Exchange {
     /// Who the client proved to be: the name of its key, its user name or the subject of its token, several of them with
     /// pluses between; empty when nothing was asked for.
     pub identity: IdentityText,
+    /// By which proofs.
+    pub proved: Proved,
     /// How the client stands with the rate that is nearest to refusing it, where there are rates.
     pub standing: Option<Standing>,
     /// What it was charged, as long as it may be given back.
@@ -160,6 +164,24 @@ pub(crate) struct RequestBody {
     pub body: Body,
     /// Bytes behind the head when there is no body; with a body they are in its buffer.
     pub rest: ReadBuffer,
+}
+
+/// By which of the proofs of its route a client has proved who it is.
+#[derive(Debug, Default)]
+pub(crate) struct Proved(SmallVec<[u8; PROOFS_MAX]>);
+
+impl Proved {
+    /// Notes the proof of this index, and whether it has given a name: a token may have none.
+    pub(crate) fn note(&mut self, index: usize, is_named: bool) {
+        // There are few proofs, so the index and the bit for the name are a byte.
+        let index = u8::try_from(index).unwrap_or(u8::MAX >> 1);
+        self.0.push(index << 1 | u8::from(is_named));
+    }
+
+    /// The same bytes for the same proofs, and other ones for others.
+    pub(crate) fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
 }
 
 /// What becomes of a connection after an exchange.
@@ -204,6 +226,7 @@ impl Exchange {
             request,
             found: None,
             identity: SmallVec::new(),
+            proved: Proved::default(),
             standing: None,
             charges: Charges::new(),
             places: None,
@@ -236,6 +259,19 @@ impl Exchange {
     /// The route, once it is identified.
     pub(crate) fn route(&self) -> Option<&Route> {
         self.found.map(|(service, route)| &self.snapshot.services[service].routes[route])
+    }
+
+    /// The scheme of the URLs that the client knows. What `receive` has left in X-Forwarded-Proto is ours, or that of a proxy
+    /// which is trusted to say it (`semantics.md` §1.8); of several nobody knows which one is meant, and what is not surely
+    /// encrypted counts as in the clear.
+    pub(crate) fn scheme(&self) -> &'static str {
+        let mut said = self.request.get_all(K::XForwardedProto);
+        let encrypted =
+            |scheme: &[u8]| [&b"https"[..], b"wss"].iter().any(|one| scheme.eq_ignore_ascii_case(one));
+        match (said.next(), said.next()) {
+            (Some(scheme), None) if encrypted(scheme) => "https",
+            _ => "http",
+        }
     }
 
     /// Gives its places to others.

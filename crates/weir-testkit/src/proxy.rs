@@ -1,14 +1,18 @@
 //! A proxy that runs in the test's own process.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
 
 use tokio::runtime::{Builder, Runtime};
 use weir_config::model::Model;
+use weir_core::dispatch::CatchUp;
 use weir_core::ports::Status;
 use weir_proxy::Proxy;
 use weir_proxy::runtime::inbox::{Inspection, Query};
-use weir_proxy::runtime::queues::no_queues;
+use weir_proxy::runtime::queues::OpenQueue;
 use weir_proxy::runtime::sockets::BoundAddress;
+use weir_store::Queue;
 
 use crate::server::Server;
 
@@ -30,10 +34,21 @@ pub struct Running {
 /// When the configuration is wrong or the proxy can't be started.
 pub fn start(yaml: &str) -> Running {
     let model = model(yaml);
+    let queues = queues(model.state.join("queue"));
     let runtime = Builder::new_current_thread().enable_all().build().expect("a small runtime can be made");
-    let proxy =
-        Proxy::start(&model, no_queues()).unwrap_or_else(|error| panic!("the proxy can't start: {error}"));
+    let proxy = Proxy::start(&model, queues).unwrap_or_else(|error| panic!("the proxy can't start: {error}"));
     Running { proxy: Some(proxy), runtime }
+}
+
+/// Queues as the program has them.
+fn queues(directory: PathBuf) -> Arc<OpenQueue> {
+    Arc::new(move |name, catch_up, limits| match catch_up {
+        CatchUp::Durable => match Queue::open(&directory, name, limits) {
+            Ok(queue) => Ok(Arc::new(queue)),
+            Err(error) => Err(error.to_string()),
+        },
+        CatchUp::Memory | CatchUp::Off => Ok(Arc::new(Queue::in_memory(name, limits))),
+    })
 }
 
 /// The model of a test's configuration.
@@ -98,8 +113,14 @@ impl Running {
 
     /// Client connections, over all workers.
     pub fn connections(&self) -> usize {
+        self.connections_by_worker().into_iter().sum()
+    }
+
+    /// Client connections of each worker.
+    pub fn connections_by_worker(&self) -> Vec<usize> {
         let listed = self.runtime.block_on(self.proxy().inspect(Query::Connections));
-        listed.into_iter().map(|one| if let Inspection::Connections(all) = one { all.len() } else { 0 }).sum()
+        let count = |one| if let Inspection::Connections(all) = one { all.len() } else { 0 };
+        listed.into_iter().map(count).collect()
     }
 
     /// The worker that serves the connection of this client, from 0.

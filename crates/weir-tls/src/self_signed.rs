@@ -31,6 +31,9 @@ const RENEWED_BEFORE: Duration = DAY.saturating_mul(30);
 /// It is valid a day before it was made, for clients whose clock is behind.
 const BACKDATED: Duration = DAY;
 
+/// Names that are taken over from the certificate before. Of hosts that came and went something has to go at some time.
+const NAMES_OF_OTHERS_MAX: usize = 100;
+
 /// Only its owner reads the directory; who has the key is the server.
 const DIRECTORY_MODE: u32 = 0o700;
 const FILE_MODE: u32 = 0o600;
@@ -67,10 +70,21 @@ impl SelfSigned {
     /// The one that is kept, if it fits: it speaks for all the names, has its key, and is valid for a while yet. Changes
     /// nothing.
     pub fn kept(&self, now: SystemTime) -> Option<Certified> {
+        self.there().filter(|certified| self.fits(&certified.facts, now))
+    }
+
+    /// The one that lies there, with its key, whether it fits or not.
+    fn there(&self) -> Option<Certified> {
         let chain = read::certificates(&self.certificate_file()).ok()?;
         let key = read::key(&self.key_file()).ok()?;
-        let certified = certified::of(chain, key).ok()?;
-        self.fits(&certified.facts, now).then_some(certified)
+        certified::of(chain, key).ok()
+    }
+
+    /// Our names, and behind them the others of the one that lies there, as long as they are not too many.
+    fn names_with(&self, there: Option<&Certified>) -> Vec<String> {
+        let kept = there.into_iter().flat_map(|certified| certified.facts.names.shown());
+        let others = kept.filter(|name| !self.names.contains(name)).take(NAMES_OF_OTHERS_MAX);
+        self.names.iter().chain(others).cloned().collect()
     }
 
     /// Whether a certificate speaks for all the names, and is valid for a while yet.
@@ -80,16 +94,20 @@ impl SelfSigned {
             && self.names.iter().all(|name| facts.names.shown().contains(name))
     }
 
-    /// The one that is kept, or a new one in its place.
+    /// The one that is kept, or a new one in its place, which speaks for the names of that one too: they may be those of
+    /// another Weir with the same directory, and two that take each other's names away would do so for ever.
     ///
     /// # Errors
     /// It can't be written; then it would be another one at each start.
     pub fn obtain(&self, now: SystemTime) -> Result<Obtained, Reason> {
-        if let Some(certified) = self.kept(now) {
+        let there = self.there();
+        let names = self.names_with(there.as_ref());
+        if let Some(certified) = there.filter(|certified| self.fits(&certified.facts, now)) {
             return Ok(Obtained { certified, is_new: false });
         }
-        let (certificate, key) =
-            make(&self.names, now).map_err(|error| Reason::Refused(error.to_string()))?;
+        // A name that somebody else has put there may be none that we can write.
+        let made = make(&names, now).or_else(|_| make(&self.names, now));
+        let (certificate, key) = made.map_err(|error| Reason::Refused(error.to_string()))?;
         self.keep(&certificate, &key).map_err(|error| Reason::NotKept(error.to_string()))?;
         let certified = certified::of(pem::certificates(certificate.as_bytes())?, pem::key(key.as_bytes())?)?;
         Ok(Obtained { certified, is_new: true })

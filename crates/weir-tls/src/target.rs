@@ -9,15 +9,20 @@ use std::io;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, SystemTime};
 
 use rustls::client::danger::ServerCertVerifier;
-use rustls::client::{ClientSessionMemoryCache, ResolvesClientCert, Resumption};
+use rustls::client::{ClientSessionMemoryCache, ClientSessionStore, ResolvesClientCert, Resumption};
 use rustls::pki_types::ServerName;
 use rustls::sign::CertifiedKey;
-use rustls::{ClientConfig, ClientConnection, Error, SignatureScheme, SupportedProtocolVersion, version};
+use rustls::{
+    ClientConfig, ClientConnection, Connection, Error, HandshakeKind, SignatureScheme,
+    SupportedProtocolVersion, version,
+};
 
 use crate::authorities::{Authorities, Origin};
 use crate::certified::Certified;
+use crate::facts::are_in_time;
 use crate::handshake::{Circumstances, HandshakeError, explain};
 use crate::provider::provider;
 use crate::server::MinVersion;
@@ -77,6 +82,7 @@ pub struct ClientOptions {
 pub struct ClientTls {
     /// What all of them share: versions and verifier.
     config: ClientConfig,
+    verifier: Arc<dyn ServerCertVerifier>,
     /// `None` when nobody is asked whom to believe.
     origin: Option<Origin>,
     server_name: Option<Name>,
@@ -115,11 +121,12 @@ impl ClientTls {
         let mut config = ClientConfig::builder_with_provider(provider())
             .with_protocol_versions(versions)?
             .dangerous()
-            .with_custom_certificate_verifier(verifier)
+            .with_custom_certificate_verifier(Arc::clone(&verifier))
             .with_no_client_auth();
         config.alpn_protocols = vec![b"http/1.1".to_vec()];
         Ok(Self {
             config,
+            verifier,
             origin,
             server_name: options.server_name,
             certificate: options.certificate.map(|certificate| certificate.key),
@@ -141,8 +148,8 @@ impl ClientTls {
         config.resumption = Resumption::store(sessions.clone());
         Target {
             config: Arc::new(config),
-            #[cfg(test)]
             sessions,
+            verifier: Arc::clone(&self.verifier),
             name: self.server_name.clone().unwrap_or(own_name),
             origin: self.origin.clone(),
             has_certificate: self.certificate.is_some(),
@@ -154,8 +161,8 @@ impl ClientTls {
 /// What rustls is told about one server. Sessions are shared by everybody who connects to it.
 pub struct Target {
     config: Arc<ClientConfig>,
-    #[cfg(test)]
     sessions: Arc<ClientSessionMemoryCache>,
+    verifier: Arc<dyn ServerCertVerifier>,
     name: Name,
     origin: Option<Origin>,
     has_certificate: bool,
@@ -180,6 +187,37 @@ impl Target {
     /// rustls can't make it: randomness or time are not to be had.
     pub fn connection(&self) -> Result<ClientConnection, Error> {
         ClientConnection::new(Arc::clone(&self.config), self.name.0.clone())
+    }
+
+    /// The same without a session, for a server whose certificate must be looked at. What it gives for later is not kept.
+    ///
+    /// # Errors
+    /// See [`connection`](Self::connection).
+    pub fn connection_in_full(&self) -> Result<ClientConnection, Error> {
+        let mut config = ClientConfig::clone(&self.config);
+        config.resumption = Resumption::disabled();
+        ClientConnection::new(Arc::new(config), self.name.0.clone())
+    }
+
+    /// Whether a connection goes on with a session that the server's certificate does not outlast: the one that it once showed
+    /// is kept with the session and verified no more, while each new ticket takes it along.
+    pub fn is_overdue(&self, connection: &Connection) -> bool {
+        // Whoever answers is believed, then and now.
+        if self.origin.is_none() || connection.handshake_kind() != Some(HandshakeKind::Resumed) {
+            return false;
+        }
+        let Some(now) = self.config.time_provider.current_time() else { return true };
+        let Some([leaf, above @ ..]) = connection.peer_certificates() else { return true };
+        let moment = SystemTime::UNIX_EPOCH + Duration::from_secs(now.as_secs());
+        // Of several above it one may be old and not needed; so what looks wrong is asked of who decided it at first.
+        !are_in_time([leaf].into_iter().chain(above).map(AsRef::as_ref), moment)
+            && self.verifier.verify_server_cert(leaf, above, &self.name.0, &[], now).is_err()
+    }
+
+    /// Forgets what the server gave for later connections.
+    pub fn forget_sessions(&self) {
+        while self.sessions.take_tls13_ticket(&self.name.0).is_some() {}
+        self.sessions.remove_tls12_session(&self.name.0);
     }
 
     /// Why TLS has ended a connection after its handshake: in version 1.3 a server looks at our certificate only when we have

@@ -5,6 +5,7 @@ use std::future::poll_fn;
 use std::io;
 use std::task::Poll;
 
+use rustls::ClientConnection;
 use tokio::net::{TcpStream, UnixStream};
 use weir_core::server::Transport;
 use weir_http::target::Scheme;
@@ -60,11 +61,18 @@ pub async fn connect(server: &Server) -> Result<Stream, ConnectError> {
             return Err(ConnectError::Network(error));
         }
     };
-    let stream = open(&server.address.transport).await.map_err(ConnectError::Network)?;
-    match target {
-        None => Ok(stream),
-        Some(target) => secure(stream, target).await,
+    let to = &server.address.transport;
+    let stream = open(to).await.map_err(ConnectError::Network)?;
+    let Some(target) = target else { return Ok(stream) };
+    let stream = secure(stream, target, target.connection()).await?;
+    if stream.tls(|connection| target.is_overdue(connection)) != Some(true) {
+        return Ok(stream);
     }
+    // Once only, whatever other workers have been given meanwhile: in full nothing is left to be overdue.
+    target.forget_sessions();
+    stream.say_goodbye();
+    let stream = open(to).await.map_err(ConnectError::Network)?;
+    secure(stream, target, target.connection_in_full()).await
 }
 
 async fn open(to: &Transport) -> io::Result<Stream> {
@@ -76,9 +84,13 @@ async fn open(to: &Transport) -> io::Result<Stream> {
 }
 
 /// Puts TLS on a connection.
-async fn secure(stream: Stream, target: &Target) -> Result<Stream, ConnectError> {
+async fn secure(
+    stream: Stream,
+    target: &Target,
+    connection: Result<ClientConnection, rustls::Error>,
+) -> Result<Stream, ConnectError> {
     let failed = |error| ConnectError::Handshake(target.explain(&error));
-    let stream = stream.with_tls(target.connection().map_err(|error| failed(io::Error::other(error)))?);
+    let stream = stream.with_tls(connection.map_err(|error| failed(io::Error::other(error)))?);
     match shake_hands(&stream).await {
         Ok(()) => Ok(stream),
         Err(error) => {

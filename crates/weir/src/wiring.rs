@@ -5,13 +5,16 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use weir_config::model::{Admin, Model};
-use weir_proxy::runtime::queues::no_queues;
+use weir_core::dispatch::CatchUp;
+use weir_proxy::runtime::queues::OpenQueue;
 use weir_proxy::{Proxy, StartError};
+use weir_store::Queue;
 
 use crate::failure::Failure;
 
@@ -103,7 +106,7 @@ impl Weir {
             }
             None => None,
         };
-        let proxy = Proxy::start(model, no_queues()).map_err(CannotStart::Proxy)?;
+        let proxy = Proxy::start(model, queues(model)).map_err(CannotStart::Proxy)?;
         let admin = admin.map(|bound| {
             AdminListener::start(bound, |listener, stopped| {
                 tokio::spawn(weir_admin::serve(listener, proxy.status_source(), stopped.wait()))
@@ -126,6 +129,18 @@ impl Stopped {
         // Also when the sender is gone.
         let _ = self.0.await;
     }
+}
+
+/// Where writes wait for servers: in memory, or in a file under `state`.
+fn queues(model: &Model) -> Arc<OpenQueue> {
+    let directory = model.state.join("queue");
+    Arc::new(move |name, catch_up, limits| match catch_up {
+        CatchUp::Durable => match Queue::open(&directory, name, limits) {
+            Ok(queue) => Ok(Arc::new(queue)),
+            Err(error) => Err(error.to_string()),
+        },
+        CatchUp::Memory | CatchUp::Off => Ok(Arc::new(Queue::in_memory(name, limits))),
+    })
 }
 
 impl AdminListener {

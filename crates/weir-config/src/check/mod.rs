@@ -8,6 +8,8 @@ mod admit;
 mod authenticate;
 pub(crate) mod dispatch;
 mod listen;
+mod own_fields;
+mod rate_memory;
 mod routes;
 mod services;
 mod tls;
@@ -73,9 +75,12 @@ pub(crate) fn model(file: File, around: &Surroundings<'_>, problems: &mut Proble
             .hint("give a listener `tls`, or name the proxy that speaks TLS in `trusted_proxies`"),
         );
     }
-    let services = services.into_list();
+    services.rate_memory().warn(limits.client_entries, problems);
+    let (services, own_fields) = services.into_list();
     let state = state(file.state, around.base_dir, around.state_directory.as_deref());
     let listen = tls::secure(listen, &services, &state, around.base_dir, around.now, problems);
+    let subject_headers = listen.iter().filter_map(|listen| listen.tls.as_ref()?.subject_header.as_deref());
+    own_fields.check(subject_headers, problems);
     if problems.has_errors() {
         return None;
     }

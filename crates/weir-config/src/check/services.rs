@@ -14,6 +14,8 @@ use crate::source::{At, Span};
 
 use super::authenticate::authenticate;
 use super::authenticate::sources::Sources;
+use super::own_fields::OwnFields;
+use super::rate_memory::RateMemory;
 use super::routes::{Defaults, Routes};
 use super::upstreams::Upstreams;
 
@@ -29,6 +31,8 @@ pub(super) struct Services<'s> {
     list: Vec<Service>,
     /// Where https is demanded first.
     https_only: Option<Span>,
+    own_fields: OwnFields,
+    rate_memory: RateMemory,
 }
 
 impl<'s> Services<'s> {
@@ -41,6 +45,8 @@ impl<'s> Services<'s> {
             names: HashMap::new(),
             list: Vec::new(),
             https_only: None,
+            own_fields: OwnFields::default(),
+            rate_memory: RateMemory::default(),
         }
     }
 
@@ -61,13 +67,26 @@ impl<'s> Services<'s> {
             let sources = Sources { base_dir: self.base_dir, trust: upstreams.trust() };
             defaults.authenticate = authenticate(own, None, &sources, problems);
         }
+        let of_service = file.own.keys.clone();
+        let mut places = Vec::new();
         let mut routes = Routes::new(&name, defaults);
         for route in written_routes(file.routes, file.own, span, problems) {
             let https_only = route.value.https_only.as_ref().filter(|https| https.value.is_some());
             self.https_only = self.https_only.or(https_only.map(|https| https.span));
+            let place_of = |key| {
+                let mut keys = route.value.keys.iter().chain(&of_service);
+                keys.find(|(written, _)| *written == key).map_or(route.span, |(_, place)| *place)
+            };
+            places.push((place_of("authenticate"), place_of("admit")));
             routes.add(route, upstreams, problems);
         }
         let routes = routes.into_list();
+        for (route, (authenticate, admit)) in routes.iter().zip(places) {
+            if let Some(asked) = &route.authenticate {
+                self.own_fields.note(asked, authenticate);
+            }
+            self.rate_memory.note(&route.admit.rates, admit);
+        }
         let hosts = file.hosts.into_iter().map(|host| host.value).collect();
         self.list.push(Service { name, hosts, routes });
     }
@@ -109,9 +128,14 @@ impl<'s> Services<'s> {
         self.https_only
     }
 
-    /// The services in the order of the file.
-    pub(super) fn into_list(self) -> Vec<Service> {
-        self.list
+    /// What the rates of all routes may take.
+    pub(super) fn rate_memory(&self) -> &RateMemory {
+        &self.rate_memory
+    }
+
+    /// The services in the order of the file, and the fields that say who a client is.
+    pub(super) fn into_list(self) -> (Vec<Service>, OwnFields) {
+        (self.list, self.own_fields)
     }
 }
 

@@ -309,6 +309,50 @@ fn rates_that_can_not_be_meant_are_told() {
     check(&format!("admit: {{rate: {{rate: 1/s, by: key}}}}, {key}"), &[]);
 }
 
+/// A rate at a service with a thousand routes is a thousand rates, which takes more than people expect of one line.
+#[test]
+fn rates_that_may_take_much_memory_are_told() {
+    let with = |routes: usize, entries: u32, rate: &str| {
+        let routes: Vec<_> =
+            (0..routes).map(|number| format!("{{path: /{number}/, respond: {{}}}}")).collect();
+        format!(
+            "limits: {{client_entries: {entries}}}\nservices:\n- host: a\n  admit: {{rate: {rate}}}\n  routes: [{}]\n",
+            routes.join(", ")
+        )
+    };
+    let warnings = |text: &str| {
+        let loaded = load::parse("t", text.as_bytes(), &|_| None, std::path::Path::new("/")).unwrap();
+        loaded.warnings.render(false)
+    };
+    let told = warnings(&with(500, 262_144, "1/s"));
+    assert!(told.contains("the 500 rates by client may take 1142 MiB"), "{told}");
+    assert!(told.contains("t:4:") && told.contains("make `limits.client_entries` smaller"), "{told}");
+    for quiet in
+        [with(400, 262_144, "1/s"), with(500, 65_536, "1/s"), with(500, 262_144, "{rate: 1/s, by: route}")]
+    {
+        assert_eq!(warnings(&quiet), "");
+    }
+    assert!(warnings(&with(1, 100_000_000, "[1/s, {rate: 1/s, by: {header: a}}]")).contains("the 2 rates"));
+}
+
+/// Half a second became `max-age=0`, which makes browsers forget what they were to remember.
+#[test]
+fn how_long_browsers_remember_is_whole_seconds() {
+    let text = |max_age: &str| {
+        format!(
+            "listen: [{{address: ':1', tls: {{self_signed: true}}}}]\nservices: [{{host: a, respond: {{}}, https_only: {{max_age: {max_age}}}}}]"
+        )
+    };
+    for bad in ["500ms", "1.5s", "999ms"] {
+        check(&text(bad), &["2:57 error browsers are told whole seconds … `0s` to make them forget it"]);
+    }
+    for (good, seconds) in [("0s", 0), ("0ms", 0), ("1s", 1), ("1000ms", 1), ("1.5m", 90)] {
+        let max_age = std::time::Duration::from_secs(seconds);
+        check_model(&text(good), &format!("max_age: {max_age:?}"));
+    }
+    check(&text("17521h"), &["is not from `0ms` to `17520h`"]);
+}
+
 #[test]
 fn how_much_may_be_in_progress_at_once() {
     let route = |concurrency: &str| {

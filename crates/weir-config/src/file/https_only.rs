@@ -3,15 +3,40 @@
 use std::time::Duration;
 
 use crate::model::HttpsOnly;
+use crate::node::Node;
+use crate::problem::Problem;
 
+use super::decoder::Decoder;
 use super::describe::Presence::{Default as Unless, Optional};
-use super::kind::{Either, Mapped};
+use super::describe::Shape;
+use super::kind::{Either, Kind, Mapped};
 use super::scalar::{Boolean, DurationIn, Integer};
 use super::table::{Field, Kept, Mapping, Table};
 
-/// Two years, the longest that is asked for anywhere.
-const MAX_AGE: DurationIn =
-    DurationIn { min: Duration::ZERO, max: Duration::from_secs(2 * 365 * 24 * 60 * 60) };
+/// How long browsers remember it: up to two years, the longest that is asked for anywhere.
+struct MaxAge;
+
+impl Kind for MaxAge {
+    type Value = Duration;
+
+    fn decode(&self, node: &Node, decoder: &mut Decoder<'_>) -> Option<Duration> {
+        let range = DurationIn { min: Duration::ZERO, max: Duration::from_secs(2 * 365 * 24 * 60 * 60) };
+        let max_age = range.decode(node, decoder)?;
+        if max_age.subsec_nanos() > 0 {
+            // RFC 6797 §6.1.1: a number of seconds, and 0 makes browsers forget. So half a second would do the opposite.
+            decoder.push(
+                Problem::error(node.span, "browsers are told whole seconds")
+                    .hint("write `1s` or more, or `0s` to make them forget it"),
+            );
+            return None;
+        }
+        Some(max_age)
+    }
+
+    fn shape(&self) -> Shape {
+        Shape::Text { label: "duration", pattern: r"^[0-9]+(\.[0-9]+)?\s*(ms|s|m|h)$" }
+    }
+}
 
 /// `true`, `false` or a mapping; `None` is `false`.
 pub(crate) type HttpsOnlyKind =
@@ -38,8 +63,8 @@ pub(crate) static HTTPS_ONLY: Table<HttpsOnly> = Table {
         Field {
             name: "max_age",
             presence: Unless("8760h"),
-            value: &Kept(MAX_AGE, |file: &mut HttpsOnly, max_age| file.max_age = max_age),
-            doc: "For how long browsers remember it, up to `17520h`. They can't be talked out of it meanwhile, except by `0s`, \
+            value: &Kept(MaxAge, |file: &mut HttpsOnly, max_age| file.max_age = max_age),
+            doc: "For how long browsers remember it, whole seconds up to `17520h`. They can't be talked out of it meanwhile, except by `0s`, \
                   which must be served over https.",
         },
         Field {

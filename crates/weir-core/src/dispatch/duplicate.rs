@@ -10,6 +10,8 @@
 //! of the body. The exception is a write that nobody will have: if all servers have refused it, the client need not send the
 //! rest.
 //!
+//! The driver reads the body to its end by itself: the copies may all have stopped reading it.
+//!
 //! The machine keeps no order: who must not get a live copy (because earlier writes wait for it, `order: strict`, or because
 //! it is UNREACHABLE) is told by whoever keeps the gates, and goes to the queue at once. It repeats nothing either; what
 //! the queue delivers later is told to it as long as the client waits.
@@ -21,7 +23,7 @@ use smallvec::SmallVec;
 use super::act::{Act, Acts, Happened, QueueWhy, To};
 use super::event::{Reuse, Why};
 use super::rule::{Acknowledge, CatchUp, DuplicateRule};
-use super::verdict::Verdict;
+use crate::queue::Verdict;
 
 /// Who gets a write.
 #[derive(Debug, Clone, Copy)]
@@ -212,7 +214,7 @@ impl Duplicate {
         debug_assert!(status >= 200, "interim answers decide nothing");
         let Some(server) = self.waiting(copy) else { return };
         match Verdict::of(status) {
-            Verdict::Success => {
+            Verdict::Delivered => {
                 acts.push(Act::Done { server });
                 let last_needed = self.take(server, Source::Copy(copy));
                 if !last_needed && !self.decided {
@@ -220,7 +222,7 @@ impl Duplicate {
                     acts.push(Act::Keep { copy });
                 }
             }
-            Verdict::Refusal => {
+            Verdict::Refused => {
                 self.servers[server] = Fate::Lost;
                 if self.catches_up {
                     acts.push(Act::DeadLetter { server, status });
@@ -233,7 +235,7 @@ impl Duplicate {
                     false => acts.push(Act::Cancel { copy }),
                 }
             }
-            Verdict::Repeat => {
+            Verdict::Again => {
                 self.queue(server, QueueWhy::Status(status), acts);
                 if self.decided {
                     return;

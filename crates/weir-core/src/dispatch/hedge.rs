@@ -171,7 +171,7 @@ impl<'r> Hedge<'r> {
 
     /// The hedge is due: it is launched if the request may be sent again, somebody else can be asked, and it can be paid.
     fn on_timer(&mut self, now: Duration, acts: &mut Acts) {
-        if self.hedged || self.replay_lost || self.live.len() != 1 {
+        if self.hedged || self.replay_lost {
             return;
         }
         if now < self.due {

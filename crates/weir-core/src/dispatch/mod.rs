@@ -31,7 +31,6 @@ mod rule;
 #[allow(clippy::unwrap_used, clippy::expect_used)]
 mod simulation;
 mod status_set;
-mod verdict;
 
 pub use act::{Act, Acts, Happened, QueueWhy, To};
 pub use balance::Balance;
@@ -42,11 +41,10 @@ pub use fan::Fan;
 pub use hedge::{Hedge, HedgeFacts};
 pub use majority::Majority;
 pub use race::Race;
-pub use rule::{
-    Acknowledge, After, CatchUp, DuplicateRule, Full, HedgeRule, MajorityRule, Otherwise, RaceRule,
-};
+pub use rule::{Acknowledge, After, CatchUp, DuplicateRule, HedgeRule, MajorityRule, Otherwise, RaceRule};
 pub use status_set::StatusSet;
-pub use verdict::Verdict;
+
+pub use crate::queue::Full;
 
 /// The dispatch mode of a route.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

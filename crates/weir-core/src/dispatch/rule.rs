@@ -6,6 +6,7 @@
 use std::time::Duration;
 
 use super::status_set::StatusSet;
+use crate::queue::Full;
 
 /// Mode `race` (`semantics.md` §3.4).
 #[derive(Debug, Clone, PartialEq)]
@@ -128,16 +129,6 @@ pub enum CatchUp {
     Durable,
     /// Nothing: it is counted.
     Off,
-}
-
-/// What happens when a backlog is full.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Full {
-    /// New writes are refused.
-    #[default]
-    Reject,
-    /// The oldest write that waits becomes a dead letter.
-    DropOldest,
 }
 
 #[cfg(test)]

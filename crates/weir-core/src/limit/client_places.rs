@@ -18,6 +18,8 @@
 
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 
+use super::blocks::Blocks;
+
 /// Entries of a set: with the shared count, eight words are a cache line.
 const WAYS: usize = 7;
 
@@ -26,7 +28,7 @@ const COUNT_BITS: u32 = 32;
 /// Places by key.
 #[derive(Debug)]
 pub struct ClientPlaces {
-    sets: Box<[Set]>,
+    sets: Blocks<Set>,
     each: u32,
 }
 
@@ -149,14 +151,14 @@ impl Set {
 impl ClientPlaces {
     /// A table with room for at least so many keys that have places at the same time; each gets so many, at least 1.
     pub fn new(each: u32, entries: usize) -> Self {
-        let sets = (0..entries.div_ceil(WAYS).max(1)).map(|_| Set::default()).collect();
+        let sets = Blocks::new(entries.div_ceil(WAYS).max(1));
         Self { sets, each: each.max(1) }
     }
 
     /// Takes a place for the key with this hash, if it has one left.
     pub fn enter(&self, key: u64) -> Entered {
         let place = self.set_of(key);
-        let (set, each) = (&self.sets[place], u64::from(self.each));
+        let (set, each) = (self.sets.at(place), u64::from(self.each));
         let mut took_back = false;
         loop {
             let Plan::Count { word, old, new } = set.look(key).plan(key, each) else {
@@ -176,14 +178,14 @@ impl ClientPlaces {
 
     /// Gives a place back.
     pub fn leave(&self, place: Place) {
-        if let Some(set) = self.sets.get(place.set as usize) {
+        if let Some(set) = self.sets.touched(place.set as usize) {
             set.leave(place.word);
         }
     }
 
-    /// Bytes that it takes, however many keys come.
+    /// Bytes that it takes at most, however many keys come; they are taken by the page, when the first key of a page comes.
     pub fn bytes(&self) -> usize {
-        size_of_val(&*self.sets)
+        self.sets.len() * size_of::<Set>()
     }
 
     /// The number of a key's set. A place that is left may be one for any key of the same set.

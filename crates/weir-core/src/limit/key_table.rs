@@ -18,6 +18,7 @@
 use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 
+use super::blocks::Blocks;
 use super::pace::{Pace, TAG_BITS, Ticks, tag};
 
 /// Entries of a set: with the floor, eight words are a cache line.
@@ -26,7 +27,7 @@ const WAYS: usize = 7;
 /// Times by key.
 #[derive(Debug)]
 pub(super) struct KeyTable {
-    sets: Box<[Set]>,
+    sets: Blocks<Set>,
     taken_over: AtomicU64,
 }
 
@@ -199,13 +200,21 @@ impl Set {
 impl KeyTable {
     /// A table with room for at least so many keys.
     pub(super) fn new(entries: usize) -> Self {
-        let sets = (0..entries.div_ceil(WAYS).max(1)).map(|_| Set::default()).collect();
-        Self { sets, taken_over: AtomicU64::new(0) }
+        Self { sets: Blocks::new(Self::sets(entries)), taken_over: AtomicU64::new(0) }
     }
 
-    /// Bytes that it takes, however many keys come.
+    fn sets(entries: usize) -> usize {
+        entries.div_ceil(WAYS).max(1)
+    }
+
+    /// Bytes that a table for so many keys takes at most, however many come.
+    pub(super) fn bytes_max(entries: usize) -> usize {
+        Self::sets(entries).saturating_mul(size_of::<Set>())
+    }
+
+    /// Bytes that it takes now: parts of it are made when the first of their keys comes.
     pub(super) fn bytes(&self) -> usize {
-        size_of_val(&*self.sets)
+        self.sets.touched_bytes()
     }
 
     /// How often a key took over the entry of another one that was in use.
@@ -215,7 +224,8 @@ impl KeyTable {
 
     /// How far ahead the key is, without changing anything.
     pub(super) fn ahead(&self, pace: &Pace, key: u64, now: Ticks) -> u64 {
-        let view = self.sets[self.place(key)].look(pace, key, now);
+        let Some(set) = self.sets.touched(self.place(key)) else { return 0 };
+        let view = set.look(pace, key, now);
         let entry = view.own.map_or(view.least.1, |(_, word)| word);
         pace.ahead(entry, now).max(view.floor)
     }
@@ -223,7 +233,7 @@ impl KeyTable {
     /// Charges one request to the key whose hash this is, if it may pass.
     pub(super) fn charge(&self, pace: &Pace, key: u64, now: Ticks) -> Outcome {
         let place = self.place(key);
-        let set = &self.sets[place];
+        let set = self.sets.at(place);
         loop {
             match set.look(pace, key, now).plan(pace, key, now) {
                 Plan::Refuse(ahead) => return Outcome::Refused(ahead),
@@ -248,7 +258,7 @@ impl KeyTable {
     /// Gives back to the key of an entry what is left of a request that it was charged at that moment. Whoever has taken the
     /// entry over has inherited the charge; then it stays. The clock is read after the entry.
     pub(super) fn refund(&self, pace: &Pace, entry: Entry, charged: Ticks, now: impl Fn() -> Ticks) {
-        let way = &self.sets[entry.set].ways[entry.way];
+        let way = &self.sets.at(entry.set).ways[entry.way];
         let mut current = way.load(SeqCst);
         while tag(current) == entry.tag {
             let Some(less) = pace.refunded(current, charged, now()) else { return };

@@ -7,8 +7,10 @@
 //! unlike a count per window it does not let twice the rate pass where two windows meet.
 //!
 //! `pace` is the arithmetic, `key_table` the memory, `rate_limit` a rule made of both; `client_places` counts what is in
-//! progress. No lock, no allocation and no clock: `now` is the time since a moment that is the same for all callers.
+//! progress. No lock and no clock: `now` is the time since a moment that is the same for all callers. Memory is
+//! taken by the page, when the first key of a page comes (`blocks`).
 
+mod blocks;
 mod client_places;
 mod key_table;
 mod pace;

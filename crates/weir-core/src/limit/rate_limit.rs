@@ -116,7 +116,12 @@ impl RateLimit {
         }
     }
 
-    /// Bytes of memory for keys; they do not change, whatever keys come.
+    /// Bytes that [`by_key`](Self::by_key) takes at most for so many entries, whatever keys come.
+    pub fn bytes_max(entries: usize) -> usize {
+        KeyTable::bytes_max(entries)
+    }
+
+    /// Bytes of memory for keys at this moment. They are taken as keys come, by the page, and not given back.
     pub fn bytes(&self) -> usize {
         match &self.times {
             Times::One(_) => 0,

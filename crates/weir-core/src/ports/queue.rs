@@ -255,6 +255,8 @@ pub struct QueueStatus {
     pub accepted_total: u64,
     /// Writes that were not accepted because the backlog was full.
     pub full_total: u64,
+    /// Commits of the file: with the writes accepted, how many share one sync of the disk.
+    pub commits_total: u64,
     /// Times that the file could not be written.
     pub write_errors_total: u64,
     /// Writes whose client went away before their body was whole.

@@ -233,10 +233,19 @@ impl Ledger {
         live
     }
 
-    /// The body of the write has come whole.
-    pub fn supply(&mut self, sequence: Sequence) {
-        if let Some(write) = self.held.get_mut(&sequence).or_else(|| self.buried.get_mut(&sequence)) {
-            write.whole = true;
+    /// The body of the write has come whole, with so many bytes. They count from now on, and are not refused: the backlog may be
+    /// over its bound by the bodies that were on their way.
+    pub fn supply(&mut self, sequence: Sequence, bytes: u64) {
+        let (write, total) = match self.held.get_mut(&sequence) {
+            Some(write) => (write, &mut self.held_bytes),
+            None => match self.buried.get_mut(&sequence) {
+                Some(write) => (write, &mut self.buried_bytes),
+                None => return,
+            },
+        };
+        if !std::mem::replace(&mut write.whole, true) {
+            write.bytes += bytes;
+            *total += bytes;
         }
     }
 

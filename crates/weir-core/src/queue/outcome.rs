@@ -41,16 +41,23 @@ pub enum Verdict {
     Again,
 }
 
+impl Verdict {
+    /// What a final answer of this status means. A status that no server may send is like no answer.
+    pub fn of(status: u16) -> Self {
+        match status {
+            200..=399 => Self::Delivered,
+            408 | 421 | 425 | 429 => Self::Again,
+            400..=499 => Self::Refused,
+            _ => Self::Again,
+        }
+    }
+}
+
 impl Outcome {
-    /// What it means. A status that no server may send is like no answer.
+    /// What it means.
     pub fn verdict(self) -> Verdict {
         match self {
-            Self::Answered { status, .. } => match status {
-                200..=399 => Verdict::Delivered,
-                408 | 421 | 425 | 429 => Verdict::Again,
-                400..=499 => Verdict::Refused,
-                _ => Verdict::Again,
-            },
+            Self::Answered { status, .. } => Verdict::of(status),
             Self::Failed(_) => Verdict::Again,
         }
     }

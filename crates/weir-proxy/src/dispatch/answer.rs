@@ -288,6 +288,7 @@ async fn switched(x: &mut Exchange, head: &mut Head, responder: &mut Responder) 
     head.remove(K::ContentLength);
     head.append(K::Connection, b"Upgrade");
     head.append(K::Upgrade, &protocol);
+    respond::route_fields(x, head);
     x.record.status = 101;
     x.client.deadlines.clear(Wait::ServerHead);
     x.client.deadlines.clear(Wait::Request);

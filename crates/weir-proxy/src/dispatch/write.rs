@@ -199,18 +199,25 @@ impl Pieces for KeptPieces {
     }
 }
 
-/// Sees a copy through without its exchange: what fails goes to the backlogs. The last copy to end lets go of the write.
+/// Sees a copy through without its exchange: what fails goes to the backlogs. The last copy to end lets go of the
+/// write, if it has a place in a queue.
 pub(super) async fn see_through(
-    write: Rc<RefCell<Write>>,
+    write: Rc<RefCell<Option<Write>>>,
     server: usize,
     sending: Sending,
     worker: Rc<Worker>,
 ) {
     match sending.await {
         Ok(held) => {
-            write.borrow_mut().answered(server, &held.head);
+            if let Some(write) = &mut *write.borrow_mut() {
+                write.answered(server, &held.head);
+            }
             linger::see_out(held, &worker).await;
         }
-        Err(lost) => write.borrow_mut().missed(server, &lost),
+        Err(lost) => {
+            if let Some(write) = &mut *write.borrow_mut() {
+                write.missed(server, &lost);
+            }
+        }
     }
 }

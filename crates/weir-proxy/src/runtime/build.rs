@@ -57,6 +57,7 @@ fn build(model: &Model, verifiers: &Verifiers, queues: &Queues, before: Option<&
             })
             .collect(),
     );
+    let subject_headers = subject_headers(model, before);
     Snapshot {
         table,
         hedging: hedging(&services),
@@ -65,7 +66,8 @@ fn build(model: &Model, verifiers: &Verifiers, queues: &Queues, before: Option<&
         upstreams,
         trusted_proxies: model.trusted_proxies.clone(),
         forwarded: model.forwarded,
-        subject_headers: subject_headers(model, before),
+        own_fields: own_fields(model, &subject_headers),
+        subject_headers,
         access_log: Form::of(&model.access_log),
         messages,
         limits: model.limits,
@@ -202,6 +204,23 @@ fn subject_headers(model: &Model, before: Option<&Snapshot>) -> Vec<Box<str>> {
     let mut all: Vec<_> = own.chain(running).collect();
     all.sort_unstable();
     all.dedup();
+    all
+}
+
+/// What nobody but us may say: these, and the fields of claims.
+fn own_fields(model: &Model, subject_headers: &[Box<str>]) -> Vec<Box<str>> {
+    let routes = model.services.iter().flat_map(|service| &service.routes);
+    let proofs = routes.filter_map(|route| route.authenticate.as_ref()).flat_map(|asked| &asked.proofs);
+    let claims = proofs.flat_map(|proof| match proof {
+        model::Proof::Jwt(jwt) => &*jwt.fields,
+        model::Proof::ApiKey(_) | model::Proof::Basic(_) => &[],
+    });
+    let mut all: Vec<Box<str>> = subject_headers.to_vec();
+    for field in claims {
+        if !all.iter().any(|known| known.eq_ignore_ascii_case(field)) {
+            all.push(field.clone());
+        }
+    }
     all
 }
 

@@ -19,7 +19,7 @@ use weir_config::model::ListenTls;
 use weir_core::ports::CertificateStatus;
 use weir_tls::chain;
 use weir_tls::date;
-use weir_tls::problem::Problem;
+use weir_tls::problem::{Problem, Reason};
 use weir_tls::server::{Choice, ServerTls};
 use weir_tls::source::{Certificates, Loaded, ServerSource};
 
@@ -31,8 +31,9 @@ const LOOK_INTERVAL: Duration = Duration::from_secs(2);
 /// How often it is said again that a certificate expires soon.
 const WARN_INTERVAL: Duration = date::DAY;
 
-/// How long a self-signed certificate that could not be renewed is left alone; it is valid for weeks yet.
-const RENEWAL_PAUSE: Duration = Duration::from_secs(60 * 60);
+/// How long files are left alone that were wrong. They may become right without a change: a certificate whose time has not
+/// come, a disk or a table of descriptors that was full. Nothing is said when the reasons stay the same.
+const RETRY_PAUSE: Duration = Duration::from_secs(60);
 
 /// Why a listener has nothing to serve with.
 #[derive(Debug)]
@@ -160,13 +161,13 @@ fn stamp(file: &PathBuf) -> Stamp {
 /// What a look has found.
 #[derive(Debug, PartialEq, Eq)]
 enum Look {
-    /// Nothing new.
+    /// Nothing new, or what was wrong is wrong still.
     Same,
     /// Files have changed since the last look, and may not be done yet.
     Changing,
     /// Something new is served.
     Published,
-    /// What is new is wrong; what was served is served on.
+    /// What is new is wrong, for these reasons, of which nothing was said yet; what was served is served on.
     Kept(Vec<Problem>),
 }
 
@@ -180,8 +181,40 @@ struct Watched {
     seen: Vec<Stamp>,
     /// When it was last said of a certificate that it expires soon.
     warned: HashMap<PathBuf, SystemTime>,
-    /// When renewing a self-signed certificate last failed.
-    renewal_failed: Option<SystemTime>,
+    /// Why what the files hold is not served.
+    failed: Option<Failed>,
+}
+
+/// Files that were wrong.
+struct Failed {
+    at: SystemTime,
+    problems: Vec<Problem>,
+}
+
+impl Failed {
+    /// Whether it is time to read them again: after a pause, or as soon as the time of a certificate has come.
+    fn is_over(&self, now: SystemTime) -> bool {
+        // A clock that was set back says nothing about how long ago that was.
+        let is_long_ago =
+            now.duration_since(self.at).is_ok_and(|passed| passed >= RETRY_PAUSE) || now < self.at;
+        is_long_ago
+            || self.problems.iter().any(|problem| {
+                matches!(problem.reason, Reason::NotYetValid { not_before, .. } if self.at < not_before && not_before <= now)
+            })
+    }
+
+    /// Whether this was wrong then too.
+    fn knows(&self, problem: &Problem) -> bool {
+        let is_same = |reason: &Reason| match (reason, &problem.reason) {
+            // They say how long ago that was, and how long it is until then.
+            (Reason::Expired { position: one, .. }, Reason::Expired { position: other, .. }) => one == other,
+            (Reason::ExpiresSoon { .. }, Reason::ExpiresSoon { .. }) => true,
+            (one, other) => one == other,
+        };
+        self.problems
+            .iter()
+            .any(|known| known.part == problem.part && known.file == problem.file && is_same(&known.reason))
+    }
 }
 
 impl Watched {
@@ -189,29 +222,35 @@ impl Watched {
     fn new(tls: Arc<ListenerTls>, now: SystemTime) -> Self {
         let files = tls.source.files();
         let read = tls.read.clone();
-        let mut watched =
-            Self { tls, files, seen: read.clone(), read, warned: HashMap::new(), renewal_failed: None };
+        let mut watched = Self { tls, files, seen: read.clone(), read, warned: HashMap::new(), failed: None };
         watched.expiring(now);
         watched
     }
 
     fn look(&mut self, now: SystemTime) -> Look {
-        let stamps: Vec<_> = self.files.iter().map(stamp).collect();
-        let is_settled = stamps == self.seen;
-        self.seen = stamps;
-        if self.seen != self.read {
-            return if is_settled { self.reload(now) } else { Look::Changing };
-        }
-        if self.renewal_is_due(now) {
-            return self.reload(now);
-        }
+        // First, because files that change all the time must not keep old keys in use, nor an expiry secret.
         if let Err(error) = self.tls.current().roll_tickets(now) {
             tracing::warn!(listener = %self.tls.listener, %error, "the keys of session tickets can't be changed");
         }
         for (file, expiry) in self.expiring(now) {
             tracing::warn!(listener = %self.tls.listener, file = %file.display(), "a certificate {expiry}");
         }
-        Look::Same
+        let stamps: Vec<_> = self.files.iter().map(stamp).collect();
+        let is_settled = stamps == self.seen;
+        self.seen = stamps;
+        if self.seen != self.read {
+            if !is_settled {
+                return Look::Changing;
+            }
+            // What is wrong now is wrong with other files, and worth a word.
+            self.failed = None;
+            return self.reload(now);
+        }
+        let is_due = match &self.failed {
+            Some(failed) => failed.is_over(now),
+            None => self.renewal_is_due(now),
+        };
+        if is_due { self.reload(now) } else { Look::Same }
     }
 
     fn reload(&mut self, now: SystemTime) -> Look {
@@ -240,28 +279,28 @@ impl Watched {
                 self.tls.current.store(Arc::new(tls));
                 self.warned.clear();
                 self.expiring(now);
-                self.renewal_failed = None;
+                self.failed = None;
                 self.tls.tell_self_signed(is_new);
                 Look::Published
             }
             Err(problems) => {
-                for problem in &problems {
+                let is_known =
+                    |problem: &&Problem| self.failed.as_ref().is_some_and(|failed| failed.knows(problem));
+                let new: Vec<_> = problems.iter().filter(|problem| !is_known(problem)).cloned().collect();
+                for problem in &new {
                     let hint = problem.reason.hint();
                     tracing::warn!(%listener, hint, "{problem}; what was served before is served on");
                 }
-                self.renewal_failed = Some(now);
-                Look::Kept(problems)
+                self.failed = Some(Failed { at: now, problems });
+                if new.is_empty() { Look::Same } else { Look::Kept(new) }
             }
         }
     }
 
     fn renewal_is_due(&self, now: SystemTime) -> bool {
         let Certificates::SelfSigned(source) = &self.tls.source.certificates else { return false };
-        let failed_lately = self
-            .renewal_failed
-            .is_some_and(|failed| now.duration_since(failed).is_ok_and(|passed| passed < RENEWAL_PAUSE));
         let current = self.tls.current();
-        !failed_lately && current.choices().iter().any(|choice| !source.fits(&choice.certificate, now))
+        current.choices().iter().any(|choice| !source.fits(&choice.certificate, now))
     }
 
     /// Certificates of which it is time to say that they expire soon, or have; notes that it was said.

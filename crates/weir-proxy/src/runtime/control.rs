@@ -2,23 +2,55 @@
 //!
 //! A thread of its own, so that none of it waits for a worker and no worker for it, and so that it runs wherever the
 //! proxy is started from. What it finds out it publishes; nothing on a request's way waits for it.
+//!
+//! A task that panics is told of and begun again. That is unlike a worker, whose death ends the process: without a worker
+//! clients wait, while without one of these everything goes on as it was for a while, with the certificates and keys that
+//! are there.
 
 use std::fmt;
 use std::io;
 use std::pin::Pin;
+use std::sync::mpsc::sync_channel;
+use std::time::Duration;
 
 use tokio::runtime::{Builder, LocalOptions};
 use tokio::sync::mpsc;
+use tokio::task::{JoinSet, spawn_local};
+use weir_upstream::io::deadline::pause;
 
 /// Tasks that may be handed over before the thread takes the first one.
 const TASKS_MAX: usize = 1024;
 
-type Task = Pin<Box<dyn Future<Output = ()>>>;
-type Make = Box<dyn FnOnce() -> Task + Send>;
+/// How long a task that panicked is left alone. What made it panic may still be there, and each time is a line in the log.
+const RESTART_PAUSE: Duration = Duration::from_secs(5);
+
+/// What is done, and how it is begun, as often as it has to be.
+struct Task {
+    name: &'static str,
+    make: Box<dyn Fn() -> Pin<Box<dyn Future<Output = ()>>> + Send>,
+}
+
+impl Task {
+    fn new<F>(name: &'static str, make: impl Fn() -> F + Send + 'static) -> Self
+    where
+        F: Future<Output = ()> + 'static,
+    {
+        Self { name, make: Box::new(move || Box::pin(make())) }
+    }
+
+    /// Does it until it ends by itself.
+    async fn keep(self) {
+        // A task of its own, because that is what notices a panic.
+        while let Err(error) = spawn_local((self.make)()).await {
+            tracing::error!(task = self.name, %error, "a task beside requests died, and is begun again");
+            pause(RESTART_PAUSE).await;
+        }
+    }
+}
 
 /// The thread. Its tasks are dropped when this is.
 pub(crate) struct Control {
-    tasks: mpsc::Sender<Make>,
+    tasks: mpsc::Sender<Task>,
 }
 
 impl fmt::Debug for Control {
@@ -33,28 +65,86 @@ impl Control {
     /// # Errors
     /// The system's, when a thread or its runtime can't be made.
     pub(crate) fn start() -> io::Result<Self> {
-        let (tasks, mut received) = mpsc::channel::<Make>(TASKS_MAX);
+        let (tasks, mut received) = mpsc::channel::<Task>(TASKS_MAX);
+        let (begun, has_begun) = sync_channel(1);
         std::thread::Builder::new().name("weir-control".to_owned()).spawn(move || {
             let runtime = Builder::new_current_thread().enable_all().build_local(LocalOptions::default());
+            // Whoever starts the thread waits for this.
             match runtime {
-                Ok(runtime) => runtime.block_on(async {
-                    while let Some(make) = received.recv().await {
-                        tokio::task::spawn_local(make());
-                    }
-                }),
-                Err(error) => tracing::error!(%error, "the control thread has no runtime"),
+                Ok(runtime) => {
+                    let _ = begun.send(Ok(()));
+                    runtime.block_on(async {
+                        let mut running = JoinSet::new();
+                        while let Some(task) = received.recv().await {
+                            running.spawn_local(task.keep());
+                            while running.try_join_next().is_some() {}
+                        }
+                    });
+                }
+                Err(error) => {
+                    let _ = begun.send(Err(error));
+                }
             }
         })?;
+        has_begun.recv().unwrap_or_else(|_| Err(io::ErrorKind::BrokenPipe.into()))?;
         Ok(Self { tasks })
     }
 
-    /// Begins a task that lasts until it ends by itself or the proxy is gone.
-    pub(crate) fn begin<F>(&self, make: impl FnOnce() -> F + Send + 'static)
+    /// Begins a task that lasts until it ends by itself or the proxy is gone. `make` is called again when it panics.
+    pub(crate) fn begin<F>(&self, name: &'static str, make: impl Fn() -> F + Send + 'static)
     where
         F: Future<Output = ()> + 'static,
     {
-        if self.tasks.try_send(Box::new(|| Box::pin(make()))).is_err() {
-            tracing::error!("the control thread takes no more tasks");
+        if self.tasks.try_send(Task::new(name, make)).is_err() {
+            tracing::error!(task = name, "the control thread takes no more tasks");
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::panic)]
+
+    use std::cell::Cell;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    use weir_upstream::io::deadline::now;
+
+    use super::*;
+
+    /// A panic in one look at the certificates ended all looks, and nobody was told: they expired weeks later.
+    #[test]
+    fn a_task_that_panics_is_begun_again_until_it_ends_by_itself() {
+        let runtime = Builder::new_current_thread()
+            .enable_all()
+            .start_paused(true)
+            .build_local(LocalOptions::default());
+        let begun = Arc::new(AtomicU32::new(0));
+        let counted = Arc::clone(&begun);
+        let task = Task::new("test", move || {
+            let number = counted.fetch_add(1, Ordering::Relaxed);
+            async move { assert!(number >= 3, "it dies") }
+        });
+        let passed = Cell::new(Duration::ZERO);
+        runtime.unwrap().block_on(async {
+            let start = now();
+            task.keep().await;
+            passed.set(now() - start);
+        });
+        assert_eq!(begun.load(Ordering::Relaxed), 4);
+        assert!((RESTART_PAUSE * 3..RESTART_PAUSE * 4).contains(&passed.get()), "{passed:?}");
+    }
+
+    #[test]
+    fn others_go_on_beside_one_that_panics() {
+        let control = Control::start().unwrap();
+        control.begin("dies", || async { panic!("it dies") });
+        let (said, heard) = sync_channel(1);
+        control.begin("lives", move || {
+            let said = said.clone();
+            async move { said.send(7).unwrap() }
+        });
+        assert_eq!(heard.recv().unwrap(), 7);
     }
 }

@@ -195,10 +195,10 @@ impl Proxy {
         }
         let tls: Vec<_> = tls.into_iter().flatten().collect();
         if !tls.is_empty() {
-            proxy.control.begin(move || certificates::watch(tls));
+            proxy.control.begin("certificates", move || certificates::watch(tls.clone()));
         }
         let status = Arc::downgrade(&proxy.status);
-        proxy.control.begin(move || percentiles::watch(status));
+        proxy.control.begin("percentiles", move || percentiles::watch(status.clone()));
         proxy.begin_delivering();
         Ok(proxy)
     }
@@ -248,8 +248,10 @@ impl Proxy {
     fn begin_delivering(&self) {
         for (upstream, queue) in self.queues.begin_delivering() {
             let status = Arc::downgrade(&self.status);
-            self.control.begin(move || async move {
-                queue.run(Rc::new(Deliverer::new(status, upstream))).await;
+            self.control.begin("deliveries", move || {
+                let deliverer = Deliverer::new(status.clone(), upstream.clone());
+                let queue = Arc::clone(&queue);
+                async move { queue.run(Rc::new(deliverer)).await }
             });
         }
     }

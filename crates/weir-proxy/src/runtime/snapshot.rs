@@ -39,8 +39,11 @@ pub struct Snapshot {
     pub trusted_proxies: Vec<IpNet>,
     /// Whether servers get `Forwarded` too.
     pub forwarded: bool,
-    /// Fields in which some listener passes on the subject of a client's certificate: no client sets them, on any listener.
+    /// Fields in which some listener passes on the subject of a client's certificate.
     pub subject_headers: Vec<Box<str>>,
+    /// Those, and the fields that claims become on some route. A server that reads one believes that we wrote it, so no client
+    /// sets any of them, on any listener and any route.
+    pub own_fields: Vec<Box<str>>,
     /// The form of the access log's lines, if any are wanted.
     pub access_log: Option<Form>,
     /// Messages by method and status, where somebody wants to know.

@@ -58,6 +58,7 @@ impl StatusSource for ProcessStatus {
             replay_impossible: Impossible::ALL
                 .map(|reason| (reason.name(), self.replay.impossible(reason)))
                 .into(),
+            queues: self.queues.status(),
             replay_bytes: self.replay.used_bytes() as u64,
             ..Status::default()
         };

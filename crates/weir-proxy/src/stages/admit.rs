@@ -10,7 +10,6 @@ pub(super) use concurrency::{must_wait, wait};
 pub(super) use rates::tell;
 use weir_config::model::Redirect;
 use weir_core::refusal::Refusal;
-use weir_http::field::KnownName as K;
 use weir_http::head::Head;
 
 use super::failure::Failure;
@@ -22,9 +21,7 @@ pub(super) fn https_only(x: &mut Exchange) -> Result<Option<Redirect>, Failure> 
     if x.route().is_none_or(|route| route.https_only.is_none()) {
         return Ok(None);
     }
-    // What `receive` has left there is ours, or that of a proxy which is trusted to say it (semantics.md §1.8).
-    let scheme = x.request.get(K::XForwardedProto);
-    x.facts.secured = scheme.is_some_and(|scheme| scheme.eq_ignore_ascii_case(b"https"));
+    x.facts.secured = x.scheme() == "https";
     match x.route().and_then(|route| route.https_only.as_ref()) {
         // Without a host there is nowhere to send it to.
         Some(_) if !x.facts.secured && x.facts.host.is_empty() => Err(Failure::HostMissing),

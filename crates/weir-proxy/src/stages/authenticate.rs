@@ -14,7 +14,7 @@ use weir_auth::rule::{Answer, Answers, Decision, PROOFS_MAX};
 use weir_http::head::Head;
 
 use super::failure::Failure;
-use crate::exchange::{Exchange, IdentityText, RequestBody};
+use crate::exchange::{Exchange, IdentityText};
 use crate::runtime::authentication::{Authentication, Proof};
 
 /// What was found out about one proof that holds.
@@ -37,7 +37,7 @@ pub(super) fn is_asked(x: &Exchange) -> bool {
 }
 
 /// Finds out who the client of `x` is.
-pub(super) async fn authenticate(x: &mut Exchange, request: &mut RequestBody) -> Result<(), Failure> {
+pub(super) async fn authenticate(x: &mut Exchange) -> Result<(), Failure> {
     let snapshot = x.snapshot.clone();
     let Some((service, route)) = x.found else { return Ok(()) };
     let Some(asked) = &snapshot.services[service].routes[route].authenticate else { return Ok(()) };
@@ -46,28 +46,21 @@ pub(super) async fn authenticate(x: &mut Exchange, request: &mut RequestBody) ->
         x.worker.counters.refusals[*refusal as usize].add(1);
     }
     let proved = outcome?;
-    clean(x, asked, request);
-    for (proof, evidence) in asked.proofs.iter().zip(proved) {
+    clean(x, asked);
+    for (index, (proof, evidence)) in asked.proofs.iter().zip(proved).enumerate() {
         if let Some(evidence) = evidence {
-            note(x, proof, evidence);
+            note(x, index, proof, evidence);
         }
     }
     Ok(())
 }
 
-/// Takes away what was meant for us, and what nobody but us may say.
-fn clean(x: &mut Exchange, asked: &Authentication, request: &mut RequestBody) {
+/// Takes away what was meant for us. What nobody but us may say, `receive` has taken away.
+fn clean(x: &mut Exchange, asked: &Authentication) {
     for proof in &asked.proofs {
         let is_ours = |value: &[u8]| !proof.is_forwarded() && proof.is_meant_by(value);
         if x.request.get(proof.field()).is_some_and(is_ours) {
             x.request.remove(proof.field());
-        }
-        if let Proof::Jwt(jwt) = proof
-            && !jwt.fields.is_empty()
-        {
-            jwt.remove_fields(&mut x.request);
-            // A server may take a field behind the body for one of the head (RFC 9110 §6.5.1).
-            request.body.drop_trailers();
         }
     }
 }
@@ -148,8 +141,9 @@ async fn look_at(x: &mut Exchange, proof: &Proof) -> Result<Evidence, Failure> {
     }
 }
 
-/// Keeps what a proof says of the client.
-fn note(x: &mut Exchange, proof: &Proof, evidence: Evidence) {
+/// Keeps what the proof of this index says of the client.
+fn note(x: &mut Exchange, index: usize, proof: &Proof, evidence: Evidence) {
+    let names_bytes = x.identity.len();
     match (proof, evidence) {
         (Proof::ApiKey(api_key), Evidence::Key(index)) => {
             api_key.requests.count(index);
@@ -170,6 +164,7 @@ fn note(x: &mut Exchange, proof: &Proof, evidence: Evidence) {
             debug_assert!(false, "a proof is noted with its own evidence");
         }
     }
+    x.proved.note(index, x.identity.len() > names_bytes);
 }
 
 /// Several names stand one behind the other. Users and subjects may have a plus of their own, which is written as in a URL, so

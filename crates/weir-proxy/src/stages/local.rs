@@ -85,7 +85,7 @@ fn location(x: &Exchange, template: &str) -> Vec<u8> {
         out.extend_from_slice(before.as_bytes());
         let variable = ["scheme", "host", "path", "query"].into_iter().find(|name| after.starts_with(name));
         match variable {
-            Some("scheme") => out.extend_from_slice(x.client.scheme().as_bytes()),
+            Some("scheme") => out.extend_from_slice(x.scheme().as_bytes()),
             Some("host") => out.extend_from_slice(&x.facts.host),
             Some("path") => out.extend_from_slice(x.path()),
             Some(_) => {

@@ -67,8 +67,8 @@ pub(crate) async fn run(
         (Ok(()), framing) if framing != Framing::None => {
             let limits = x.snapshot.request_body_limits();
             let mut body = Body::H1(H1Body::new(timed(), buffer, framing, limits));
-            if !x.snapshot.subject_headers.is_empty() {
-                // A server may take a trailer for the field of this name that only we may set (RFC 9110 §6.5.1).
+            if !x.snapshot.own_fields.is_empty() {
+                // A server may take a trailer for a field that only we may set (RFC 9110 §6.5.1).
                 body.drop_trailers();
             }
             RequestBody { body, rest: ReadBuffer::new() }
@@ -112,7 +112,7 @@ async fn steps(
         Box::pin(admit::wait(x)).await?;
     }
     if authenticate::is_asked(x) {
-        authenticate::authenticate(x, request).await?;
+        authenticate::authenticate(x).await?;
     }
     admit::after_authentication(x)?;
     forward::forward(x, request, responder).await

@@ -220,8 +220,8 @@ fn forwarding_fields(x: &mut Exchange, snapshot: &Snapshot) {
     let request = &mut *x.request;
     let te_trailers = request.has(K::Te) && connection::te_trailers(request.get_all(K::Te));
     request.remove_all(if trusted { NEVER_PASSED_ON } else { NEVER_PASSED_ON.and(BELIEVED_IF_TRUSTED) });
-    for name in &snapshot.subject_headers {
-        remove_alike(request, name);
+    if !snapshot.own_fields.is_empty() {
+        remove_alike(request, &snapshot.own_fields);
     }
     if trusted || x.facts.version == Version::Http10 {
         vouch(x, snapshot, trusted);
@@ -246,14 +246,15 @@ fn forwarding_fields(x: &mut Exchange, snapshot: &Snapshot) {
     }
 }
 
-/// Takes away every field that a server could take for the one of this name. Programs behind CGI-like interfaces can't tell
-/// `-` from `_`.
-fn remove_alike(request: &mut Head, name: &str) {
-    let same = |a: u8, b: u8| a.eq_ignore_ascii_case(&b) || (a == b'_' && b == b'-');
-    let wanted = name.as_bytes();
+/// Takes away every field that a server could take for one of these. Programs behind CGI-like interfaces can't tell `-` from
+/// `_`.
+fn remove_alike(request: &mut Head, names: &[Box<str>]) {
+    let folded = |byte: &u8| if *byte == b'_' { b'-' } else { byte.to_ascii_lowercase() };
     request.remove_where(|field, _| {
         let field = field.as_bytes();
-        field.len() == wanted.len() && field.iter().zip(wanted).all(|(a, b)| same(*a, *b))
+        let is_it =
+            |name: &[u8]| field.len() == name.len() && field.iter().map(folded).eq(name.iter().map(folded));
+        names.iter().any(|name| is_it(name.as_bytes()))
     });
 }
 
@@ -346,6 +347,20 @@ fn hexadecimal(number: u128) -> [[u8; 8]; 4] {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn fields_that_a_server_may_take_for_ours_are_removed() {
+        let mut head = Head::request(b"GET", b"/");
+        for name in
+            ["X-User", "x_user", "X-USER", "Roles-Of", "roles_of", "X-Users", "XUser", "X-User-", "Accept"]
+        {
+            head.append(name, b"a");
+        }
+        remove_alike(&mut head, &["X-User".into(), "Roles_Of".into()]);
+        let left: Vec<_> =
+            head.fields().map(|(name, _)| String::from_utf8_lossy(name.as_bytes()).into_owned()).collect();
+        assert_eq!(left, ["X-Users", "XUser", "X-User-", "Accept"]);
+    }
 
     #[test]
     fn digits_are_those_of_the_standard_library() {

@@ -68,7 +68,8 @@ fn frame(head: &mut Head, framing: Framing, delivery: Delivery) {
     }
 }
 
-fn route_fields(x: &Exchange, head: &mut Head) {
+/// What the route adds to an answer and changes of it.
+pub(crate) fn route_fields(x: &Exchange, head: &mut Head) {
     let Some(route) = x.route() else { return };
     admit::tell(x, head);
     admit::tell_security(x, head);

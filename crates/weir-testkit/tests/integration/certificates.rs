@@ -1,7 +1,9 @@
 //! Certificates of listeners, over real connections: whose is served, what happens when files change, and what is passed on
 //! of a client's own.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
@@ -71,8 +73,36 @@ fn a_name_gets_its_certificate_and_the_rest_the_first() {
     assert!(error.to_string().contains("not valid for name"), "{error}");
 }
 
-/// Somebody renews a certificate while clients come and go: no connection fails, new ones get the new certificate, and one
-/// that was there before goes on.
+/// Clients that ask all the time until they are told to stop: some on a connection that they keep, some with a new one for each
+/// request, with a session and without. How many requests each has got an answer to; one that fails is a panic.
+fn load(address: SocketAddr, root: &Authority, stop: &AtomicBool, work: impl FnOnce()) -> Vec<usize> {
+    let ask = |socket: &mut Socket| drop(socket.send(request("a.test")).answer().expect(200));
+    let connected = |client: &Arc<ClientConfig>| connect_tls(address, client, "a.test").unwrap();
+    let keeping = || {
+        let mut socket = connected(&Arc::new(certificate::client(&root.pem)));
+        std::iter::repeat_with(|| ask(&mut socket)).take_while(|()| !stop.load(Ordering::Relaxed)).count()
+    };
+    let coming = |client: ClientConfig| {
+        let client = Arc::new(client);
+        let one = || ask(&mut connected(&client));
+        std::iter::repeat_with(one).take_while(|()| !stop.load(Ordering::Relaxed)).count()
+    };
+    std::thread::scope(|scope| {
+        let kept = [(); 3].map(|()| scope.spawn(keeping));
+        let full = [(); 2].map(|()| scope.spawn(|| coming(without_sessions(root))));
+        let resuming = scope.spawn(|| coming(certificate::client(&root.pem)));
+        // Whatever becomes of it, the others end.
+        let done = std::panic::catch_unwind(std::panic::AssertUnwindSafe(work));
+        stop.store(true, Ordering::Relaxed);
+        let all = kept.into_iter().chain(full).chain([resuming]);
+        let counts = all.map(|client| client.join().expect("no request fails")).collect();
+        done.unwrap();
+        counts
+    })
+}
+
+/// Somebody renews a certificate while clients come and go: no request fails, new connections get the new certificate, and
+/// those that were there before go on.
 #[test]
 fn a_certificate_that_is_replaced_under_load_costs_no_request() {
     let (root, files, server) = (Authority::new("Root"), Files::new(), saying_ok());
@@ -81,21 +111,24 @@ fn a_certificate_that_is_replaced_under_load_costs_no_request() {
     let client = Arc::new(without_sessions(&root));
     let mut before = connect_tls(proxy.address(), &client, "a.test").unwrap();
     before.send(request("a.test")).answer().expect(200);
-    // Longer than the first by more than chance: this test may be faster than the clock that files are stamped with.
-    let longer = Certificate { chain: second.chain.clone() + &"\n".repeat(100), ..second.clone() };
-    write(&files, "a", &longer, &root);
-    let mut connections = 0;
-    loop {
-        let mut socket = connect_tls(proxy.address(), &client, "a.test").unwrap();
-        socket.send(request("a.test")).answer().expect(200);
-        let now = served(&mut socket);
-        if now == leaf(&second) {
-            break;
+    let counts = load(proxy.address(), &root, &AtomicBool::new(false), || {
+        // Longer than the first by more than chance: this test may be faster than the clock that files are stamped with.
+        let longer = Certificate { chain: second.chain.clone() + &"\n".repeat(100), ..second.clone() };
+        write(&files, "a", &longer, &root);
+        let mut connections = 0;
+        loop {
+            let mut socket = connect_tls(proxy.address(), &client, "a.test").unwrap();
+            socket.send(request("a.test")).answer().expect(200);
+            let now = served(&mut socket);
+            if now == leaf(&second) {
+                break;
+            }
+            assert_eq!(now, leaf(&first));
+            connections += 1;
+            assert!(connections < CONNECTIONS_MAX, "the new certificate is never served");
         }
-        assert_eq!(now, leaf(&first));
-        connections += 1;
-        assert!(connections < CONNECTIONS_MAX, "the new certificate is never served");
-    }
+    });
+    assert!(counts.iter().all(|count| *count > 10), "{counts:?}");
     before.send(request("a.test")).answer().expect(200);
     assert_eq!(served(&mut before), leaf(&first));
 }

@@ -22,6 +22,7 @@ services:
       - {{path: /open, upstream: ['{server}'], https_only: false}}
       - {{path: /denied, upstream: ['{server}'], admit: {{deny: 127.0.0.1}}}}
       - {{path: /fixed, respond: {{status: 200, body: x}}}}
+      - {{path: /moved, https_only: false, redirect: {{to: '$scheme://b.test$path'}}}}
 "
     ))
 }
@@ -73,6 +74,42 @@ fn over_https_browsers_are_told_to_stay() {
         Some("max-age=1"),
         "the server's own word"
     );
+}
+
+/// The first of several fields decided, so a client that could add one in front of its proxy's was believed; and a WebSocket
+/// over TLS, which some proxies call `wss`, was sent to https for ever.
+#[test]
+fn what_was_spoken_is_said_once_and_by_a_name_that_it_has() {
+    let server = Server::saying("ok");
+    let proxy = behind_a_proxy(&server, "true");
+    let status =
+        |fields: &str| ask(&proxy, format!("GET / HTTP/1.1\r\nHost: a.test\r\n{fields}\r\n")).status();
+    let said = |scheme: &str| format!("X-Forwarded-Proto: {scheme}\r\n");
+    for scheme in ["https", "HTTPS", "wss", "Wss"] {
+        assert_eq!(status(&said(scheme)), 200, "{scheme}");
+    }
+    for scheme in ["http", "ws", "https, http", "https,https", "", "https:", "on"] {
+        assert_eq!(status(&said(scheme)), 308, "{scheme}");
+    }
+    for (one, other) in [("https", "http"), ("http", "https"), ("https", "https")] {
+        assert_eq!(status(&(said(one) + &said(other))), 308, "{one} and {other}");
+    }
+    assert_eq!(status(""), 308);
+}
+
+/// Behind a proxy that speaks TLS for us, a redirect to `$scheme` led out of it.
+#[test]
+fn the_scheme_of_a_redirect_is_what_the_client_spoke() {
+    let proxy = behind_a_proxy(&Server::saying("ok"), "true");
+    for (scheme, expected) in
+        [("https", "https"), ("wss", "https"), ("http", "http"), ("https, http", "http")]
+    {
+        let location = format!("{expected}://b.test/moved");
+        assert_eq!(said(&proxy, scheme, "GET /moved").field("location"), Some(&*location), "{scheme}");
+    }
+    let open = "services: [{host: '*', redirect: {to: '$scheme://b.test/'}}]";
+    let open = proxy::start(open);
+    assert_eq!(said(&open, "https", "GET /").field("location"), Some("http://b.test/"), "nobody is trusted");
 }
 
 #[test]

@@ -16,6 +16,7 @@ mod certificates;
 mod connection;
 mod departure;
 mod drain;
+mod duplicate;
 mod fields;
 mod forwarded;
 mod garbage;

@@ -1,6 +1,7 @@
 //! TLS to servers: whom the proxy believes, what it says when it does not, and how long a connection is good for.
 
 use std::sync::{Arc, Barrier, Mutex};
+use std::time::Duration;
 
 use rustls::HandshakeKind;
 use weir_testkit::certificate::{Authority, Certificate, Files};
@@ -200,6 +201,35 @@ fn sessions_are_resumed_also_by_another_worker() {
         let kinds = kinds.lock().unwrap();
         assert_eq!(kinds[0], HandshakeKind::Full);
         assert!(kinds[1..].iter().all(|kind| *kind == HandshakeKind::Resumed), "{kinds:?}");
+    }
+}
+
+/// Sessions were resumed for as long as the server liked, also when its certificate had expired meanwhile: the time of a
+/// certificate was looked at in full handshakes only.
+#[test]
+fn a_server_whose_certificate_has_expired_is_not_believed_for_its_sessions() {
+    let (root, files) = (Authority::new("Root"), Files::new());
+    let ca = files.write("ca.pem", &root.pem);
+    let configs = [Certificate::server, Certificate::server_with_tls_1_2];
+    for (number, config) in configs.into_iter().enumerate() {
+        let now = std::fs::metadata(files.write(&format!("now{number}"), "")).unwrap().modified().unwrap();
+        let end = now + Duration::from_secs(3);
+        let certificate = root.issue_with(&[HERE], |params| params.not_after = end.into());
+        let kinds = Arc::new(Mutex::new(Vec::new()));
+        let seen = Arc::clone(&kinds);
+        let server = Server::tls(config(&certificate), move |mut connection| {
+            seen.lock().unwrap().extend(connection.tls().handshake_kind());
+            if connection.request().is_some() {
+                connection.send("HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 0\r\n\r\n");
+            }
+        });
+        let proxy = with_tls(&server, &format!("ca: {ca}"));
+        // It is asked again and again, so there is always a session; some of these come after the end.
+        let refused = (0..100_000).map(|_| fetch(&proxy, "/")).find(|answer| answer.status() != 200);
+        expect_error(refused.unwrap(), "tls_certificate_error");
+        expect_error(fetch(&proxy, "/"), "tls_certificate_error");
+        let kinds = kinds.lock().unwrap();
+        assert_eq!(kinds.iter().filter(|kind| **kind == HandshakeKind::Full).count(), 1, "{kinds:?}");
     }
 }
 

@@ -43,6 +43,39 @@ fn semantics_1_4_no_byte_of_the_client_goes_on_before_the_101() {
     server.wait_ended(1);
 }
 
+/// An answer that switches is the last one of its connection, and it alone lacked what every answer of a route has.
+#[test]
+fn an_answer_that_switches_has_what_the_route_adds() {
+    let server = Server::start(|mut connection| {
+        connection.expect_request();
+        connection.send(SWITCH);
+        connection.until_end();
+    });
+    let proxy = proxy::start(&format!(
+        "trusted_proxies: 127.0.0.1
+services:
+  - host: '*'
+    https_only: true
+    admit: {{rate: 10/d}}
+    answer_headers: {{set: {{X-Route: chat}}}}
+    backend_server: true
+    upstream: ['{server}']
+"
+    ));
+    let mut client = connect(&proxy);
+    client.send(ASK.replace("Host: a.test\r\n", "Host: a.test\r\nX-Forwarded-Proto: wss\r\n"));
+    let answer = client.answer_head().expect(101);
+    for (name, value) in [
+        ("strict-transport-security", "max-age=31536000"),
+        ("x-ratelimit-remaining", "9"),
+        ("x-route", "chat"),
+        ("x-backend-server", &*server.to_string()),
+        ("upgrade", "websocket"),
+    ] {
+        assert_eq!(answer.field(name), Some(value), "{answer}");
+    }
+}
+
 #[test]
 fn semantics_1_4_any_other_answer_keeps_http() {
     let server = Server::start(|mut connection| {

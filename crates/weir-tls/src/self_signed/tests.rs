@@ -113,6 +113,42 @@ fn it_is_made_anew_for_a_name_that_it_lacks_and_kept_for_one_that_went() {
     assert!(is_new && second != first);
 }
 
+/// Two Weirs with one `state` and different hosts made the certificate anew in turn, each because it lacked its own names, at
+/// every look that the other one had made work for.
+#[test]
+fn two_with_one_directory_agree_on_a_certificate() {
+    let first = State::new(&["localhost", "a.test"]);
+    let second = State(SelfSigned {
+        directory: first.0.directory.clone(),
+        names: vec!["localhost".to_owned(), "b.test".to_owned(), "*.c.test".to_owned(), "::1".to_owned()],
+    });
+    first.obtain(now());
+    let (is_new, both) = second.obtain(now());
+    assert!(is_new);
+    for _ in 0..3 {
+        assert_eq!(first.obtain(now()), (false, both));
+        assert_eq!(second.obtain(now()), (false, both));
+    }
+    let later = now() + DAY * 336;
+    let (is_new, next) = first.obtain(later);
+    assert!(is_new && next != both);
+    assert_eq!(second.obtain(later), (false, next), "a renewal forgets nobody");
+}
+
+/// A host that comes and goes leaves its name, up to a number.
+#[test]
+fn names_of_others_are_bounded() {
+    let state = State::new(&["localhost"]);
+    let many = SelfSigned {
+        directory: state.0.directory.clone(),
+        names: (0..NAMES_OF_OTHERS_MAX + 10).map(|number| format!("{number}.test")).collect(),
+    };
+    many.obtain(now()).unwrap();
+    let obtained = state.0.obtain(now()).unwrap();
+    assert!(obtained.is_new);
+    assert_eq!(obtained.certified.facts.names.shown().len(), 1 + NAMES_OF_OTHERS_MAX);
+}
+
 #[test]
 fn what_is_broken_is_made_anew() {
     let state = State::new(&["localhost"]);

@@ -1,8 +1,9 @@
 //! Handshakes in memory: our side, a server of rustls, and what is said when they don't come together.
 #![allow(clippy::unwrap_used)]
 
-use rustls::client::ClientSessionStore;
-use rustls::pki_types::CertificateDer;
+use std::sync::atomic::AtomicU64;
+
+use rustls::pki_types::{CertificateDer, UnixTime};
 use rustls::server::{ClientHello, ResolvesServerCert, WebPkiClientVerifier};
 use rustls::{
     AlertDescription as Alert, HandshakeKind, NamedGroup, ProtocolVersion, RootCertStore, ServerConfig,
@@ -11,7 +12,7 @@ use rustls::{
 
 use super::*;
 use crate::handshake::Fault;
-use crate::made::{Issued, Scratch, Signer, authority, named};
+use crate::made::{Issued, Scratch, Signer, authority, named, with};
 
 /// A server's certificate for `a.test`, and how it is believed.
 fn pair() -> (Issued, ClientOptions) {
@@ -71,27 +72,28 @@ fn meet_again(
 ) -> Result<(ClientConnection, ServerConnection), io::Error> {
     let mut client = target.connection().unwrap();
     let mut server = ServerConnection::new(Arc::clone(server)).unwrap();
-    loop {
-        let mut moved = false;
-        let mut bytes = Vec::new();
-        while client.wants_write() {
-            client.write_tls(&mut bytes).unwrap();
-        }
-        moved |= !bytes.is_empty();
-        feed(&bytes, |rest| server.read_tls(rest));
-        // What the server thinks of us comes as an alert.
-        let _ = server.process_new_packets();
-        bytes.clear();
-        while server.wants_write() {
-            server.write_tls(&mut bytes).unwrap();
-        }
-        moved |= !bytes.is_empty();
-        feed(&bytes, |rest| client.read_tls(rest));
-        client.process_new_packets().map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;
-        if !moved {
-            return Ok((client, server));
-        }
+    while talk(&mut client, &mut server)? {}
+    Ok((client, server))
+}
+
+/// Brings either side what the other one has to say, and says whether there was anything.
+fn talk(client: &mut ClientConnection, server: &mut ServerConnection) -> Result<bool, io::Error> {
+    let mut bytes = Vec::new();
+    while client.wants_write() {
+        client.write_tls(&mut bytes).unwrap();
     }
+    let mut moved = !bytes.is_empty();
+    feed(&bytes, |rest| server.read_tls(rest));
+    // What the server thinks of us comes as an alert.
+    let _ = server.process_new_packets();
+    bytes.clear();
+    while server.wants_write() {
+        server.write_tls(&mut bytes).unwrap();
+    }
+    moved |= !bytes.is_empty();
+    feed(&bytes, |rest| client.read_tls(rest));
+    client.process_new_packets().map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;
+    Ok(moved)
 }
 
 fn feed(mut bytes: &[u8], mut read: impl FnMut(&mut &[u8]) -> io::Result<usize>) {
@@ -269,6 +271,80 @@ fn sessions_are_resumed_with_the_same_server_only() {
         assert_eq!(kind(&first), HandshakeKind::Resumed);
         assert_eq!(kind(&second), HandshakeKind::Full, "another server has its own");
     }
+}
+
+/// A clock that a test turns, in seconds since 1970.
+#[derive(Debug)]
+struct Clock(AtomicU64);
+
+impl rustls::time_provider::TimeProvider for Clock {
+    fn current_time(&self) -> Option<UnixTime> {
+        Some(UnixTime::since_unix_epoch(Duration::from_secs(self.0.load(Ordering::Relaxed))))
+    }
+}
+
+/// A server whose certificate had expired was believed for as long as it went on with old sessions, each of which gave new
+/// ones.
+#[test]
+fn a_session_does_not_outlast_the_certificate() {
+    let start = 2_000_000_000;
+    let root = Signer::root(authority("Root"));
+    let time = |seconds: u64| SystemTime::UNIX_EPOCH + Duration::from_secs(seconds);
+    let issued = root.issue(&with(named("x", &["a.test"]), |params| {
+        params.not_before = time(start - 3600).into();
+        params.not_after = time(start + 3600).into();
+    }));
+    for versions in [&FROM_1_2[..], &ONLY_1_2[..]] {
+        let server = Arc::new(serving(&issued, versions));
+        for verify in [believing(&root.certificate).verify, Verify::None] {
+            let is_checked = matches!(verify, Verify::Full(_));
+            let mut tls = ClientTls::new(ClientOptions { verify, ..believing(&root.certificate) }).unwrap();
+            let clock = Arc::new(Clock(AtomicU64::new(start)));
+            tls.config.time_provider = clock.clone();
+            let target = tls.target(Name::parse("a.test").unwrap());
+            let again = || meet_again(&target, &server).map(|(client, _)| Connection::from(client));
+            assert!(!target.is_overdue(&again().unwrap()), "in full");
+            clock.0.store(start + 3600, Ordering::Relaxed);
+            let resumed = again().unwrap();
+            assert_eq!(resumed.handshake_kind(), Some(HandshakeKind::Resumed));
+            assert!(!target.is_overdue(&resumed), "its last second");
+            clock.0.store(start + 3601, Ordering::Relaxed);
+            let resumed = again().unwrap();
+            assert_eq!(resumed.handshake_kind(), Some(HandshakeKind::Resumed));
+            assert_eq!(target.is_overdue(&resumed), is_checked);
+            target.forget_sessions();
+            let error = again().map(|connection| connection.handshake_kind());
+            assert_eq!(error.is_err(), is_checked, "{error:?}");
+        }
+    }
+}
+
+/// An authority that nobody needs, behind the certificate, may have expired long ago; servers go on sending such.
+#[test]
+fn an_old_authority_that_is_not_needed_ends_no_session() {
+    let (root, old) = (Signer::root(authority("Root")), Signer::root(authority("Old")));
+    let middle = old.below(with(authority("Middle"), |params| {
+        params.not_after = SystemTime::UNIX_EPOCH.into();
+    }));
+    let issued = root.issue(&named("x", &["a.test"])).with(&[&middle]);
+    let (server, target) = (Arc::new(serving(&issued, &FROM_1_3)), target(&believing(&root.certificate)));
+    meet_again(&target, &server).unwrap();
+    let (client, _) = meet_again(&target, &server).unwrap();
+    assert_eq!(client.handshake_kind(), Some(HandshakeKind::Resumed));
+    assert!(!target.is_overdue(&Connection::from(client)));
+}
+
+#[test]
+fn a_connection_in_full_is_one() {
+    let (issued, options) = pair();
+    let (server, target) = (Arc::new(serving(&issued, &FROM_1_2)), target(&options));
+    meet_again(&target, &server).unwrap();
+    let mut client = target.connection_in_full().unwrap();
+    let mut other = ServerConnection::new(Arc::clone(&server)).unwrap();
+    while client.is_handshaking() {
+        talk(&mut client, &mut other).unwrap();
+    }
+    assert_eq!(client.handshake_kind(), Some(HandshakeKind::Full));
 }
 
 /// Sixteen connections leave 32 tickets; eight are kept.

@@ -7,6 +7,7 @@
 
 use std::fmt;
 use std::io::{self, IoSlice, Read, Write as _};
+use std::pin::pin;
 use std::task::{Context, Poll, ready};
 
 use rustls::{Connection, IoState, ProtocolVersion};
@@ -29,6 +30,11 @@ const PIECE_BYTES: usize = 2048;
 
 /// Pieces that are given to rustls at once; all that it takes, and the odd ends of what a message is gathered from.
 const PIECES_MAX: usize = UNSENT_BYTES_MAX / PIECE_BYTES + 4;
+
+/// Reads in a row that may give nothing to whoever uses the stream. Empty records, changes of keys and tickets concern TLS
+/// alone, and what rustls counts of one begins anew with another; each has to be decrypted all the same, and in a read of
+/// 4 KiB there are up to two hundred. The longest record takes five reads, the tickets of a handshake one or two.
+const FRUITLESS_READS_MAX: usize = 16;
 
 /// What the network had for a handshake.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -136,7 +142,10 @@ impl Session {
             // Whether it can be sent shows at the next read or write.
             let _ = self.poll_send(cx);
         }
-        while self.unread_bytes == 0 && !self.ended {
+        for _ in 0..FRUITLESS_READS_MAX {
+            if self.unread_bytes > 0 || self.ended {
+                return Poll::Ready(());
+            }
             match ready!(self.poll_receive(cx)) {
                 Ok(0) => self.ended = true,
                 Ok(_) if self.advance().is_ok() => {}
@@ -144,7 +153,7 @@ impl Session {
                 Ok(_) | Err(_) => self.ended = true,
             }
         }
-        Poll::Ready(())
+        others_first(cx)
     }
 
     /// Reads into this room. `Ok(0)` is an end that the other side has announced.
@@ -153,7 +162,7 @@ impl Session {
             // What can't be sent is told by writes: an answer may be here that says why nobody reads any more (RFC 9112 §9.5).
             let _ = self.poll_send(cx);
         }
-        loop {
+        for _ in 0..FRUITLESS_READS_MAX {
             match self.connection.reader().read(room) {
                 Ok(count) => {
                     self.unread_bytes = self.unread_bytes.saturating_sub(count);
@@ -173,6 +182,7 @@ impl Session {
             // An error does not undo what came before it in the same read; it is told when that has been read.
             let _ = self.advance();
         }
+        others_first(cx)
     }
 
     /// Encrypts and sends the beginning of these slices.
@@ -235,9 +245,9 @@ impl Session {
     }
 
     /// Whether nothing has come that concerns whoever uses the stream. What concerns TLS alone, such as tickets
-    /// (RFC 8446 §4.6.1), is taken in.
+    /// (RFC 8446 §4.6.1), is taken in; who sends more of it than is ever needed is not quiet.
     pub(super) fn is_quiet(&mut self, ask: Ask) -> bool {
-        loop {
+        for _ in 0..FRUITLESS_READS_MAX {
             if self.unread_bytes > 0 || self.ended {
                 return false;
             }
@@ -250,6 +260,7 @@ impl Session {
                 Ok(_) | Err(_) => self.ended = true,
             }
         }
+        false
     }
 
     /// Reads records from the transport. `Ok(0)` is its end.
@@ -272,6 +283,13 @@ impl Session {
         self.only_tickets = false;
         Poll::Ready(Ok(()))
     }
+}
+
+/// Gives the other tasks a turn before this one goes on.
+fn others_first<T>(cx: &mut Context<'_>) -> Poll<T> {
+    // The first poll of this future asks to be woken behind everything else, and waits.
+    let _ = pin!(tokio::task::yield_now()).poll(cx);
+    Poll::Pending
 }
 
 /// rustls reads and writes without waiting; its word for waiting is an error.

@@ -431,3 +431,26 @@ fn what_is_asked_for_can_be_told() {
     );
     check("{jwt: {issuer: any, audience: any, key: key.pem}}", "a token");
 }
+
+/// Fields of claims are taken away from clients on every route, so a credential in one of them would never arrive.
+#[test]
+fn a_credential_does_not_stand_in_a_field_that_is_ours() {
+    let base = Files::new(&[("key.pem", ED25519.as_bytes())]);
+    let jwt = "{jwt: {issuer: i, audience: any, key: key.pem, claims: {sub: X-User}}}";
+    let with = |second: &str| {
+        parsed(&format!("{jwt}\n- host: b\n  respond: {{}}\n  authenticate: {second}"), &base.0)
+    };
+    for header in ["X-User", "x_user"] {
+        let shown =
+            with(&format!("{{api_key: {{header: {header}, keys: {{a: '${{LONG}}'}}}}}}")).unwrap_err();
+        assert!(shown.contains(&format!("no client can send `{header}`")), "{shown}");
+        assert!(
+            shown.contains("a claim becomes this field") && shown.contains("another `header`"),
+            "{shown}"
+        );
+    }
+    let token = "{jwt: {issuer: j, audience: any, key: key.pem, header: X-User}}";
+    assert!(with(token).unwrap_err().contains("no client can send `X-User`"));
+    with("{api_key: {header: X-Users, keys: {a: '${LONG}'}}}").unwrap();
+    with(jwt).unwrap();
+}

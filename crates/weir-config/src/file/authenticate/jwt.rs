@@ -183,7 +183,7 @@ pub(crate) static JWT: Table<JwtFile> = Table {
             presence: Optional,
             value: &Kept(ClaimsKind, |jwt: &mut JwtFile, claims| jwt.claims = claims),
             doc: "Claims that servers get as fields: `{sub: X-User}`. Whatever clients send in fields of these names is \
-                  removed. A list becomes one value with commas.",
+                  removed, on every route. A list becomes one value with commas.",
         },
         Field {
             name: "header",

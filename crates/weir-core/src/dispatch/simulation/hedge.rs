@@ -25,6 +25,7 @@ struct Watcher<'w> {
     asked: Vec<usize>,
     unreachable: Vec<usize>,
     sent: u32,
+    last_sent: Option<usize>,
     hedge: Option<u32>,
     hedged: bool,
     /// The hedge was due since the last start.
@@ -62,6 +63,9 @@ impl Watcher<'_> {
         };
         let again = self.asked.contains(&server);
         assert!(!again || !(0..self.up.len()).any(|server| is_left(&server)), "twice while another is left");
+        let other = |other: usize| other != server && self.up[other] && !self.unreachable.contains(&other);
+        let is_last = self.last_sent == Some(server);
+        assert!(!is_last || !(0..self.up.len()).any(other), "the last one at once again");
         self.asked.push(server);
     }
 
@@ -87,12 +91,14 @@ impl Watch for Watcher<'_> {
                     self.refund();
                 }
             }
-            Happened::Failed { cause, .. } => {
+            Happened::Failed { copy, cause, .. } => {
                 self.sent += 1;
+                self.last_sent = ledger.copies[copy as usize].server;
                 self.wanted = self.policy.wants(cause);
             }
             Happened::Head { copy, status } => {
                 self.sent += 1;
+                self.last_sent = ledger.copies[copy as usize].server;
                 match self.policy.wants_status(status) {
                     true => (self.unwanted, self.wanted) = (Some(copy), true),
                     false => self.winner = Some(copy),
@@ -218,6 +224,7 @@ pub(super) fn play(mut dice: Dice, loud: bool) {
             asked: Vec::new(),
             unreachable: Vec::new(),
             sent: 0,
+            last_sent: None,
             hedge: None,
             hedged: false,
             fired: false,

@@ -112,7 +112,10 @@ impl Watcher<'_> {
         assert!(self.usable.is_none() && ledger.under_way() == 0 && self.best().is_none());
         assert!(self.exhausted || self.picked.len() == self.servers, "somebody was not asked");
         match (why, &self.rule.otherwise) {
-            (Why::NothingUsable { status }, Otherwise::Status(expected)) => assert_eq!(status, *expected),
+            (Why::NothingUsable { status }, Otherwise::Status(expected)) => {
+                assert_eq!(status, *expected);
+                assert!(!self.picked.is_empty(), "nobody was asked");
+            }
             (Why::NoServer, _) => assert!(self.picked.is_empty()),
             (Why::Unreachable { .. } | Why::Failed(_), Otherwise::Best(_)) => {
                 assert!(!self.picked.is_empty());

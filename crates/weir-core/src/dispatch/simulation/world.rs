@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::super::{Act, Fan, Happened, Mode, To};
 use super::dice::Dice;
-use super::ledger::{Ledger, State};
+use super::ledger::{Copy, Ledger, State};
 use crate::retry::Cause;
 
 /// Looks at the promises of one mode.
@@ -97,6 +97,11 @@ impl World {
             super::say(&format!("{:?} told {happened:?}", self.now));
         }
         let is_news = self.is_news(happened);
+        if of(happened).is_some() && !matches!(happened, Happened::Picked { .. }) && self.dice.percent(3) {
+            // Told twice.
+            let later = self.now + self.dice.delay(3);
+            self.pending.push((later, happened));
+        }
         if is_news {
             watch.told(happened, &self.ledger, self.now);
             self.ledger.told(happened);
@@ -114,7 +119,8 @@ impl World {
             | Happened::NoServer { copy }
             | Happened::Head { copy, .. } => self.ledger.state(copy) == State::UnderWay,
             Happened::Whole { copy, .. } | Happened::Broken { copy } => {
-                self.ledger.held().any(|(held, _)| held == copy)
+                let is_it = |(held, of): (u32, &Copy)| held == copy && matches!(of.state, State::Head(_));
+                self.ledger.held().any(is_it)
             }
             _ => true,
         }

@@ -143,8 +143,8 @@ fn step(set: &Set, pace: &Pace, key: u64, now: Ticks, thread: Thread) -> Thread 
             Thread::Looks
         }
         Thread::Refunds(way) => {
-            let table = KeyTable { sets: [Set::default()].into(), ..KeyTable::new(1) };
-            let [one] = &*table.sets else { panic!("one set") };
+            let table = KeyTable::new(1);
+            let one = table.sets.at(0);
             one.ways[way].store(set.ways[way].load(SeqCst), SeqCst);
             table.refund(pace, Entry { set: 0, way, tag: super::tag_of(key) }, now, || now);
             set.ways[way].store(one.ways[way].load(SeqCst), SeqCst);
@@ -270,7 +270,7 @@ fn a_refund_does_not_open_the_door_for_somebody_who_was_driven_out() {
     let inherits: Entry = charge(5).unwrap();
     charge(6).unwrap();
     let driven_out = (10..16).find(|tag| {
-        let set = &table.sets[0];
+        let set = table.sets.at(0);
         set.ways.iter().all(|way| super::tag(way.load(SeqCst)) != *tag)
     });
     let driven_out = driven_out.expect("key 6 has taken the place of somebody who had used two");
@@ -285,7 +285,7 @@ fn keys_spread_over_sets_and_a_set_is_a_cache_line() {
     for entries in [1, 7, 8, 700, 65_536] {
         let table = KeyTable::new(entries);
         assert!(table.sets.len() * WAYS >= entries);
-        assert_eq!(table.bytes(), table.sets.len() * 64);
+        assert_eq!(KeyTable::bytes_max(entries), table.sets.len() * 64);
         // Keys that differ in any bit below the tag fall everywhere; the extremes stay inside.
         assert_eq!(table.place(0), 0);
         assert_eq!(table.place(u64::MAX), table.sets.len() - 1);

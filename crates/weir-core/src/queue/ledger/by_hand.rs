@@ -31,6 +31,11 @@ impl Ledger {
         self.held.len()
     }
 
+    /// Whether anything waits for a server, so that a delivery may be due.
+    pub fn has_backlog(&self) -> bool {
+        self.lanes.iter().any(|lane| !lane.backlog.is_empty())
+    }
+
     /// Bytes of the writes that are dead letters and nothing else.
     pub fn dead_bytes(&self) -> u64 {
         self.buried_bytes

@@ -369,11 +369,11 @@ impl<'r> Driver<'r> {
 
     /// Lets go of what is left of a request that has its answer, or will have none. A write whose body is whole goes on.
     pub(super) fn leave(&mut self, x: &Exchange) {
-        let whole = self.is_request_read();
-        let Some(write) = self.write.take().filter(|_| whole) else {
+        let write = self.write.take();
+        if !(matches!(self.machine, Fan::Duplicate(_)) && self.is_request_read()) {
             self.copies.clear();
             return;
-        };
+        }
         let write = Rc::new(RefCell::new(write));
         for Copy { server, stage, state, .. } in self.copies.drain(..) {
             let worker = Rc::clone(&x.worker);

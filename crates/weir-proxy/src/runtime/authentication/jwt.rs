@@ -8,7 +8,6 @@ use weir_auth::jwt::key_set::KeySet;
 use weir_auth::scheme;
 use weir_config::model;
 use weir_core::ports::AuthenticatedStatus;
-use weir_http::head::Head;
 
 use super::counts::NameCounts;
 use super::key_source::KeySource;
@@ -74,21 +73,6 @@ impl Jwt {
         format!("Token header=\"{}\", realm=\"{}\"{error}", self.header, self.realm)
     }
 
-    /// Takes away what clients send in the fields that claims become. Behind interfaces like CGI's `X_User` and `X-User` are
-    /// the same variable, so they are the same here.
-    pub fn remove_fields(&self, request: &mut Head) {
-        if self.fields.is_empty() {
-            return;
-        }
-        let folded = |byte: &u8| if *byte == b'_' { b'-' } else { byte.to_ascii_lowercase() };
-        request.remove_where(|name, _| {
-            self.fields.iter().any(|field| {
-                let (field, name) = (field.as_bytes(), name.as_bytes());
-                field.len() == name.len() && field.iter().map(folded).eq(name.iter().map(folded))
-            })
-        });
-    }
-
     pub(super) fn add_to(&self, status: &mut Vec<AuthenticatedStatus>) {
         let issuer = self.expected.issuer.as_deref().unwrap_or("any");
         self.requests.add_to("jwt", std::iter::once(issuer), status);
@@ -119,20 +103,6 @@ mod tests {
             forward: false,
             requests: NameCounts::new(1),
         }
-    }
-
-    #[test]
-    fn fields_that_a_server_may_take_for_ours_are_removed() {
-        let mut head = Head::request(b"GET", b"/");
-        for name in
-            ["X-User", "x_user", "X-USER", "Roles-Of", "roles_of", "X-Users", "XUser", "X-User-", "Accept"]
-        {
-            head.append(name, b"a");
-        }
-        jwt("Authorization").remove_fields(&mut head);
-        let left: Vec<_> =
-            head.fields().map(|(name, _)| String::from_utf8_lossy(name.as_bytes()).into_owned()).collect();
-        assert_eq!(left, ["X-Users", "XUser", "X-User-", "Accept"]);
     }
 
     #[test]

@@ -68,7 +68,7 @@ impl fmt::Debug for Shared {
 }
 
 /// What fetches for a [`KeySource`].
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Fetcher {
     shared: Arc<Shared>,
     /// What it is called in the log.

@@ -60,8 +60,9 @@ impl Verifiers {
         let registered = Registered { source: Arc::downgrade(&source), request: Arc::clone(&request) };
         sources.insert(model.identity.clone(), registered);
         if let Some(control) = &self.control {
-            control.begin(move || {
-                fetcher.run(move || {
+            control.begin("keys of an issuer", move || {
+                let request = Arc::clone(&request);
+                fetcher.clone().run(move || {
                     let request = Arc::clone(&request.lock().unwrap_or_else(PoisonError::into_inner));
                     async move { request.fetch().await }
                 })

@@ -5,7 +5,7 @@
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use rcgen::{CertificateParams, KeyPair};
+use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
 use weir_tls::facts::Fingerprint;
 use weir_tls::self_signed::SelfSigned;
 use weir_tls::server::MinVersion;
@@ -139,7 +139,18 @@ fn a_bad_set_is_told_once_and_the_old_one_served_on() {
     directory.write_pair(365);
     let mut watched = watched(directory.source());
     let first = served(&watched);
-    let bad: [(&str, &dyn Fn()); 4] = [
+    let bad: [(&str, &dyn Fn()); 5] = [
+        ("lacks its chain", &|| {
+            let authority = KeyPair::generate().unwrap();
+            let mut params = CertificateParams::new([]).unwrap();
+            params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+            params.distinguished_name.push(DnType::CommonName, "an authority");
+            let issuer = Issuer::new(params, authority);
+            let key = KeyPair::generate().unwrap();
+            let params = CertificateParams::new(vec!["a.test".to_owned()]).unwrap();
+            directory.write("a.pem", params.signed_by(&key, &issuer).unwrap().pem());
+            directory.write("a.key", key.serialize_pem());
+        }),
         ("is not the key", &|| directory.write("a.key", pair(365).1)),
         ("can't be read", &|| fs::remove_file(directory.file("a.key")).unwrap()),
         ("holds no private key: it is empty", &|| directory.write("a.key", "")),
@@ -164,6 +175,75 @@ fn a_bad_set_is_told_once_and_the_old_one_served_on() {
     directory.write_pair(365);
     assert_eq!(look_until_done(&mut watched), (2, Look::Published));
     assert_ne!(served(&watched), first);
+}
+
+/// Next month's certificate is often installed before its time. It was refused, and then never read again, because the files
+/// did not change any more: the old one expired before the eyes of the new.
+#[test]
+fn a_certificate_whose_time_has_not_come_is_served_when_it_has() {
+    let directory = Directory::new();
+    directory.write_pair(40);
+    let mut watched = watched(directory.source());
+    let first = served(&watched);
+    let mut params = CertificateParams::new(vec!["a.test".to_owned()]).unwrap();
+    params.not_before = (start() + days(30)).into();
+    params.not_after = (start() + days(90)).into();
+    let key = KeyPair::generate().unwrap();
+    directory.write("a.pem", params.self_signed(&key).unwrap().pem());
+    directory.write("a.key", key.serialize_pem());
+    let (_, Look::Kept(problems)) = look_until_done(&mut watched) else { panic!("it was taken") };
+    assert!(matches!(problems[0].reason, Reason::NotYetValid { .. }), "{problems:?}");
+    let just_before = start() + days(30) - Duration::from_secs(1);
+    for now in [start() + RETRY_PAUSE, start() + days(29), just_before] {
+        assert_eq!(watched.look(now), Look::Same, "told again");
+        assert_eq!(served(&watched), first);
+    }
+    // A second later and not a minute.
+    assert_eq!(watched.look(start() + days(30)), Look::Published);
+    assert_ne!(served(&watched), first);
+}
+
+/// What could not be read for want of a descriptor, or for a fault of the disk, was not read again either: the files stay as
+/// they are. Here the outcome of such a reading is put in place.
+#[test]
+fn what_could_not_be_read_is_read_again_a_minute_later() {
+    let directory = Directory::new();
+    directory.write_pair(365);
+    let mut watched = watched(directory.source());
+    let first = served(&watched);
+    directory.write_pair(365);
+    assert_eq!(watched.look(start()), Look::Changing);
+    watched.read.clone_from(&watched.seen);
+    let problem = Problem {
+        part: weir_tls::problem::Part::Key(0),
+        file: directory.file("a.key"),
+        reason: Reason::Unreadable("too many open files".to_owned()),
+    };
+    watched.failed = Some(Failed { at: start(), problems: vec![problem] });
+    assert_eq!(watched.look(start() + RETRY_PAUSE - Duration::from_secs(1)), Look::Same);
+    assert_eq!(served(&watched), first);
+    assert_eq!(watched.look(start() + RETRY_PAUSE), Look::Published);
+    assert_ne!(served(&watched), first);
+}
+
+#[test]
+fn what_is_wrong_for_another_reason_than_before_is_told() {
+    let directory = Directory::new();
+    directory.write_pair(365);
+    let mut watched = watched(directory.source());
+    let (certificate, key) = pair(1);
+    directory.write("a.pem", certificate);
+    directory.write("a.key", pair(1).1);
+    let (_, Look::Kept(problems)) = look_until_done(&mut watched) else { panic!("it was taken") };
+    assert!(problems.iter().any(|problem| matches!(problem.reason, Reason::OtherKey(_))), "{problems:?}");
+    assert_eq!(watched.look(start() + RETRY_PAUSE), Look::Same);
+    // Nothing was written, but meanwhile the certificate has expired as well.
+    let Look::Kept(problems) = watched.look(start() + days(2)) else { panic!("nothing was said") };
+    assert!(matches!(&problems[..], [Problem { reason: Reason::Expired { .. }, .. }]), "{problems:?}");
+    assert_eq!(watched.look(start() + days(3)), Look::Same, "it is only longer ago");
+    // What is written is looked at whenever that is.
+    directory.write("a.key", key);
+    assert_eq!(look_until_done(&mut watched), (2, Look::Published));
 }
 
 /// As containers are given their secrets: a link to a directory, exchanged as a whole. Both have the same size, and may have
@@ -204,6 +284,28 @@ fn files_that_never_rest_are_not_read() {
         fs::write(directory.file("a.key"), "x".repeat(length)).unwrap();
         assert_eq!(watched.look(start()), Look::Changing);
     }
+}
+
+/// A look ended where files had changed. Somebody who wrote to one every second kept the first keys of session tickets in use
+/// for ever, and an expiry from being told.
+#[test]
+fn files_that_never_rest_keep_no_old_keys_and_no_secret() {
+    let directory = Directory::new();
+    directory.write_pair(20);
+    let mut watched = watched(directory.source());
+    let tickets = || watched_tickets(&watched);
+    let old = tickets().encrypt(b"session").unwrap();
+    assert_eq!(tickets().decrypt(&old).unwrap(), b"session");
+    for day in 1..=20 {
+        directory.write("a.key", "x");
+        assert_eq!(watched.look(start() + days(day)), Look::Changing);
+    }
+    assert_eq!(watched_tickets(&watched).decrypt(&old), None);
+    assert_eq!(watched.warned.get(&directory.file("a.pem")), Some(&(start() + days(20))));
+}
+
+fn watched_tickets(watched: &Watched) -> Arc<dyn rustls::server::ProducesTickets> {
+    Arc::clone(&watched.tls.current().choices()[0].config.ticketer)
 }
 
 #[test]
@@ -253,7 +355,7 @@ fn a_self_signed_certificate_is_renewed_while_running() {
 }
 
 #[test]
-fn a_renewal_that_fails_is_tried_again_an_hour_later() {
+fn a_renewal_that_fails_is_tried_again_a_minute_later() {
     let directory = Directory::new();
     let (own, source) = own(&directory);
     let mut watched = watched(source);
@@ -272,7 +374,7 @@ fn a_renewal_that_fails_is_tried_again_an_hour_later() {
         assert!(looks < 8, "it is tried again and again");
     }
     fs::remove_dir_all(own.certificate_file()).unwrap();
-    let later = now + Duration::from_secs(3600);
+    let later = now + RETRY_PAUSE;
     let mut looks = 0;
     while watched.look(later) != Look::Published {
         looks += 1;

@@ -65,7 +65,8 @@ fn key(x: &Exchange, rate: &SharedRate) -> u64 {
             IpAddr::V4(address) => rate.key([address.octets().as_slice()].into_iter()),
             IpAddr::V6(address) => rate.key([address.octets().as_slice()].into_iter()),
         },
-        RateKey::Identity => rate.key([x.identity.as_slice()].into_iter()),
+        // The same name, proved in two ways, may be two clients: a key and a user may both be called `shop`.
+        RateKey::Identity => rate.key([x.proved.as_bytes(), x.identity.as_slice()].into_iter()),
         RateKey::Header(name) => rate.key(x.request.get_all(&**name)),
     }
 }

@@ -219,3 +219,63 @@ fn a_token_that_was_remembered_ends_all_the_same() {
     assert_eq!(status, Some(401));
     assert_eq!(refusals(&proxy, "time"), 1);
 }
+
+/// A server that believes X-User because a token says it was believed it from anybody, on a route beside that asks for nothing.
+#[test]
+fn fields_of_claims_are_ours_also_on_routes_that_ask_for_nothing() {
+    let server = Server::saying("ok");
+    let asked = by_secret(", claims: {sub: X-User, roles: Roles_Of}");
+    let routes = format!(
+        "services:
+  - host: \"*\"
+    authenticate: {asked}
+    routes:
+      - {{path: /public/, upstream: web, authenticate: off}}
+      - {{path: /, upstream: web}}
+  - {{host: b.test, upstream: web}}
+upstreams:
+  web: {{servers: [\"{server}\"], retry: {{attempts: 1}}}}
+"
+    );
+    let proxy = weir_testkit::proxy::start(&routes);
+    let forged = "X-User: root\r\nx_user: root\r\nRoles-Of: admin\r\nX-Users: kept\r\n";
+    for (path, host) in [("/public/", "a.test"), ("/", "b.test")] {
+        ask(&proxy, format!("GET {path} HTTP/1.1\r\nHost: {host}\r\n{forged}\r\n")).expect(200);
+        let seen = server.last_request();
+        let gone = ["x-user", "x_user", "roles-of", "roles_of"].iter().all(|name| !seen.has(name));
+        assert!(gone && seen.has("x-users"), "{seen}");
+        ask(
+            &proxy,
+            format!(
+                "POST {path} HTTP/1.1\r\nHost: {host}\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nab\r\n0\r\nX-User: root\r\n\r\n"
+            ),
+        )
+        .expect(200);
+        let seen = server.last_request();
+        assert_eq!((seen.text().as_str(), &seen.trailers), ("ab", &Vec::new()));
+    }
+    ask(&proxy, get_with(&format!("{}{forged}", bearer(&sign_with_secret(&claims(&json!({}))))))).expect(200);
+    assert_eq!(server.last_request().all("x-user"), ["alice"]);
+}
+
+/// A user called `shop` of the issuer and the key called `shop` had one rate together, and `a+b` was as good as `a` and `b`.
+#[test]
+fn a_rate_by_key_tells_apart_what_has_proved_the_name() {
+    let server = Server::saying("ok");
+    let key = "{api_key: {keys: {shop: \"${K:-0123456789abcdef}\"}}}";
+    let asked = format!("{{any: [{key}, {}]}}\n    admit: {{rate: {{rate: 1/d, by: key}}}}", by_secret(""));
+    let proxy = guarding(&server, &asked);
+    let token = |sub: &str| bearer(&sign_with_secret(&claims(&json!({"sub": sub}))));
+    let by_key = "X-API-Key: 0123456789abcdef\r\n".to_owned();
+    for (fields, status) in [
+        (token("shop"), 200),
+        (token("shop"), 429),
+        (by_key.clone(), 200),
+        (by_key, 429),
+        (token("a+b"), 200),
+        (token("a%2Bb"), 200),
+        (token("a+b"), 429),
+    ] {
+        ask(&proxy, get_with(&fields)).expect(status);
+    }
+}

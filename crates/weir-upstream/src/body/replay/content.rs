@@ -1,5 +1,6 @@
 //! A whole body that outlives its exchange and belongs to no thread.
 
+use std::fmt;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -10,7 +11,6 @@ use super::kept::{Piece, lend_from};
 use super::pool::ReplayPool;
 
 /// A whole body: its beginning in a file if it was large, the rest in memory. Holds both until it is dropped.
-#[derive(Debug)]
 pub struct Content {
     pub(super) pieces: Vec<Piece>,
     /// What lies before the pieces.
@@ -21,6 +21,12 @@ pub struct Content {
     pub(super) trailers: Option<Arc<Head>>,
     /// For what is read from the file.
     pub(super) pool: ReplayPool,
+}
+
+impl fmt::Debug for Content {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Content").field("bytes", &self.bytes).finish_non_exhaustive()
+    }
 }
 
 impl Content {

@@ -9,7 +9,6 @@ use super::store::{Asking, Fed, Store};
 use super::waiters::Waiters;
 
 /// A store and those who wait for it.
-#[derive(Debug)]
 pub(super) struct Feed {
     pub(super) store: RefCell<Store>,
     waiters: Arc<Waiters>,

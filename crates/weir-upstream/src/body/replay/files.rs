@@ -64,6 +64,9 @@ enum Job {
         reply: oneshot::Sender<io::Result<Bytes>>,
     },
     Close(File),
+    /// Says that it has begun, and ends when the other side has gone.
+    #[cfg(test)]
+    Hold(SyncSender<()>, Arc<Mutex<Receiver<()>>>),
 }
 
 impl FileThreads {
@@ -86,6 +89,23 @@ impl FileThreads {
         let (reply, outcome) = oneshot::channel();
         self.submit(Job::Write { file, threads: Arc::clone(self), offset, pieces, reply })?;
         Ok(outcome)
+    }
+
+    /// Waits until everything before has been done, and has the threads stand still until what it gives is dropped.
+    #[cfg(test)]
+    pub(super) fn hold(&self) -> SyncSender<()> {
+        let (begun, begins) = sync_channel(THREADS);
+        let (held, end) = sync_channel(0);
+        let end = Arc::new(Mutex::new(end));
+        for _ in 0..THREADS {
+            while self.submit(Job::Hold(begun.clone(), Arc::clone(&end))).is_err() {
+                std::thread::yield_now();
+            }
+        }
+        for _ in 0..THREADS {
+            let _ = begins.recv();
+        }
+        held
     }
 
     fn submit(&self, job: Job) -> Result<(), ReplayError> {
@@ -112,6 +132,11 @@ impl SpoolFile {
         let (reply, outcome) = oneshot::channel();
         self.threads.submit(Job::Read { file: Arc::clone(self), offset, length, reservation, reply })?;
         Ok(outcome)
+    }
+
+    #[cfg(test)]
+    pub(super) fn permissions(&self) -> u32 {
+        std::os::unix::fs::MetadataExt::mode(&self.file().metadata().expect("it is open"))
     }
 
     fn file(&self) -> &File {
@@ -157,7 +182,10 @@ impl Job {
         match self {
             Self::Write { file, threads, offset, pieces, reply } => {
                 if !reply.is_closed() {
-                    let _ = reply.send(write(file, threads, offset, &pieces));
+                    let outcome = write(file, threads, offset, &pieces);
+                    // Before the owner hears of it and fills the memory anew.
+                    drop(pieces);
+                    let _ = reply.send(outcome);
                 }
             }
             Self::Read { file, offset, length, reservation, reply } => {
@@ -168,6 +196,11 @@ impl Job {
                 }
             }
             Self::Close(file) => drop(file),
+            #[cfg(test)]
+            Self::Hold(begun, end) => {
+                let _ = begun.send(());
+                let _ = end.lock().unwrap_or_else(PoisonError::into_inner).recv();
+            }
         }
     }
 }

@@ -21,7 +21,7 @@ const GATHERED_BYTES: usize = 4 * 1024;
 const GATHERED_BYTES_MAX: usize = 16 * 1024;
 
 /// Content from `start` to `end`, counted from the first byte of the body.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(super) struct Kept {
     pieces: VecDeque<Piece>,
     /// Small chunks behind the pieces; never empty.
@@ -31,7 +31,7 @@ pub(super) struct Kept {
 }
 
 /// Content beginning at an offset.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub(super) struct Piece {
     pub(super) start: u64,
     pub(super) bytes: Bytes,
@@ -43,21 +43,21 @@ impl Piece {
     }
 }
 
-#[derive(Debug)]
 struct Open {
     bytes: Vec<u8>,
     reservation: Reservation,
 }
 
 impl Open {
-    /// Makes room for so many bytes more, at most [`GATHERED_BYTES_MAX`] in all, if there is memory. Says whether.
-    fn make_room(&mut self, count: usize, held_bytes: usize) -> bool {
+    /// Makes room for `count` bytes more, and for some that may follow: at most `room_bytes`, and [`GATHERED_BYTES_MAX`] in
+    /// all. Says whether there was memory.
+    fn make_room(&mut self, count: usize, room_bytes: usize, held_bytes: usize) -> bool {
         let needed = self.bytes.len() + count;
         let capacity = self.bytes.capacity();
         if needed <= capacity {
             return true;
         }
-        let doubled = (capacity * 2).clamp(needed, GATHERED_BYTES_MAX);
+        let doubled = (capacity * 2).min(self.bytes.len() + room_bytes).clamp(needed, GATHERED_BYTES_MAX);
         let Some(more) = [doubled, needed]
             .map(|size| size - capacity)
             .into_iter()
@@ -95,18 +95,20 @@ impl Kept {
         (self.end - self.start) as usize
     }
 
-    /// Copies some of `chunk`, which is not empty, and says how much; nothing when there is no memory for it.
-    pub(super) fn append(&mut self, chunk: &[u8], total: &Arc<MemoryTotal>) -> usize {
+    /// Copies some of `chunk`, at most `room_bytes`, and says how much; nothing when there is no memory for it.
+    pub(super) fn append(&mut self, chunk: &[u8], room_bytes: usize, total: &Arc<MemoryTotal>) -> usize {
+        let chunk = &chunk[..chunk.len().min(room_bytes)];
         let held_bytes = self.bytes();
         let count = match &mut self.open {
             Some(open) => {
                 let count = chunk.len().min(GATHERED_BYTES_MAX - open.bytes.len());
-                if !open.make_room(count, held_bytes) {
+                if !open.make_room(count, room_bytes, held_bytes) {
                     return 0;
                 }
                 open.bytes.extend_from_slice(&chunk[..count]);
                 count
             }
+            None if chunk.is_empty() => return 0,
             None => {
                 let count = chunk.len().min(PIECE_BYTES_MAX);
                 let sizes = [count, count.min(SMALL_BYTES)];

@@ -23,6 +23,7 @@ mod store;
 mod waiters;
 
 use std::cell::Cell;
+use std::fmt;
 use std::future::poll_fn;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -44,10 +45,15 @@ pub use self::store::State;
 /// A body that may be read many times. It belongs to one thread; readers may be in any of its tasks.
 ///
 /// Dropping it takes nothing from its readers: they go on reading the source.
-#[derive(Debug)]
 pub struct Replay {
     feed: Rc<Feed>,
     waits: Cell<bool>,
+}
+
+impl fmt::Debug for Replay {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Replay").field("state", &self.state()).finish_non_exhaustive()
+    }
 }
 
 impl Replay {

@@ -24,7 +24,6 @@ use crate::body::error::ReadError;
 use crate::body::source::H1Body;
 
 /// See the module's words.
-#[derive(Debug)]
 pub(super) struct Store {
     flow: Flow,
     outcome: Outcome,
@@ -43,7 +42,6 @@ pub(super) struct Store {
 }
 
 /// Where more comes from.
-#[derive(Debug)]
 enum Flow {
     /// From here, when it is asked for.
     Source(Source),
@@ -54,7 +52,6 @@ enum Flow {
 }
 
 /// How it ended.
-#[derive(Debug)]
 enum Outcome {
     Arriving,
     Whole,
@@ -62,7 +59,6 @@ enum Outcome {
 }
 
 /// The spool file.
-#[derive(Debug)]
 enum Disk {
     /// There is none, or it is of no use any more.
     Off,
@@ -81,7 +77,6 @@ pub(super) enum Asking {
 }
 
 /// What became of asking for more.
-#[derive(Debug)]
 pub(super) enum Fed {
     /// There is more, or it has ended, or failed.
     More,
@@ -303,14 +298,7 @@ impl Store {
                 self.finish();
                 Poll::Ready(Fed::More)
             }
-            Ok(()) => {
-                let kept = self.poll_keep(cx, asking);
-                if kept.is_pending() {
-                    // It has given something; what has to be waited for is not its fault.
-                    self.pause();
-                }
-                kept
-            }
+            Ok(()) => self.poll_keep(cx, asking),
         }
     }
 
@@ -319,12 +307,8 @@ impl Store {
         loop {
             let room = self.room_bytes();
             let Flow::Source(Source::H1(source)) = &mut self.flow else { return Poll::Ready(Fed::More) };
-            let chunk = source.chunk();
-            let wanted = chunk.len();
-            let count = match &chunk[..wanted.min(room)] {
-                [] => 0,
-                chunk => self.kept.append(chunk, &self.pool.memory),
-            };
+            let wanted = source.chunk().len();
+            let count = self.kept.append(source.chunk(), room, &self.pool.memory);
             if count > 0 {
                 source.consume(count);
                 if source.is_end() {
@@ -335,14 +319,13 @@ impl Store {
                 }
                 return Poll::Ready(Fed::More);
             }
-            let relieved = if room > 0 {
-                self.poll_relieve(cx, asking, Impossible::Total, usize::MAX)
-            } else if !self.lost && self.kept.end() >= self.limits.content_bytes_max() {
+            let over = room == 0 && !self.lost && self.kept.end() >= self.limits.content_bytes_max();
+            let relieved = if over {
                 let disk = self.limits.disk_bytes.is_some();
                 let reason = if disk { Impossible::Disk } else { Impossible::Memory };
                 Poll::Ready(self.give_up(asking, reason, ReplayError::TooLarge))
             } else {
-                self.poll_relieve(cx, asking, Impossible::Memory, wanted.min(PIECE_BYTES_MAX))
+                self.poll_relieve(cx, asking, wanted.min(PIECE_BYTES_MAX))
             };
             if let Err(fed) = ready!(relieved) {
                 return Poll::Ready(fed);
@@ -364,14 +347,8 @@ impl Store {
         room.min(usize::try_from(left).unwrap_or(usize::MAX))
     }
 
-    /// Makes room in memory: `bytes` of it, or some. An error ends the asking.
-    fn poll_relieve(
-        &mut self,
-        cx: &mut Context<'_>,
-        asking: Asking,
-        short_of: Impossible,
-        bytes: usize,
-    ) -> Poll<Result<(), Fed>> {
+    /// Makes room in memory, the process's or that of these limits: `bytes` of it, or some. An error ends the asking.
+    fn poll_relieve(&mut self, cx: &mut Context<'_>, asking: Asking, bytes: usize) -> Poll<Result<(), Fed>> {
         if let Disk::Idle = self.disk {
             self.disk = Disk::Going(Spooling::new(self.pool.files.clone()));
             return Poll::Ready(Ok(()));
@@ -393,7 +370,8 @@ impl Store {
             }
         }
         if !self.lost {
-            return Poll::Ready(self.give_up(asking, short_of, ReplayError::NoMemory));
+            // Nothing of ours can be given up instead: others have it.
+            return Poll::Ready(self.give_up(asking, Impossible::Total, ReplayError::NoMemory));
         }
         Poll::Ready(self.forget(asking))
     }
@@ -403,9 +381,7 @@ impl Store {
         if self.limits.lossy && asking == Asking::Holder {
             return Err(Fed::NotWhole(error));
         }
-        if !self.lost {
-            self.pool.counts.add(reason);
-        }
+        self.pool.counts.add(reason);
         self.disk = Disk::Off;
         if self.limits.lossy {
             self.lost = true;
@@ -419,7 +395,7 @@ impl Store {
     fn forget(&mut self, asking: Asking) -> Result<(), Fed> {
         let Asking::Reader(id) = asking else { return Err(Fed::NotWhole(ReplayError::Forgotten)) };
         let start = self.kept.start();
-        let followed = self.readers.iter().any(|(other, next)| *other != id && *next >= start);
+        let followed = self.readers.iter().any(|(other, next)| *other != id && *next > start);
         self.kept.close();
         if followed && self.kept.forget_first(u64::MAX) {
             return Ok(());

@@ -4,14 +4,22 @@
 use std::future::poll_fn;
 use std::io::{self, IoSlice, Read, Write};
 use std::pin::pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
 
+use rustls::crypto::aws_lc_rs;
+use rustls::crypto::aws_lc_rs::cipher_suite::TLS13_CHACHA20_POLY1305_SHA256 as SUITE;
+use rustls::crypto::cipher::{AeadKey, Iv, MessageEncrypter, OutboundChunks, OutboundPlainMessage};
+use rustls::crypto::tls13::OkmBlock;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
-use rustls::{ClientConfig, ClientConnection, RootCertStore, ServerConfig, ServerConnection};
+use rustls::{
+    ClientConfig, ClientConnection, ContentType, KeyLog, ProtocolVersion, RootCertStore, ServerConfig,
+    ServerConnection, Tls13CipherSuite,
+};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
+use tokio::net::UnixStream;
 
-use super::Input;
+use super::{FRUITLESS_READS_MAX, Input};
 use crate::io::buffer::ReadBuffer;
 use crate::io::stream::Stream;
 
@@ -340,4 +348,128 @@ async fn tickets_go_when_there_is_nothing_to_read() {
     assert!(poll_now(|cx| server.poll_read(cx, &mut ReadBuffer::new())).is_pending());
     take_in(&mut client, &mut pipe).await;
     assert_eq!(client.tls13_tickets_received(), 2);
+}
+
+/// A client that writes its records itself, because rustls writes no senseless ones.
+struct Writer {
+    suite: &'static Tls13CipherSuite,
+    secret: Vec<u8>,
+    encrypter: Box<dyn MessageEncrypter>,
+    written: u64,
+}
+
+impl Writer {
+    fn new(suite: &'static Tls13CipherSuite, secret: Vec<u8>) -> Self {
+        let iv = derive::<12>(suite, &secret, "iv");
+        let encrypter =
+            suite.aead_alg.encrypter(AeadKey::from(derive::<32>(suite, &secret, "key")), Iv::from(iv));
+        Self { suite, secret, encrypter, written: 0 }
+    }
+
+    fn record(&mut self, typ: ContentType, content: &[u8]) -> Vec<u8> {
+        let payload = OutboundChunks::Single(content);
+        let message = OutboundPlainMessage { typ, version: ProtocolVersion::TLSv1_3, payload };
+        self.written += 1;
+        self.encrypter.encrypt(message, self.written - 1).unwrap().encode()
+    }
+
+    /// 110 KiB of empty records, and often enough new keys (RFC 8446 §4.6.3): rustls counts either, and begins anew with the
+    /// other.
+    fn flood(&mut self) -> Vec<u8> {
+        let mut flood = Vec::new();
+        for _ in 0..250 {
+            (0..20).for_each(|_| flood.extend(self.record(ContentType::ApplicationData, b"")));
+            flood.extend(self.record(ContentType::Handshake, &[24, 0, 0, 1, 0]));
+            *self = Self::new(self.suite, derive::<32>(self.suite, &self.secret, "traffic upd").to_vec());
+        }
+        assert!(flood.len() > FRUITLESS_READS_MAX * 4096 * 3 / 2, "{}", flood.len());
+        flood
+    }
+}
+
+/// RFC 8446 §7.1.
+fn derive<const BYTES: usize>(suite: &Tls13CipherSuite, secret: &[u8], label: &str) -> [u8; BYTES] {
+    let mut out = [0; BYTES];
+    let label = format!("tls13 {label}");
+    let lengths = [0, u8::try_from(BYTES).unwrap(), u8::try_from(label.len()).unwrap()];
+    let expander = suite.hkdf_provider.expander_for_okm(&OkmBlock::new(secret));
+    expander.expand_slice(&[&lengths, label.as_bytes(), &[0]], &mut out).unwrap();
+    out
+}
+
+/// Hears with which secret the client writes.
+#[derive(Debug, Default)]
+struct Heard(Mutex<Vec<u8>>);
+
+impl KeyLog for Heard {
+    fn log(&self, label: &str, _: &[u8], secret: &[u8]) {
+        if label == "CLIENT_TRAFFIC_SECRET_0" {
+            *self.0.lock().unwrap() = secret.to_vec();
+        }
+    }
+}
+
+/// A server's stream on a socket, whose handshake lies behind it, and its client.
+fn served() -> (Stream, UnixStream, Writer) {
+    let (trusted, config) = certificate();
+    let mut roots = RootCertStore::empty();
+    roots.add(trusted).unwrap();
+    let mut provider = aws_lc_rs::default_provider();
+    provider.cipher_suites = vec![SUITE];
+    let client = ClientConfig::builder_with_provider(Arc::new(provider))
+        .with_protocol_versions(&[&rustls::version::TLS13]);
+    let mut client = client.unwrap().with_root_certificates(roots).with_no_client_auth();
+    let heard = Arc::new(Heard::default());
+    client.key_log = heard.clone();
+    let name = ServerName::try_from("a.example").unwrap();
+    let mut client = ClientConnection::new(Arc::new(client), name).unwrap();
+    let mut server = ServerConnection::new(Arc::new(config)).unwrap();
+    while server.is_handshaking() {
+        server.read_tls(&mut &records(&mut client)[..]).unwrap();
+        server.process_new_packets().unwrap();
+        let mut bytes = Vec::new();
+        while server.wants_write() {
+            server.write_tls(&mut bytes).unwrap();
+        }
+        client.read_tls(&mut &bytes[..]).unwrap();
+        client.process_new_packets().unwrap();
+    }
+    let (near, far) = UnixStream::pair().unwrap();
+    let secret = heard.0.lock().unwrap().clone();
+    (Stream::unix(near).with_tls(server), far, Writer::new(SUITE.tls13().unwrap(), secret))
+}
+
+/// Empty records, changes of keys and tickets concern nobody but TLS. Whether an idle connection is quiet was asked in a
+/// loop without an end, so that a client that kept sending them kept a whole worker.
+#[tokio::test]
+async fn a_flood_of_what_concerns_nobody_is_not_quiet_and_ends_the_look_at_it() {
+    let (server, mut pipe, mut client) = served();
+    assert!(server.is_quiet());
+    pipe.write_all(&client.record(ContentType::ApplicationData, b"")).await.unwrap();
+    assert!(server.is_quiet(), "one is nothing");
+    pipe.write_all(&client.flood()).await.unwrap();
+    assert!(!server.is_quiet());
+}
+
+/// Waiting for bytes and reading them went on for as long as the runtime lets one task go on. It counts bytes; of records
+/// without any that is milliseconds of decrypting, at each turn of this one connection.
+#[tokio::test]
+async fn a_flood_of_what_concerns_nobody_leaves_others_their_turn() {
+    for reads in [false, true] {
+        let (server, mut pipe, mut client) = served();
+        pipe.write_all(&client.flood()).await.unwrap();
+        pipe.write_all(&client.record(ContentType::ApplicationData, b"x")).await.unwrap();
+        let (mut turns, mut buffer) = (0, ReadBuffer::new());
+        let reading = poll_fn(|cx| {
+            turns += 1;
+            if reads { server.poll_read(cx, &mut buffer).map(drop) } else { server.poll_readable(cx) }
+        });
+        reading.await;
+        // The first may be the one that waits for the runtime to hear of it.
+        assert!(turns > 2, "all of it at one turn");
+        if !reads {
+            poll_fn(|cx| server.poll_read(cx, &mut buffer)).await.unwrap();
+        }
+        assert_eq!(buffer.unread(), b"x");
+    }
 }

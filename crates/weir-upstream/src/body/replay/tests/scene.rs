@@ -1,18 +1,23 @@
 //! A client behind a pipe, and readers of what it sends.
 
 use std::future::poll_fn;
+use std::path::PathBuf;
 use std::rc::Rc;
+use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
 use tokio::io::{AsyncWriteExt, DuplexStream};
 use weir_http::framing::Framing;
 
-use crate::body::replay::{Replay, ReplayBody, ReplayLimits, ReplayPool, Source};
+use crate::body::replay::{Impossible, Replay, ReplayBody, ReplayLimits, ReplayPool, Source};
 use crate::body::{BodyLimits, H1Body, ReadError};
 use crate::io::buffer::ReadBuffer;
 use crate::io::deadline::{Deadlines, Wait};
 use crate::io::stream::Stream;
 use crate::io::timed::{Patience, Timed};
+
+/// Bytes a pipe takes before somebody reads.
+pub(super) const PIPE_BYTES: usize = 64 * 1024;
 
 /// How long the client may stand still, where a test lets time pass.
 pub(super) const PATIENCE: std::time::Duration = std::time::Duration::from_secs(10);
@@ -32,9 +37,31 @@ pub(super) fn content(length: usize) -> Bytes {
     bytes.into()
 }
 
+pub(super) fn limits(memory_bytes: usize, disk_bytes: Option<u64>, lossy: bool) -> ReplayLimits {
+    ReplayLimits { memory_bytes, disk_bytes, lossy }
+}
+
+/// What was not possible, by reason.
+pub(super) fn counts(pool: &ReplayPool) -> [u64; 5] {
+    Impossible::ALL.map(|reason| pool.impossible(reason))
+}
+
+/// What asking once for more gives, if it gives something.
+pub(super) fn try_fill(reader: &mut ReplayBody) -> Option<Result<(), ReadError>> {
+    match reader.poll_fill(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(outcome) => Some(outcome),
+        Poll::Pending => None,
+    }
+}
+
 /// A source with this framing, its client, and the deadlines of its connection.
 pub(super) fn source(framing: Framing) -> (Source, DuplexStream, Rc<Deadlines>) {
-    let (client, pipe) = tokio::io::duplex(64 * 1024);
+    source_up_to(framing, u64::MAX)
+}
+
+/// The same, with a body of at most so many bytes.
+pub(super) fn source_up_to(framing: Framing, bytes_max: u64) -> (Source, DuplexStream, Rc<Deadlines>) {
+    let (client, pipe) = tokio::io::duplex(PIPE_BYTES);
     let deadlines = Rc::new(Deadlines::new());
     let timed = Timed {
         stream: Rc::new(Stream::test(pipe)),
@@ -42,7 +69,7 @@ pub(super) fn source(framing: Framing) -> (Source, DuplexStream, Rc<Deadlines>) 
         read: Some(Patience { wait: Wait::ClientBody, at_most: PATIENCE }),
         write: None,
     };
-    let limits = BodyLimits { bytes_max: Some(1 << 40), trailer_bytes_max: 1024, trailer_fields_max: 10 };
+    let limits = BodyLimits { bytes_max: Some(bytes_max), trailer_bytes_max: 1024, trailer_fields_max: 10 };
     (Source::H1(H1Body::new(timed, ReadBuffer::new(), framing, limits)), client, deadlines)
 }
 
@@ -83,4 +110,31 @@ pub(super) async fn step(
     into.extend_from_slice(&reader.chunk()[..count]);
     reader.consume(count);
     Ok(count > 0)
+}
+
+/// A directory that is gone with this, and does not exist before it is needed.
+pub(super) struct Directory(PathBuf);
+
+impl Directory {
+    pub(super) fn new() -> Self {
+        let name = format!("weir-spool-{}-{:016x}", std::process::id(), fastrand::u64(..));
+        Self(std::env::temp_dir().join(name))
+    }
+
+    pub(super) fn path(&self) -> PathBuf {
+        self.0.clone()
+    }
+}
+
+impl Drop for Directory {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+/// Waits until the threads have let go of everything.
+pub(super) fn settle(pool: &ReplayPool) {
+    if let Some(files) = &pool.files {
+        drop(files.hold());
+    }
 }

@@ -1,0 +1,54 @@
+//! What is in the file.
+//!
+//! A row per write, a row per server that has yet to get it or whose dead letter it is, and rows of bodies in chunks. Servers are
+//! never removed: their numbers are those of the ledger. Times are milliseconds since 1970.
+
+use std::time::Duration;
+
+use rusqlite::Connection;
+
+/// Says in the header of the file whose it is: `Weir`.
+pub(super) const APPLICATION: i64 = 0x5765_6972;
+
+/// The version of the tables. A file of an earlier one is brought up to it when it is opened; of a later one is refused.
+pub(super) const VERSION: i64 = 1;
+
+/// Numbers that one write to the file sets aside. A number is never given twice, also when all writes have gone.
+pub(super) const NUMBERS_PER_STEP: u64 = 1 << 16;
+
+/// Chunks that a body can have: 256 GiB.
+pub(super) const CHUNKS_PER_BODY: i64 = 1 << 20;
+
+/// How long SQLite waits for somebody who looks at the file from outside.
+pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Makes the tables in an empty file.
+pub(super) fn create(connection: &Connection) -> rusqlite::Result<()> {
+    connection.execute_batch(&format!(
+        "PRAGMA auto_vacuum = INCREMENTAL;
+         BEGIN;
+         PRAGMA application_id = {APPLICATION};
+         PRAGMA user_version = {VERSION};
+         CREATE TABLE numbers (next INTEGER NOT NULL);
+         INSERT INTO numbers VALUES (1);
+         CREATE TABLE server (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE);
+         CREATE TABLE write (
+             sequence INTEGER PRIMARY KEY,
+             accepted INTEGER NOT NULL,
+             body INTEGER NOT NULL,
+             body_bytes INTEGER NOT NULL,
+             head BLOB NOT NULL,
+             trailers BLOB NOT NULL
+         );
+         CREATE TABLE target (
+             sequence INTEGER NOT NULL,
+             server INTEGER NOT NULL,
+             since INTEGER NOT NULL,
+             burial TEXT,
+             status INTEGER NOT NULL DEFAULT 0,
+             PRIMARY KEY (sequence, server)
+         ) WITHOUT ROWID;
+         CREATE TABLE chunk (id INTEGER PRIMARY KEY, bytes BLOB NOT NULL);
+         COMMIT;"
+    ))
+}

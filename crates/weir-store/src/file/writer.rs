@@ -1,0 +1,278 @@
+//! The thread that writes the file: what waits for it becomes one transaction, one sync of the disk, and answers to all.
+
+use std::collections::{HashSet, VecDeque};
+use std::sync::Arc;
+
+use rusqlite::{Connection, params};
+use weir_core::queue::{Effect, Sequence};
+
+use super::inbox::{Acceptance, Batch, BodyNumber, Command, Done, Inbox, StoredWrite};
+use super::schema::{CHUNKS_PER_BODY, NUMBERS_PER_STEP};
+
+/// Free pages (4 KiB) that a file may have; more are given back to the disk.
+const FREE_PAGES_MAX: i64 = 16 << 10;
+
+/// Pages given back at a time, so that nobody waits long for it.
+const PAGES_PER_STEP: i64 = 1 << 10;
+
+/// The thread's state.
+pub(super) struct Writer {
+    connection: Connection,
+    inbox: Arc<Inbox>,
+    /// The number of the next write.
+    next: u64,
+    /// Numbers below are set aside in the file.
+    set_aside: u64,
+    /// Servers that the file knows.
+    servers: usize,
+    /// Bodies of which a piece could not be written.
+    broken: HashSet<BodyNumber>,
+    /// Bodies of which earlier transactions may have left pieces, and whose write has failed since.
+    leftovers: Vec<BodyNumber>,
+    /// The last transaction failed, and somebody was told.
+    failing: bool,
+}
+
+/// Bodies that a transaction had to do with.
+#[derive(Default)]
+struct Bodies {
+    /// Those that pieces came of.
+    arriving: Vec<BodyNumber>,
+    /// Those whose write has come, or will not come.
+    ended: Vec<BodyNumber>,
+}
+
+/// What is answered after the commit.
+enum Answer {
+    Accepted(Acceptance, Result<Sequence, Arc<str>>),
+    Flushed(Done),
+}
+
+impl Writer {
+    pub(super) fn new(connection: Connection, inbox: Arc<Inbox>, next: u64, servers: usize) -> Self {
+        Self {
+            connection,
+            inbox,
+            next,
+            set_aside: next,
+            servers,
+            broken: HashSet::new(),
+            leftovers: Vec::new(),
+            failing: false,
+        }
+    }
+
+    /// Writes until the inbox is closed.
+    pub(super) fn run(mut self) {
+        while let Some(batch) = self.inbox.take() {
+            self.write(batch);
+        }
+    }
+
+    fn write(&mut self, mut batch: Batch) {
+        let before = (self.next, self.set_aside, self.servers);
+        let mut answers = Vec::with_capacity(batch.commands.len());
+        let mut bodies = Bodies::default();
+        let commands = std::mem::take(&mut batch.commands);
+        match self.transaction(commands, &batch, &mut answers, &mut bodies) {
+            Ok(()) => {
+                self.leftovers.clear();
+                self.inbox.count_commit();
+                if std::mem::take(&mut self.failing) {
+                    tracing::info!("the queue can be written again");
+                }
+                answers.into_iter().for_each(|answer| answer.give(None));
+                self.give_pages_back();
+            }
+            Err(error) => {
+                let error: Arc<str> = error.to_string().into();
+                if !std::mem::replace(&mut self.failing, true) {
+                    tracing::error!(%error, "the queue can't be written: durable writes are refused");
+                }
+                (self.next, self.set_aside, self.servers) = before;
+                self.broken.extend(bodies.arriving);
+                self.broken.retain(|body| !bodies.ended.contains(body));
+                self.leftovers.extend(bodies.ended);
+                self.inbox.put_back(batch.changes);
+                answers.into_iter().for_each(|answer| answer.give(Some(&error)));
+            }
+        }
+    }
+
+    /// One transaction. What is to be answered is in `answers` also when it fails, and all commands have been taken.
+    fn transaction(
+        &mut self,
+        commands: VecDeque<Command>,
+        batch: &Batch,
+        answers: &mut Vec<Answer>,
+        bodies: &mut Bodies,
+    ) -> rusqlite::Result<()> {
+        let mut result = self.begin(batch);
+        // Permits are given back at the end: what is in a transaction still takes memory.
+        let mut permits = Vec::with_capacity(commands.len());
+        for command in commands {
+            match command {
+                Command::Piece { body, number, bytes, _permit } => {
+                    bodies.arriving.push(body);
+                    result = result.and_then(|()| insert_piece(&self.connection, body, number, &bytes));
+                    permits.push(_permit);
+                }
+                Command::Accept { write, done, _permit } => {
+                    bodies.ended.push(write.body);
+                    let answer = if self.broken.remove(&write.body) {
+                        result = result.and_then(|()| delete_pieces(&self.connection, write.body));
+                        Err("a part of its body could not be written".into())
+                    } else {
+                        let sequence = Sequence(self.next);
+                        self.next += 1;
+                        result = result.and_then(|()| insert_write(&self.connection, sequence, &write));
+                        Ok(sequence)
+                    };
+                    answers.push(Answer::Accepted(done, answer));
+                    permits.push(_permit);
+                }
+                Command::Discard { body } => {
+                    bodies.ended.push(body);
+                    self.broken.remove(&body);
+                    result = result.and_then(|()| delete_pieces(&self.connection, body));
+                }
+                Command::Flush { done } => answers.push(Answer::Flushed(done)),
+            }
+        }
+        result = result.and_then(|()| self.set_numbers_aside());
+        let end = match result {
+            Ok(()) => self.connection.execute_batch("COMMIT"),
+            Err(error) => Err(error),
+        };
+        if end.is_err() && !self.connection.is_autocommit() {
+            // What failed may have ended the transaction by itself. If this fails too, so will the next begin.
+            let _ = self.connection.execute_batch("ROLLBACK");
+        }
+        end
+    }
+
+    fn begin(&mut self, batch: &Batch) -> rusqlite::Result<()> {
+        self.connection.execute_batch("BEGIN IMMEDIATE")?;
+        for (id, name) in batch.servers.iter().enumerate().skip(self.servers) {
+            let mut insert =
+                self.connection.prepare_cached("INSERT INTO server (id, name) VALUES (?1, ?2)")?;
+            insert.execute(params![number(id as u64), &**name])?;
+        }
+        self.servers = batch.servers.len();
+        self.leftovers.iter().try_for_each(|body| delete_pieces(&self.connection, *body))?;
+        batch.changes.iter().try_for_each(|change| self.change(change))
+    }
+
+    fn change(&self, change: &Effect) -> rusqlite::Result<()> {
+        let cached = |sql| self.connection.prepare_cached(sql);
+        match change {
+            Effect::Settled { sequence, server } => {
+                cached("DELETE FROM target WHERE sequence = ?1 AND server = ?2")?
+                    .execute(params![number(sequence.0), server.0])?;
+            }
+            Effect::Gone { sequence } => {
+                let body: Option<u64> = cached("DELETE FROM write WHERE sequence = ?1 RETURNING body")?
+                    .query_map([number(sequence.0)], |row| row.get::<_, i64>(0))?
+                    .next()
+                    .transpose()?
+                    .map(i64::cast_unsigned);
+                if let Some(body) = body.filter(|body| *body != 0) {
+                    delete_pieces(&self.connection, BodyNumber(body))?;
+                }
+            }
+            Effect::Buried { sequence, server, burial, at } => {
+                cached("UPDATE target SET burial = ?3, status = ?4, since = ?5 WHERE sequence = ?1 AND server = ?2")?
+                    .execute(params![
+                        number(sequence.0),
+                        server.0,
+                        burial.name(),
+                        burial.status().unwrap_or(0),
+                        milliseconds(*at)
+                    ])?;
+            }
+            Effect::Revived { sequence, server, since } => {
+                cached("UPDATE target SET burial = NULL, since = ?3 WHERE sequence = ?1 AND server = ?2")?
+                    .execute(params![number(sequence.0), server.0, milliseconds(*since)])?;
+            }
+        }
+        Ok(())
+    }
+
+    /// A number is never given twice, so the file knows more than have been given.
+    fn set_numbers_aside(&mut self) -> rusqlite::Result<()> {
+        if self.next > self.set_aside {
+            self.set_aside = self.next + NUMBERS_PER_STEP;
+            let mut update = self.connection.prepare_cached("UPDATE numbers SET next = ?1")?;
+            update.execute([number(self.set_aside)])?;
+        }
+        Ok(())
+    }
+
+    /// After a long backlog has gone, the file is made smaller step by step. Best effort: if it fails, the next write will say so.
+    fn give_pages_back(&self) {
+        let free = self.connection.query_row("PRAGMA freelist_count", [], |row| row.get::<_, i64>(0));
+        if free.is_ok_and(|free| free > FREE_PAGES_MAX) {
+            let _ = self.connection.execute_batch(&format!("PRAGMA incremental_vacuum({PAGES_PER_STEP})"));
+        }
+    }
+}
+
+impl Answer {
+    fn give(self, error: Option<&Arc<str>>) {
+        let failed = |error: &Arc<str>| Arc::clone(error);
+        match self {
+            Self::Accepted(done, answer) => done(error.map(failed).map_or(answer, Err)),
+            Self::Flushed(done) => done(error.map(failed).map_or(Ok(()), Err)),
+        }
+    }
+}
+
+fn insert_piece(connection: &Connection, body: BodyNumber, piece: u32, bytes: &[u8]) -> rusqlite::Result<()> {
+    let id = number(body.0) * CHUNKS_PER_BODY + i64::from(piece);
+    connection
+        .prepare_cached("INSERT INTO chunk (id, bytes) VALUES (?1, ?2)")?
+        .execute(params![id, bytes])?;
+    Ok(())
+}
+
+fn delete_pieces(connection: &Connection, body: BodyNumber) -> rusqlite::Result<()> {
+    let first = number(body.0) * CHUNKS_PER_BODY;
+    connection
+        .prepare_cached("DELETE FROM chunk WHERE id >= ?1 AND id < ?2")?
+        .execute([first, first + CHUNKS_PER_BODY])?;
+    Ok(())
+}
+
+fn insert_write(connection: &Connection, sequence: Sequence, write: &StoredWrite) -> rusqlite::Result<()> {
+    let accepted = milliseconds(write.accepted);
+    if let Some((piece, bytes)) = &write.last_piece {
+        insert_piece(connection, write.body, *piece, bytes)?;
+    }
+    connection
+        .prepare_cached(
+            "INSERT INTO write (sequence, accepted, body, body_bytes, head, trailers) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+        )?
+        .execute(params![
+            number(sequence.0),
+            accepted,
+            number(write.body.0),
+            number(write.body_bytes),
+            &write.head[..],
+            &write.trailers[..]
+        ])?;
+    let mut insert =
+        connection.prepare_cached("INSERT INTO target (sequence, server, since) VALUES (?1, ?2, ?3)")?;
+    for server in &write.targets {
+        insert.execute(params![number(sequence.0), server.0, accepted])?;
+    }
+    Ok(())
+}
+
+/// SQLite's integers have a sign; ours begin at 1 and do not come near 2^63.
+fn number(value: u64) -> i64 {
+    value.cast_signed()
+}
+
+fn milliseconds(moment: std::time::Duration) -> i64 {
+    i64::try_from(moment.as_millis()).unwrap_or(i64::MAX)
+}

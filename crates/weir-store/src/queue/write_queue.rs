@@ -1,0 +1,188 @@
+//! The queue as others see it: the port, over the books.
+
+use std::fmt;
+use std::fs::File;
+use std::future::pending;
+use std::io;
+use std::path::Path;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+use tokio::sync::Semaphore;
+use weir_core::ports::queue::{
+    AcceptError, AcceptedWrite, Deliver, Done, LocalFuture, NewWrite, QueueStatus, QueuedWrite, Selection,
+    WriteBody, WriteQueue,
+};
+use weir_core::queue::{Gate, Ledger, QueueLimits, Sequence};
+
+use super::accepted::Accepted;
+use super::books::Books;
+use super::clock::Clock;
+use super::people::Act;
+use super::place::Place;
+use super::{deliverer, incoming};
+use crate::file::{self, OpenError};
+
+/// A queue of writes, in memory or in a file. Dropping it writes what is still to be written and gives the file free.
+pub struct Queue {
+    books: Arc<Books>,
+    /// Held by whoever delivers.
+    deliverer: Semaphore,
+    file: Option<OpenFile>,
+}
+
+/// What keeps a file ours.
+struct OpenFile {
+    writer: Option<JoinHandle<()>>,
+    _lock: File,
+}
+
+impl Queue {
+    /// One in memory: what waits in it is lost with the process.
+    pub fn in_memory(name: &str, limits: QueueLimits) -> Self {
+        let ledger = Ledger::new(limits, Sequence(1));
+        Self::over(Books::new(name, Clock::new(), Place::in_memory(), ledger, Vec::new()), None)
+    }
+
+    /// One in a file of this name in the directory, which are made where they are not there. All that is in the file waits again,
+    /// also what nobody was answered (`semantics.md` §3.3). Reads the whole file: call it before anything runs.
+    ///
+    /// # Errors
+    /// The file can't be used, or can't be trusted. It is not changed then.
+    pub fn open(directory: &Path, name: &str, limits: QueueLimits) -> Result<Self, OpenError> {
+        Self::open_bounded(directory, name, limits, None)
+    }
+
+    /// One in a file of at most so many pages.
+    pub(super) fn open_bounded(
+        directory: &Path,
+        name: &str,
+        limits: QueueLimits,
+        pages_max: Option<u32>,
+    ) -> Result<Self, OpenError> {
+        let (opened, stored) = file::open(directory, name, pages_max)?;
+        let mut ledger = Ledger::new(limits, stored.next);
+        for server in &stored.servers {
+            ledger.server(server);
+        }
+        for write in stored.writes {
+            ledger.restore(write);
+        }
+        let place = Place::File { inbox: opened.inbox, reader: opened.reader };
+        let books = Books::new(name, Clock::new(), place, ledger, stored.servers);
+        let file = OpenFile { writer: Some(opened.writer), _lock: opened.lock };
+        Ok(Self::over(books, Some(file)))
+    }
+
+    fn over(books: Books, file: Option<OpenFile>) -> Self {
+        Self { books: Arc::new(books), deliverer: Semaphore::new(1), file }
+    }
+
+    /// Other bounds, from now on. What is there stays.
+    pub fn set_limits(&self, limits: QueueLimits) {
+        self.books.change(|ledger, _, _| ledger.set_limits(limits));
+    }
+
+    /// The time of its clock, for tests.
+    #[cfg(test)]
+    pub(super) fn books_now(&self) -> std::time::Duration {
+        self.books.clock.now()
+    }
+
+    /// Waits until then, for tests.
+    #[cfg(test)]
+    pub(super) async fn books_wait(&self, until: std::time::Duration) {
+        self.books.clock.wait(Some(until)).await;
+    }
+
+    async fn accept_any(
+        &self,
+        write: NewWrite,
+        body: Option<Arc<dyn WriteBody>>,
+    ) -> Result<Accepted, AcceptError> {
+        if let Place::File { inbox, .. } = &self.books.place {
+            let missing =
+                || io::Error::new(io::ErrorKind::InvalidInput, "a durable queue takes whole bodies");
+            let body = body.ok_or_else(|| AcceptError::Body(missing()))?;
+            return incoming::accept(&self.books, inbox, write, body).await;
+        }
+        let body_bytes = body.as_ref().map_or(0, |body| body.bytes() + body.trailers().len() as u64);
+        let bytes = write.head.len() as u64 + body_bytes;
+        let room = self.books.reserve(bytes).map_err(|_| AcceptError::Full)?;
+        let whole = body.is_some();
+        let (sequence, live) = self.books.accept_in_memory(room, write.head, &write.targets, body);
+        Ok(Accepted::new(Arc::clone(&self.books), sequence, live, write.targets.len(), whole))
+    }
+}
+
+impl WriteQueue for Queue {
+    fn is_durable(&self) -> bool {
+        self.books.place.is_durable()
+    }
+
+    fn configure(&self, servers: &[&str]) -> Vec<Arc<Gate>> {
+        self.books.configure(servers)
+    }
+
+    fn accept(
+        &self,
+        write: NewWrite,
+        body: Option<Arc<dyn WriteBody>>,
+    ) -> LocalFuture<'_, Result<Box<dyn AcceptedWrite>, AcceptError>> {
+        Box::pin(async {
+            let accepted = self.accept_any(write, body).await?;
+            Ok(Box::new(accepted) as Box<dyn AcceptedWrite>)
+        })
+    }
+
+    fn run(&self, deliver: Rc<dyn Deliver>) -> LocalFuture<'_, ()> {
+        Box::pin(async {
+            match self.deliverer.acquire().await {
+                Ok(_alone) => deliverer::run(Arc::clone(&self.books), deliver).await,
+                Err(_) => pending().await,
+            }
+        })
+    }
+
+    fn status(&self) -> QueueStatus {
+        self.books.status()
+    }
+
+    fn list(
+        &self,
+        selection: Selection,
+        from: Sequence,
+        max: usize,
+    ) -> LocalFuture<'_, io::Result<Vec<QueuedWrite>>> {
+        Box::pin(async move { self.books.list(&selection, from, max).await })
+    }
+
+    fn body(&self, sequence: Sequence) -> LocalFuture<'_, io::Result<Option<Arc<dyn WriteBody>>>> {
+        Box::pin(async move { Ok(self.books.place.content(sequence).await?.and_then(|(_, body)| body)) })
+    }
+
+    fn retry(&self, selection: Selection) -> LocalFuture<'_, io::Result<Done>> {
+        Box::pin(async move { self.books.act(&selection, Act::Retry).await })
+    }
+
+    fn discard(&self, selection: Selection) -> LocalFuture<'_, io::Result<Done>> {
+        Box::pin(async move { self.books.act(&selection, Act::Discard).await })
+    }
+}
+
+impl Drop for Queue {
+    fn drop(&mut self) {
+        if let (Place::File { inbox, .. }, Some(file)) = (&self.books.place, &mut self.file) {
+            inbox.close();
+            // A writer that panicked has said so; what it did not write is delivered again.
+            let _ = file.writer.take().map(JoinHandle::join);
+        }
+    }
+}
+
+impl fmt::Debug for Queue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Queue").field("name", &self.books.name).finish_non_exhaustive()
+    }
+}

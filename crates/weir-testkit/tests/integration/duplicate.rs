@@ -1,0 +1,350 @@
+//! Mode `duplicate`: every server gets every write, and enough of them acknowledge it (`semantics.md` §3.1, §3.2).
+
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use weir_testkit::client::{ask, connect, fetch};
+use weir_testkit::message::Message;
+use weir_testkit::proxy::{self, Running};
+use weir_testkit::server::{Server, sized};
+
+fn duplicate(servers: &[&dyn ToString], keys: &str, more: &str) -> Running {
+    let written: Vec<String> = servers.iter().map(|server| format!("\"{}\"", server.to_string())).collect();
+    proxy::start(&format!(
+        "services: [{{host: \"*\", upstream: web, backend_server: true, dispatch: {{GET: balance, \"*\": {{mode: duplicate{keys}}}}}}}]
+upstreams: {{web: {{servers: [{}]{more}}}}}
+",
+        written.join(", ")
+    ))
+}
+
+fn post(text: &str) -> String {
+    format!("POST /orders HTTP/1.1\r\nHost: a.test\r\nContent-Length: {}\r\n\r\n{text}", text.len())
+}
+
+/// What a server was sent, in the order in which it came.
+fn bodies(server: &Server) -> Vec<String> {
+    server.requests().iter().map(Message::text).collect()
+}
+
+/// A server that answers with this status as long as it is down, and 200 afterwards.
+fn moody(status: u16) -> (Server, Arc<AtomicBool>) {
+    let down = Arc::new(AtomicBool::new(true));
+    let is_down = Arc::clone(&down);
+    let server = Server::start(move |mut connection| {
+        while connection.request().is_some() {
+            if is_down.load(Ordering::SeqCst) {
+                connection.send(format!("HTTP/1.1 {status} No\r\nContent-Length: 0\r\n\r\n"));
+            } else {
+                connection.send(sized("late"));
+            }
+        }
+    });
+    (server, down)
+}
+
+/// A server that answers when it is told to.
+fn held(answer: impl AsRef<[u8]>) -> (Server, SyncSender<()>) {
+    let (release, released) = sync_channel::<()>(100);
+    let released: Mutex<Receiver<()>> = Mutex::new(released);
+    let answer = answer.as_ref().to_vec();
+    let server = Server::start(move |mut connection| {
+        while connection.request().is_some() {
+            if released.lock().unwrap_or_else(PoisonError::into_inner).recv().is_err() {
+                return;
+            }
+            if connection.try_send(&answer).is_err() {
+                return;
+            }
+        }
+    });
+    (server, release)
+}
+
+#[test]
+fn every_server_gets_every_write() {
+    let servers = [Server::saying("a"), Server::saying("b"), Server::saying("c")];
+    let proxy = duplicate(&[&servers[0], &servers[1], &servers[2]], "", "");
+    let mut client = connect(&proxy);
+    for number in 0..5 {
+        client.send(post(&number.to_string())).answer().expect(200);
+    }
+    for server in &servers {
+        server.wait_requests(5);
+        let mut seen = bodies(server);
+        seen.sort();
+        assert_eq!(seen, ["0", "1", "2", "3", "4"]);
+    }
+}
+
+#[test]
+fn reads_go_to_one_server() {
+    let servers = [Server::saying("a"), Server::saying("b")];
+    let proxy = duplicate(&[&servers[0], &servers[1]], "", "");
+    for _ in 0..4 {
+        fetch(&proxy, "/").expect(200);
+    }
+    assert_eq!(servers.iter().map(|server| server.requests().len()).sum::<usize>(), 4);
+}
+
+#[test]
+fn each_write_has_one_key_for_all_servers_and_repeats() {
+    let (flaky, down) = moody(503);
+    let steady = Server::saying("a");
+    let proxy = duplicate(&[&steady, &flaky], "", "");
+    ask(&proxy, post("x")).expect(200);
+    flaky.wait_requests(1);
+    down.store(false, Ordering::SeqCst);
+    flaky.wait_requests(2);
+    let key = |message: &Message| message.field("Idempotency-Key").map(ToOwned::to_owned);
+    let made = key(&steady.only_request()).expect("a key was made");
+    assert!(made.len() >= 16);
+    assert!(flaky.requests().iter().all(|request| key(request).as_ref() == Some(&made)));
+    let keyed = "POST / HTTP/1.1\r\nHost: a.test\r\nIdempotency-Key: mine\r\nContent-Length: 1\r\n\r\nx";
+    ask(&proxy, keyed).expect(200);
+    steady.wait_requests(2);
+    assert_eq!(key(&steady.last_request()).as_deref(), Some("mine"));
+}
+
+#[test]
+fn the_client_is_answered_with_the_first_success() {
+    let (slow, _never) = held(sized("slow"));
+    let fast = Server::saying("fast");
+    let (bad, _) = moody(500);
+    let proxy = duplicate(&[&slow, &bad, &fast], "", "");
+    let answer = ask(&proxy, post("x")).expect(200);
+    assert_eq!(answer.text(), "fast");
+    assert_eq!(answer.field("X-Backend-Server"), Some(&*fast.to_string()));
+}
+
+#[test]
+fn a_slow_copy_goes_on_after_the_answer() {
+    let (slow, release) = held(sized("slow"));
+    let fast = Server::saying("fast");
+    let proxy = duplicate(&[&slow, &fast], "", "");
+    let body = "x".repeat(300_000);
+    assert_eq!(ask(&proxy, post(&body)).expect(200).text(), "fast");
+    slow.wait_requests(1);
+    assert_eq!(slow.only_request().text(), body);
+    release.send(()).expect("the server waits");
+}
+
+#[test]
+fn all_and_quorum_wait_for_their_number() {
+    for (rule, needed) in [("all", 3), ("quorum", 2), ("1", 1), ("3", 3)] {
+        let (servers, releases): (Vec<Server>, Vec<SyncSender<()>>) =
+            (0..3).map(|number| held(sized(&number.to_string()))).unzip();
+        let proxy =
+            duplicate(&[&servers[0], &servers[1], &servers[2]], &format!(", acknowledge: {rule}"), "");
+        let mut client = connect(&proxy);
+        client.send(post("x"));
+        for server in &servers {
+            server.wait_requests(1);
+        }
+        for release in &releases[..needed - 1] {
+            release.send(()).expect("the server waits");
+        }
+        assert!(client.is_silent(), "{rule} of three is {needed}");
+        releases[needed - 1].send(()).expect("the server waits");
+        assert_eq!(client.answer().expect(200).text(), (needed - 1).to_string(), "{rule}");
+    }
+}
+
+#[test]
+fn the_primary_speaks_for_the_others() {
+    let (primary, release) = held(sized("primary"));
+    let other = Server::saying("other");
+    let proxy = proxy::start(&format!(
+        "services: [{{host: \"*\", upstream: web, dispatch: {{mode: duplicate, acknowledge: primary}}}}]
+upstreams: {{web: {{servers: [\"{other}\", {{address: \"{primary}\", primary: true}}]}}}}
+"
+    ));
+    let mut client = connect(&proxy);
+    client.send(post("x"));
+    other.wait_requests(1);
+    assert!(client.is_silent());
+    release.send(()).expect("the server waits");
+    assert_eq!(client.answer().expect(200).text(), "primary");
+}
+
+#[test]
+fn a_refusal_is_given_only_when_no_success_can_come() {
+    let (refusing, good) =
+        (Server::answering("HTTP/1.1 409 No\r\nContent-Length: 2\r\n\r\nno"), Server::saying("yes"));
+    let proxy = duplicate(&[&refusing, &good], "", "");
+    for _ in 0..5 {
+        assert_eq!(ask(&proxy, post("x")).expect(200).text(), "yes");
+    }
+    let proxy = duplicate(&[&refusing], "", "");
+    assert_eq!(ask(&proxy, post("x")).expect(409).text(), "no");
+    // With `all` a refusal decides at once: all can't come any more.
+    let proxy = duplicate(&[&refusing, &good], ", acknowledge: all", "");
+    ask(&proxy, post("x")).expect(409);
+}
+
+#[test]
+fn a_server_that_was_down_gets_what_it_missed_in_order() {
+    let (flaky, down) = moody(503);
+    let steady = Server::saying("a");
+    let proxy = duplicate(&[&steady, &flaky], "", "");
+    let mut client = connect(&proxy);
+    for number in 0..6 {
+        client.send(post(&number.to_string())).answer().expect(200);
+    }
+    flaky.wait_requests(1);
+    let before = flaky.requests().len();
+    down.store(false, Ordering::SeqCst);
+    // All six in the end, in order, whatever was tried in vain before.
+    let delivered = || {
+        let mut all = bodies(&flaky).split_off(before.saturating_sub(1));
+        all.dedup();
+        all
+    };
+    flaky.wait_requests(before + 5);
+    while proxy.status().queues.iter().any(|queue| queue.backlog_writes > 0) {
+        std::thread::yield_now();
+    }
+    let order = delivered();
+    let mut sorted = order.clone();
+    sorted.sort();
+    assert_eq!(order, sorted, "the backlog is delivered in order");
+    assert_eq!(order.last().map(String::as_str), Some("5"));
+}
+
+#[test]
+fn an_unreachable_server_is_caught_up_with() {
+    let steady = Server::saying("a");
+    let dead = Server::refusing();
+    let proxy = duplicate(&[&steady, &dead], "", "");
+    ask(&proxy, post("x")).expect(200);
+    while proxy.status().queues[0].servers[1].backlog == 0 {
+        std::thread::yield_now();
+    }
+    // Now that it has a backlog, nothing but the next write in order is sent to it.
+    ask(&proxy, post("y")).expect(200);
+    while proxy.status().queues[0].servers[1].backlog < 2 {
+        std::thread::yield_now();
+    }
+    assert!(proxy.status().queues[0].servers[1].gate_closed);
+    assert!(!proxy.status().queues[0].servers[0].gate_closed);
+}
+
+#[test]
+fn when_the_rule_is_not_met_in_time_the_client_hears_not_yet() {
+    let (flaky, down) = moody(503);
+    let steady = Server::saying("a");
+    let proxy = duplicate(&[&steady, &flaky], ", acknowledge: all, answer_timeout: 50ms", "");
+    let answer = ask(&proxy, post("x")).expect(503);
+    assert!(answer.has("Retry-After"));
+    down.store(false, Ordering::SeqCst);
+    while proxy.status().queues[0].backlog_writes > 0 {
+        std::thread::yield_now();
+    }
+    assert_eq!(bodies(&flaky).last().map(String::as_str), Some("x"), "delivery goes on");
+}
+
+#[test]
+fn the_catch_up_counts_for_a_client_who_waits() {
+    let attempts = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&attempts);
+    let flaky = Server::start(move |mut connection| {
+        while connection.request().is_some() {
+            if count.fetch_add(1, Ordering::SeqCst) == 0 {
+                connection.send("HTTP/1.1 503 No\r\nContent-Length: 0\r\n\r\n");
+            } else {
+                connection.send("HTTP/1.1 201 Created\r\nContent-Length: 4\r\nX-Mine: 1\r\n\r\nlate");
+            }
+        }
+    });
+    let proxy = duplicate(&[&flaky], ", acknowledge: all", "");
+    let answer = ask(&proxy, post("x")).expect(201);
+    assert_eq!((answer.text().as_str(), answer.field("X-Mine")), ("late", Some("1")));
+    assert_eq!(answer.field("X-Backend-Server"), Some(&*flaky.to_string()));
+    assert_eq!(attempts.load(Ordering::SeqCst), 2);
+}
+
+#[test]
+fn without_a_catch_up_a_failure_is_a_failure() {
+    let (flaky, down) = moody(503);
+    let steady = Server::saying("a");
+    let proxy = duplicate(&[&steady, &flaky], ", catch_up: \"off\"", "");
+    ask(&proxy, post("x")).expect(200);
+    flaky.wait_requests(1);
+    down.store(false, Ordering::SeqCst);
+    ask(&proxy, post("y")).expect(200);
+    flaky.wait_requests(2);
+    assert_eq!(bodies(&flaky), ["x", "y"]);
+    let proxy = duplicate(&[&Server::refusing()], ", catch_up: \"off\"", "");
+    ask(&proxy, post("x")).expect(503);
+}
+
+#[test]
+fn a_write_whose_client_leaves_before_its_end_is_no_write() {
+    let servers = [
+        Server::start(|mut connection| {
+            connection.until_end();
+        }),
+        Server::start(|mut connection| {
+            connection.until_end();
+        }),
+    ];
+    let proxy = duplicate(&[&servers[0], &servers[1]], "", "");
+    let mut client = connect(&proxy);
+    client.send("POST / HTTP/1.1\r\nHost: a.test\r\nContent-Length: 100\r\n\r\nhalf of it");
+    while servers.iter().any(|server| server.connections() == 0) {
+        std::thread::yield_now();
+    }
+    client.reset();
+    for server in &servers {
+        server.wait_ended(1);
+    }
+    while proxy.status().queues[0].abandoned_total == 0 {
+        std::thread::yield_now();
+    }
+    assert_eq!(proxy.status().queues[0].backlog_writes, 0);
+}
+
+#[test]
+fn a_write_whose_client_leaves_after_its_end_arrives() {
+    let (slow, release) = held(sized("a"));
+    let dead = Server::refusing();
+    let proxy = duplicate(&[&slow, &dead], "", "");
+    let mut client = connect(&proxy);
+    client.send(post("whole"));
+    slow.wait_requests(1);
+    client.reset();
+    release.send(()).expect("the server waits");
+    while proxy.status().queues[0].servers[0].live > 0 || proxy.status().queues[0].servers[1].backlog == 0 {
+        std::thread::yield_now();
+    }
+    assert_eq!(proxy.status().queues[0].servers[0].backlog, 0);
+}
+
+#[test]
+fn a_large_body_reaches_all_also_through_the_backlog() {
+    let (flaky, down) = moody(503);
+    let steady = Server::saying("a");
+    let proxy = duplicate(&[&steady, &flaky], "", "");
+    let body: String = (0..400_000).map(|number| char::from(b'a' + (number % 26) as u8)).collect();
+    ask(&proxy, post(&body)).expect(200);
+    down.store(false, Ordering::SeqCst);
+    while flaky.requests().is_empty() || proxy.status().queues[0].backlog_writes > 0 {
+        std::thread::yield_now();
+    }
+    assert_eq!(steady.only_request().text(), body);
+    assert_eq!(flaky.last_request().text(), body);
+}
+
+#[test]
+fn a_drain_waits_for_copies_that_go_on() {
+    let (slow, release) = held(sized("slow"));
+    let fast = Server::saying("fast");
+    let mut proxy = duplicate(&[&slow, &fast], "", "");
+    ask(&proxy, post("x")).expect(200);
+    slow.wait_requests(1);
+    proxy.begin_drain();
+    release.send(()).expect("the server waits");
+    assert_eq!(proxy.drained(), 0);
+    slow.wait_ended(1);
+}
