@@ -17,12 +17,14 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 use weir_config::model::{AccessLog, ListenAddress, Model};
-use weir_core::dispatch::Mode;
+use weir_core::dispatch::{CatchUp, Mode};
 use weir_core::ports::DispatchStatus;
+use weir_core::ports::queue::WriteQueue;
+use weir_core::queue::QueueLimits;
 use weir_core::server::Transport;
 use weir_proxy::Proxy;
-use weir_proxy::runtime::queues::no_queues;
 use weir_proxy::runtime::sockets::BoundAddress;
+use weir_store::Queue;
 use weir_testkit::certificate::{self, Files};
 use weir_testkit::client::connect_tls;
 use weir_tls::source::Certificates;
@@ -374,7 +376,7 @@ impl Site {
         model.workers = Some(2);
         let state = Files::new();
         let served = keep_apart(&mut model, &state);
-        let proxy = Proxy::start(&model, no_queues()).unwrap();
+        let proxy = Proxy::start(&model, Arc::new(in_memory)).unwrap();
         let Some(BoundAddress::Tcp(address)) = proxy.addresses().next().cloned() else { panic!("no TCP") };
         let secured = proxy.addresses().zip(&model.listen).find(|(_, listen)| listen.tls.is_some());
         let tls = secured.map(|(address, _)| {
@@ -430,6 +432,11 @@ impl Site {
         let port = answer.got()["port"].as_u64().unwrap();
         self.ports[&u16::try_from(port).unwrap()]
     }
+}
+
+/// Every queue, whatever the example says: what lasts is not tried here.
+fn in_memory(name: &str, _: CatchUp, limits: QueueLimits) -> Result<Arc<dyn WriteQueue>, String> {
+    Ok(Arc::new(Queue::in_memory(name, limits)))
 }
 
 fn request(method: &str, host: &str, target: &str, fields: &str) -> String {

@@ -88,6 +88,39 @@ fn every_server_gets_what_writes() {
     }
 }
 
+/// The original's promise: whoever is slow or down gets the write all the same, and the client does not wait for it.
+#[test]
+fn a_server_that_is_slow_or_down_gets_the_write_later() {
+    let [quick, slow, down] = [(); 3].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
+    let addresses = [&quick, &slow, &down].map(|server| server.local_addr().unwrap());
+    drop(down);
+    let proxy = Duplication::start(&addresses.map(|address| format!("{address}\n")).concat());
+    let client = send(proxy.address, "POST", "/orders", "one order");
+    let [mut first, mut second] = [&quick, &slow].map(|server| server.accept().unwrap().0);
+    let key = |request: &str| {
+        let key = request.lines().find_map(|line| line.strip_prefix("Idempotency-Key: "));
+        key.unwrap_or_else(|| panic!("{request}")).to_owned()
+    };
+    let asked = received(&first, 9);
+    first.write_all(b"HTTP/1.1 201 Created\r\nContent-Length: 3\r\nConnection: close\r\n\r\nnew").unwrap();
+    assert!(answer(client).ends_with("\r\n\r\nnew"), "the client waits for the first only");
+
+    let late = received(&second, 9);
+    assert!(late.starts_with("POST /orders ") && late.ends_with("\r\n\r\none order"), "{late}");
+    second.write_all(b"HTTP/1.1 500 No\r\nContent-Length: 0\r\nConnection: close\r\n\r\n").unwrap();
+    let again = received(&slow.accept().unwrap().0, 9);
+    assert!(again.ends_with("\r\n\r\none order"), "what failed is tried again: {again}");
+
+    let up = TcpListener::bind(addresses[2]).unwrap();
+    let caught_up = received(&up.accept().unwrap().0, 9);
+    assert!(caught_up.ends_with("\r\n\r\none order"), "{caught_up}");
+    assert_eq!(
+        [key(&late), key(&again), key(&caught_up)],
+        [(); 3].map(|()| key(&asked)),
+        "one write has one key"
+    );
+}
+
 // semantics.md §1.10
 #[test]
 fn a_read_is_503_when_its_server_cannot_be_reached() {
