@@ -196,14 +196,23 @@ fn a_body_larger_than_replay_is_refused_before_the_first_copy() {
     let mut client = connect(&proxy);
     client.send("POST / HTTP/1.1\r\nHost: a.test\r\nContent-Length: 100000\r\n\r\n").answer().expect(413);
     assert_eq!(server.connections(), 0);
+    let small = "POST / HTTP/1.1\r\nHost: a.test\r\nContent-Length: 3\r\n\r\nabc";
+    ask(&proxy, small).expect(200);
+}
+
+#[test]
+fn a_body_that_turns_out_larger_than_replay_ends_all_copies() {
+    let server = Server::start(|mut connection| {
+        connection.until_end();
+    });
+    let proxy = race(&[&server], "", "replay: {memory: 16KiB, disk: off}");
     let body = "x".repeat(40_000);
     let chunked = format!(
         "POST / HTTP/1.1\r\nHost: a.test\r\nTransfer-Encoding: chunked\r\n\r\n{:x}\r\n{body}\r\n0\r\n\r\n",
         body.len()
     );
     ask(&proxy, chunked).expect(413);
-    let small = "POST / HTTP/1.1\r\nHost: a.test\r\nContent-Length: 3\r\n\r\nabc";
-    ask(&proxy, small).expect(200);
+    server.wait_ended(1);
 }
 
 #[test]

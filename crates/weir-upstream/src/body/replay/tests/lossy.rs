@@ -57,7 +57,7 @@ fn a_single_reader_goes_on_with_the_source_itself() {
             assert!(forgotten(read(&mut replay.reader()).await));
             assert!(replay.content().is_none() && replay.whole().await.is_err());
             drop(reader);
-            let Some(Source::H1(mut source)) = replay.into_source() else { panic!("it was given back") };
+            let Some(Source::H1(mut source)) = replay.take_source() else { panic!("it was given back") };
             assert!(source.is_end());
             if source.take_buffer().is_empty() {
                 // The rest is in the pipe still.
@@ -159,7 +159,7 @@ fn the_source_that_a_reader_had_is_for_nobody_else() {
         assert!(matches!(try_fill(&mut late), Some(Err(ReadError::Replay(ReplayError::Forgotten)))));
         // What is left can still be passed over, for the connection's sake.
         client.write_all(&sent[40_000..]).await.unwrap();
-        let mut rest = Body::from(replay.into_source().unwrap());
+        let mut rest = Body::from(replay.take_source().unwrap());
         let mut most = left;
         assert!(std::future::poll_fn(|cx| rest.poll_discard(cx, &mut most)).await && most == 0);
     });
@@ -173,7 +173,7 @@ fn a_source_that_a_reader_has_is_not_given_away() {
         client.write_all(b"ab").await.unwrap();
         let (mut reader, mut got) = (replay.reader(), Vec::new());
         step(&mut reader, &mut got, 1).await.unwrap();
-        assert!(replay.into_source().is_none());
+        assert!(replay.take_source().is_none());
         assert_eq!(read(&mut reader).await.unwrap(), b"b");
     });
 }

@@ -126,7 +126,7 @@ fn what_is_in_memory_already_is_whole_and_costs_nothing() {
         assert_eq!(reader.chunk(), sent);
         reader.consume(size);
         assert!(reader.is_end() && pool.used_bytes() == 0);
-        assert!(matches!(Body::from(replay.into_source().unwrap()), Body::Empty));
+        assert!(matches!(Body::from(replay.take_source().unwrap()), Body::Empty));
     }
 }
 
@@ -186,7 +186,7 @@ fn a_broken_source_is_an_error_for_every_reader() {
                 assert!(!first.is_end());
                 drop((first, second, third));
                 assert_eq!((pool.used_bytes(), counts(&pool)), (0, [0; 5]), "the client's fault, not ours");
-                assert!(!Body::from(replay.into_source().unwrap()).is_end(), "its connection is of no use");
+                assert!(!Body::from(replay.take_source().unwrap()).is_end(), "its connection is of no use");
             });
         }
     }
@@ -216,7 +216,7 @@ fn the_source_comes_back_with_what_came_behind_it() {
         client.write_all(b"bodyGET / HTTP/1.1\r\n").await.unwrap();
         let mut reader = replay.reader();
         assert_eq!(read(&mut reader).await.unwrap(), b"body");
-        let Some(Source::H1(mut source)) = replay.into_source() else { panic!("it was a connection") };
+        let Some(Source::H1(mut source)) = replay.take_source() else { panic!("it was a connection") };
         assert!(source.is_end());
         assert_eq!(source.take_buffer().unread(), b"GET / HTTP/1.1\r\n");
         assert!(reader.is_end(), "and takes nothing from readers");
@@ -235,10 +235,10 @@ fn a_source_that_is_taken_too_early_is_an_error_for_its_readers() {
         let mut got = Vec::new();
         step(&mut reader, &mut got, 2).await.unwrap();
         tokio::task::yield_now().await;
-        assert!(!Body::from(replay.into_source().unwrap()).is_end());
+        assert!(!Body::from(replay.take_source().unwrap()).is_end());
         let abandoned = |error| matches!(error, ReadError::Replay(ReplayError::Abandoned));
         assert!(abandoned(waiting.await.unwrap().unwrap_err()), "and is woken");
-        assert!(abandoned(another.whole().await.unwrap_err()) && another.into_source().is_none());
+        assert!(abandoned(another.whole().await.unwrap_err()) && another.take_source().is_none());
         // What was lent to it stays.
         assert_eq!(reader.chunk(), b"lf");
         assert!(abandoned(read(&mut reader).await.unwrap_err()));
