@@ -108,17 +108,23 @@ fn a_server_that_is_slow_or_down_gets_the_write_later() {
     let late = received(&second, 9);
     assert!(late.starts_with("POST /orders ") && late.ends_with("\r\n\r\none order"), "{late}");
     second.write_all(b"HTTP/1.1 500 No\r\nContent-Length: 0\r\nConnection: close\r\n\r\n").unwrap();
-    let again = received(&slow.accept().unwrap().0, 9);
+    let (mut second, _) = slow.accept().unwrap();
+    let again = received(&second, 9);
     assert!(again.ends_with("\r\n\r\none order"), "what failed is tried again: {again}");
+    second.write_all(b"HTTP/1.1 201 Created\r\nContent-Length: 0\r\nConnection: close\r\n\r\n").unwrap();
 
     let up = TcpListener::bind(addresses[2]).unwrap();
-    let caught_up = received(&up.accept().unwrap().0, 9);
+    let (third, _) = up.accept().unwrap();
+    let caught_up = received(&third, 9);
     assert!(caught_up.ends_with("\r\n\r\none order"), "{caught_up}");
     assert_eq!(
         [key(&late), key(&again), key(&caught_up)],
         [(); 3].map(|()| key(&asked)),
         "one write has one key"
     );
+    let page = answer(ask(proxy.metrics, "localhost", "/metrics"));
+    let line = "http_requests_total{method=\"post\",source=\"proxy\"} 4";
+    assert!(page.lines().any(|known| known == line), "repeats are counted too:\n{page}");
 }
 
 // semantics.md §1.10
