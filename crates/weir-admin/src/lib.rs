@@ -7,6 +7,7 @@
 mod guard;
 mod metrics;
 mod problem;
+pub mod queues;
 mod routes;
 mod server;
 

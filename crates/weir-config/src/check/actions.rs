@@ -52,7 +52,7 @@ pub(super) fn action(
         let dispatch = dispatch(file.dispatch.as_ref(), group, problems)?;
         return Some(Action::Forward(Forward {
             upstream,
-            dispatch,
+            dispatch: Box::new(dispatch),
             path: edit?,
             request_fields: file.request_fields,
             host: file.host,

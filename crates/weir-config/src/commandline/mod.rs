@@ -62,7 +62,7 @@ fn model(
     };
     let forward = Forward {
         upstream: UpstreamId(0),
-        dispatch,
+        dispatch: Box::new(dispatch),
         path: PathEdit::Keep,
         request_fields: FieldEdits::default(),
         host: HostPolicy::Keep,

@@ -23,7 +23,7 @@ pub struct Forward {
     /// Which servers.
     pub upstream: UpstreamId,
     /// How many servers get a request, by its method.
-    pub dispatch: Dispatches,
+    pub dispatch: Box<Dispatches>,
     /// What happens to the path before it is sent.
     pub path: PathEdit,
     /// Changes of the request's fields.

@@ -71,6 +71,19 @@ mod tests {
         }
     }
 
+    /// Not by the part of a token either.
+    #[test]
+    fn what_would_overflow_is_lost() {
+        let budget = Budget::new(0.7);
+        assert!(budget.take());
+        (0..2).for_each(|_| budget.request());
+        assert_eq!(taken(&budget), 10);
+        budget.request();
+        assert_eq!(taken(&budget), 0);
+        budget.request();
+        assert_eq!(taken(&budget), 1);
+    }
+
     #[test]
     fn requests_bring_their_share() {
         let after = |share: f64, requests: u64| {

@@ -26,7 +26,6 @@ use weir_upstream::member::{InFlight, Server};
 use weir_upstream::pool::Connection;
 
 use super::answer::{Answer, Broken, Directions, Reading};
-use super::copy::request_failure;
 use super::tunnel;
 use crate::exchange::{Exchange, RequestBody};
 use crate::inbound::client::Client;
@@ -224,7 +223,7 @@ impl Directions {
         match outcome {
             // A server that takes no more may have answered; that answer counts (RFC 9112 §9.5).
             Ok(()) | Err(PumpError::Write(_)) => Ok(()),
-            Err(PumpError::Read(error)) => Err(request_failure(&error)),
+            Err(PumpError::Read(error)) => Err(Failure::of_body(&error)),
         }?;
         // What made the watch for a reset blind were bytes of the body; they have been read.
         client.stream.watch_again();

@@ -20,8 +20,8 @@ use weir_core::retry::Cause;
 use weir_http::field::KnownName as K;
 use weir_http::framing::Framing;
 use weir_http::head::Head;
-use weir_upstream::body::replay::{self, Replay};
-use weir_upstream::body::{Body, H1Body, ReadError};
+use weir_upstream::body::replay::Replay;
+use weir_upstream::body::{Body, H1Body};
 use weir_upstream::connect::{ConnectError, connect};
 use weir_upstream::h1::pump::{PumpError, pump};
 use weir_upstream::h1::sink::H1Sink;
@@ -313,25 +313,12 @@ impl Copy {
             // A server that takes no more may have answered; that answer counts (RFC 9112 §9.5).
             Err(PumpError::Write(_)) => {}
             Err(PumpError::Read(error)) => {
-                return Poll::Ready(Err(Broken::Otherwise(Lost::Request(request_failure(&error)))));
+                return Poll::Ready(Err(Broken::Otherwise(Lost::Request(Failure::of_body(&error)))));
             }
         }
         self.deadlines.clear(Wait::ServerWrite);
         self.deadlines.set(Wait::ServerHead, self.upstream.waits.answer_head);
         Poll::Ready(Ok(()))
-    }
-}
-
-/// What a request whose body can't be read means for its client.
-pub(super) fn request_failure(error: &ReadError) -> Failure {
-    match error {
-        ReadError::Io(_) => Failure::ClientGone,
-        ReadError::Body(_) => Failure::BodyMalformed,
-        ReadError::TooLarge => Failure::BodyTooLarge,
-        ReadError::Replay(error) => match error.fault() {
-            replay::Fault::Client => Failure::BodyTooLarge,
-            replay::Fault::Us => Failure::BodyNotKept,
-        },
     }
 }
 

@@ -19,7 +19,7 @@ use weir_upstream::body::replay::Replay;
 use weir_upstream::io::deadline::Wait;
 
 use self::driver::{Driver, Winner, client_failure};
-use super::copy::{Original, request_failure};
+use super::copy::Original;
 use super::write::{KeptBody, NoBody, Write};
 use super::{attempt, pass};
 use crate::exchange::{Exchange, RequestBody};
@@ -133,7 +133,7 @@ async fn accept(
 async fn until_whole(x: &Exchange, replay: &Replay) -> Result<(), Failure> {
     let whole = poll_fn(|cx| {
         if let Poll::Ready(whole) = replay.poll_whole(cx) {
-            return Poll::Ready(whole.map_err(|error| request_failure(&error)));
+            return Poll::Ready(whole.map_err(|error| Failure::of_body(&error)));
         }
         x.client.deadlines.poll_passed(cx).map(|wait| Err(client_failure(wait)))
     });

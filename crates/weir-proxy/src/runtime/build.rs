@@ -167,12 +167,12 @@ fn route(service: &str, route: &model::Route, shared: &mut Shared<'_>) -> Route 
     let action = match &route.action {
         model::Action::Forward(forward) => Action::Forward(Forward {
             upstream: Arc::clone(&shared.upstreams[forward.upstream.0]),
-            dispatch: Dispatches::new(
+            dispatch: Box::new(Dispatches::new(
                 &forward.dispatch,
                 &shared.upstreams[forward.upstream.0],
                 shared.queues,
                 shared.dispatch_before(service, route),
-            ),
+            )),
             path: forward.path.clone(),
             request_fields: edits(&forward.request_fields),
             host: forward.host.clone(),

@@ -245,7 +245,7 @@ pub struct Forward {
     /// Which servers.
     pub upstream: Arc<Upstream>,
     /// How many servers get a request.
-    pub dispatch: Dispatches,
+    pub dispatch: Box<Dispatches>,
     /// What happens to the path before it is sent.
     pub path: PathEdit,
     /// Changes of the request's fields; `None` for none.

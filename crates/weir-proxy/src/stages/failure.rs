@@ -15,7 +15,9 @@ use weir_http::framing::FramingError;
 use weir_http::head::HeadError;
 use weir_http::path::PathError;
 use weir_http::target::TargetError;
-use weir_tls::handshake::Fault;
+use weir_tls::handshake::Fault as TlsFault;
+use weir_upstream::body::ReadError;
+use weir_upstream::body::replay::Fault;
 
 /// Why an exchange has no regular end.
 #[derive(Debug)]
@@ -102,7 +104,7 @@ pub(crate) enum Failure {
     /// The host is not one that the certificate of the connection speaks for.
     Misdirected,
     /// TLS could not be spoken with any server.
-    ServerTls(Fault),
+    ServerTls(TlsFault),
     /// The system has no file descriptor, or no memory, left for a connection to a server.
     Exhausted,
     /// The connection to the server broke before its answer.
@@ -239,9 +241,9 @@ impl Failure {
             Self::Unreachable { timed_out: true } | Self::UnreachableAs { timed_out: true, .. } => {
                 "connection_timeout"
             }
-            Self::ServerTls(Fault::Certificate) => "tls_certificate_error",
-            Self::ServerTls(Fault::Alert) => "tls_alert_received",
-            Self::ServerTls(Fault::Protocol) => "tls_protocol_error",
+            Self::ServerTls(TlsFault::Certificate) => "tls_certificate_error",
+            Self::ServerTls(TlsFault::Alert) => "tls_alert_received",
+            Self::ServerTls(TlsFault::Protocol) => "tls_protocol_error",
             Self::TooMuchAtOnce | Self::Exhausted => "connection_limit_reached",
             Self::ServerReset => "connection_terminated",
             Self::ServerTimeout => "http_response_timeout",
@@ -297,8 +299,8 @@ impl Failure {
             Self::Unreachable { .. } | Self::UnreachableAs { .. } => {
                 "no server could be connected to".to_owned()
             }
-            Self::ServerTls(Fault::Certificate) => "the server's certificate is not believed".to_owned(),
-            Self::ServerTls(Fault::Alert | Fault::Protocol) => {
+            Self::ServerTls(TlsFault::Certificate) => "the server's certificate is not believed".to_owned(),
+            Self::ServerTls(TlsFault::Alert | TlsFault::Protocol) => {
                 "TLS can't be spoken with the server".to_owned()
             }
             Self::ServerReset => "the server closed the connection without an answer".to_owned(),
@@ -315,6 +317,19 @@ impl Failure {
             Self::NotAcknowledged => "the write is not acknowledged yet by enough servers".to_owned(),
             Self::Rewrite => "the rewritten path is malformed".to_owned(),
             Self::Panic => "an internal error".to_owned(),
+        }
+    }
+
+    /// A request whose body can't be read to its end.
+    pub(crate) fn of_body(error: &ReadError) -> Self {
+        match error {
+            ReadError::Io(_) => Self::ClientGone,
+            ReadError::Body(_) => Self::BodyMalformed,
+            ReadError::TooLarge => Self::BodyTooLarge,
+            ReadError::Replay(error) => match error.fault() {
+                Fault::Client => Self::BodyTooLarge,
+                Fault::Us => Self::BodyNotKept,
+            },
         }
     }
 
