@@ -11,4 +11,4 @@ pub mod queues;
 mod routes;
 mod server;
 
-pub use server::{serve, serve_named};
+pub use server::{serve, serve_metrics, serve_named};

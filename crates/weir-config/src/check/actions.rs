@@ -57,6 +57,7 @@ pub(super) fn action(
             request_fields: file.request_fields,
             host: file.host,
             upgrade: file.upgrade.unwrap_or_else(Forward::usual_upgrade),
+            unreachable_status: None,
         }));
     }
     for key in FORWARDING {

@@ -3,6 +3,10 @@
 use super::{Dispatches, HostPolicy, UpstreamId};
 
 /// The one thing a route does.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "there is one per route, and nearly all of them are the large one"
+)]
 #[derive(Debug, Clone)]
 pub enum Action {
     /// Send it to servers.
@@ -28,6 +32,9 @@ pub struct Forward {
     pub host: HostPolicy,
     /// Protocols that a client may switch its connection to, compared without case; never `h2c`.
     pub upgrade: Vec<Box<str>>,
+    /// The status for a client whose server can't be connected to, where it is not the usual 502 or 504
+    /// (`semantics.md` §1.10).
+    pub unreachable_status: Option<u16>,
 }
 
 impl Forward {

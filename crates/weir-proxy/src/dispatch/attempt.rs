@@ -6,7 +6,6 @@
 use std::future::poll_fn;
 use std::pin::pin;
 use std::rc::Rc;
-use std::sync::atomic::Ordering;
 use std::task::{Poll, ready};
 use std::time::Duration;
 
@@ -64,7 +63,7 @@ pub(super) async fn run(
     mut decide: impl FnMut(Progress, u16) -> Action,
 ) -> Outcome {
     let upstream = &forward.upstream;
-    connection.server.counters.requests.fetch_add(1, Ordering::Relaxed);
+    connection.server.note_request(x.request.method());
     let timed = server_side(x, forward, &connection);
     let mut sink = H1Sink::new(timed.clone());
     write_request(x, forward, &connection, &mut sink);

@@ -233,7 +233,7 @@ impl Copy {
     async fn over(&self, connection: Connection) -> Result<Held, Broken> {
         let (original, waits) = (&self.original, &self.upstream.waits);
         let in_flight = InFlight::begin(&self.server);
-        self.server.counters.requests.fetch_add(1, Ordering::Relaxed);
+        self.server.note_request(original.head.method());
         let timed = Timed {
             stream: Rc::clone(&connection.stream),
             deadlines: Rc::clone(&self.deadlines),

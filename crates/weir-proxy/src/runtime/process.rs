@@ -399,7 +399,7 @@ fn spawn_worker(index: usize, setup: Setup, ended: mpsc::Sender<Ended>) -> io::R
 }
 
 fn access_log(log: &AccessLog) -> Result<Option<AccessLogWriter>, StartError> {
-    let AccessLog::On { target, .. } = log else { return Ok(None) };
+    let (AccessLog::On { target, .. } | AccessLog::Plain { target, .. }) = log else { return Ok(None) };
     AccessLogWriter::start(target)
         .map(Some)
         .map_err(|source| StartError::AccessLog { target: format!("{target:?}"), source })

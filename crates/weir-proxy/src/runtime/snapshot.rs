@@ -18,11 +18,13 @@ use weir_upstream::body::BodyLimits;
 use weir_upstream::body::replay::ReplayLimits;
 use weir_upstream::h1::head::HeadLimits;
 use weir_upstream::member::Upstream;
+use weir_upstream::message_counts::MessageCounts;
 
 use super::authentication::Authentication;
 use super::concurrency::SharedConcurrency;
 use super::dispatch::{Dispatches, Hedging};
 use super::rates::Rates;
+use crate::access_log::Form;
 
 /// A running configuration.
 #[derive(Debug)]
@@ -42,8 +44,10 @@ pub struct Snapshot {
     /// Those, and the fields that claims become on some route. A server that reads one believes that we wrote it, so no client
     /// sets any of them, on any listener and any route.
     pub own_fields: Vec<Box<str>>,
-    /// Whether lines of an access log are wanted.
-    pub access_log: Option<weir_config::model::AccessLogFormat>,
+    /// The form of the access log's lines, if any are wanted.
+    pub access_log: Option<Form>,
+    /// Messages by method and status, where somebody wants to know.
+    pub messages: Option<Arc<MessageCounts>>,
     /// Limits.
     pub limits: Limits,
     /// Timeouts.
@@ -210,6 +214,10 @@ pub struct Admit {
 }
 
 /// What a route does.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "there is one per route, and nearly all of them are the large one"
+)]
 #[derive(Debug)]
 pub enum Action {
     /// Send the request to servers.
@@ -246,4 +254,6 @@ pub struct Forward {
     pub host: HostPolicy,
     /// Protocols that a client may switch its connection to.
     pub upgrade: Vec<Box<str>>,
+    /// The status for a client whose server can't be connected to, where it is not the usual one.
+    pub unreachable_status: Option<u16>,
 }

@@ -35,7 +35,9 @@ pub(super) async fn forward(
             x.record.mode = Some(dispatch.mode());
             x.worker.counters.dispatch(dispatch.mode());
             match dispatch {
-                Dispatch::Balance => dispatch::balance::run(x, forward, request, responder).await,
+                Dispatch::Balance => dispatch::balance::run(x, forward, request, responder)
+                    .await
+                    .map_err(|failure| failure.with_unreachable(forward.unreachable_status)),
                 // Exchanges with several copies take memory of their own, so that the others stay small.
                 Dispatch::Fan(rule) => {
                     let route = fan::Route { place: (service, route), forward, rule };

@@ -110,7 +110,7 @@ const FULL: Words<Full> = Words {
 const AFTER: Parsed<After> =
     Parsed { label: "moment to hedge", pattern: r"^(p95|[0-9]+(\.[0-9]+)?\s*(ms|s|m|h))$", parse: after };
 
-fn after(text: &str) -> Result<After, Complaint> {
+pub(crate) fn after(text: &str) -> Result<After, Complaint> {
     if text == "p95" {
         return Ok(After::Percentile);
     }
