@@ -157,12 +157,11 @@ upstreams: {{web: {{servers: [\"{fast}\", \"{slow}\"]}}}}
         format!("Transfer-Encoding: chunked\r\n\r\n{:x}\r\n{body}\r\n0\r\n\r\n", body.len()),
     ] {
         let put = |number: usize| format!("PUT /{number} HTTP/1.1\r\nHost: a.test\r\n{framing}");
-        let mut client = connect(&proxy);
-        client.send(put(0)).answer().expect(200);
+        connect(&proxy).send(put(0)).answer().expect(200);
         assert_eq!(fast.last_request().text(), body);
         // The next one goes to the slow one first; what it has begun can't be begun anew.
         let small = "PUT /1 HTTP/1.1\r\nHost: a.test\r\nContent-Length: 2\r\n\r\nhi";
-        client.send(small).answer().expect(200);
+        connect(&proxy).send(small).answer().expect(200);
     }
     let lost: u64 = proxy.status().replay_impossible.iter().map(|(_, count)| count).sum();
     assert_eq!(lost, 2);
