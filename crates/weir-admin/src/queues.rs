@@ -4,7 +4,7 @@
 //! |---|---|---|
 //! | GET | `/queues` | `{"queues": […]}`, each a [`queue`] |
 //! | GET | `/queues/NAME/writes?server=S&dead=true&from=N&max=M` | [`writes`] |
-//! | GET | `/queues/NAME/writes/N` | [`write`] |
+//! | GET | `/queues/NAME/writes/N` | [`write()`] |
 //! | POST | `/queues/NAME/retry?server=S&write=N&dead=true` | [`done`] |
 //! | POST | `/queues/NAME/discard?server=S&write=N&dead=true` | [`done`] |
 //!

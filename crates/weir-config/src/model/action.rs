@@ -3,10 +3,6 @@
 use super::{Dispatches, HostPolicy, UpstreamId};
 
 /// The one thing a route does.
-#[expect(
-    clippy::large_enum_variant,
-    reason = "there is one per route, and nearly all of them are the large one"
-)]
 #[derive(Debug, Clone)]
 pub enum Action {
     /// Send it to servers.

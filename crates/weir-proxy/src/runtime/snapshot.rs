@@ -214,10 +214,6 @@ pub struct Admit {
 }
 
 /// What a route does.
-#[expect(
-    clippy::large_enum_variant,
-    reason = "there is one per route, and nearly all of them are the large one"
-)]
 #[derive(Debug)]
 pub enum Action {
     /// Send the request to servers.
