@@ -24,7 +24,10 @@ pub(super) struct Group {
 /// The keys of each mode beside `mode`.
 const KEYS: [(Mode, &[&str]); 5] = [
     (Mode::Balance, &[]),
-    (Mode::Duplicate, &["acknowledge", "answer_timeout", "catch_up", "order", "keep", "backlog", "full"]),
+    (
+        Mode::Duplicate,
+        &["acknowledge", "answer_timeout", "catch_up", "order", "keep", "backlog", "backlog_bytes", "full"],
+    ),
     (Mode::Race, &["usable", "width", "stagger", "otherwise", "best"]),
     (Mode::Hedge, &["after", "at_most", "budget"]),
     (Mode::Majority, &["otherwise", "best"]),
@@ -149,7 +152,8 @@ pub(crate) fn usual_duplicate() -> DuplicateRule {
     duplicate_rule(&DispatchFile::default(), Acknowledge::First)
 }
 
-fn duplicate_rule(file: &DispatchFile, acknowledge: Acknowledge) -> DuplicateRule {
+/// The rule that these keys make, with this acknowledgement.
+pub(super) fn duplicate_rule(file: &DispatchFile, acknowledge: Acknowledge) -> DuplicateRule {
     DuplicateRule {
         acknowledge,
         answer_timeout: file.answer_timeout.unwrap_or(Duration::from_secs(10)),
@@ -157,6 +161,7 @@ fn duplicate_rule(file: &DispatchFile, acknowledge: Acknowledge) -> DuplicateRul
         catch_up: file.catch_up.unwrap_or(CatchUp::Memory),
         keep: file.keep.unwrap_or(Duration::from_secs(24 * 3600)),
         backlog_max: file.backlog.unwrap_or(100_000),
+        backlog_bytes_max: file.backlog_bytes.unwrap_or(1 << 30),
         full: file.full.unwrap_or(Full::Reject),
     }
 }

@@ -9,6 +9,7 @@ mod authenticate;
 pub(crate) mod dispatch;
 mod listen;
 mod own_fields;
+mod queues;
 mod rate_memory;
 mod routes;
 mod services;

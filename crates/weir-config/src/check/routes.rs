@@ -7,7 +7,7 @@ use std::sync::Arc;
 use weir_core::route::{PathPattern, RouteRule};
 
 use crate::file::route::RouteFile;
-use crate::model::{Authenticate, Route};
+use crate::model::{Action, Authenticate, Route};
 use crate::node::shortened;
 use crate::problem::{Problem, Problems};
 use crate::source::{At, Span};
@@ -80,6 +80,7 @@ impl<'s> Routes<'s> {
         let admit = admit(file.admit.take(), authenticate.is_some(), problems);
         // Names of upstreams have no spaces, so one in place never meets a declared one.
         let inline_name = format!("{} {name}", self.service);
+        let dispatch = file.dispatch.clone();
         let made = action(
             file,
             span,
@@ -90,6 +91,9 @@ impl<'s> Routes<'s> {
             },
             problems,
         );
+        if let (Some(Action::Forward(forward)), Some(dispatch)) = (&made, dispatch) {
+            upstreams.queue(forward.upstream, &dispatch, problems);
+        }
         if let Some(action) = made {
             self.list.push(Route {
                 name,

@@ -508,3 +508,56 @@ fn an_upstream_has_one_primary() {
         &["error an upstream has one primary server"],
     );
 }
+
+#[test]
+fn an_upstream_has_one_queue() {
+    let check = |one: &str, other: &str, expected: &[&str]| {
+        check(
+            &format!(
+                "services: [{{host: a, routes: [{{path: /x, upstream: u, dispatch: {one}}}, {{path: /, upstream: u, dispatch: {other}}}]}}]
+upstreams: {{u: {{servers: [\"b:1\", \"b:2\"]}}}}"
+            ),
+            expected,
+        );
+    };
+    let durable = "{mode: duplicate, catch_up: durable, keep: 1h}";
+    check(durable, durable, &[]);
+    check(
+        durable,
+        "{mode: duplicate, catch_up: durable, keep: 60m, acknowledge: all, answer_timeout: 1s}",
+        &[],
+    );
+    check(durable, "{mode: duplicate, catch_up: \"off\"}", &[]);
+    check(durable, "race", &[]);
+    check(
+        durable,
+        "duplicate",
+        &["error the upstream `u` has one queue, and `catch_up` is another one here"],
+    );
+    let differs =
+        |key: &str| format!("error the upstream `u` has one queue, and `{key}` is another one here");
+    for (key, value) in [
+        ("keep", "2h"),
+        ("order", "strict"),
+        ("backlog", "7"),
+        ("backlog_bytes", "2MiB"),
+        ("full", "drop_oldest"),
+    ] {
+        check("duplicate", &format!("{{mode: duplicate, {key}: {value}}}"), &[&differs(key)]);
+    }
+    check(
+        "duplicate",
+        "{GET: balance, POST: {mode: duplicate, keep: 1h}, \"*\": duplicate}",
+        &[&differs("keep")],
+    );
+}
+
+#[test]
+fn a_durable_queue_belongs_to_a_name() {
+    let servers = "upstream: [\"b:1\", \"b:2\"]";
+    check(
+        &format!("services: [{{host: a, {servers}, dispatch: {{mode: duplicate, catch_up: durable}}}}]"),
+        &["error a durable queue needs an upstream with a name | declare the servers"],
+    );
+    check(&format!("services: [{{host: a, {servers}, dispatch: duplicate}}]"), &[]);
+}

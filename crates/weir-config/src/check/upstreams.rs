@@ -7,6 +7,7 @@ use weir_core::server::Transport;
 use weir_tls::target::ClientTls;
 
 use crate::address;
+use crate::file::dispatch::DispatchesFile;
 use crate::file::upstream::{UpstreamFile, UpstreamRef};
 use crate::model::{Server, Timeouts, Upstream, UpstreamId};
 use crate::node::shortened;
@@ -15,6 +16,7 @@ use crate::source::{At, Span};
 use crate::suggest::{alternatives, nearest};
 
 use super::dispatch::Group;
+use super::queues::Queues;
 use super::upstream_tls::{self, Trust};
 
 /// Upstream names that a hint lists; more would hide the message.
@@ -30,6 +32,7 @@ pub(super) struct Upstreams {
     /// Whether every name in the file is known; a list that could not be read would make good names unknown.
     complete: bool,
     checked: Vec<Span>,
+    queues: Queues,
 }
 
 struct Declared {
@@ -49,6 +52,7 @@ impl Upstreams {
             names: HashMap::new(),
             complete: !problems.has_errors(),
             checked: Vec::new(),
+            queues: Queues::default(),
         }
     }
 
@@ -112,6 +116,14 @@ impl Upstreams {
     /// What a dispatch mode must know of an upstream.
     pub(super) fn group(&self, upstream: UpstreamId) -> Group {
         Group { servers: self.list[upstream.0].servers.len() }
+    }
+
+    /// What a route says of the queue of its upstream.
+    pub(super) fn queue(&mut self, upstream: UpstreamId, written: &DispatchesFile, problems: &mut Problems) {
+        let name = self.list[upstream.0].name.as_str();
+        // One in place has a name with a space.
+        let name = Some(name).filter(|name| !name.contains(' '));
+        self.queues.add(upstream, name, written, problems);
     }
 
     fn add(&mut self, name: String, file: UpstreamFile, problems: &mut Problems) -> UpstreamId {

@@ -268,7 +268,7 @@ fn modes_have_keys_and_defaults() {
     check_forward(
         "dispatch: duplicate",
         Ok(
-            "acknowledge: First, answer_timeout: 10s, strict_order: false, catch_up: Memory, keep: 86400s, backlog_max: 100000, full: Reject",
+            "acknowledge: First, answer_timeout: 10s, strict_order: false, catch_up: Memory, keep: 86400s, backlog_max: 100000, backlog_bytes_max: 1073741824, full: Reject",
         ),
     );
     check_forward("dispatch: {mode: duplicate, acknowledge: 1}", Ok("acknowledge: Number(1)"));
@@ -276,6 +276,8 @@ fn modes_have_keys_and_defaults() {
         "dispatch: {mode: duplicate, order: strict, full: drop_oldest, catch_up: \"off\"}",
         Ok("strict_order: true, catch_up: Off"),
     );
+    check_forward("dispatch: {mode: duplicate, backlog_bytes: 2MiB}", Ok("backlog_bytes_max: 2097152"));
+    check_forward("dispatch: {mode: duplicate, backlog_bytes: 2KiB}", Err(&["`2KiB`"]));
     check_forward(
         "dispatch: {mode: race, usable: 6xx}",
         Err(&["`6xx` is no class … `2xx`, `404` or `500-503`"]),

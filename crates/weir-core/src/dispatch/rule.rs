@@ -97,8 +97,10 @@ pub struct DuplicateRule {
     pub catch_up: CatchUp,
     /// How long such a write is tried before it becomes a dead letter.
     pub keep: Duration,
-    /// How many writes may wait for one server.
+    /// How many writes may wait.
     pub backlog_max: u64,
+    /// How many bytes, heads and bodies, all writes that wait may have.
+    pub backlog_bytes_max: u64,
     /// What happens when more would wait.
     pub full: Full,
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use weir_core::dispatch::{Acknowledge, After, CatchUp, Full, Mode, StatusSet};
 
 use super::super::describe::Presence::{Default as Unless, Optional, Required};
-use super::super::scalar::{DurationIn, Integer, OrNumber, Parsed, Words};
+use super::super::scalar::{DurationIn, Integer, OrNumber, Parsed, SizeIn, Words};
 use super::super::table::{Field, Kept, Table};
 use super::statuses::{LIST, STATUS_SET};
 use crate::complaint::Complaint;
@@ -46,6 +46,8 @@ pub(crate) struct DispatchFile {
     pub(crate) keep: Option<Duration>,
     /// `backlog`
     pub(crate) backlog: Option<u64>,
+    /// `backlog_bytes`
+    pub(crate) backlog_bytes: Option<u64>,
     /// `full`
     pub(crate) full: Option<Full>,
     /// Where each key was written.
@@ -94,8 +96,8 @@ const RULES: Words<Acknowledge> = Words {
 
 const CATCH_UP: Words<CatchUp> = Words {
     label: "way to catch up",
-    words: &[("memory", CatchUp::Memory), ("off", CatchUp::Off)],
-    later: &["durable"],
+    words: &[("memory", CatchUp::Memory), ("durable", CatchUp::Durable), ("off", CatchUp::Off)],
+    later: &[],
 };
 
 const ORDER: Words<bool> =
@@ -243,7 +245,8 @@ pub(crate) static DISPATCH: Table<DispatchFile> = Table {
             presence: Unless("memory"),
             value: &Kept(CATCH_UP, |dispatch: &mut DispatchFile, way| dispatch.catch_up = Some(way)),
             doc: "duplicate: where writes wait for a server that could not take them: in `memory`, which is lost when Weir \
-                  stops, or nowhere (`off`).",
+                  stops, in a file under `state` in which a write is before any server gets it (`durable`, only for an \
+                  upstream with a name), or nowhere (`off`).",
         },
         Field {
             name: "order",
@@ -268,7 +271,17 @@ pub(crate) static DISPATCH: Table<DispatchFile> = Table {
                 Integer { label: "`backlog`", min: 1, max: 100_000_000 },
                 |dispatch: &mut DispatchFile, number| dispatch.backlog = Some(number),
             ),
-            doc: "duplicate: how many writes may wait for a server, from 1 to 100,000,000.",
+            doc: "duplicate: how many writes may wait, from 1 to 100,000,000. Each costs about 200 bytes of memory, also \
+                  with `durable`. An upstream has one queue, so all that duplicates to it says the same of it.",
+        },
+        Field {
+            name: "backlog_bytes",
+            presence: Unless("1GiB"),
+            value: &Kept(SizeIn { min: 1 << 20, max: 1 << 50 }, |dispatch: &mut DispatchFile, size| {
+                dispatch.backlog_bytes = Some(size);
+            }),
+            doc: "duplicate: bytes of the heads and bodies of all writes that wait or are in progress, from `1MiB` to \
+                  `1048576GiB`. What is over one of the two bounds gets what `full` says.",
         },
         Field {
             name: "full",

@@ -16,6 +16,7 @@ fn rule(acknowledge: Acknowledge, catch_up: CatchUp) -> DuplicateRule {
         catch_up,
         keep: Duration::from_secs(86_400),
         backlog_max: 1000,
+        backlog_bytes_max: 1 << 20,
         full: Full::Reject,
     }
 }

@@ -308,6 +308,7 @@ pub(super) fn play(mut dice: Dice, loud: bool) {
         catch_up: dice.one_of(&[CatchUp::Memory, CatchUp::Durable, CatchUp::Off]),
         keep: Duration::MAX,
         backlog_max: u64::MAX,
+        backlog_bytes_max: u64::MAX,
         full: Full::Reject,
     };
     let gating = dice.one_of(&[0, 0, 30, 100]);
