@@ -1,14 +1,16 @@
 //! The admin listener: health, readiness, metrics and status.
 //!
 //! It runs on the control thread and on hyper, apart from the data plane: a fault in the one must not hide the other. It
-//! only reads, through the port [`StatusSource`](weir_core::ports::StatusSource), and knows nothing of how a proxy works.
+//! reads through the port [`StatusSource`](weir_core::ports::StatusSource), changes queues of writes through
+//! [`QueueSource`](weir_core::ports::queue::QueueSource) and nothing else, and knows nothing of how a proxy works.
 //! There is no password: it is meant for the loopback interface, and the guard keeps web pages from reaching it there.
 
 mod guard;
 mod metrics;
 mod problem;
+mod queue_routes;
 pub mod queues;
 mod routes;
 mod server;
 
-pub use server::{serve, serve_metrics, serve_named};
+pub use server::{serve, serve_metrics, serve_named, serve_with_queues};

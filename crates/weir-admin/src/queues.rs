@@ -3,10 +3,14 @@
 //! | asked with | path under `/api/v1` | answered with |
 //! |---|---|---|
 //! | GET | `/queues` | `{"queues": […]}`, each a [`queue`] |
+//! | GET | `/queues/NAME` | a [`queue`] |
 //! | GET | `/queues/NAME/writes?server=S&dead=true&from=N&max=M` | [`writes`] |
 //! | GET | `/queues/NAME/writes/N` | [`write()`] |
 //! | POST | `/queues/NAME/retry?server=S&write=N&dead=true` | [`done`] |
-//! | POST | `/queues/NAME/discard?server=S&write=N&dead=true` | [`done`] |
+//! | DELETE | `/queues/NAME/writes/N?server=S&dead=true` | [`done`] |
+//! | DELETE | `/queues/NAME/writes?server=S&dead=true`, or `?all=true` | [`done`] |
+//!
+//! Without parameters, *retry* is about all. Errors are problem documents (RFC 9457) whose `detail` says what to do.
 //!
 //! A head may hold what nobody but the server should see. Of its fields the values are shown only where they are known to be harmless;
 //! which field of the others is a secret is for its owner to know. Bodies are not shown.

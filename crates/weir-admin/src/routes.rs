@@ -1,6 +1,7 @@
 //! What the admin listener answers: the table of its paths.
 //!
-//! Everything is read-only and answers GET and HEAD. Changing things will hang on the same table under `/api/v1/`.
+//! Everything is read-only and answers GET and HEAD. What can be changed, queues, stands in
+//! [`queue_routes`](crate::queue_routes).
 
 use bytes::Bytes;
 use http_body_util::Full;

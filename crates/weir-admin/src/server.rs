@@ -7,7 +7,6 @@
 mod tests;
 
 use std::convert::Infallible;
-use std::future::ready;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,9 +24,11 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use weir_core::ports::SharedStatusSource;
+use weir_core::ports::queue::SharedQueueSource;
 
 use crate::guard::{Guard, Refusal};
 use crate::problem::problem;
+use crate::queue_routes;
 use crate::routes::{self, Route};
 
 /// Connections at the same time; further ones wait in the listen queue until one ends.
@@ -60,7 +61,18 @@ pub async fn serve_named(
     names: &[String],
     shutdown: impl Future<Output = ()>,
 ) {
-    let service = Service { guard: Guard::new(names), source, paths: routes::ALL };
+    let service = Service { guard: Guard::new(names), source, queues: None, paths: routes::ALL };
+    accept(listener, service, shutdown).await;
+}
+
+/// As [`serve`], and shows these queues and lets what waits in them be retried and thrown away.
+pub async fn serve_with_queues(
+    listener: TcpListener,
+    source: SharedStatusSource,
+    queues: SharedQueueSource,
+    shutdown: impl Future<Output = ()>,
+) {
+    let service = Service { guard: Guard::new(&[]), source, queues: Some(queues), paths: routes::ALL };
     accept(listener, service, shutdown).await;
 }
 
@@ -71,7 +83,8 @@ pub async fn serve_metrics(
     source: SharedStatusSource,
     shutdown: impl Future<Output = ()>,
 ) {
-    accept(listener, Service { guard: Guard::open(), source, paths: routes::METRICS }, shutdown).await;
+    let service = Service { guard: Guard::open(), source, queues: None, paths: routes::METRICS };
+    accept(listener, service, shutdown).await;
 }
 
 #[expect(
@@ -111,7 +124,8 @@ async fn serve_connection(stream: TcpStream, service: Arc<Service>, mut stopped:
     let _ = stream.set_nodelay(true);
     let answer = service_fn(move |request: Request<Incoming>| {
         let (head, body) = request.into_parts();
-        ready(Ok::<_, Infallible>(service.answer(&head, !body.is_end_stream())))
+        let service = Arc::clone(&service);
+        async move { Ok::<_, Infallible>(service.answer(&head, !body.is_end_stream()).await) }
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
@@ -137,12 +151,13 @@ async fn serve_connection(stream: TcpStream, service: Arc<Service>, mut stopped:
 struct Service {
     guard: Guard,
     source: SharedStatusSource,
+    queues: Option<SharedQueueSource>,
     paths: &'static [Route],
 }
 
 impl Service {
-    fn answer(&self, head: &Parts, has_body: bool) -> Response<Full<Bytes>> {
-        let mut answer = self.judge(head, has_body);
+    async fn answer(&self, head: &Parts, has_body: bool) -> Response<Full<Bytes>> {
+        let mut answer = self.judge(head, has_body).await;
         let fields = answer.headers_mut();
         fields.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
         fields.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
@@ -153,7 +168,7 @@ impl Service {
         answer
     }
 
-    fn judge(&self, head: &Parts, has_body: bool) -> Response<Full<Bytes>> {
+    async fn judge(&self, head: &Parts, has_body: bool) -> Response<Full<Bytes>> {
         if let Err(refusal) = self.guard.check(head) {
             tracing::debug!(%refusal, "the admin listener refused a request");
             let status = match refusal {
@@ -164,6 +179,11 @@ impl Service {
         }
         if has_body {
             return problem(StatusCode::PAYLOAD_TOO_LARGE, "the admin listener takes no request bodies");
+        }
+        if let Some(queues) = &self.queues
+            && queue_routes::is_ours(head.uri.path())
+        {
+            return queue_routes::answer(queues, head).await;
         }
         routes::answer(self.paths, &*self.source, head)
     }

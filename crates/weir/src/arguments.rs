@@ -5,7 +5,7 @@ use clap::builder::styling::{AnsiColor, Effects, Style, Styles};
 use clap::{Parser, Subcommand};
 
 use crate::commands::{
-    balance, cert, check, completions, demo, duplicate, explain, hedge, help, man, mock, race, run,
+    balance, cert, check, completions, demo, duplicate, explain, hedge, help, man, mock, queue, race, run,
 };
 use crate::logging::{self, LogFilter};
 
@@ -86,6 +86,8 @@ pub(crate) enum Command {
     Explain(explain::Arguments),
     /// Show the certificates that are served, and until when
     Cert(cert::Arguments),
+    /// Show, retry or drop what waits for servers in a running Weir
+    Queue(queue::Arguments),
     /// Serve test answers on some ports: something to put behind a proxy
     Mock(mock::Arguments),
     /// Print the completions for a shell

@@ -12,6 +12,7 @@ mod failure;
 mod lifetime;
 mod logging;
 mod output;
+mod queue;
 mod signals;
 mod wiring;
 

@@ -14,7 +14,7 @@ use weir_config::model::{Admin, Model};
 use weir_core::dispatch::CatchUp;
 use weir_proxy::runtime::queues::OpenQueue;
 use weir_proxy::{Proxy, StartError};
-use weir_store::Queue;
+use weir_store::{OpenError, Queue};
 
 use crate::failure::Failure;
 
@@ -109,7 +109,8 @@ impl Weir {
         let proxy = Proxy::start(model, queues(model)).map_err(CannotStart::Proxy)?;
         let admin = admin.map(|bound| {
             AdminListener::start(bound, |listener, stopped| {
-                tokio::spawn(weir_admin::serve(listener, proxy.status_source(), stopped.wait()))
+                let (status, queues) = (proxy.status_source(), proxy.queue_source());
+                tokio::spawn(weir_admin::serve_with_queues(listener, status, queues, stopped.wait()))
             })
         });
         let metrics = metrics.map(|bound| {
@@ -137,10 +138,18 @@ fn queues(model: &Model) -> Arc<OpenQueue> {
     Arc::new(move |name, catch_up, limits| match catch_up {
         CatchUp::Durable => match Queue::open(&directory, name, limits) {
             Ok(queue) => Ok(Arc::new(queue)),
-            Err(error) => Err(error.to_string()),
+            Err(error) => Err(with_hint(&error)),
         },
         CatchUp::Memory | CatchUp::Off => Ok(Arc::new(Queue::in_memory(name, limits))),
     })
+}
+
+/// What is wrong, and what to do about it.
+fn with_hint(error: &OpenError) -> String {
+    match error.hint() {
+        Some(hint) => format!("{error}\n\nhint: {hint}"),
+        None => error.to_string(),
+    }
 }
 
 impl AdminListener {

@@ -336,4 +336,23 @@ pub trait WriteQueue: Send + Sync {
 
     /// Throws away what waits and what is dead; what is on its way stays. Resolves when it is durable.
     fn discard(&self, selection: Selection) -> LocalFuture<'_, io::Result<Done>>;
+
+    /// Other bounds, from now on. What is there stays.
+    fn set_limits(&self, limits: QueueLimits);
+
+    /// Writes what is still to be written and gives the file free. Nothing is accepted afterwards. Blocks the thread until that is
+    /// done; call it when nobody delivers any more. A second time is without effect.
+    fn close(&self);
 }
+
+/// Somebody who has queues: whom people ask about them.
+pub trait QueueSource: Send + Sync {
+    /// All queues, by their names.
+    fn queues(&self) -> Vec<Arc<dyn WriteQueue>>;
+
+    /// The queue of this name.
+    fn queue(&self, name: &str) -> Option<Arc<dyn WriteQueue>>;
+}
+
+/// The usual way to hand one around.
+pub type SharedQueueSource = Arc<dyn QueueSource>;

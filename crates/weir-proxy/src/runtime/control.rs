@@ -11,10 +11,12 @@ use std::fmt;
 use std::io;
 use std::pin::Pin;
 use std::sync::mpsc::sync_channel;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use tokio::runtime::{Builder, LocalOptions};
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
 use tokio::task::{JoinSet, spawn_local};
 use weir_upstream::io::deadline::pause;
 
@@ -51,6 +53,8 @@ impl Task {
 /// The thread. Its tasks are dropped when this is.
 pub(crate) struct Control {
     tasks: mpsc::Sender<Task>,
+    stop: Arc<Notify>,
+    thread: Mutex<Option<JoinHandle<()>>>,
 }
 
 impl fmt::Debug for Control {
@@ -67,7 +71,9 @@ impl Control {
     pub(crate) fn start() -> io::Result<Self> {
         let (tasks, mut received) = mpsc::channel::<Task>(TASKS_MAX);
         let (begun, has_begun) = sync_channel(1);
-        std::thread::Builder::new().name("weir-control".to_owned()).spawn(move || {
+        let stop = Arc::new(Notify::new());
+        let stopped = Arc::clone(&stop);
+        let thread = std::thread::Builder::new().name("weir-control".to_owned()).spawn(move || {
             let runtime = Builder::new_current_thread().enable_all().build_local(LocalOptions::default());
             // Whoever starts the thread waits for this.
             match runtime {
@@ -75,11 +81,18 @@ impl Control {
                     let _ = begun.send(Ok(()));
                     runtime.block_on(async {
                         let mut running = JoinSet::new();
-                        while let Some(task) = received.recv().await {
+                        loop {
+                            let task = tokio::select! {
+                                task = received.recv() => task,
+                                () = stopped.notified() => None,
+                            };
+                            let Some(task) = task else { break };
                             running.spawn_local(task.keep());
                             while running.try_join_next().is_some() {}
                         }
                     });
+                    // A name that is being looked up is not waited for.
+                    runtime.shutdown_background();
                 }
                 Err(error) => {
                     let _ = begun.send(Err(error));
@@ -87,7 +100,16 @@ impl Control {
             }
         })?;
         has_begun.recv().unwrap_or_else(|_| Err(io::ErrorKind::BrokenPipe.into()))?;
-        Ok(Self { tasks })
+        Ok(Self { tasks, stop, thread: Mutex::new(Some(thread)) })
+    }
+
+    /// Drops all tasks and waits for that. None begins afterwards.
+    pub(crate) fn stop(&self) {
+        self.stop.notify_one();
+        if let Some(thread) = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            // It has said what it died of.
+            let _ = thread.join();
+        }
     }
 
     /// Begins a task that lasts until it ends by itself or the proxy is gone. `make` is called again when it panics.

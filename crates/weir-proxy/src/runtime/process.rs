@@ -14,6 +14,7 @@ use tokio::runtime::{Builder, LocalOptions};
 use tokio::sync::{mpsc, oneshot};
 use weir_config::model::{AccessLog, Drain, Model};
 use weir_core::ports::SharedStatusSource;
+use weir_core::ports::queue::SharedQueueSource;
 use weir_upstream::body::replay::ReplayPool;
 use weir_upstream::io::deadline::{now, pause};
 
@@ -221,6 +222,11 @@ impl Proxy {
         Arc::clone(&self.status) as SharedStatusSource
     }
 
+    /// The queues of writes, for people.
+    pub fn queue_source(&self) -> SharedQueueSource {
+        Arc::new(self.queues.clone())
+    }
+
     /// Worker threads.
     pub fn workers(&self) -> usize {
         self.inboxes.len()
@@ -325,12 +331,15 @@ impl Proxy {
         cut
     }
 
-    /// Waits for the threads and for the last lines of the access log. The workers must have ended.
+    /// Waits for the threads, for what queues have to write and for the last lines of the access log. The workers must have ended.
     pub fn finish(mut self) {
         for thread in self.threads.drain(..) {
             // A worker that panicked has said so.
             let _ = thread.join();
         }
+        // Whoever delivers goes first; then what is still to be written to the files of queues is written.
+        self.control.stop();
+        self.queues.close();
         if let Some(log) = self.log.take()
             && !log.finish(LOG_FINISH_TIME)
         {

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use weir_config::model::{Action, Dispatch, Model};
 use weir_core::dispatch::{CatchUp, DuplicateRule};
-use weir_core::ports::queue::{QueueStatus, WriteQueue};
+use weir_core::ports::queue::{QueueSource, QueueStatus, WriteQueue};
 use weir_core::queue::{Full, QueueLimits};
 
 /// Opens a queue: by its name, whether it must outlive the process, and its bounds. Says what is wrong when it can't.
@@ -48,18 +48,24 @@ impl Queues {
         self.by_upstream.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Opens what this model needs and was not open yet. The bounds of a queue stay what they were when it was opened.
+    /// Opens what this model needs and was not open yet; what is open gets the bounds that the model says. A queue stays where it
+    /// is, in memory or in a file, until the process ends: what waits in it is not moved.
     ///
     /// # Errors
     /// One can't be opened: the name of its upstream and why, for people.
     pub fn prepare(&self, model: &Model) -> Result<(), (String, String)> {
         for (upstream, rule) in duplicates(model) {
             let mut by_upstream = self.opened();
-            if !by_upstream.contains_key(upstream) {
-                let queue = (self.open)(upstream, rule.catch_up, limits(rule))
-                    .map_err(|error| (upstream.to_owned(), error))?;
-                by_upstream.insert(upstream.into(), Opened { queue, runs: false });
+            if let Some(Opened { queue, .. }) = by_upstream.get(upstream) {
+                queue.set_limits(limits(rule));
+                if queue.is_durable() != (rule.catch_up == CatchUp::Durable) {
+                    tracing::warn!(upstream, "another `catch_up` is used after the next start");
+                }
+                continue;
             }
+            let queue = (self.open)(upstream, rule.catch_up, limits(rule))
+                .map_err(|error| (upstream.to_owned(), error))?;
+            by_upstream.insert(upstream.into(), Opened { queue, runs: false });
         }
         Ok(())
     }
@@ -80,11 +86,29 @@ impl Queues {
         .collect()
     }
 
+    /// Writes what is still to be written and gives the files free. Blocks; call it when nobody delivers any more.
+    pub(super) fn close(&self) {
+        for queue in self.queues() {
+            queue.close();
+        }
+    }
+
     /// All queues with their states, by the names of their upstreams.
     pub fn status(&self) -> Vec<QueueStatus> {
-        let mut all: Vec<_> = self.opened().values().map(|opened| opened.queue.status()).collect();
-        all.sort_by(|one, other| one.name.cmp(&other.name));
-        all
+        self.queues().iter().map(|queue| queue.status()).collect()
+    }
+}
+
+impl QueueSource for Queues {
+    fn queues(&self) -> Vec<Arc<dyn WriteQueue>> {
+        let opened = self.opened();
+        let mut all: Vec<_> = opened.iter().collect();
+        all.sort_by(|(one, _), (other, _)| one.cmp(other));
+        all.into_iter().map(|(_, opened)| Arc::clone(&opened.queue)).collect()
+    }
+
+    fn queue(&self, name: &str) -> Option<Arc<dyn WriteQueue>> {
+        self.of(name)
     }
 }
 
@@ -108,6 +132,7 @@ fn limits(rule: &DuplicateRule) -> QueueLimits {
     QueueLimits {
         keep: rule.keep,
         backlog_writes_max: usize::try_from(rule.backlog_max).unwrap_or(usize::MAX),
+        backlog_bytes_max: rule.backlog_bytes_max,
         full: match rule.full {
             weir_core::dispatch::Full::Reject => Full::Reject,
             weir_core::dispatch::Full::DropOldest => Full::DropOldest,

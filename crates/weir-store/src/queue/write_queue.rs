@@ -6,7 +6,7 @@ use std::future::pending;
 use std::io;
 use std::path::Path;
 use std::rc::Rc;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
 use tokio::sync::Semaphore;
@@ -29,12 +29,12 @@ pub struct Queue {
     books: Arc<Books>,
     /// Held by whoever delivers.
     deliverer: Semaphore,
-    file: Option<OpenFile>,
+    file: Mutex<Option<OpenFile>>,
 }
 
 /// What keeps a file ours.
 struct OpenFile {
-    writer: Option<JoinHandle<()>>,
+    writer: JoinHandle<()>,
     _lock: File,
 }
 
@@ -71,17 +71,12 @@ impl Queue {
         }
         let place = Place::File { inbox: opened.inbox, reader: opened.reader };
         let books = Books::new(name, Clock::new(), place, ledger, stored.servers);
-        let file = OpenFile { writer: Some(opened.writer), _lock: opened.lock };
+        let file = OpenFile { writer: opened.writer, _lock: opened.lock };
         Ok(Self::over(books, Some(file)))
     }
 
     fn over(books: Books, file: Option<OpenFile>) -> Self {
-        Self { books: Arc::new(books), deliverer: Semaphore::new(1), file }
-    }
-
-    /// Other bounds, from now on. What is there stays.
-    pub fn set_limits(&self, limits: QueueLimits) {
-        self.books.change(|ledger, _, _| ledger.set_limits(limits));
+        Self { books: Arc::new(books), deliverer: Semaphore::new(1), file: Mutex::new(file) }
     }
 
     /// The time of its clock, for tests.
@@ -169,15 +164,24 @@ impl WriteQueue for Queue {
     fn discard(&self, selection: Selection) -> LocalFuture<'_, io::Result<Done>> {
         Box::pin(async move { self.books.act(&selection, Act::Discard).await })
     }
+
+    fn set_limits(&self, limits: QueueLimits) {
+        self.books.change(|ledger, _, _| ledger.set_limits(limits));
+    }
+
+    fn close(&self) {
+        let file = self.file.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let (Place::File { inbox, .. }, Some(file)) = (&self.books.place, file) {
+            inbox.close();
+            // A writer that panicked has said so; what it did not write is delivered again.
+            let _ = file.writer.join();
+        }
+    }
 }
 
 impl Drop for Queue {
     fn drop(&mut self) {
-        if let (Place::File { inbox, .. }, Some(file)) = (&self.books.place, &mut self.file) {
-            inbox.close();
-            // A writer that panicked has said so; what it did not write is delivered again.
-            let _ = file.writer.take().map(JoinHandle::join);
-        }
+        self.close();
     }
 }
 

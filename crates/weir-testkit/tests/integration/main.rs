@@ -17,6 +17,7 @@ mod connection;
 mod departure;
 mod drain;
 mod duplicate;
+mod durable;
 mod fields;
 mod forwarded;
 mod garbage;

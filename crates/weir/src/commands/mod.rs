@@ -11,6 +11,7 @@ pub(crate) mod hedge;
 pub(crate) mod help;
 pub(crate) mod man;
 pub(crate) mod mock;
+pub(crate) mod queue;
 pub(crate) mod race;
 pub(crate) mod run;
 
@@ -34,6 +35,7 @@ pub(crate) fn run(command: Command) -> Result<(), Failure> {
         Command::Check(arguments) => check::run(arguments),
         Command::Explain(arguments) => explain::run(arguments),
         Command::Cert(arguments) => cert::run(arguments),
+        Command::Queue(arguments) => queue::run(arguments),
         Command::Mock(arguments) => mock::run(arguments),
         Command::Completions(arguments) => completions::run(arguments, CommandLine::command()),
         Command::Man(arguments) => man::run(arguments, CommandLine::command()),

@@ -1,0 +1,227 @@
+//! Mode `duplicate` with `catch_up: durable`: a write is in a file before anybody gets it (`semantics.md` §3.3).
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use weir_testkit::client::{ask, connect};
+use weir_testkit::message::Message;
+use weir_testkit::proxy::{self, Running};
+use weir_testkit::server::{Server, sized};
+
+/// A `state` directory for one test.
+struct State(PathBuf);
+
+impl State {
+    fn new() -> Self {
+        static COUNT: AtomicUsize = AtomicUsize::new(0);
+        let name = format!("durable-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
+        let path = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name);
+        // What a run that was killed left behind.
+        let _ = std::fs::remove_dir_all(&path);
+        Self(path)
+    }
+
+    fn yaml(&self, servers: &[&Server], keys: &str) -> String {
+        let servers: Vec<String> = servers.iter().map(|server| format!("\"{server}\"")).collect();
+        format!(
+            "state: \"{}\"
+services: [{{host: \"*\", upstream: web, dispatch: {{mode: duplicate, catch_up: durable{keys}}}}}]
+upstreams: {{web: {{servers: [{}]}}}}
+",
+            self.0.display(),
+            servers.join(", ")
+        )
+    }
+
+    fn proxy(&self, servers: &[&Server], keys: &str) -> Running {
+        proxy::start(&self.yaml(servers, keys))
+    }
+}
+
+impl Drop for State {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+fn post(text: &str) -> String {
+    format!("POST /orders HTTP/1.1\r\nHost: a.test\r\nContent-Length: {}\r\n\r\n{text}", text.len())
+}
+
+fn bodies(server: &Server) -> Vec<String> {
+    server.requests().iter().map(Message::text).collect()
+}
+
+/// A server that answers with this status as long as it is down, and 200 afterwards.
+fn moody(status: u16) -> (Server, Arc<AtomicBool>) {
+    let down = Arc::new(AtomicBool::new(true));
+    let is_down = Arc::clone(&down);
+    let server = Server::start(move |mut connection| {
+        while connection.request().is_some() {
+            if is_down.load(Ordering::SeqCst) {
+                connection.send(format!("HTTP/1.1 {status} No\r\nContent-Length: 0\r\n\r\n"));
+            } else {
+                connection.send(sized("late"));
+            }
+        }
+    });
+    (server, down)
+}
+
+fn until(proxy: &Running, holds: impl Fn(&weir_core::ports::queue::QueueStatus) -> bool) {
+    while !holds(&proxy.status().queues[0]) {
+        std::thread::yield_now();
+    }
+}
+
+#[test]
+fn semantics_3_3_nothing_is_sent_before_the_write_is_whole() {
+    let state = State::new();
+    let servers = [Server::saying("a"), Server::saying("b")];
+    let proxy = state.proxy(&[&servers[0], &servers[1]], ", acknowledge: all");
+    let mut slow = connect(&proxy);
+    slow.send("POST /slow HTTP/1.1\r\nHost: a.test\r\nContent-Length: 10\r\n\r\nhalf ");
+    // Another one overtakes it: what the servers see is only that.
+    ask(&proxy, post("whole")).expect(200);
+    for server in &servers {
+        assert_eq!(bodies(server), ["whole"]);
+    }
+    assert_eq!(proxy.status().queues[0].accepted_total, 1);
+    slow.send("of it").answer().expect(200);
+    for server in &servers {
+        assert_eq!(bodies(server), ["whole", "half of it"]);
+    }
+    until(&proxy, |queue| queue.accepted_total == 2 && queue.backlog_writes == 0);
+}
+
+#[test]
+fn sized_chunked_large_and_invited_bodies_arrive_whole() {
+    let state = State::new();
+    let servers = [Server::saying("a"), Server::saying("b")];
+    let proxy = state.proxy(&[&servers[0], &servers[1]], ", acknowledge: all");
+    let mut client = connect(&proxy);
+    client.send(post("")).answer().expect(200);
+    client.send(post("x")).answer().expect(200);
+    let chunked = "POST / HTTP/1.1\r\nHost: a.test\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n4\r\ndefg\r\n0\r\n\r\n";
+    client.send(chunked).answer().expect(200);
+    let large: String = (0..3_000_000_u32).map(|number| char::from(b'a' + (number % 23) as u8)).collect();
+    client.send(post(&large)).answer().expect(200);
+    client.send("POST / HTTP/1.1\r\nHost: a.test\r\nExpect: 100-continue\r\nContent-Length: 7\r\n\r\n");
+    client.answer().expect(100);
+    client.send("invited").answer().expect(200);
+    for server in &servers {
+        assert!(bodies(server) == ["", "x", "abcdefg", large.as_str(), "invited"]);
+        assert!(server.requests().iter().all(|request| request.has("Idempotency-Key")));
+        assert!(!server.last_request().has("Expect"));
+    }
+}
+
+#[test]
+fn a_client_that_leaves_in_the_middle_has_written_nothing() {
+    let state = State::new();
+    let server = Server::saying("a");
+    let proxy = state.proxy(&[&server], "");
+    for size in [1, 400_000] {
+        let mut client = connect(&proxy);
+        client.send(format!(
+            "POST / HTTP/1.1\r\nHost: a.test\r\nContent-Length: 900000\r\n\r\n{}",
+            "x".repeat(size)
+        ));
+        while proxy.status().requests_in_flight == 0 {
+            std::thread::yield_now();
+        }
+        client.reset();
+        while proxy.connections() > 0 {
+            std::thread::yield_now();
+        }
+    }
+    let queue = &proxy.status().queues[0];
+    assert_eq!((queue.accepted_total, queue.backlog_writes, queue.backlog_bytes), (0, 0, 0));
+    assert_eq!(server.requests().len(), 0);
+}
+
+#[test]
+fn semantics_3_3_what_waits_outlives_the_process_in_order() {
+    let state = State::new();
+    let steady = Server::saying("a");
+    let (flaky, down) = moody(503);
+    let large = "y".repeat(700_000);
+    let texts = ["0", "1", large.as_str(), "3"];
+    let proxy = state.proxy(&[&steady, &flaky], "");
+    assert!(proxy.status().queues[0].durable);
+    for text in texts {
+        ask(&proxy, post(text)).expect(200);
+    }
+    until(&proxy, |queue| queue.servers[1].backlog == 4);
+    drop(proxy);
+    let before = flaky.requests().len();
+    down.store(false, Ordering::SeqCst);
+    let proxy = state.proxy(&[&steady, &flaky], "");
+    until(&proxy, |queue| queue.backlog_writes == 0);
+    assert!(bodies(&flaky)[before..] == texts);
+    // What the other one had it does not get again: the file was written to its end.
+    assert_eq!(steady.requests().len(), 4);
+    // Numbers go on.
+    ask(&proxy, post("5")).expect(200);
+}
+
+#[test]
+fn a_dead_letter_outlives_the_process() {
+    let state = State::new();
+    let steady = Server::saying("a");
+    let refusing = Server::answering("HTTP/1.1 409 No\r\nContent-Length: 0\r\n\r\n");
+    let proxy = state.proxy(&[&steady, &refusing], "");
+    ask(&proxy, post("x")).expect(200);
+    until(&proxy, |queue| queue.servers[1].dead == 1);
+    drop(proxy);
+    let proxy = state.proxy(&[&steady, &refusing], "");
+    let servers = &proxy.status().queues[0].servers;
+    assert_eq!((servers[0].dead, servers[1].dead, servers[1].backlog), (0, 1, 0));
+}
+
+#[test]
+fn a_full_backlog_refuses_and_nobody_gets_anything() {
+    let state = State::new();
+    let steady = Server::saying("a");
+    let (flaky, _down) = moody(503);
+    let proxy = state.proxy(&[&steady, &flaky], ", backlog: 1");
+    ask(&proxy, post("first")).expect(200);
+    until(&proxy, |queue| queue.servers[1].backlog == 1);
+    let refused = ask(&proxy, post("second")).expect(503);
+    assert!(refused.has("Retry-After"));
+    assert_eq!(bodies(&steady), ["first"]);
+    assert_eq!(proxy.status().queues[0].full_total, 1);
+    // More room is there as soon as the configuration says so.
+    proxy.publish(&state.yaml(&[&steady, &flaky], ", backlog: 2"));
+    ask(&proxy, post("third")).expect(200);
+    assert_eq!(bodies(&steady), ["first", "third"]);
+}
+
+#[test]
+fn a_backlog_is_bounded_in_bytes_too() {
+    let state = State::new();
+    let steady = Server::saying("a");
+    let (flaky, _down) = moody(503);
+    let proxy = state.proxy(&[&steady, &flaky], ", backlog_bytes: 1MiB");
+    ask(&proxy, post(&"x".repeat(700_000))).expect(200);
+    until(&proxy, |queue| queue.servers[1].backlog == 1);
+    ask(&proxy, post(&"x".repeat(700_000))).expect(503);
+    ask(&proxy, post("small")).expect(200);
+}
+
+#[test]
+fn a_server_that_left_the_configuration_is_an_orphan() {
+    let state = State::new();
+    let steady = Server::saying("a");
+    let (flaky, _down) = moody(503);
+    let proxy = state.proxy(&[&steady, &flaky], "");
+    ask(&proxy, post("x")).expect(200);
+    until(&proxy, |queue| queue.servers[1].backlog == 1);
+    drop(proxy);
+    let proxy = state.proxy(&[&steady], "");
+    ask(&proxy, post("y")).expect(200);
+    let queue = &proxy.status().queues[0];
+    let orphan = queue.servers.iter().find(|server| !server.configured).expect("it is listed");
+    assert_eq!((&*orphan.name, orphan.backlog), (&*flaky.to_string(), 1));
+}
