@@ -256,7 +256,9 @@ impl Sending<'_> {
             });
             SendError::Connect(error)
         })?;
-        self.server.counters.connected();
+        if self.server.counters.connected() {
+            tracing::info!(server = self.server.name(), "a server can be connected to again");
+        }
         Ok(Connection { stream: Rc::new(stream), server: Arc::clone(self.server), reused: false })
     }
 
