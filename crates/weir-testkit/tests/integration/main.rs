@@ -14,6 +14,7 @@ mod balance;
 mod bodies;
 mod certificates;
 mod connection;
+mod copied_bodies;
 mod departure;
 mod drain;
 mod duplicate;
