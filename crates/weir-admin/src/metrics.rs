@@ -14,7 +14,10 @@ use hyper::header::{ACCEPT, HeaderMap};
 use weir_core::dispatch::Mode;
 use weir_core::handshake::HandshakeOutcome;
 use weir_core::metric::{self, ANSWER_CLASSES, Kind, Metric};
-use weir_core::ports::{CopyOutcome, DURATION_BOUNDS_SECONDS, Histogram, ServerStatus, Status};
+use weir_core::ports::queue::{QueueServerStatus, QueueStatus};
+use weir_core::ports::{
+    CopyOutcome, DURATION_BOUNDS_SECONDS, DuplicatingStatus, Histogram, ServerStatus, Status,
+};
 use weir_core::proxy_header::ProxyHeaderOutcome;
 use weir_core::refusal::Refusal;
 
@@ -114,6 +117,32 @@ fn dispatch(status: &Status, page: &mut Page) {
         status.replay_impossible.iter().map(|(reason, count)| ([*reason], *count)),
     );
     page.single(&metric::REPLAY_BYTES, status.replay_bytes);
+    let duplicating = done.duplicating.iter();
+    let per_upstream = |value: fn(&DuplicatingStatus) -> u64| {
+        duplicating.clone().map(move |one| ([one.upstream.as_str()], value(one)))
+    };
+    page.labelled(&metric::DUPLICATE_ACKNOWLEDGEMENTS, per_upstream(|one| one.acknowledgements_total));
+    page.labelled(&metric::DUPLICATE_DISAGREEMENTS, per_upstream(|one| one.disagreements_total));
+}
+
+/// What waits for servers. An upstream has one queue, and a queue has each server once.
+fn queues(status: &Status, page: &mut Page) {
+    let mut per_server = |metric: &Metric, value: fn(&QueueServerStatus) -> u64| {
+        let servers = status.queues.iter().flat_map(|queue| {
+            queue.servers.iter().map(move |server| ([&*queue.name, &*server.name], value(server)))
+        });
+        page.labelled(metric, servers);
+    };
+    per_server(&metric::QUEUE_BACKLOG_WRITES, |server| server.backlog as u64);
+    per_server(&metric::QUEUE_OLDEST_AGE, |server| server.oldest_age.map_or(0, |age| age.as_secs()));
+    per_server(&metric::QUEUE_DEAD_WRITES, |server| server.dead as u64);
+    let mut per_queue = |metric: &Metric, value: fn(&QueueStatus) -> u64| {
+        page.labelled(metric, status.queues.iter().map(|queue| ([&*queue.name], value(queue))));
+    };
+    per_queue(&metric::QUEUE_ACCEPTED, |queue| queue.accepted_total);
+    per_queue(&metric::QUEUE_FULL, |queue| queue.full_total);
+    per_queue(&metric::QUEUE_WRITE_ERRORS, |queue| queue.write_errors_total);
+    per_queue(&metric::QUEUE_ABANDONED, |queue| queue.abandoned_total);
 }
 
 /// The whole page.
@@ -135,6 +164,7 @@ pub(crate) fn page(status: &Status, dialect: Dialect) -> String {
     page.single(&metric::REQUESTS_WAITING, status.requests_waiting);
     page.single(&metric::RATE_TAKEOVERS, status.rate_takeovers_total);
     dispatch(status, &mut page);
+    queues(status, &mut page);
     page.histogram(&metric::REQUEST_DURATION, &status.request_duration);
     page.single(&metric::CONNECTIONS, status.connections_total);
     page.single(&metric::CONNECTIONS_OPEN, status.connections_open);

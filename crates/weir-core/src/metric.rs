@@ -152,6 +152,78 @@ pub const REPLAY_BYTES: Metric = Metric {
     labels: &[],
 };
 
+/// Copies that were taken.
+pub const DUPLICATE_ACKNOWLEDGEMENTS: Metric = Metric {
+    name: "weir_duplicate_acknowledgements_total",
+    kind: Kind::Counter,
+    help: "Live copies of duplicated writes that a server has taken.",
+    labels: &["upstream"],
+};
+
+/// Servers that differ.
+pub const DUPLICATE_DISAGREEMENTS: Metric = Metric {
+    name: "weir_duplicate_disagreements_total",
+    kind: Kind::Counter,
+    help: "Duplicated writes to whose live copies servers gave answers of more than one class.",
+    labels: &["upstream"],
+};
+
+/// Writes that wait.
+pub const QUEUE_BACKLOG_WRITES: Metric = Metric {
+    name: "weir_queue_backlog_writes",
+    kind: Kind::Gauge,
+    help: "Writes that wait for the server, the one on its way included.",
+    labels: PER_SERVER,
+};
+
+/// How far a server is behind.
+pub const QUEUE_OLDEST_AGE: Metric = Metric {
+    name: "weir_queue_oldest_age_seconds",
+    kind: Kind::Gauge,
+    help: "Seconds since the oldest write that waits for the server was accepted; 0 when none waits.",
+    labels: PER_SERVER,
+};
+
+/// Dead letters.
+pub const QUEUE_DEAD_WRITES: Metric = Metric {
+    name: "weir_queue_dead_writes",
+    kind: Kind::Gauge,
+    help: "Dead letters: writes that the server has refused, or did not take in time, and that are kept.",
+    labels: PER_SERVER,
+};
+
+/// Writes that were accepted.
+pub const QUEUE_ACCEPTED: Metric = Metric {
+    name: "weir_queue_accepted_total",
+    kind: Kind::Counter,
+    help: "Writes that were accepted.",
+    labels: &["upstream"],
+};
+
+/// Writes without room.
+pub const QUEUE_FULL: Metric = Metric {
+    name: "weir_queue_full_total",
+    kind: Kind::Counter,
+    help: "Writes that were refused with 503 because the backlog was full.",
+    labels: &["upstream"],
+};
+
+/// A disk that is full or broken.
+pub const QUEUE_WRITE_ERRORS: Metric = Metric {
+    name: "weir_queue_write_errors_total",
+    kind: Kind::Counter,
+    help: "Times that the file of the queue could not be written.",
+    labels: &["upstream"],
+};
+
+/// Writes that never became any.
+pub const QUEUE_ABANDONED: Metric = Metric {
+    name: "weir_queue_abandoned_total",
+    kind: Kind::Counter,
+    help: "Writes whose client went away before the body was whole.",
+    labels: &["upstream"],
+};
+
 /// Durations of whole requests.
 pub const REQUEST_DURATION: Metric = Metric {
     name: "weir_request_duration_seconds",
@@ -357,6 +429,15 @@ pub const ALL: &[Metric] = &[
     HEDGE_PERCENTILE,
     REPLAY_IMPOSSIBLE,
     REPLAY_BYTES,
+    DUPLICATE_ACKNOWLEDGEMENTS,
+    DUPLICATE_DISAGREEMENTS,
+    QUEUE_BACKLOG_WRITES,
+    QUEUE_OLDEST_AGE,
+    QUEUE_DEAD_WRITES,
+    QUEUE_ACCEPTED,
+    QUEUE_FULL,
+    QUEUE_WRITE_ERRORS,
+    QUEUE_ABANDONED,
     REQUEST_DURATION,
     CONNECTIONS,
     CONNECTIONS_OPEN,

@@ -132,6 +132,19 @@ pub struct DispatchStatus {
     pub hedges_won_total: u64,
     /// Routes that hedge, with what they have measured.
     pub hedging: Vec<HedgingStatus>,
+    /// Upstreams that are duplicated to; none twice.
+    pub duplicating: Vec<DuplicatingStatus>,
+}
+
+/// An upstream that is duplicated to.
+#[derive(Debug, Clone, Default)]
+pub struct DuplicatingStatus {
+    /// Its name.
+    pub upstream: String,
+    /// Live copies that a server has taken.
+    pub acknowledgements_total: u64,
+    /// Writes to whose live copies servers gave answers of more than one class.
+    pub disagreements_total: u64,
 }
 
 /// What became of a copy of a request.

@@ -230,7 +230,18 @@ pub struct Upstream {
     pub retry: RetryPolicy,
     /// How long things may take.
     pub waits: Waits,
+    /// What its servers said of writes that each of them got.
+    pub verdicts: Verdicts,
     rotation: AtomicUsize,
+}
+
+/// What the servers of an upstream said of writes that each of them got, by all workers together.
+#[derive(Debug, Default)]
+pub struct Verdicts {
+    /// Copies that a server has taken.
+    pub acknowledgements: AtomicU64,
+    /// Writes about which servers gave answers of more than one class.
+    pub disagreements: AtomicU64,
 }
 
 impl Upstream {
@@ -251,6 +262,7 @@ impl Upstream {
             schedule: Schedule::new(&weights),
             retry,
             waits,
+            verdicts: Verdicts::default(),
             rotation: AtomicUsize::new(0),
         }
     }

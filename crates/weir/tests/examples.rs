@@ -51,6 +51,7 @@ async fn keeps_its_promises(name: &str, site: &Site) {
         "hedge.yaml" => hedge(site).await,
         "majority.yaml" => majority(site).await,
         "duplicate.yaml" => duplicate(site).await,
+        "durable.yaml" => durable(site).await,
         "tls.yaml" => tls(site).await,
         "tls-api-key.yaml" => tls_api_key(site).await,
         name => panic!("`examples/{name}` has no promises in this test: add them"),
@@ -117,6 +118,21 @@ async fn duplicate(site: &Site) {
     assert!(waited.is_ok(), "each server gets it: {:?}", sent());
     assert_eq!(site.get("any.test", "/orders").await.status, 200);
     assert_eq!(sent().iter().sum::<u64>(), 4, "reading goes to one");
+}
+
+async fn durable(site: &Site) {
+    assert_eq!(site.ask("POST", "any.test", "/orders", "").await.status, 200);
+    let queue = || site.proxy.status_source().status().queues[0].clone();
+    assert!(queue().durable);
+    assert_eq!((queue().accepted_total, &*queue().name), (1, "orders"));
+    let all = async {
+        while queue().backlog_writes > 0 {
+            tokio::task::yield_now().await;
+        }
+    };
+    let waited = tokio::time::timeout(Duration::from_secs(20), all).await;
+    assert!(waited.is_ok(), "each server gets it: {:?}", queue());
+    assert_eq!(queue().dead_bytes, 0, "nobody refused it");
 }
 
 async fn tls(site: &Site) {
@@ -376,7 +392,9 @@ impl Site {
         model.workers = Some(2);
         let state = Files::new();
         let served = keep_apart(&mut model, &state);
-        let proxy = Proxy::start(&model, Arc::new(in_memory)).unwrap();
+        let directory = served.with_file_name("queue");
+        let open = move |name: &str, catch_up, limits| queue(&directory, name, catch_up, limits);
+        let proxy = Proxy::start(&model, Arc::new(open)).unwrap();
         let Some(BoundAddress::Tcp(address)) = proxy.addresses().next().cloned() else { panic!("no TCP") };
         let secured = proxy.addresses().zip(&model.listen).find(|(_, listen)| listen.tls.is_some());
         let tls = secured.map(|(address, _)| {
@@ -434,9 +452,19 @@ impl Site {
     }
 }
 
-/// Every queue, whatever the example says: what lasts is not tried here.
-fn in_memory(name: &str, _: CatchUp, limits: QueueLimits) -> Result<Arc<dyn WriteQueue>, String> {
-    Ok(Arc::new(Queue::in_memory(name, limits)))
+/// A queue as the program has it, with its file in this directory.
+fn queue(
+    directory: &Path,
+    name: &str,
+    catch_up: CatchUp,
+    limits: QueueLimits,
+) -> Result<Arc<dyn WriteQueue>, String> {
+    Ok(match catch_up {
+        CatchUp::Durable => {
+            Arc::new(Queue::open(directory, name, limits).map_err(|error| error.to_string())?)
+        }
+        CatchUp::Memory | CatchUp::Off => Arc::new(Queue::in_memory(name, limits)),
+    })
 }
 
 fn request(method: &str, host: &str, target: &str, fields: &str) -> String {

@@ -1,5 +1,6 @@
 //! Handing a request to servers: the drivers that perform what the state machines of `weir-core` decide.
 
+mod agreement;
 mod answer;
 mod attempt;
 pub(crate) mod balance;

@@ -17,7 +17,9 @@ use weir_http::field::KnownName as K;
 use weir_http::head::Head;
 use weir_upstream::body::Body;
 use weir_upstream::body::replay::{Content, Replay, ReplayBody};
+use weir_upstream::member::Upstream;
 
+use super::agreement::Agreement;
 use super::copy::Lost;
 use super::deliver::retry_after;
 use super::linger::{self, Sending};
@@ -158,6 +160,25 @@ impl Write {
     }
 }
 
+/// What is left of a write whose exchange has ended, for the copies that go on.
+pub(super) struct Left {
+    /// The write, if it has a place in a queue.
+    pub(super) write: Option<Write>,
+    /// What servers said of it.
+    pub(super) agreement: Agreement,
+    /// Whose servers they are.
+    pub(super) upstream: Arc<Upstream>,
+}
+
+impl Left {
+    fn answered(&mut self, server: usize, head: &Head) {
+        self.agreement.hear(head.status(), &self.upstream.verdicts);
+        if let Some(write) = &mut self.write {
+            write.answered(server, head);
+        }
+    }
+}
+
 /// The head of the request of `x`, as every server shall get it, also later.
 fn head_bytes(x: &Exchange, host_of_server: bool) -> Bytes {
     let mut head = Head::clone(&x.request);
@@ -242,20 +263,18 @@ impl Pieces for KeptPieces {
 /// Sees a copy through without its exchange: what fails goes to the backlogs. The last copy to end lets go of the
 /// write, if it has a place in a queue.
 pub(super) async fn see_through(
-    write: Rc<RefCell<Option<Write>>>,
+    left: Rc<RefCell<Left>>,
     server: usize,
     sending: Sending,
     worker: Rc<Worker>,
 ) {
     match sending.await {
         Ok(held) => {
-            if let Some(write) = &mut *write.borrow_mut() {
-                write.answered(server, &held.head);
-            }
+            left.borrow_mut().answered(server, &held.head);
             linger::see_out(held, &worker).await;
         }
         Err(lost) => {
-            if let Some(write) = &mut *write.borrow_mut() {
+            if let Some(write) = &mut left.borrow_mut().write {
                 write.missed(server, &lost);
             }
         }

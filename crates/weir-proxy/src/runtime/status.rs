@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use arc_swap::ArcSwap;
 use tokio::time::Instant;
 use weir_core::ports::{
-    AuthenticatedStatus, HedgingStatus, ServerStatus, Status, StatusSource, UpstreamStatus,
+    AuthenticatedStatus, DuplicatingStatus, HedgingStatus, ServerStatus, Status, StatusSource, UpstreamStatus,
 };
 use weir_upstream::body::replay::{Impossible, ReplayPool};
 use weir_upstream::io::deadline::now;
@@ -64,10 +64,28 @@ impl StatusSource for ProcessStatus {
         };
         status.authenticated = authenticated(&snapshot);
         status.dispatch.hedging = hedging(&snapshot);
+        status.dispatch.duplicating = self.duplicating(&snapshot);
         for worker in &self.workers {
             worker.add_to(&mut status);
         }
         status
+    }
+}
+
+impl ProcessStatus {
+    /// Upstreams with a queue, and those of which something was counted without one.
+    fn duplicating(&self, snapshot: &Snapshot) -> Vec<DuplicatingStatus> {
+        let status = |upstream: &Upstream| DuplicatingStatus {
+            upstream: upstream.name.to_string(),
+            acknowledgements_total: upstream.verdicts.acknowledgements.load(Ordering::Relaxed),
+            disagreements_total: upstream.verdicts.disagreements.load(Ordering::Relaxed),
+        };
+        let all = snapshot.upstreams.iter().map(|upstream| status(upstream));
+        all.filter(|one| {
+            one.acknowledgements_total + one.disagreements_total > 0
+                || self.queues.of(&one.upstream).is_some()
+        })
+        .collect()
     }
 }
 

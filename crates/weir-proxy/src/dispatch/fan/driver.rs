@@ -23,11 +23,12 @@ use weir_upstream::io::deadline::{Wait, now};
 use weir_upstream::member::Upstream;
 use weir_upstream::select;
 
+use crate::dispatch::agreement::Agreement;
 use crate::dispatch::copy::{self, Held, Lost, Original, Stage};
 use crate::dispatch::deliver::BYTES_PER_SECOND_MIN;
 use crate::dispatch::linger::{self, Sending};
 use crate::dispatch::whole::{self, Unread};
-use crate::dispatch::write::{self, Write};
+use crate::dispatch::write::{self, Left, Write};
 use crate::exchange::Exchange;
 use crate::stages::failure::Failure;
 
@@ -79,6 +80,8 @@ pub(super) struct Driver<'r> {
     hedges: SmallVec<[u32; 2]>,
     /// The write that the request is, with its place in the queue.
     write: Option<Write>,
+    /// What servers said of it.
+    agreement: Agreement,
 }
 
 impl<'r> Driver<'r> {
@@ -104,6 +107,7 @@ impl<'r> Driver<'r> {
             told_lost: false,
             hedges: SmallVec::new(),
             write,
+            agreement: Agreement::default(),
         }
     }
 
@@ -348,6 +352,9 @@ impl<'r> Driver<'r> {
         if let Some(write) = &mut self.write {
             write.answered(server, &held.head);
         }
+        if matches!(self.machine, Fan::Duplicate(_)) {
+            self.agreement.hear(held.head.status(), &self.upstream.verdicts);
+        }
         let copy = &mut self.copies[place];
         let (number, status, held) = (copy.number, held.head.status(), Box::new(held));
         copy.state = match self.machine {
@@ -408,7 +415,8 @@ impl<'r> Driver<'r> {
         let body_bytes = self.body_bytes();
         let patience =
             self.upstream.waits.answer_head + Duration::from_secs(body_bytes / BYTES_PER_SECOND_MIN);
-        let write = Rc::new(RefCell::new(write));
+        let agreement = std::mem::take(&mut self.agreement);
+        let left = Rc::new(RefCell::new(Left { write, agreement, upstream: Arc::clone(self.upstream) }));
         for Copy { server, stage, state, .. } in self.copies.drain(..) {
             let worker = Rc::clone(&x.worker);
             stage.deadlines.move_to_task();
@@ -416,7 +424,7 @@ impl<'r> Driver<'r> {
             stage.deadlines.set(Wait::Request, patience);
             match state {
                 State::Sending(sending) => {
-                    let task = write::see_through(Rc::clone(&write), server, sending, worker);
+                    let task = write::see_through(Rc::clone(&left), server, sending, worker);
                     x.worker.tracker.begin(task);
                 }
                 State::Held(held) if held.is_sent() => linger::let_held_go(&x.worker, *held),
