@@ -257,6 +257,14 @@ impl Socket {
         }
     }
 
+    /// The next request, or what there is instead.
+    ///
+    /// # Errors
+    /// See [`Broken`].
+    pub fn try_request(&mut self) -> Result<Message, Broken> {
+        Reader::request().read(self)
+    }
+
     /// The head of the next request alone.
     ///
     /// # Panics

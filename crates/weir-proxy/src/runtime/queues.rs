@@ -1,6 +1,6 @@
 //! The queues of mode `duplicate`, one for each upstream that is written to so, for as long as the process lives.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -102,9 +102,8 @@ impl Queues {
 impl QueueSource for Queues {
     fn queues(&self) -> Vec<Arc<dyn WriteQueue>> {
         let opened = self.opened();
-        let mut all: Vec<_> = opened.iter().collect();
-        all.sort_by(|(one, _), (other, _)| one.cmp(other));
-        all.into_iter().map(|(_, opened)| Arc::clone(&opened.queue)).collect()
+        let by_name: BTreeMap<_, _> = opened.iter().collect();
+        by_name.into_values().map(|opened| Arc::clone(&opened.queue)).collect()
     }
 
     fn queue(&self, name: &str) -> Option<Arc<dyn WriteQueue>> {

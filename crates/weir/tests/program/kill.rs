@@ -47,7 +47,8 @@ fn lock(seen: &Shared) -> std::sync::MutexGuard<'_, Seen> {
 fn server(place: usize, seen: &Shared) -> Server {
     let seen = Arc::clone(seen);
     Server::start(move |mut connection: Connection| {
-        while let Some(request) = connection.request() {
+        // A kill may cut a request in two.
+        while let Ok(request) = connection.try_request() {
             let number = request.target().rsplit('/').next().and_then(|word| word.parse().ok()).unwrap();
             let calm = lock(&seen).calm;
             let chance = if calm { 0 } else { fastrand::u32(0..100) };
