@@ -57,6 +57,8 @@ pub fn dispatch(
     let forward = Forward {
         upstream: UpstreamId(0),
         dispatch,
+        mirrors: Vec::new(),
+        compare: None,
         path: PathEdit::Keep,
         request_fields: FieldEdits::default(),
         host: HostPolicy::Keep,

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use arc_swap::ArcSwap;
 use tokio::time::Instant;
 use weir_core::ports::{
-    AuthenticatedStatus, HedgingStatus, ServerStatus, Status, StatusSource, UpstreamStatus,
+    AuthenticatedStatus, ComparisonReport, HedgingStatus, ServerStatus, Status, StatusSource, UpstreamStatus,
 };
 use weir_upstream::body::replay::{Impossible, ReplayPool};
 use weir_upstream::io::deadline::now;
@@ -15,6 +15,7 @@ use weir_upstream::member::{Server, Upstream};
 
 use super::certificates::ListenerTls;
 use super::counters::WorkerCounters;
+use super::mirrors;
 use super::queues::Queues;
 use super::snapshot::{Route, Service, Snapshot};
 use crate::access_log::LogCounts;
@@ -57,16 +58,29 @@ impl StatusSource for ProcessStatus {
             replay_impossible: Impossible::ALL
                 .map(|reason| (reason.name(), self.replay.impossible(reason)))
                 .into(),
+            mirrors: mirrors::status(snapshot.besides().map(|(_, _, beside)| beside)),
             queues: self.queues.status(),
             replay_bytes: self.replay.used_bytes() as u64,
             ..Status::default()
         };
         status.authenticated = authenticated(&snapshot);
         status.dispatch.hedging = hedging(&snapshot);
+        let comparisons = snapshot.besides().filter_map(|(service, route, beside)| {
+            Some(beside.compare.as_ref()?.status(&service.name, &route.name))
+        });
+        status.comparisons = comparisons.collect();
         for worker in &self.workers {
             worker.add_to(&mut status);
         }
         status
+    }
+
+    fn comparisons(&self) -> Vec<ComparisonReport> {
+        let snapshot = self.snapshot.load();
+        let reports = snapshot.besides().filter_map(|(service, route, beside)| {
+            Some(beside.compare.as_ref()?.report(&service.name, &route.name))
+        });
+        reports.collect()
     }
 }
 

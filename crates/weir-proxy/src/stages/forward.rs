@@ -1,11 +1,14 @@
 //! Stage *forward*: the route's one deed. Mostly that is handing the request to the dispatch mode of the route.
 
+use std::pin::pin;
+
 use weir_config::model::HostPolicy;
 use weir_http::field::KnownName as K;
 use weir_http::upgrade::Upgrade;
 
 use super::failure::Failure;
 use super::{edit, local};
+use crate::dispatch::mirror::{self, Copies, Drawn};
 use crate::dispatch::{self, fan};
 use crate::exchange::{Exchange, RequestBody};
 use crate::inbound::responder::Responder;
@@ -34,6 +37,12 @@ pub(super) async fn forward(
             };
             x.record.mode = Some(dispatch.mode());
             x.worker.counters.dispatch(dispatch.mode());
+            if let Some(beside) = &forward.beside
+                && let Some(drawn) = mirror::draw(x, beside)
+            {
+                let copied = with_copies(x, (service, route), forward, dispatch, drawn, request, responder);
+                return Box::pin(copied).await;
+            }
             match dispatch {
                 Dispatch::Balance => dispatch::balance::run(x, forward, request, responder).await,
                 // Exchanges with several copies take memory of their own, so that the others stay small.
@@ -44,6 +53,32 @@ pub(super) async fn forward(
             }
         }
     }
+}
+
+/// The same, with copies for others. In memory of its own, so that exchanges without stay small.
+async fn with_copies(
+    x: &mut Exchange,
+    place: (usize, usize),
+    forward: &Forward,
+    dispatch: &Dispatch,
+    drawn: Drawn,
+    request: &mut RequestBody,
+    responder: &mut Responder,
+) -> Result<(), Failure> {
+    let is_lossy = matches!(dispatch, Dispatch::Balance);
+    let mut copies = Copies::begin(x, drawn, is_lossy, request, responder);
+    let outcome = match dispatch {
+        Dispatch::Balance => {
+            let main = pin!(dispatch::balance::run(x, forward, request, responder));
+            copies.beside(main).await
+        }
+        Dispatch::Fan(rule) => {
+            let route = fan::Route { place, forward, rule };
+            copies.beside(pin!(fan::run(x, route, request, responder))).await
+        }
+    };
+    copies.end(request);
+    outcome
 }
 
 /// What the route changes in the request, the same for every attempt.
