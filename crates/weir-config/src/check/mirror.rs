@@ -113,3 +113,6 @@ fn warn_of_own(upstream: UpstreamId, own: Option<UpstreamId>, place: Span, probl
         );
     }
 }
+
+#[cfg(test)]
+mod tests;
