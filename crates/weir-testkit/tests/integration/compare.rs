@@ -207,12 +207,18 @@ fn a_copy_without_an_answer_is_counted_and_the_client_does_not_notice() {
 
 #[test]
 fn an_answer_that_breaks_off_is_not_compared() {
-    let cut = Server::closing("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nabc");
-    let other = Server::saying("abc");
-    let proxy = comparing(&cut, &other, "");
+    let large = format!("HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n{}", "x".repeat(90_000));
+    let (broken, other) = (Server::closing(large), Server::saying("abc"));
+    let proxy = comparing(&broken, &other, "");
     let mut client = connect(&proxy);
     client.send(get("/")).read_to_end();
     assert_eq!(outcomes(&until(&proxy, 1)), [("incomplete", 1)]);
+    let cut = Server::closing("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nabc");
+    let proxy = comparing(&cut, &other, "");
+    fetch(&proxy, "/").expect(502);
+    let report = until(&proxy, 1);
+    let difference = &report.examples[0].differences[0];
+    assert_eq!((&*difference.client, &*difference.copy), ("502", "200"), "what was taken back is not seen");
     let proxy = comparing(&other, &cut, "");
     fetch(&proxy, "/").expect(200);
     assert_eq!(outcomes(&until(&proxy, 1)), [("failed", 1)]);
