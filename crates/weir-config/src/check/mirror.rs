@@ -53,7 +53,7 @@ pub(super) fn compare(
     own: Option<UpstreamId>,
     resolve: Resolve<'_>,
     problems: &mut Problems,
-) -> Option<Compare> {
+) -> Option<Box<Compare>> {
     let file = written?.value?;
     check_keys(&file, problems);
     let reference = file.upstream?;
@@ -61,7 +61,7 @@ pub(super) fn compare(
     let upstream = resolve(reference, " compare", problems)?;
     warn_of_own(upstream, own, place, problems);
     let safe = || ["GET", "HEAD", "OPTIONS"].map(Box::from).to_vec();
-    Some(Compare {
+    Some(Box::new(Compare {
         mirror: mirror(upstream, file.share, file.queue, file.timeout),
         methods: file.methods.unwrap_or_else(safe),
         rule: CompareRule {
@@ -73,7 +73,7 @@ pub(super) fn compare(
         },
         body_bytes_max: file.body_bytes_max.unwrap_or(1 << 20),
         keep: file.keep.map_or(20, |keep| usize::try_from(keep).unwrap_or(usize::MAX)),
-    })
+    }))
 }
 
 fn check_keys(file: &CompareFile, problems: &mut Problems) {

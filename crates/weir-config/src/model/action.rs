@@ -23,7 +23,7 @@ pub struct Forward {
     /// Who gets copies.
     pub mirrors: Vec<Mirror>,
     /// Whose answers are compared.
-    pub compare: Option<Compare>,
+    pub compare: Option<Box<Compare>>,
     /// What happens to the path before it is sent.
     pub path: PathEdit,
     /// Changes of the request's fields.
