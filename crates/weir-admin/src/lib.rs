@@ -8,7 +8,8 @@ mod comparison;
 mod guard;
 mod metrics;
 mod problem;
+pub mod queues;
 mod routes;
 mod server;
 
-pub use server::{serve, serve_named};
+pub use server::{serve, serve_metrics, serve_named};

@@ -197,10 +197,27 @@ pub(crate) fn page(status: &Status, dialect: Dialect) -> String {
     per_server(&metric::UPSTREAM_CONNECTIONS, |server| server.connections_total);
     per_server(&metric::UPSTREAM_CONNECT_FAILURES, |server| server.connect_failures_total);
     per_server(&metric::UPSTREAM_FAILURES, |server| server.failures_total);
+    messages(&mut page, status);
     if dialect == Dialect::OpenMetrics {
         page.text.push_str("# EOF\n");
     }
     page.text
+}
+
+/// Messages under the names of `weir duplicate`'s original, where they are counted.
+fn messages(page: &mut Page, status: &Status) {
+    let Some(messages) = &status.messages else { return };
+    let requests = messages.requests.iter();
+    page.labelled(
+        &metric::HTTP_REQUESTS,
+        requests.map(|(method, source, count)| ([*method, *source], *count)),
+    );
+    let codes: Vec<String> = messages.answers.iter().map(|(code, ..)| code.to_string()).collect();
+    let answers = codes.iter().zip(&messages.answers);
+    page.labelled(
+        &metric::HTTP_RESPONSES,
+        answers.map(|(code, (_, source, count))| ([code.as_str(), *source], *count)),
+    );
 }
 
 /// A server as the page names it, with the numbers of all that are named so.

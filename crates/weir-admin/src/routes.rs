@@ -20,12 +20,14 @@ use crate::metrics::{self, Dialect};
 use crate::problem::problem;
 
 type Answer = Response<Full<Bytes>>;
-type Route = (&'static str, fn(&dyn StatusSource, &HeaderMap) -> Answer);
+/// A path and what answers it.
+pub(crate) type Route = (&'static str, fn(&dyn StatusSource, &HeaderMap) -> Answer);
 
 const TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
-const ROUTES: &[Route] = &[
+/// Everything there is.
+pub(crate) const ALL: &[Route] = &[
     ("/healthz", healthz),
     ("/readyz", readyz),
     ("/metrics", metrics),
@@ -33,10 +35,13 @@ const ROUTES: &[Route] = &[
     ("/api/v1/compare", compare),
 ];
 
+/// Metrics alone; at the root too, where the libraries of other languages serve them.
+pub(crate) const METRICS: &[Route] = &[("/metrics", metrics), ("/", metrics)];
+
 /// Answers a request whose Host and Origin were checked.
-pub(crate) fn answer(source: &dyn StatusSource, head: &Parts) -> Answer {
-    let Some((_, route)) = ROUTES.iter().find(|(path, _)| *path == head.uri.path()) else {
-        let paths: Vec<_> = ROUTES.iter().map(|(path, _)| *path).collect();
+pub(crate) fn answer(paths: &[Route], source: &dyn StatusSource, head: &Parts) -> Answer {
+    let Some((_, route)) = paths.iter().find(|(path, _)| *path == head.uri.path()) else {
+        let paths: Vec<_> = paths.iter().map(|(path, _)| *path).collect();
         return problem(
             StatusCode::NOT_FOUND,
             &format!("there is nothing here; there are {}", paths.join(", ")),

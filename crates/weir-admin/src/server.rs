@@ -28,7 +28,7 @@ use weir_core::ports::SharedStatusSource;
 
 use crate::guard::{Guard, Refusal};
 use crate::problem::problem;
-use crate::routes;
+use crate::routes::{self, Route};
 
 /// Connections at the same time; further ones wait in the listen queue until one ends.
 const CONNECTIONS_MAX: usize = 64;
@@ -54,17 +54,32 @@ pub async fn serve(listener: TcpListener, source: SharedStatusSource, shutdown: 
 }
 
 /// As [`serve`], and lets requests in that name one of `names` as their Host. Names have no port.
-#[expect(
-    clippy::disallowed_methods,
-    reason = "accepting pauses after an error; there is no event to wait for"
-)]
 pub async fn serve_named(
     listener: TcpListener,
     source: SharedStatusSource,
     names: &[String],
     shutdown: impl Future<Output = ()>,
 ) {
-    let service = Arc::new(Service { guard: Guard::new(names), source });
+    let service = Service { guard: Guard::new(names), source, paths: routes::ALL };
+    accept(listener, service, shutdown).await;
+}
+
+/// Answers with metrics and nothing else, under `/metrics` and `/`, whatever Host is named: for an address that scrapers of
+/// other machines reach. Otherwise as [`serve`].
+pub async fn serve_metrics(
+    listener: TcpListener,
+    source: SharedStatusSource,
+    shutdown: impl Future<Output = ()>,
+) {
+    accept(listener, Service { guard: Guard::open(), source, paths: routes::METRICS }, shutdown).await;
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "accepting pauses after an error; there is no event to wait for"
+)]
+async fn accept(listener: TcpListener, service: Service, shutdown: impl Future<Output = ()>) {
+    let service = Arc::new(service);
     let (stop, stopped) = watch::channel(());
     let mut connections = JoinSet::new();
     let mut shutdown = pin!(shutdown);
@@ -122,6 +137,7 @@ async fn serve_connection(stream: TcpStream, service: Arc<Service>, mut stopped:
 struct Service {
     guard: Guard,
     source: SharedStatusSource,
+    paths: &'static [Route],
 }
 
 impl Service {
@@ -149,6 +165,6 @@ impl Service {
         if has_body {
             return problem(StatusCode::PAYLOAD_TOO_LARGE, "the admin listener takes no request bodies");
         }
-        routes::answer(&*self.source, head)
+        routes::answer(self.paths, &*self.source, head)
     }
 }

@@ -7,11 +7,12 @@
 //! The tables of fields in `file` also make the JSON Schema ([`schema()`]) and `docs/configuration.md` ([`reference()`]).
 
 pub mod address;
+pub mod commandline;
+pub mod inventory;
 pub mod model;
 pub mod quantity;
 
 mod check;
-mod commandline;
 mod complaint;
 mod environment;
 mod file;

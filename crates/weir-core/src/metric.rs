@@ -344,6 +344,25 @@ pub const READY: Metric = Metric {
     labels: &[],
 };
 
+/// Requests, as `weir duplicate`'s original counts them.
+pub const HTTP_REQUESTS: Metric = Metric {
+    name: "http_requests_total",
+    kind: Kind::Counter,
+    help: "Requests by method: those that clients sent (source client), and those sent to servers, repeats included (source proxy).",
+    labels: &["method", "source"],
+};
+
+/// Answers, as `weir duplicate`'s original counts them.
+pub const HTTP_RESPONSES: Metric = Metric {
+    name: "http_responses_total",
+    kind: Kind::Counter,
+    help: "Answers by status: those that servers gave to Weir as their client (source client), and those that Weir gave (source proxy).",
+    labels: &["code", "source"],
+};
+
+/// The names of `weir duplicate`'s original, which are served by that command alone.
+pub const OF_DUPLICATE: &[Metric] = &[HTTP_REQUESTS, HTTP_RESPONSES];
+
 /// Every metric, in the order in which pages and documents list them.
 pub const ALL: &[Metric] = &[
     BUILD_INFO,

@@ -58,6 +58,8 @@ pub struct Status {
     pub tls_handshakes: [u64; HandshakeOutcome::ALL.len()],
     /// Access log lines dropped because the writer was behind.
     pub log_lines_dropped: u64,
+    /// Messages by method and status; `None` when nobody wants to know.
+    pub messages: Option<MessageStatus>,
     /// Durations of whole requests.
     pub request_duration: Histogram,
     /// Clients that were refused because they did not prove who they are, by reason.
@@ -78,6 +80,15 @@ pub struct Status {
     pub queues: Vec<QueueStatus>,
     /// Upstreams with their servers.
     pub upstreams: Vec<UpstreamStatus>,
+}
+
+/// Requests and answers as `weir duplicate`'s original counts them, without those that never came.
+#[derive(Debug, Clone, Default)]
+pub struct MessageStatus {
+    /// Method in lower case, source, count.
+    pub requests: Vec<(&'static str, &'static str, u64)>,
+    /// Status, source, count.
+    pub answers: Vec<(u16, &'static str, u64)>,
 }
 
 /// One certificate of a listener.

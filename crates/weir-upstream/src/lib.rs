@@ -10,6 +10,7 @@ pub mod h1;
 pub mod io;
 pub mod latency;
 pub mod member;
+pub mod message_counts;
 pub mod pool;
 pub mod select;
 pub mod send;

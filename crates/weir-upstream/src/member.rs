@@ -10,10 +10,12 @@ use std::time::Duration;
 use weir_core::balance::{Schedule, Strategy};
 use weir_core::retry::RetryPolicy;
 use weir_core::server::{ServerAddress, Transport};
+use weir_http::method::Method;
 use weir_tls::handshake::Fault;
 use weir_tls::target::Target;
 
 use crate::latency::Latencies;
+use crate::message_counts::{MessageCounts, Source};
 
 /// How long things may take with the servers of an upstream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,6 +49,8 @@ pub struct Server {
     pub counters: ServerCounters,
     /// How long it takes, as far as somebody wants to know.
     pub latencies: Latencies,
+    /// Where its messages are counted by method and status, if anybody wants to know.
+    messages: Option<Arc<MessageCounts>>,
 }
 
 /// What happened with a server.
@@ -144,12 +148,35 @@ impl Server {
             target: None,
             counters: ServerCounters::default(),
             latencies: Latencies::default(),
+            messages: None,
         }
     }
 
     /// The same, spoken to with TLS. Without it a server with `https://` can't be connected to.
     pub fn with_target(self, target: Option<Arc<Target>>) -> Self {
         Self { target, ..self }
+    }
+
+    /// The same, whose messages are counted there too.
+    pub fn counted_in(self, messages: Option<Arc<MessageCounts>>) -> Self {
+        Self { messages, ..self }
+    }
+
+    /// Counts a request of which a byte is about to be sent.
+    #[inline]
+    pub fn note_request(&self, method: Method) {
+        self.counters.requests.fetch_add(1, Ordering::Relaxed);
+        if let Some(messages) = &self.messages {
+            messages.request(Source::Proxy, method);
+        }
+    }
+
+    /// Counts the final answer to a request.
+    #[inline]
+    pub fn note_answer(&self, status: u16) {
+        if let Some(messages) = &self.messages {
+            messages.answer(Source::Client, status);
+        }
     }
 
     /// Identifies the server in tables of a worker.

@@ -267,7 +267,7 @@ impl Sending<'_> {
 
     /// Sends on this connection. The answer is read while the request is written: it may come before its end.
     async fn over(&self, connection: Connection) -> Result<Answer, SendError> {
-        self.server.counters.requests.fetch_add(1, Ordering::Relaxed);
+        self.server.note_request(self.request.method());
         let (stream, deadlines) = (Rc::clone(&connection.stream), Rc::clone(&self.deadlines));
         let timed = Timed { stream, deadlines, read: None, write: None };
         let mut sink = H1Sink::new(timed.clone());
@@ -291,6 +291,7 @@ impl Sending<'_> {
             self.server.counters.failures.fetch_add(1, Ordering::Relaxed);
         }
         let (answer, idle) = outcome.map_err(|error| self.explained(error))?;
+        self.server.note_answer(answer.head.status());
         match (self.pools, idle) {
             (Some(pools), Some(idle)) if uploaded => {
                 pools.give_back(connection, idle.min(self.limits.idle), now());

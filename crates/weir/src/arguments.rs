@@ -4,11 +4,20 @@
 use clap::builder::styling::{AnsiColor, Effects, Style, Styles};
 use clap::{Parser, Subcommand};
 
-use crate::commands::{balance, cert, check, completions, demo, explain, man, mock, run};
+use crate::commands::{
+    balance, cert, check, completions, demo, duplicate, explain, hedge, help, man, mock, race, run,
+};
 use crate::logging::{self, LogFilter};
 
 /// Columns that help may take. Wider lines are harder to read, however wide the terminal is.
 const HELP_COLUMNS_MAX: usize = 80;
+
+/// The end of the help of the whole program; shorter than a list of its options, so that all commands fit on a screen.
+const MORE: &str = "\
+More: `weir COMMAND --help`; `--log LEVEL` or WEIR_LOG; `--version`
+
+Example:
+  weir demo";
 
 const STYLES: Styles = Styles::styled()
     .header(bold(AnsiColor::Green))
@@ -29,7 +38,9 @@ const fn bold(color: AnsiColor) -> Style {
     name = "weir",
     version,
     about = "A reverse proxy that brings each request to the right server",
-    after_help = "Example:\n  weir demo",
+    after_help = MORE,
+    help_template = "{about}\n\n{usage-heading} {usage}\n\nCommands:\n{subcommands}{after-help}",
+    disable_help_subcommand = true,
     max_term_width = HELP_COLUMNS_MAX,
     styles = STYLES,
     arg_required_else_help = true
@@ -39,7 +50,7 @@ pub(crate) struct CommandLine {
     #[command(subcommand)]
     pub(crate) command: Command,
 
-    /// Log error, warn, info, debug, trace or off
+    /// Log: off, warn, info, debug
     #[arg(
         long,
         global = true,
@@ -58,8 +69,14 @@ pub(crate) struct CommandLine {
 pub(crate) enum Command {
     /// See it work: three servers, the proxy and a burst of requests
     Demo(demo::Arguments),
-    /// Spread requests over servers, without a configuration
+    /// Spread requests over servers, without a file
     Balance(balance::Arguments),
+    /// Send each write to every server of an inventory
+    Duplicate(duplicate::Arguments),
+    /// Ask several servers, take the first usable answer
+    Race(race::Arguments),
+    /// Ask a second server when the first is slow
+    Hedge(hedge::Arguments),
     /// Run what a configuration says, in the foreground
     Run(run::Arguments),
     /// Check a configuration without running it
@@ -75,6 +92,9 @@ pub(crate) enum Command {
     Completions(completions::Arguments),
     /// Print the manual page, or write one for each command
     Man(man::Arguments),
+    /// Print the help of a command
+    #[command(hide = true)]
+    Help(help::Arguments),
 }
 
 #[cfg(test)]

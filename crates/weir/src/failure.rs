@@ -5,7 +5,7 @@
 
 use std::process::ExitCode;
 
-use weir_config::{LoadError, Report};
+use weir_config::{Complaint, LoadError, Report};
 
 use crate::output::{self, Paint, StdoutError};
 
@@ -23,6 +23,11 @@ pub(crate) enum Failure {
 }
 
 impl Failure {
+    /// Everything that is wrong with a command line.
+    pub(crate) fn usage(complaints: Vec<Complaint>) -> Self {
+        Self::Usage(complaints.iter().map(ToString::to_string).collect())
+    }
+
     /// The exit code (`semantics.md` §4.6).
     pub(crate) fn exit_code(&self) -> ExitCode {
         ExitCode::from(match self {

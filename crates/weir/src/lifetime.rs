@@ -1,5 +1,8 @@
 //! From the start of a proxy to its end: what signals do to it, and what it says at the end.
 
+use std::pin::pin;
+use std::time::Duration;
+
 use tokio::runtime::Builder;
 use weir_config::model::Model;
 use weir_proxy::Proxy;
@@ -25,10 +28,30 @@ pub(crate) fn on_control_thread(work: impl Future<Output = Result<(), Failure>>)
 /// # Errors
 /// It could not start, or a worker died.
 pub(crate) async fn run(model: &Model) -> Result<(), Failure> {
+    run_with(model, Extras::default()).await
+}
+
+/// What some commands want beside the usual.
+#[derive(Debug, Default)]
+pub(crate) struct Extras {
+    /// Said when everything has started: what becomes of requests.
+    pub(crate) introduction: Option<String>,
+    /// After this it ends by itself, as at a signal.
+    pub(crate) stop_after: Option<Duration>,
+}
+
+/// The same with extras.
+///
+/// # Errors
+/// See [`run`].
+pub(crate) async fn run_with(model: &Model, extras: Extras) -> Result<(), Failure> {
     let mut signals = listen()?;
     let weir = Weir::start(model).await?;
     announce(&weir);
-    until_end(weir, &mut signals).await
+    if let Some(introduction) = extras.introduction {
+        tracing::info!("{introduction}");
+    }
+    until_end(weir, &mut signals, extras.stop_after).await
 }
 
 /// Begins to listen for signals; before anything is announced, so that a signal that follows the announcement counts.
@@ -43,6 +66,9 @@ fn announce(weir: &Weir) {
     if let Some(admin) = &weir.admin {
         tracing::info!(address = %admin.address, "admin listening");
     }
+    if let Some(metrics) = &weir.metrics {
+        tracing::info!(address = %metrics.address, "metrics listening");
+    }
     tracing::info!(version = env!("CARGO_PKG_VERSION"), workers = weir.proxy.workers(), "started");
 }
 
@@ -50,10 +76,19 @@ fn announce(weir: &Weir) {
 ///
 /// # Errors
 /// A worker died (`semantics.md` §4.2); everything has been stopped then.
-async fn until_end(mut weir: Weir, signals: &mut Signals) -> Result<(), Failure> {
+async fn until_end(
+    mut weir: Weir,
+    signals: &mut Signals,
+    stop_after: Option<Duration>,
+) -> Result<(), Failure> {
+    let mut over = pin!(pass(stop_after));
     loop {
         let signal = tokio::select! {
             signal = signals.next() => signal,
+            () = &mut over => {
+                tracing::info!("the time to stop after is over");
+                Signal::Drain
+            }
             _ = weir.proxy.worker_ended() => return Err(worker_died(weir).await),
         };
         match signal {
@@ -64,6 +99,15 @@ async fn until_end(mut weir: Weir, signals: &mut Signals) -> Result<(), Failure>
             }
             Signal::Reload | Signal::Replace => warn_of(signal),
         }
+    }
+}
+
+/// Waits for so long; without a time, forever.
+#[expect(clippy::disallowed_methods, reason = "somebody asked for an end at a moment; there is no event")]
+async fn pass(time: Option<Duration>) {
+    match time {
+        Some(time) => tokio::time::sleep(time).await,
+        None => std::future::pending().await,
     }
 }
 
@@ -78,8 +122,8 @@ pub(crate) async fn end(weir: Weir, signals: &mut Signals) -> Result<(), Failure
     tracing::info!("draining; a second signal stops at once");
     let cut = drain(weir.proxy, signals).await;
     // Last, so that readiness could be asked for until the end.
-    if let Some(admin) = weir.admin {
-        admin.stop().await;
+    for listener in [weir.admin, weir.metrics].into_iter().flatten() {
+        listener.stop().await;
     }
     match cut {
         0 => tracing::info!(connections_cut = 0, "stopped"),

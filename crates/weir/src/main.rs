@@ -17,16 +17,24 @@ mod wiring;
 
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::{CommandFactory, Parser};
 
 use arguments::CommandLine;
+use failure::Failure;
 
 /// Workers allocate small things per request; this is measurably cheaper there than the allocator of the C library.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
-    let line = CommandLine::parse();
+    let line = match commands::race::spell_out(&CommandLine::command(), std::env::args_os()) {
+        Ok(words) => CommandLine::parse_from(words),
+        Err(complaints) => {
+            let failure = Failure::usage(complaints);
+            failure.tell();
+            return failure.exit_code();
+        }
+    };
     logging::start(line.log);
     match commands::run(line.command) {
         Ok(()) => ExitCode::SUCCESS,

@@ -25,6 +25,8 @@ pub(crate) struct Weir {
     pub(crate) proxy: Proxy,
     /// The admin listener, where there is one.
     pub(crate) admin: Option<AdminListener>,
+    /// The listener of metrics alone, where there is one.
+    pub(crate) metrics: Option<AdminListener>,
 }
 
 /// Why there is no running Weir.
@@ -32,6 +34,13 @@ pub(crate) struct Weir {
 pub(crate) enum CannotStart {
     /// The admin listener's written address can't be had.
     Admin {
+        /// The address.
+        address: SocketAddr,
+        /// The system's word.
+        source: io::Error,
+    },
+    /// The address for metrics can't be had.
+    Metrics {
         /// The address.
         address: SocketAddr,
         /// The system's word.
@@ -53,15 +62,23 @@ impl From<CannotStart> for Failure {
         Self::Running(match error {
             CannotStart::Proxy(error) => error.to_string(),
             CannotStart::Admin { address, source } => {
-                let reason = match source.kind() {
-                    io::ErrorKind::AddrInUse => "is in use by another program".to_owned(),
-                    _ => format!("can't be listened on: {source}"),
-                };
+                let reason = reason(&source);
                 format!(
                     "`{address}`, for the admin listener, {reason}\n\nhint: choose another address, or `admin: off`"
                 )
             }
+            CannotStart::Metrics { address, source } => {
+                let reason = reason(&source);
+                format!("`{address}`, for metrics, {reason}\n\nhint: choose another port with `-m PORT`")
+            }
         })
+    }
+}
+
+fn reason(error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::AddrInUse => "is in use by another program".to_owned(),
+        _ => format!("can't be listened on: {error}"),
     }
 }
 
@@ -82,17 +99,35 @@ impl Weir {
     pub(crate) async fn start(model: &Model) -> Result<Self, CannotStart> {
         // First, so that a written address that is taken is found before a client is accepted.
         let admin = bind_admin(model.admin).await?;
+        let metrics = match model.metrics {
+            Some(address) => {
+                let bound = bind(address).await;
+                Some(bound.map_err(|source| CannotStart::Metrics { address, source })?)
+            }
+            None => None,
+        };
         let proxy = Proxy::start(model, queues(model)).map_err(CannotStart::Proxy)?;
-        let admin = admin.map(|(listener, address)| {
-            let (stop, stopped) = oneshot::channel();
-            let shutdown = async {
-                // Also when the sender is gone, nobody wants it any more.
-                let _ = stopped.await;
-            };
-            let serving = tokio::spawn(weir_admin::serve(listener, proxy.status_source(), shutdown));
-            AdminListener { address, stop, serving }
+        let admin = admin.map(|bound| {
+            AdminListener::start(bound, |listener, stopped| {
+                tokio::spawn(weir_admin::serve(listener, proxy.status_source(), stopped.wait()))
+            })
         });
-        Ok(Self { proxy, admin })
+        let metrics = metrics.map(|bound| {
+            AdminListener::start(bound, |listener, stopped| {
+                tokio::spawn(weir_admin::serve_metrics(listener, proxy.status_source(), stopped.wait()))
+            })
+        });
+        Ok(Self { proxy, admin, metrics })
+    }
+}
+
+/// Ready when nobody wants the listener any more.
+struct Stopped(oneshot::Receiver<()>);
+
+impl Stopped {
+    async fn wait(self) {
+        // Also when the sender is gone.
+        let _ = self.0.await;
     }
 }
 
@@ -109,6 +144,14 @@ fn queues(model: &Model) -> Arc<OpenQueue> {
 }
 
 impl AdminListener {
+    fn start(
+        (listener, address): (TcpListener, SocketAddr),
+        serve: impl FnOnce(TcpListener, Stopped) -> JoinHandle<()>,
+    ) -> Self {
+        let (stop, stopped) = oneshot::channel();
+        Self { address, stop, serving: serve(listener, Stopped(stopped)) }
+    }
+
     /// Finishes the answers in progress, for at most a second.
     pub(crate) async fn stop(self) {
         // It may have ended already.

@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use rustls::ClientConfig;
 use serde_json::Value;
@@ -17,11 +18,15 @@ use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 use weir_config::model::{AccessLog, ListenAddress, Model};
 use weir_core::compare::CompareOutcome;
+use weir_core::dispatch::{CatchUp, Mode};
 use weir_core::mirror::MirrorOutcome;
+use weir_core::ports::DispatchStatus;
+use weir_core::ports::queue::WriteQueue;
+use weir_core::queue::QueueLimits;
 use weir_core::server::Transport;
 use weir_proxy::Proxy;
-use weir_proxy::runtime::queues::no_queues;
 use weir_proxy::runtime::sockets::BoundAddress;
+use weir_store::Queue;
 use weir_testkit::certificate::{self, Files};
 use weir_testkit::client::connect_tls;
 use weir_tls::source::Certificates;
@@ -46,6 +51,10 @@ async fn keeps_its_promises(name: &str, site: &Site) {
         }
         "admit.yaml" => admit(site).await,
         "api-key.yaml" => api_key(site).await,
+        "race.yaml" => race(site).await,
+        "hedge.yaml" => hedge(site).await,
+        "majority.yaml" => majority(site).await,
+        "duplicate.yaml" => duplicate(site).await,
         "tls.yaml" => tls(site).await,
         "tls-api-key.yaml" => tls_api_key(site).await,
         name => panic!("`examples/{name}` has no promises in this test: add them"),
@@ -90,6 +99,51 @@ async fn host_services(site: &Site) {
     let answer = site.get("another.my-company.com", "/").await;
     assert_eq!(answer.status, 404);
     assert!(answer.body.contains("no service for host another.my-company.com"), "{}", answer.body);
+}
+
+async fn race(site: &Site) {
+    for (path, asked) in [("/", 3), ("/paid/x", 1), ("/paidx", 3)] {
+        let before = site.copies(Mode::Race);
+        let answer = site.get("any.test", path).await;
+        assert_eq!(answer.status, 200);
+        assert_eq!(answer.field("x-backend-server").map(|server| server.contains(':')), Some(true));
+        assert_eq!(site.copies(Mode::Race) - before, asked, "{path}");
+    }
+}
+
+async fn hedge(site: &Site) {
+    for method in ["GET", "POST", "GET"] {
+        assert_eq!(site.ask(method, "any.test", "/", "").await.status, 200);
+    }
+    assert_eq!(site.dispatch().requests_by_mode[Mode::Hedge as usize], 3);
+}
+
+async fn majority(site: &Site) {
+    let answer = site.get("any.test", "/bytes/20").await;
+    assert_eq!((answer.status, answer.body.len()), (200, 20));
+    assert_eq!(site.copies(Mode::Majority), 3);
+    let answer = site.get("any.test", "/").await;
+    assert_eq!(answer.status, 502, "each names its own port");
+    assert_eq!(site.ask("POST", "any.test", "/", "").await.status, 200, "goes to one");
+}
+
+async fn duplicate(site: &Site) {
+    assert_eq!(site.ask("POST", "any.test", "/orders", "").await.status, 200);
+    let sent = || {
+        let status = site.proxy.status_source().status();
+        let servers = status.upstreams.into_iter().flat_map(|upstream| upstream.servers);
+        servers.map(|server| server.requests_total).collect::<Vec<_>>()
+    };
+    // Two of them are enough for the client; the third has it at some moment.
+    let all = async {
+        while sent() != [1, 1, 1] {
+            tokio::task::yield_now().await;
+        }
+    };
+    let waited = tokio::time::timeout(Duration::from_secs(20), all).await;
+    assert!(waited.is_ok(), "each server gets it: {:?}", sent());
+    assert_eq!(site.get("any.test", "/orders").await.status, 200);
+    assert_eq!(sent().iter().sum::<u64>(), 4, "reading goes to one");
 }
 
 async fn tls(site: &Site) {
@@ -171,7 +225,7 @@ async fn host_services_at_random() {
     std::fs::write(&file, text.replace("lbPolicy: ROUND_ROBIN", "lbPolicy: RANDOM")).unwrap();
     let model = weir_config::load(&file).unwrap_or_else(|error| panic!("{error}")).model;
     std::fs::remove_file(&file).unwrap();
-    let site = Site::start(model).await;
+    let site = Site::start(model, true).await;
     let mut ports = Vec::new();
     for _ in 0..64 {
         let answer = site.get("my-service.my-company.com", "/").await;
@@ -278,7 +332,7 @@ async fn every_example_does_what_it_says() {
         println!("{name}");
         let model = weir_config::load(&file).unwrap_or_else(|error| panic!("{error}")).model;
         says_how_to_try_it(&file, name, &model);
-        let site = Site::start(model).await;
+        let site = Site::start(model, name != "majority.yaml").await;
         keeps_its_promises(name, &site).await;
         site.proxy.stop().await;
     }
@@ -320,7 +374,8 @@ struct Site {
 }
 
 impl Site {
-    async fn start(mut model: Model) -> Self {
+    /// With `echo`, servers answer with the request as they got it.
+    async fn start(mut model: Model, echo: bool) -> Self {
         let mut ports = BTreeMap::new();
         let mut mocks = JoinSet::new();
         let here = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
@@ -331,7 +386,7 @@ impl Site {
             let mock = match known {
                 Some(mock) => mock,
                 None => {
-                    let options = MockOptions { debug: true, ..MockOptions::default() };
+                    let options = MockOptions { debug: echo, ..MockOptions::default() };
                     let mock = Mock::bind(here, options).await.unwrap();
                     let address = mock.address();
                     mocks.spawn(mock.serve(std::future::pending()));
@@ -348,7 +403,7 @@ impl Site {
         model.workers = Some(2);
         let state = Files::new();
         let served = keep_apart(&mut model, &state);
-        let proxy = Proxy::start(&model, no_queues()).unwrap();
+        let proxy = Proxy::start(&model, Arc::new(in_memory)).unwrap();
         let Some(BoundAddress::Tcp(address)) = proxy.addresses().next().cloned() else { panic!("no TCP") };
         let secured = proxy.addresses().zip(&model.listen).find(|(_, listen)| listen.tls.is_some());
         let tls = secured.map(|(address, _)| {
@@ -357,6 +412,15 @@ impl Site {
             (address, Arc::new(certificate::client(&served)))
         });
         Self { proxy, address, tls, _state: state, ports, _mocks: mocks }
+    }
+
+    fn dispatch(&self) -> DispatchStatus {
+        self.proxy.status_source().status().dispatch
+    }
+
+    /// Copies of requests so far in this mode.
+    fn copies(&self, mode: Mode) -> u64 {
+        self.dispatch().copies[mode as usize].iter().sum()
     }
 
     async fn get(&self, host: &str, target: &str) -> Answer {
@@ -395,6 +459,11 @@ impl Site {
         let port = answer.got()["port"].as_u64().unwrap();
         self.ports[&u16::try_from(port).unwrap()]
     }
+}
+
+/// Every queue, whatever the example says: what lasts is not tried here.
+fn in_memory(name: &str, _: CatchUp, limits: QueueLimits) -> Result<Arc<dyn WriteQueue>, String> {
+    Ok(Arc::new(Queue::in_memory(name, limits)))
 }
 
 fn request(method: &str, host: &str, target: &str, fields: &str) -> String {

@@ -7,7 +7,7 @@ use hyper::header::{ACCEPT, HeaderMap};
 use proptest::prelude::{ProptestConfig, any, prop, proptest};
 use weir_core::metric;
 use weir_core::ports::{
-    AuthenticatedStatus, CertificateStatus, Histogram, ServerStatus, Status, UpstreamStatus,
+    AuthenticatedStatus, CertificateStatus, Histogram, MessageStatus, ServerStatus, Status, UpstreamStatus,
 };
 
 use super::{BUCKETS, Dialect, page};
@@ -310,4 +310,27 @@ fn the_format_follows_accept() {
         assert_eq!(Dialect::accepted_by(&fields), expected, "{accept}");
     }
     assert_eq!(Dialect::accepted_by(&HeaderMap::new()), Dialect::Prometheus);
+}
+
+/// The names of another program stand on the page only where somebody asked for them, in both formats.
+#[test]
+fn messages_are_told_under_the_names_of_the_original() {
+    let messages = MessageStatus {
+        requests: vec![("get", "client", 3), ("post", "proxy", 6)],
+        answers: vec![(200, "client", 9), (503, "proxy", 1)],
+    };
+    let status = Status { messages: Some(messages), ..Status::default() };
+    for dialect in [Dialect::Prometheus, Dialect::OpenMetrics] {
+        let text = page(&status, dialect);
+        parse(&text, dialect);
+        for line in [
+            "http_requests_total{method=\"get\",source=\"client\"} 3",
+            "http_requests_total{method=\"post\",source=\"proxy\"} 6",
+            "http_responses_total{code=\"200\",source=\"client\"} 9",
+            "http_responses_total{code=\"503\",source=\"proxy\"} 1",
+        ] {
+            assert!(text.lines().any(|known| known == line), "{line} in\n{text}");
+        }
+        assert!(!page(&Status::default(), dialect).contains("http_re"));
+    }
 }

@@ -14,7 +14,7 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout};
 use weir_core::ports::{ServerStatus, Status, StatusSource, UpstreamStatus};
 
-use super::{CONNECTION_LIFETIME, CONNECTIONS_MAX, HEAD_TIMEOUT, serve, serve_named};
+use super::{CONNECTION_LIFETIME, CONNECTIONS_MAX, HEAD_TIMEOUT, serve, serve_metrics, serve_named};
 
 struct Source {
     ready: AtomicBool,
@@ -341,4 +341,30 @@ async fn a_stranger_cannot_come_by_the_target_or_by_a_second_request() {
     );
     let answer = exchange(admin.address, &smuggled).await;
     assert_eq!((answer.status, answer.body.contains("HTTP/1.1")), (413, false));
+}
+
+/// Metrics for scrapers of other machines: they name the host as they know it, and nothing else is to be had.
+#[tokio::test]
+async fn a_metrics_listener_serves_metrics_alone() {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let source = Arc::new(Source { ready: AtomicBool::new(true) });
+    let task = tokio::spawn(serve_metrics(listener, source, std::future::pending()));
+    let ask = async |path: &str, fields: &str| {
+        let request =
+            format!("GET {path} HTTP/1.1\r\nHost: proxy1.example:9000\r\n{fields}Connection: close\r\n\r\n");
+        exchange(address, &request).await
+    };
+    for path in ["/metrics", "/"] {
+        let answer = ask(path, "").await;
+        assert_eq!(answer.status, 200, "{path}");
+        assert!(answer.body.contains("weir_requests_total 0"), "{}", answer.body);
+    }
+    for path in ["/api/v1/status", "/healthz", "/readyz", "/metrics/"] {
+        let answer = ask(path, "").await;
+        assert_eq!(answer.status, 404, "{path}");
+        assert!(!answer.body.contains("/api/"), "{}", answer.body);
+    }
+    assert_eq!(ask("/metrics", "Origin: http://evil.example\r\n").await.status, 403);
+    task.abort();
 }

@@ -62,13 +62,14 @@ pub(super) fn action(
         let dispatch = dispatch(file.dispatch.as_ref(), group, problems)?;
         return Some(Action::Forward(Forward {
             upstream,
-            dispatch,
+            dispatch: Box::new(dispatch),
             mirrors,
             compare,
             path: edit?,
             request_fields: file.request_fields,
             host: file.host,
             upgrade: file.upgrade.unwrap_or_else(Forward::usual_upgrade),
+            unreachable_status: None,
         }));
     }
     for key in FORWARDING {

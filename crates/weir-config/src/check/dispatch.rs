@@ -141,7 +141,16 @@ fn duplicate(file: &DispatchFile, group: Group, problems: &mut Problems) -> Opti
         problems.push(Problem::error(*span, message).hint("write `all`, or a smaller number"));
         return None;
     }
-    Some(DuplicateRule {
+    Some(duplicate_rule(file, acknowledge))
+}
+
+/// What holds for a `duplicate` of which nothing is written.
+pub(crate) fn usual_duplicate() -> DuplicateRule {
+    duplicate_rule(&DispatchFile::default(), Acknowledge::First)
+}
+
+fn duplicate_rule(file: &DispatchFile, acknowledge: Acknowledge) -> DuplicateRule {
+    DuplicateRule {
         acknowledge,
         answer_timeout: file.answer_timeout.unwrap_or(Duration::from_secs(10)),
         strict_order: file.strict_order.unwrap_or(false),
@@ -149,5 +158,5 @@ fn duplicate(file: &DispatchFile, group: Group, problems: &mut Problems) -> Opti
         keep: file.keep.unwrap_or(Duration::from_secs(24 * 3600)),
         backlog_max: file.backlog.unwrap_or(100_000),
         full: file.full.unwrap_or(Full::Reject),
-    })
+    }
 }

@@ -6,7 +6,7 @@
 mod actions;
 mod admit;
 mod authenticate;
-mod dispatch;
+pub(crate) mod dispatch;
 mod listen;
 mod mirror;
 mod own_fields;
@@ -89,6 +89,7 @@ pub(crate) fn model(file: File, around: &Surroundings<'_>, problems: &mut Proble
         listen,
         workers: file.workers,
         admin: file.admin.map_or(Admin::Default(DEFAULT_ADMIN), |admin| admin.value),
+        metrics: None,
         state,
         access_log: access_log(file.access_log, around.base_dir),
         trusted_proxies: file.trusted_proxies,

@@ -19,7 +19,7 @@ pub struct Forward {
     /// Which servers.
     pub upstream: UpstreamId,
     /// How many servers get a request, by its method.
-    pub dispatch: Dispatches,
+    pub dispatch: Box<Dispatches>,
     /// Who gets copies.
     pub mirrors: Vec<Mirror>,
     /// Whose answers are compared.
@@ -32,6 +32,9 @@ pub struct Forward {
     pub host: HostPolicy,
     /// Protocols that a client may switch its connection to, compared without case; never `h2c`.
     pub upgrade: Vec<Box<str>>,
+    /// The status for a client whose server can't be connected to, where it is not the usual 502 or 504
+    /// (`semantics.md` §1.10).
+    pub unreachable_status: Option<u16>,
 }
 
 impl Forward {

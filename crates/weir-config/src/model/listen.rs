@@ -58,6 +58,13 @@ pub enum AccessLog {
         /// Where lines go.
         target: LogTarget,
     },
+    /// One sentence for people per request, as `weir race` writes it.
+    Plain {
+        /// What stands before it.
+        line: PlainLine,
+        /// Where lines go.
+        target: LogTarget,
+    },
 }
 
 /// The form of a line.
@@ -72,9 +79,26 @@ pub enum AccessLogFormat {
     Json,
 }
 
+/// What stands before the sentence of [`AccessLog::Plain`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PlainLine {
+    /// A text at the begin of each line, with a space behind it; empty for none.
+    pub prefix: Box<str>,
+    /// The date.
+    pub date: bool,
+    /// The time of day.
+    pub time: bool,
+    /// The time of day with microseconds.
+    pub microseconds: bool,
+    /// Both in UTC, and not as the clocks of this place show them.
+    pub utc: bool,
+}
+
 /// Where log lines go.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum LogTarget {
+    /// Standard output.
+    Stdout,
     /// Standard error.
     Stderr,
     /// A file, appended to.

@@ -13,6 +13,7 @@ mod listen;
 mod mirror;
 mod upstream;
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -25,7 +26,7 @@ pub use authenticate::{ApiKey, Authenticate, Basic, Jwks, Jwt, Proof, TokenKeys}
 pub use dispatch::{Dispatch, Dispatches};
 pub use https_only::HttpsOnly;
 pub use limit::{Drain, Limits, Replay, Timeouts};
-pub use listen::{AccessLog, AccessLogFormat, Admin, Listen, ListenAddress, ListenTls, LogTarget};
+pub use listen::{AccessLog, AccessLogFormat, Admin, Listen, ListenAddress, ListenTls, LogTarget, PlainLine};
 pub use mirror::{Compare, Mirror};
 pub use upstream::{HostPolicy, Server, Upstream, UpstreamId};
 
@@ -38,6 +39,9 @@ pub struct Model {
     pub workers: Option<usize>,
     /// The admin listener.
     pub admin: Admin,
+    /// Where metrics are served and nothing else, for whoever reaches the address; `None` for nowhere. With it, messages
+    /// are counted by method and status too, under the names that `weir duplicate`'s original has for them.
+    pub metrics: Option<SocketAddr>,
     /// Where state that outlives a run lies.
     pub state: PathBuf,
     /// The access log.

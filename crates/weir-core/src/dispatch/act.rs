@@ -10,8 +10,10 @@ use smallvec::SmallVec;
 use super::event::{Reuse, Why};
 use crate::retry::Cause;
 
-/// What shall be done next, in this order. [`Act::Answer`], [`Act::AnswerDelivered`] or [`Act::GiveUp`] comes last.
-pub type Acts = SmallVec<[Act; 4]>;
+/// What shall be done next, in this order. [`Act::Answer`], [`Act::AnswerDelivered`] or [`Act::GiveUp`] comes last. With up
+/// to four copies there are not more than six at a time, and nothing is allocated; but for a write that can't be acknowledged
+/// from the start.
+pub type Acts = SmallVec<[Act; 6]>;
 
 /// What shall be done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

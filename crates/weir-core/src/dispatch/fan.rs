@@ -67,3 +67,18 @@ impl Fan<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::mem::size_of;
+
+    use super::super::act::Act;
+    use super::*;
+
+    /// It lives in the future of an exchange, and is moved with it.
+    #[test]
+    fn it_is_small() {
+        assert!(size_of::<Fan<'_>>() <= 384, "{}", size_of::<Fan<'_>>());
+        assert!(size_of::<Act>() <= 32, "{}", size_of::<Act>());
+    }
+}

@@ -234,8 +234,8 @@ impl Ledger {
     }
 
     /// The body of the write has come whole, with so many bytes. They count from now on, and are not refused: the backlog may be
-    /// over its bound by the bodies that were on their way.
-    pub fn supply(&mut self, sequence: Sequence, bytes: u64) {
+    /// over its bound by the bodies that were on their way. Dead letters never are.
+    pub fn supply(&mut self, sequence: Sequence, bytes: u64, effects: &mut Effects) {
         let (write, total) = match self.held.get_mut(&sequence) {
             Some(write) => (write, &mut self.held_bytes),
             None => match self.buried.get_mut(&sequence) {
@@ -246,6 +246,7 @@ impl Ledger {
         if !std::mem::replace(&mut write.whole, true) {
             write.bytes += bytes;
             *total += bytes;
+            self.forget_beyond_bounds(effects);
         }
     }
 
@@ -292,7 +293,9 @@ impl Ledger {
         let Some(write) = self.write(sequence) else { return };
         let (whole, targets) = (write.whole, write.targets.clone());
         self.abandoned_total += u64::from(!whole);
-        for Target { server, state } in targets {
+        for Target { server, .. } in targets {
+            // With the servers before it, it may have become a dead letter and been forgotten.
+            let Some(state) = self.state(sequence, server) else { continue };
             let lane = &mut self.lanes[server.index()];
             match state {
                 State::Live => lane.live -= 1,

@@ -180,7 +180,7 @@ fn address(client: IpAddr, out: &mut Vec<u8>) {
 }
 
 /// Seconds with microseconds, as a decimal number that JSON can hold too.
-fn seconds(duration: Duration, out: &mut Vec<u8>) {
+pub(super) fn seconds(duration: Duration, out: &mut Vec<u8>) {
     decimal(duration.as_secs(), out);
     out.push(b'.');
     padded(duration.subsec_micros().into(), 6, out);
@@ -197,7 +197,7 @@ fn quoted(value: Option<&[u8]>, out: &mut Vec<u8>) {
 }
 
 /// A value without quotes and without spaces; `-` when it is empty.
-fn bare(value: &[u8], out: &mut Vec<u8>) {
+pub(super) fn bare(value: &[u8], out: &mut Vec<u8>) {
     if value.is_empty() {
         out.push(b'-');
     }

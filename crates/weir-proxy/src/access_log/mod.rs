@@ -4,10 +4,13 @@
 //! buffers to the writer's thread ([`AccessLogWriter`]). When the thread is behind, lines are dropped and counted: a disk
 //! that hangs must cost lines and never answers. Nothing here decides what is logged; that is the business of `record`.
 
+mod form;
 mod line;
 mod number;
+mod plain;
 mod timestamp;
 mod writer;
 
+pub use form::Form;
 pub use line::{Entry, write};
 pub use writer::{AccessLogWriter, LogCounts, LogHandle};

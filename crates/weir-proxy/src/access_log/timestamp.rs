@@ -79,6 +79,26 @@ pub(super) fn rfc3339(moment: SystemTime, out: &mut Vec<u8>) {
     out.push(b'Z');
 }
 
+/// `2026/11/21`
+pub(super) fn date(moment: SystemTime, out: &mut Vec<u8>) {
+    let civil = Civil::of(moment);
+    padded(civil.year, 4, out);
+    out.push(b'/');
+    padded(civil.month, 2, out);
+    out.push(b'/');
+    padded(civil.day, 2, out);
+}
+
+/// `14:05:00`, or `14:05:00.123456`.
+pub(super) fn time(moment: SystemTime, microseconds: bool, out: &mut Vec<u8>) {
+    time_of_day(&Civil::of(moment), out);
+    if microseconds {
+        let since = moment.duration_since(UNIX_EPOCH).unwrap_or_default();
+        out.push(b'.');
+        padded(since.subsec_micros().into(), 6, out);
+    }
+}
+
 fn time_of_day(civil: &Civil, out: &mut Vec<u8>) {
     padded(civil.hour, 2, out);
     out.push(b':');

@@ -18,9 +18,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use weir_config::model::{AccessLogFormat, LogTarget};
+use weir_config::model::LogTarget;
 
-use super::line::{self, Entry};
+use super::form::Form;
+use super::line::Entry;
 
 /// Bytes at which a worker hands its buffer over without being asked to flush.
 const BUFFER_BYTES: usize = 32 * 1024;
@@ -100,6 +101,10 @@ impl AccessLogWriter {
     /// When the file cannot be opened, or the system has no thread left.
     pub fn start(target: &LogTarget) -> io::Result<Self> {
         match target {
+            LogTarget::Stdout => {
+                let stdout = File::from(io::stdout().as_fd().try_clone_to_owned()?);
+                Self::start_with(Box::new(stdout), None)
+            }
             LogTarget::Stderr => {
                 // A descriptor of its own: the lock of the standard library's stderr would stop a worker that has a
                 // warning to print while this thread waits for a slow reader.
@@ -183,8 +188,8 @@ pub struct LogHandle {
 
 impl LogHandle {
     /// Adds the line of a request. Never blocks; every 32 KiB the lines are handed over.
-    pub fn log(&mut self, format: AccessLogFormat, entry: &Entry<'_>) {
-        line::write(format, entry, &mut self.lines.bytes);
+    pub fn log(&mut self, form: &Form, entry: &Entry<'_>) {
+        form.write(entry, &mut self.lines.bytes);
         self.lines.count += 1;
         if self.lines.bytes.len() >= BUFFER_BYTES && !self.hand_over() {
             self.counts.0.dropped.fetch_add(self.lines.count, Ordering::Relaxed);

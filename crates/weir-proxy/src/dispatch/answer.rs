@@ -99,8 +99,11 @@ impl Reading<'_> {
         let mut head = LentHead::new();
         let status = self.final_head(x, buffer, &mut head, responder).await?;
         x.record.upstream = Some(x.look() - self.begun);
-        if let Some(server) = x.record.server.as_ref().filter(|server| server.target.is_some()) {
-            server.counters.answered();
+        if let Some(server) = &x.record.server {
+            server.note_answer(status);
+            if server.target.is_some() {
+                server.counters.answered();
+            }
         }
         if status == 101 {
             return switched(x, &mut head, responder).await;
@@ -255,6 +258,7 @@ pub(super) async fn final_head(
             return Err(Lost::Failed { cause: Cause::Garbage, failure });
         };
         if head.status() >= 200 {
+            server.note_answer(head.status());
             let reusable = is_persistent(head, options) && framing != Framing::UntilClose;
             let stated = head.get(K::KeepAlive).and_then(connection::keep_alive_timeout);
             return Ok(FinalHead { framing, idle: reusable.then(|| stated.unwrap_or(Duration::MAX)) });

@@ -6,7 +6,6 @@
 use std::future::poll_fn;
 use std::pin::pin;
 use std::rc::Rc;
-use std::sync::atomic::Ordering;
 use std::task::{Poll, ready};
 use std::time::Duration;
 
@@ -27,7 +26,6 @@ use weir_upstream::member::{InFlight, Server};
 use weir_upstream::pool::Connection;
 
 use super::answer::{Answer, Broken, Directions, Reading};
-use super::copy::request_failure;
 use super::tunnel;
 use crate::exchange::{Exchange, RequestBody};
 use crate::inbound::client::Client;
@@ -65,7 +63,7 @@ pub(super) async fn run(
     mut decide: impl FnMut(Progress, u16) -> Action,
 ) -> Outcome {
     let upstream = &forward.upstream;
-    connection.server.counters.requests.fetch_add(1, Ordering::Relaxed);
+    connection.server.note_request(x.request.method());
     let timed = server_side(x, forward, &connection);
     let mut sink = H1Sink::new(timed.clone());
     write_request(x, forward, &connection, &mut sink);
@@ -225,7 +223,7 @@ impl Directions {
         match outcome {
             // A server that takes no more may have answered; that answer counts (RFC 9112 §9.5).
             Ok(()) | Err(PumpError::Write(_)) => Ok(()),
-            Err(PumpError::Read(error)) => Err(request_failure(&error)),
+            Err(PumpError::Read(error)) => Err(Failure::of_body(&error)),
         }?;
         // What made the watch for a reset blind were bytes of the body; they have been read.
         client.stream.watch_again();

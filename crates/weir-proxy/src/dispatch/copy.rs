@@ -20,7 +20,7 @@ use weir_core::retry::Cause;
 use weir_http::field::KnownName as K;
 use weir_http::framing::Framing;
 use weir_http::head::Head;
-use weir_upstream::body::replay::{self, Replay};
+use weir_upstream::body::replay::{Replay, ReplayError};
 use weir_upstream::body::{Body, H1Body, ReadError};
 use weir_upstream::connect::{ConnectError, connect};
 use weir_upstream::h1::pump::{PumpError, pump};
@@ -233,7 +233,7 @@ impl Copy {
     async fn over(&self, connection: Connection) -> Result<Held, Broken> {
         let (original, waits) = (&self.original, &self.upstream.waits);
         let in_flight = InFlight::begin(&self.server);
-        self.server.counters.requests.fetch_add(1, Ordering::Relaxed);
+        self.server.note_request(original.head.method());
         let timed = Timed {
             stream: Rc::clone(&connection.stream),
             deadlines: Rc::clone(&self.deadlines),
@@ -312,26 +312,17 @@ impl Copy {
             Ok(()) => self.stage.written.set(true),
             // A server that takes no more may have answered; that answer counts (RFC 9112 §9.5).
             Err(PumpError::Write(_)) => {}
+            // This copy came too late; the one before it goes on.
+            Err(PumpError::Read(ReadError::Replay(ReplayError::Forgotten))) => {
+                return Poll::Ready(Err(Broken::failed(Cause::Reset, Failure::BodyNotKept)));
+            }
             Err(PumpError::Read(error)) => {
-                return Poll::Ready(Err(Broken::Otherwise(Lost::Request(request_failure(&error)))));
+                return Poll::Ready(Err(Broken::Otherwise(Lost::Request(Failure::of_body(&error)))));
             }
         }
         self.deadlines.clear(Wait::ServerWrite);
         self.deadlines.set(Wait::ServerHead, self.upstream.waits.answer_head);
         Poll::Ready(Ok(()))
-    }
-}
-
-/// What a request whose body can't be read means for its client.
-pub(super) fn request_failure(error: &ReadError) -> Failure {
-    match error {
-        ReadError::Io(_) => Failure::ClientGone,
-        ReadError::Body(_) => Failure::BodyMalformed,
-        ReadError::TooLarge => Failure::BodyTooLarge,
-        ReadError::Replay(error) => match error.fault() {
-            replay::Fault::Client => Failure::BodyTooLarge,
-            replay::Fault::Us => Failure::BodyNotKept,
-        },
     }
 }
 

@@ -19,7 +19,7 @@ use weir_upstream::body::replay::Replay;
 use weir_upstream::io::deadline::Wait;
 
 use self::driver::{Driver, Winner, client_failure};
-use super::copy::{Original, request_failure};
+use super::copy::Original;
 use super::write::{KeptBody, NoBody, Write};
 use super::{attempt, pass};
 use crate::exchange::{Exchange, RequestBody};
@@ -48,7 +48,7 @@ impl<'r> Route<'r> {
             FanRule::Majority(rule) => Fan::Majority(Majority::new(rule, servers, |_| true)),
             FanRule::Hedge(hedging) => {
                 let percentile = hedging.percentile();
-                let request = RequestFacts { safe: is_repeatable(x), body_survives: true };
+                let request = RequestFacts { safe: is_repeatable(x), body_survives: survives(x) };
                 let facts = HedgeFacts { request, servers, percentile };
                 Fan::Hedge(Hedge::new(&hedging.rule, &upstream.retry, &hedging.budget, facts))
             }
@@ -73,10 +73,13 @@ pub(crate) async fn run(
         x.request.append(K::IdempotencyKey, format!("{:032x}", fastrand::u128(..)).as_bytes());
     }
     invite_body(x, responder).await?;
-    let replay = hold_body(x, request)?;
+    let replay = hold_body(x, route.rule, request)?;
     let outcome = with_body(x, &route, replay.clone(), responder).await;
     if let Some(replay) = &replay {
-        request.body = replay.take_source().map_or(Body::Empty, Body::from);
+        // Where a copy that still lingers has the body for itself, nobody knows where the next request would begin.
+        let source = replay.take_source();
+        x.close |= source.is_none();
+        request.body = source.map_or(Body::Empty, Body::from);
         if let Body::H1(body) = &request.body {
             x.record.received_bytes = x.record.received_bytes.max(body.received_bytes());
         }
@@ -133,7 +136,7 @@ async fn accept(
 async fn until_whole(x: &Exchange, replay: &Replay) -> Result<(), Failure> {
     let whole = poll_fn(|cx| {
         if let Poll::Ready(whole) = replay.poll_whole(cx) {
-            return Poll::Ready(whole.map_err(|error| request_failure(&error)));
+            return Poll::Ready(whole.map_err(|error| Failure::of_body(&error)));
         }
         x.client.deadlines.poll_passed(cx).map(|wait| Err(client_failure(wait)))
     });
@@ -154,19 +157,30 @@ async fn invite_body(x: &mut Exchange, responder: &mut Responder) -> Result<(), 
 /// The body, where every copy can have it from its first byte.
 ///
 /// # Errors
-/// It is known to be larger than may be held (`semantics.md` §2.5).
-fn hold_body(x: &Exchange, request: &mut RequestBody) -> Result<Option<Rc<Replay>>, Failure> {
+/// It is known to be larger than may be held, and all servers need it (`semantics.md` §2.5).
+fn hold_body(x: &Exchange, rule: &FanRule, request: &mut RequestBody) -> Result<Option<Rc<Replay>>, Failure> {
     if x.facts.body_is_empty() {
         return Ok(None);
     }
-    let limits = x.snapshot.replay_limits();
+    // `hedge` goes on without a second copy where the body can't be kept.
+    let limits = x.snapshot.replay_limits(matches!(rule, FanRule::Hedge(_)));
     if let Framing::Sized(bytes) = x.facts.framing
         && bytes > limits.content_bytes_max()
+        && !limits.lossy
     {
         return Err(Failure::BodyTooLarge);
     }
     let body = std::mem::take(&mut request.body);
     Ok(Some(Rc::new(body.into_replay(limits, &x.worker.replay))))
+}
+
+/// Whether the body is known to fit into what may be kept of it.
+fn survives(x: &Exchange) -> bool {
+    match x.facts.framing {
+        Framing::None => true,
+        Framing::Sized(bytes) => bytes <= x.snapshot.replay_limits(true).content_bytes_max(),
+        Framing::Chunked | Framing::UntilClose => false,
+    }
 }
 
 /// `semantics.md` §2.2 (b): idempotent, or with a key.

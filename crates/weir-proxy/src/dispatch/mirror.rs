@@ -102,7 +102,7 @@ impl Copies {
             responder.tap(writer);
             reader
         });
-        let kept = x.snapshot.replay_limits();
+        let kept = x.snapshot.replay_limits(is_lossy);
         let limits = CopyLimits {
             head: x.snapshot.head_limits(),
             lane_bytes: kept.content_bytes_max(),
@@ -115,7 +115,7 @@ impl Copies {
             begun: now(),
             limits,
             tap,
-            body: hold(x, ReplayLimits { lossy: is_lossy, ..kept }, request),
+            body: hold(x, kept, request),
             waits: true,
         };
         copies.look();
@@ -133,13 +133,16 @@ impl Copies {
     }
 
     /// Gives the client's body back, for what comes behind it.
-    pub(crate) fn end(self, request: &mut RequestBody) {
+    pub(crate) fn end(self, x: &mut Exchange, request: &mut RequestBody) {
         let Held::Replay(replay) = &self.body else { return };
         // A mode that asks several servers has given it back itself.
         if let Body::Replay(_) = request.body {
             // A reader that nobody could follow has the source.
             request.body = Body::Empty;
-            request.body = replay.take_source().map_or(Body::Empty, Body::from);
+            let source = replay.take_source();
+            // Without it nobody knows where the next request would begin.
+            x.close |= source.is_none();
+            request.body = source.map_or(Body::Empty, Body::from);
         }
     }
 

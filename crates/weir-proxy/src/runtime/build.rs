@@ -3,10 +3,11 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use weir_config::model::{self, AccessLog, FieldEdits, ListenAddress, Model, Redirect};
+use weir_config::model::{self, FieldEdits, ListenAddress, Model, Redirect};
 use weir_core::route::RouteTable;
 use weir_upstream::io::deadline::now;
 use weir_upstream::member::{Server, Upstream, Waits};
+use weir_upstream::message_counts::MessageCounts;
 
 use super::authentication::Authentication;
 use super::authentication::verifiers::Verifiers;
@@ -16,6 +17,7 @@ use super::mirrors::{Beside, Counted};
 use super::queues::Queues;
 use super::rates::Rates;
 use super::snapshot::{Action, Admit, Forward, HttpsOnly, Respond, Route, Service, Snapshot};
+use crate::access_log::Form;
 
 /// Builds what workers run on. A model can't hold nonsense, so this can't fail.
 pub fn snapshot(model: &Model, verifiers: &Verifiers, queues: &Queues) -> Snapshot {
@@ -28,8 +30,13 @@ pub fn successor(model: &Model, verifiers: &Verifiers, queues: &Queues, before: 
 }
 
 fn build(model: &Model, verifiers: &Verifiers, queues: &Queues, before: Option<&Snapshot>) -> Snapshot {
-    let upstreams: Vec<_> =
-        model.upstreams.iter().map(|upstream| Arc::new(self::upstream(upstream))).collect();
+    let counted = || before.and_then(|before| before.messages.clone()).unwrap_or_default();
+    let messages = model.metrics.map(|_| counted());
+    let upstreams: Vec<_> = model
+        .upstreams
+        .iter()
+        .map(|upstream| Arc::new(self::upstream(upstream, messages.as_ref())))
+        .collect();
     let client_entries = model.limits.client_entries;
     let mut shared = Shared {
         upstreams: &upstreams,
@@ -63,10 +70,8 @@ fn build(model: &Model, verifiers: &Verifiers, queues: &Queues, before: Option<&
         forwarded: model.forwarded,
         own_fields: own_fields(model, &subject_headers),
         subject_headers,
-        access_log: match &model.access_log {
-            AccessLog::Off => None,
-            AccessLog::On { format, .. } => Some(*format),
-        },
+        access_log: Form::of(&model.access_log),
+        messages,
         limits: model.limits,
         timeouts: model.timeouts,
         since: before.map_or_else(now, |before| before.since),
@@ -122,17 +127,18 @@ impl Shared<'_> {
         let upstream = &self.upstreams[forward.upstream.0];
         let mut mirrored = std::mem::take(&mut self.mirrored);
         let before = self.forward_before(service, route);
-        let known = before.and_then(|before| before.beside.as_ref());
+        let known = before.and_then(|before| before.beside.as_deref());
         let beside = Beside::new(forward, self.upstreams, &mut mirrored, known);
-        let dispatch_before = before.map(|before| &before.dispatch);
+        let dispatch_before = before.map(|before| &*before.dispatch);
         let made = Forward {
             upstream: Arc::clone(upstream),
-            dispatch: Dispatches::new(&forward.dispatch, upstream, self.queues, dispatch_before),
-            beside,
+            dispatch: Box::new(Dispatches::new(&forward.dispatch, upstream, self.queues, dispatch_before)),
+            beside: beside.map(Box::new),
             path: forward.path.clone(),
             request_fields: edits(&forward.request_fields),
             host: forward.host.clone(),
             upgrade: forward.upgrade.clone(),
+            unreachable_status: forward.unreachable_status,
         };
         self.mirrored = mirrored;
         made
@@ -153,13 +159,13 @@ impl Shared<'_> {
     }
 }
 
-fn upstream(upstream: &model::Upstream) -> Upstream {
+fn upstream(upstream: &model::Upstream, messages: Option<&Arc<MessageCounts>>) -> Upstream {
     let servers = upstream
         .servers
         .iter()
         .map(|server| {
             let new = Server::new(server.address.clone(), server.weight);
-            Arc::new(new.with_target(server.target.clone()))
+            Arc::new(new.with_target(server.target.clone()).counted_in(messages.cloned()))
         })
         .collect();
     let timeouts = &upstream.timeouts;

@@ -89,6 +89,12 @@ impl std::error::Error for StartError {
     }
 }
 
+/// Where bodies are kept that more than one server gets.
+fn replay_pool(model: &Model) -> ReplayPool {
+    let spool = model.replay.disk_bytes.map(|_| model.state.join("spool"));
+    ReplayPool::new(model.replay.total_bytes, spool)
+}
+
 /// How a worker ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ended {
@@ -137,8 +143,7 @@ impl Proxy {
         let verifiers = Verifiers::new(&control);
         let snapshot = Arc::new(build::snapshot(model, &verifiers, &queues));
         let counters: Vec<_> = (0..workers).map(|_| Arc::new(WorkerCounters::default())).collect();
-        let spool = model.replay.disk_bytes.map(|_| model.state.join("spool"));
-        let replay = ReplayPool::new(model.replay.total_bytes, spool);
+        let replay = replay_pool(model);
         let status = Arc::new(ProcessStatus {
             started: now(),
             ready: AtomicBool::new(true),
@@ -151,8 +156,6 @@ impl Proxy {
             queues: queues.clone(),
         });
         let permits = Permits::new(&model.limits);
-        let proxy_protocol: Vec<_> =
-            model.listen.iter().map(|listen| listen.proxy_protocol.clone().map(Arc::new)).collect();
         let (ended_sender, ended) = mpsc::channel(workers);
         let mut proxy = Self {
             inboxes: Vec::new(),
@@ -170,8 +173,9 @@ impl Proxy {
         for (index, counters) in counters.into_iter().enumerate() {
             let (inbox, receiver) = mpsc::channel(INBOX_MESSAGES_MAX);
             let mut sockets = Vec::new();
-            for ((listener, tls), proxy_protocol) in proxy.listeners.iter().zip(&tls).zip(&proxy_protocol) {
+            for ((listener, tls), written) in proxy.listeners.iter().zip(&tls).zip(&model.listen) {
                 let own = listener.for_worker(index, workers).map_err(StartError::Worker)?;
+                let proxy_protocol = written.proxy_protocol.clone().map(Arc::new);
                 sockets.extend(own.into_iter().map(|socket| Entrance {
                     socket,
                     tls: tls.clone(),
@@ -193,14 +197,18 @@ impl Proxy {
             proxy.threads.push(thread);
             proxy.running += 1;
         }
-        let tls: Vec<_> = tls.into_iter().flatten().collect();
-        if !tls.is_empty() {
-            proxy.control.begin("certificates", move || certificates::watch(tls.clone()));
-        }
-        let status = Arc::downgrade(&proxy.status);
-        proxy.control.begin("percentiles", move || percentiles::watch(status.clone()));
-        proxy.begin_delivering();
+        proxy.begin_tasks(tls.into_iter().flatten().collect());
         Ok(proxy)
+    }
+
+    /// Begins what runs beside the requests.
+    fn begin_tasks(&self, tls: Vec<Arc<ListenerTls>>) {
+        if !tls.is_empty() {
+            self.control.begin("certificates", move || certificates::watch(tls.clone()));
+        }
+        let status = Arc::downgrade(&self.status);
+        self.control.begin("percentiles", move || percentiles::watch(status.clone()));
+        self.begin_delivering();
     }
 
     /// The addresses that are listened on, in the order of the configuration.
@@ -391,7 +399,7 @@ fn spawn_worker(index: usize, setup: Setup, ended: mpsc::Sender<Ended>) -> io::R
 }
 
 fn access_log(log: &AccessLog) -> Result<Option<AccessLogWriter>, StartError> {
-    let AccessLog::On { target, .. } = log else { return Ok(None) };
+    let (AccessLog::On { target, .. } | AccessLog::Plain { target, .. }) = log else { return Ok(None) };
     AccessLogWriter::start(target)
         .map(Some)
         .map_err(|source| StartError::AccessLog { target: format!("{target:?}"), source })

@@ -18,12 +18,14 @@ use weir_upstream::body::BodyLimits;
 use weir_upstream::body::replay::ReplayLimits;
 use weir_upstream::h1::head::HeadLimits;
 use weir_upstream::member::Upstream;
+use weir_upstream::message_counts::MessageCounts;
 
 use super::authentication::Authentication;
 use super::concurrency::SharedConcurrency;
 use super::dispatch::{Dispatches, Hedging};
 use super::mirrors::Beside;
 use super::rates::Rates;
+use crate::access_log::Form;
 
 /// A running configuration.
 #[derive(Debug)]
@@ -43,8 +45,10 @@ pub struct Snapshot {
     /// Those, and the fields that claims become on some route. A server that reads one believes that we wrote it, so no client
     /// sets any of them, on any listener and any route.
     pub own_fields: Vec<Box<str>>,
-    /// Whether lines of an access log are wanted.
-    pub access_log: Option<weir_config::model::AccessLogFormat>,
+    /// The form of the access log's lines, if any are wanted.
+    pub access_log: Option<Form>,
+    /// Messages by method and status, where somebody wants to know.
+    pub messages: Option<Arc<MessageCounts>>,
     /// Limits.
     pub limits: Limits,
     /// Timeouts.
@@ -110,7 +114,7 @@ impl Snapshot {
         let routes =
             self.services.iter().flat_map(|service| service.routes.iter().map(move |it| (service, it)));
         routes.filter_map(|(service, route)| match &route.action {
-            Action::Forward(forward) => Some((service, route, forward.beside.as_ref()?)),
+            Action::Forward(forward) => Some((service, route, forward.beside.as_deref()?)),
             Action::Redirect(_) | Action::Respond(_) => None,
         })
     }
@@ -128,10 +132,10 @@ impl Snapshot {
         HeadLimits { bytes_max: self.limits.head_bytes, fields_max: self.limits.fields }
     }
 
-    /// What may be kept of a request's body.
-    pub fn replay_limits(&self) -> ReplayLimits {
+    /// What may be kept of a body; with `lossy` the request goes on where it can't be kept.
+    pub fn replay_limits(&self, lossy: bool) -> ReplayLimits {
         let Replay { memory_bytes, disk_bytes, .. } = self.replay;
-        ReplayLimits { memory_bytes, disk_bytes, lossy: false }
+        ReplayLimits { memory_bytes, disk_bytes, lossy }
     }
 
     /// Limits of request bodies.
@@ -248,9 +252,9 @@ pub struct Forward {
     /// Which servers.
     pub upstream: Arc<Upstream>,
     /// How many servers get a request.
-    pub dispatch: Dispatches,
+    pub dispatch: Box<Dispatches>,
     /// Who gets copies beside them; `None` for nobody.
-    pub beside: Option<Beside>,
+    pub beside: Option<Box<Beside>>,
     /// What happens to the path before it is sent.
     pub path: PathEdit,
     /// Changes of the request's fields; `None` for none.
@@ -259,4 +263,6 @@ pub struct Forward {
     pub host: HostPolicy,
     /// Protocols that a client may switch its connection to.
     pub upgrade: Vec<Box<str>>,
+    /// The status for a client whose server can't be connected to, where it is not the usual one.
+    pub unreachable_status: Option<u16>,
 }

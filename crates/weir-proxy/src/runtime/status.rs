@@ -55,6 +55,7 @@ impl StatusSource for ProcessStatus {
             requests_waiting: snapshot.waiting(),
             rate_takeovers_total: snapshot.rate_takeovers(),
             upstreams: snapshot.upstreams.iter().map(|upstream| self::upstream(upstream)).collect(),
+            messages: snapshot.messages.as_ref().map(|messages| messages.status()),
             replay_impossible: Impossible::ALL
                 .map(|reason| (reason.name(), self.replay.impossible(reason)))
                 .into(),

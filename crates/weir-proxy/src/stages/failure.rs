@@ -15,7 +15,9 @@ use weir_http::framing::FramingError;
 use weir_http::head::HeadError;
 use weir_http::path::PathError;
 use weir_http::target::TargetError;
-use weir_tls::handshake::Fault;
+use weir_tls::handshake::Fault as TlsFault;
+use weir_upstream::body::ReadError;
+use weir_upstream::body::replay::Fault;
 
 /// Why an exchange has no regular end.
 #[derive(Debug)]
@@ -90,12 +92,19 @@ pub(crate) enum Failure {
         /// Whether the last one did not answer in time.
         timed_out: bool,
     },
+    /// The same on a route that has a status of its own for it.
+    UnreachableAs {
+        /// That status.
+        status: u16,
+        /// Whether the last one did not answer in time.
+        timed_out: bool,
+    },
     /// The client speaks plain HTTP where TLS is spoken.
     PlainHttp,
     /// The host is not one that the certificate of the connection speaks for.
     Misdirected,
     /// TLS could not be spoken with any server.
-    ServerTls(Fault),
+    ServerTls(TlsFault),
     /// The system has no file descriptor, or no memory, left for a connection to a server.
     Exhausted,
     /// The connection to the server broke before its answer.
@@ -173,6 +182,7 @@ impl Failure {
             Self::Misdirected => 421,
             Self::Discarded(status) | Self::NothingUsable(status) | Self::NoMajority(status) => *status,
             Self::Rewrite | Self::Panic => 500,
+            Self::UnreachableAs { status, .. } => *status,
             Self::Unreachable { timed_out: false }
             | Self::ServerTls(_)
             | Self::ServerReset
@@ -225,11 +235,15 @@ impl Failure {
             | Self::NoMajority(_)
             | Self::NotAcknowledged
             | Self::WriteNotAccepted => "destination_unavailable",
-            Self::Unreachable { timed_out: false } => "connection_refused",
-            Self::Unreachable { timed_out: true } => "connection_timeout",
-            Self::ServerTls(Fault::Certificate) => "tls_certificate_error",
-            Self::ServerTls(Fault::Alert) => "tls_alert_received",
-            Self::ServerTls(Fault::Protocol) => "tls_protocol_error",
+            Self::Unreachable { timed_out: false } | Self::UnreachableAs { timed_out: false, .. } => {
+                "connection_refused"
+            }
+            Self::Unreachable { timed_out: true } | Self::UnreachableAs { timed_out: true, .. } => {
+                "connection_timeout"
+            }
+            Self::ServerTls(TlsFault::Certificate) => "tls_certificate_error",
+            Self::ServerTls(TlsFault::Alert) => "tls_alert_received",
+            Self::ServerTls(TlsFault::Protocol) => "tls_protocol_error",
             Self::TooMuchAtOnce | Self::Exhausted => "connection_limit_reached",
             Self::ServerReset => "connection_terminated",
             Self::ServerTimeout => "http_response_timeout",
@@ -282,9 +296,11 @@ impl Failure {
             Self::PlainHttp => "this port speaks TLS: use https".to_owned(),
             Self::Misdirected => "the connection was made for another host".to_owned(),
             Self::Exhausted => "no more connections to servers can be opened".to_owned(),
-            Self::Unreachable { .. } => "no server could be connected to".to_owned(),
-            Self::ServerTls(Fault::Certificate) => "the server's certificate is not believed".to_owned(),
-            Self::ServerTls(Fault::Alert | Fault::Protocol) => {
+            Self::Unreachable { .. } | Self::UnreachableAs { .. } => {
+                "no server could be connected to".to_owned()
+            }
+            Self::ServerTls(TlsFault::Certificate) => "the server's certificate is not believed".to_owned(),
+            Self::ServerTls(TlsFault::Alert | TlsFault::Protocol) => {
                 "TLS can't be spoken with the server".to_owned()
             }
             Self::ServerReset => "the server closed the connection without an answer".to_owned(),
@@ -304,9 +320,30 @@ impl Failure {
         }
     }
 
+    /// A request whose body can't be read to its end.
+    pub(crate) fn of_body(error: &ReadError) -> Self {
+        match error {
+            ReadError::Io(_) => Self::ClientGone,
+            ReadError::Body(_) => Self::BodyMalformed,
+            ReadError::TooLarge => Self::BodyTooLarge,
+            ReadError::Replay(error) => match error.fault() {
+                Fault::Client => Self::BodyTooLarge,
+                Fault::Us => Self::BodyNotKept,
+            },
+        }
+    }
+
     /// A client that has not proved who it is, where no token is to blame.
     pub(crate) fn refused(refusal: Refusal) -> Self {
         Self::Unauthenticated { refusal, bad_token: false }
+    }
+
+    /// The same on a route that says which status a client gets whose server can't be connected to.
+    pub(crate) fn with_unreachable(self, status: Option<u16>) -> Self {
+        match (self, status) {
+            (Self::Unreachable { timed_out }, Some(status)) => Self::UnreachableAs { status, timed_out },
+            (other, _) => other,
+        }
     }
 
     /// After how many seconds it may be better to ask again, where that is known; never 0.

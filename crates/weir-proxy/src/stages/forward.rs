@@ -12,7 +12,7 @@ use crate::dispatch::mirror::{self, Copies, Drawn};
 use crate::dispatch::{self, fan};
 use crate::exchange::{Exchange, RequestBody};
 use crate::inbound::responder::Responder;
-use crate::runtime::dispatch::Dispatch;
+use crate::runtime::dispatch::{Dispatch, FanRule};
 use crate::runtime::snapshot::{Action, Forward};
 
 /// Does what the route of `x` says, to the end of the answer.
@@ -43,14 +43,28 @@ pub(super) async fn forward(
                 let copied = with_copies(x, (service, route), forward, dispatch, drawn, request, responder);
                 return Box::pin(copied).await;
             }
-            match dispatch {
-                Dispatch::Balance => dispatch::balance::run(x, forward, request, responder).await,
-                // Exchanges with several copies take memory of their own, so that the others stay small.
-                Dispatch::Fan(rule) => {
-                    let route = fan::Route { place: (service, route), forward, rule };
-                    Box::pin(fan::run(x, route, request, responder)).await
-                }
-            }
+            hand_over(x, (service, route), forward, dispatch, request, responder).await
+        }
+    }
+}
+
+/// Hands the request to its mode.
+async fn hand_over(
+    x: &mut Exchange,
+    place: (usize, usize),
+    forward: &Forward,
+    dispatch: &Dispatch,
+    request: &mut RequestBody,
+    responder: &mut Responder,
+) -> Result<(), Failure> {
+    match dispatch {
+        Dispatch::Balance => dispatch::balance::run(x, forward, request, responder)
+            .await
+            .map_err(|failure| failure.with_unreachable(forward.unreachable_status)),
+        // Exchanges with several copies take memory of their own, so that the others stay small.
+        Dispatch::Fan(rule) => {
+            let route = fan::Route { place, forward, rule };
+            Box::pin(fan::run(x, route, request, responder)).await
         }
     }
 }
@@ -65,19 +79,10 @@ async fn with_copies(
     request: &mut RequestBody,
     responder: &mut Responder,
 ) -> Result<(), Failure> {
-    let is_lossy = matches!(dispatch, Dispatch::Balance);
+    let is_lossy = matches!(dispatch, Dispatch::Balance | Dispatch::Fan(FanRule::Hedge(_)));
     let mut copies = Copies::begin(x, drawn, is_lossy, request, responder);
-    let outcome = match dispatch {
-        Dispatch::Balance => {
-            let main = pin!(dispatch::balance::run(x, forward, request, responder));
-            copies.beside(main).await
-        }
-        Dispatch::Fan(rule) => {
-            let route = fan::Route { place, forward, rule };
-            copies.beside(pin!(fan::run(x, route, request, responder))).await
-        }
-    };
-    copies.end(request);
+    let outcome = copies.beside(pin!(hand_over(x, place, forward, dispatch, request, responder))).await;
+    copies.end(x, request);
     outcome
 }
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use weir_core::dispatch::Mode;
 use weir_http::field::KnownName as K;
+use weir_upstream::message_counts::Source;
 
 use super::failure::Failure;
 use crate::access_log::Entry;
@@ -34,11 +35,15 @@ pub(super) fn record(x: &mut Exchange, responder: &Responder, failure: Option<&F
         x.record.status = 0;
     }
     count_status(&x.worker, x.record.status);
+    if let Some(messages) = &x.snapshot.messages {
+        messages.request(Source::Client, x.request.method());
+        messages.answer(Source::Proxy, x.record.status);
+    }
     x.record.reason = failure.map(Failure::reason).or(x.record.reason);
     if let Some(log) = &x.worker.log
-        && let Some(format) = x.snapshot.access_log
+        && let Some(form) = &x.snapshot.access_log
     {
-        log.borrow_mut().log(format, &entry(x, duration));
+        log.borrow_mut().log(form, &entry(x, duration));
     }
 }
 
@@ -47,14 +52,17 @@ pub(super) fn record_refused(worker: &Rc<Worker>, client: &Rc<Client>, failure: 
     worker.counters.requests.add(1);
     count_status(worker, failure.status());
     let snapshot = worker.snapshot();
-    if let (Some(log), Some(format)) = (&worker.log, snapshot.access_log) {
+    if let Some(messages) = &snapshot.messages {
+        messages.answer(Source::Proxy, failure.status());
+    }
+    if let (Some(log), Some(form)) = (&worker.log, &snapshot.access_log) {
         let entry = Entry {
             status: failure.status(),
             bytes_sent: sent_bytes,
             reason: Some(failure.reason()),
             ..Entry::of(client.peer.ip(), time_of_day())
         };
-        log.borrow_mut().log(format, &entry);
+        log.borrow_mut().log(form, &entry);
     }
 }
 

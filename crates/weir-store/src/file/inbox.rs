@@ -164,6 +164,17 @@ impl Inbox {
         self.commits.load(Relaxed)
     }
 
+    /// Nobody will write any more: what waits is thrown away, and whoever waits for it is told by that.
+    pub(super) fn abandon(&self) {
+        self.close();
+        let mut waiting = self.lock();
+        let thrown_away = mem::take(&mut waiting.batch.commands);
+        waiting.batch.changes.clear();
+        drop(waiting);
+        // Outside of the lock: what waits for an answer may come back here.
+        drop(thrown_away);
+    }
+
     /// All that waits, once there is something; `None` when it is closed and empty. Blocks the thread.
     pub(super) fn take(&self) -> Option<Batch> {
         let mut waiting = self.lock();

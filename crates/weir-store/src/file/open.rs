@@ -312,3 +312,46 @@ fn sqlite(path: &Path, error: &rusqlite::Error) -> OpenError {
         || error.sqlite_error().is_some_and(|error| error.extended_code == 1);
     if damaged { OpenError::Damaged { path, what } } else { OpenError::Sqlite { path, what } }
 }
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+
+    /// `semantics.md` §3.3: the pragmas are checked, not hoped for. A database in memory has no log to be written ahead.
+    #[test]
+    fn what_is_not_durable_is_refused() {
+        let refused = make_durable(&Connection::open_in_memory().unwrap(), Path::new("x"));
+        let error = refused.unwrap_err();
+        assert!(matches!(&error, OpenError::NotDurable { setting: "journal_mode", .. }), "{error}");
+    }
+
+    #[test]
+    fn a_new_file_has_what_makes_it_durable() {
+        let directory = std::env::temp_dir().join(format!("weir-queue-pragma-{}", std::process::id()));
+        make_directory(&directory).unwrap();
+        let path = directory.join("q.sqlite");
+        create(&path).unwrap();
+        let connection = connect(&path).unwrap();
+        check(&connection, &path).unwrap();
+        assert_eq!(read_setting(&connection, "journal_mode").unwrap(), "delete");
+        make_durable(&connection, &path).unwrap();
+        assert_eq!(read_setting(&connection, "journal_mode").unwrap(), "wal");
+        assert_eq!(read_setting(&connection, "synchronous").unwrap(), "2");
+        assert_eq!(read_setting(&connection, "auto_vacuum").unwrap(), "2", "it can be made smaller");
+        fs::remove_dir_all(directory).unwrap();
+    }
+
+    #[test]
+    fn two_names_are_never_one_file() {
+        for (name, expected) in [
+            ("web-1_A", "web-1_A"),
+            ("a.b", "a%2eb"),
+            ("../x", "%2e%2e%2fx"),
+            ("%2e", "%252e"),
+            ("ä", "%c3%a4"),
+        ] {
+            assert_eq!(file_name(name), expected);
+        }
+    }
+}

@@ -33,6 +33,15 @@ pub(super) struct Writer {
     failing: bool,
 }
 
+/// The end of the thread, also by a panic.
+struct End(Arc<Inbox>);
+
+impl Drop for End {
+    fn drop(&mut self) {
+        self.0.abandon();
+    }
+}
+
 /// Bodies that a transaction had to do with.
 #[derive(Default)]
 struct Bodies {
@@ -62,8 +71,9 @@ impl Writer {
         }
     }
 
-    /// Writes until the inbox is closed.
+    /// Writes until the inbox is closed. However this ends, nobody waits for it in vain.
     pub(super) fn run(mut self) {
+        let _end = End(Arc::clone(&self.inbox));
         while let Some(batch) = self.inbox.take() {
             self.write(batch);
         }
@@ -275,4 +285,49 @@ fn number(value: u64) -> i64 {
 
 fn milliseconds(moment: std::time::Duration) -> i64 {
     i64::try_from(moment.as_millis()).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use smallvec::smallvec;
+    use weir_core::queue::ServerId;
+
+    use super::super::schema;
+    use super::*;
+
+    fn write() -> StoredWrite {
+        StoredWrite {
+            accepted: std::time::Duration::from_secs(1),
+            head: "POST / HTTP/1.1\r\n\r\n".into(),
+            trailers: bytes::Bytes::new(),
+            body: BodyNumber(0),
+            body_bytes: 0,
+            last_piece: None,
+            targets: smallvec![ServerId(0)],
+        }
+    }
+
+    /// A worker would wait for ever for the acceptance of its write, and keep the room that it has.
+    #[test]
+    #[expect(clippy::unwrap_used, reason = "a test")]
+    fn nobody_waits_for_a_writer_that_has_panicked() {
+        let connection = Connection::open_in_memory().unwrap();
+        schema::create(&connection).unwrap();
+        let inbox = Arc::new(Inbox::new(1, vec!["a:1".into()]));
+        let writer = Writer::new(connection, Arc::clone(&inbox), 1, 0);
+        let thread = std::thread::spawn(move || writer.run());
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        runtime.block_on(async {
+            let (answer, answered) = tokio::sync::oneshot::channel::<()>();
+            let done: Acceptance = Box::new(move |result| {
+                let _answer = answer;
+                panic!("an owner that is broken: {result:?}");
+            });
+            assert!(inbox.accept(write(), done).await);
+            assert!(answered.await.is_err());
+            assert!(thread.join().is_err());
+            assert!(!inbox.accept(write(), Box::new(|_| {})).await, "it takes nothing more");
+            assert!(!inbox.flush(Box::new(|_| {})));
+        });
+    }
 }

@@ -163,7 +163,7 @@ impl Books {
     pub(super) fn supply(&self, sequence: Sequence, body: Arc<dyn WriteBody>) {
         let bytes = body.bytes() + body.trailers().len() as u64;
         self.place.supply(sequence, body);
-        self.change(|ledger, _, _| ledger.supply(sequence, bytes));
+        self.change(|ledger, _, effects| ledger.supply(sequence, bytes, effects));
     }
 
     /// What to deliver next.

@@ -140,3 +140,29 @@ fn the_delay_is_measured() {
         assert_eq!(client.send(get("/")).answer().expect(200).text(), "steady");
     }
 }
+
+/// A body that may not be kept is sent once: the request goes on without a second copy, and is never refused for it.
+#[test]
+fn semantics_2_5_a_body_that_can_not_be_kept_goes_on_without_a_second_copy() {
+    let (slow, fast) = (silent(), Server::saying("fast"));
+    let proxy = proxy::start(&format!(
+        "replay: {{memory: 16KiB, disk: off}}
+services: [{{host: \"*\", upstream: web, dispatch: {{mode: hedge, after: 20ms, budget: 100%}}}}]
+upstreams: {{web: {{servers: [\"{fast}\", \"{slow}\"]}}}}
+"
+    ));
+    let body = "x".repeat(300_000);
+    for framing in [
+        format!("Content-Length: {}\r\n\r\n{body}", body.len()),
+        format!("Transfer-Encoding: chunked\r\n\r\n{:x}\r\n{body}\r\n0\r\n\r\n", body.len()),
+    ] {
+        let put = |number: usize| format!("PUT /{number} HTTP/1.1\r\nHost: a.test\r\n{framing}");
+        connect(&proxy).send(put(0)).answer().expect(200);
+        assert_eq!(fast.last_request().text(), body);
+        // The next one goes to the slow one first; what it has begun can't be begun anew.
+        let small = "PUT /1 HTTP/1.1\r\nHost: a.test\r\nContent-Length: 2\r\n\r\nhi";
+        connect(&proxy).send(small).answer().expect(200);
+    }
+    let lost: u64 = proxy.status().replay_impossible.iter().map(|(_, count)| count).sum();
+    assert_eq!(lost, 2);
+}

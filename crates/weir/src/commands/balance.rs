@@ -32,7 +32,6 @@ pub(crate) struct Arguments {
 /// Runs until a signal.
 pub(crate) fn run(arguments: Arguments) -> Result<(), Failure> {
     let Arguments { servers, listen, strategy } = arguments;
-    let model = weir_config::balance(listen, strategy, &servers)
-        .map_err(|complaints| Failure::Usage(complaints.iter().map(ToString::to_string).collect()))?;
+    let model = weir_config::balance(listen, strategy, &servers).map_err(Failure::usage)?;
     lifetime::on_control_thread(lifetime::run(&model))
 }

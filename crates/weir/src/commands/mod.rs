@@ -5,9 +5,13 @@ pub(crate) mod cert;
 pub(crate) mod check;
 pub(crate) mod completions;
 pub(crate) mod demo;
+pub(crate) mod duplicate;
 pub(crate) mod explain;
+pub(crate) mod hedge;
+pub(crate) mod help;
 pub(crate) mod man;
 pub(crate) mod mock;
+pub(crate) mod race;
 pub(crate) mod run;
 
 use clap::CommandFactory;
@@ -23,6 +27,9 @@ pub(crate) fn run(command: Command) -> Result<(), Failure> {
     match command {
         Command::Demo(arguments) => demo::run(arguments),
         Command::Balance(arguments) => balance::run(arguments),
+        Command::Duplicate(arguments) => duplicate::run(arguments),
+        Command::Race(arguments) => race::run(arguments),
+        Command::Hedge(arguments) => hedge::run(arguments),
         Command::Run(arguments) => run::run(arguments),
         Command::Check(arguments) => check::run(arguments),
         Command::Explain(arguments) => explain::run(arguments),
@@ -30,5 +37,6 @@ pub(crate) fn run(command: Command) -> Result<(), Failure> {
         Command::Mock(arguments) => mock::run(arguments),
         Command::Completions(arguments) => completions::run(arguments, CommandLine::command()),
         Command::Man(arguments) => man::run(arguments, CommandLine::command()),
+        Command::Help(arguments) => help::run(arguments, CommandLine::command()),
     }
 }

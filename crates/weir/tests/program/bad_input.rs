@@ -67,6 +67,26 @@ fn a_wrong_command_line_is_wrong_usage() {
     check(&["balance", "--strategy", "roundrobin", "a:1"], 2, &["did you mean `round_robin`"]);
     check(&["balance", "9001", "a:1", "a:1"], 2, &["`9001`", "hint: ", "`a:1` stands twice"]);
     check(&["balance", "ftp://a"], 2, &["https"]);
+    check(&["race"], 2, &["--endpoints"]);
+    check(&["race", "-e"], 2, &["--endpoints"]);
+    check(&["race", "-e", ""], 2, &["no server", "hint: "]);
+    check(&["race", "-e", "http://a", "b"], 2, &["'b'"]);
+    check(&["race", "-e", "http://a", "-x"], 2, &["--x"]);
+    check(&["race", "-e", "http://a", "-log-"], 2, &["`--log-date`", "`--log-prefix`", "hint: "]);
+    check(&["race", "-e", "http://a", "-fanout", "false"], 2, &["hint: ", "`--fanout=false`"]);
+    check(&["race", "-e", "http://a", "-fanout=maybe"], 2, &["neither true nor false", "hint: "]);
+    check(&["race", "-e", "http://a", "-stop-after", "10"], 2, &["unit", "hint: "]);
+    check(
+        &["race", "-e", "http://a,ftp://b", "-t", "404,2xx,600", "-a", "8080"],
+        2,
+        &["ftp", "`400`", "`200`", "`600`", "127.0.0.1:8080"],
+    );
+    check(&["hedge", "a:1"], 2, &["second server", "hint: "]);
+    check(&["hedge", "a:1", "a:1"], 2, &["stands twice"]);
+    check(&["hedge", "a:1", "b:1", "--after", "p99"], 2, &["p95", "hint: "]);
+    check(&["hedge", "a:1", "b:1", "--at-most", "0s"], 2, &["from `1ms` to `1h`"]);
+    check(&["hedge", "a:1", "b:1", "--budget", "5"], 2, &["hint: write `5%`"]);
+    check(&["duplicate", "-p", "80000"], 2, &["80000"]);
     check(&["mock"], 2, &["PORT"]);
     check(&["mock", "70000"], 2, &["`70000` is no port", "hint: "]);
     check(&["mock", "web"], 2, &["`web` is no port", "hint: "]);
@@ -82,6 +102,28 @@ fn a_wrong_command_line_is_wrong_usage() {
     check(&["explain", "-c", &file], 2, &["URL"]);
     check(&["explain", "-c", &file, "a.example/x"], 2, &["hint: write `http://a.example/x`"]);
     check(&["explain", "-c", &file, "/", "-H", "nonsense"], 2, &["no colon"]);
+}
+
+/// An inventory is a configuration: it is wrong as a whole, and all of it is told at once.
+#[test]
+fn an_inventory_that_is_wrong_is_told_with_its_places() {
+    let scratch = Scratch::new("inventory");
+    let check_inventory = |text: &str, parts: &[&str]| {
+        let file = scratch.file("servers", text);
+        check(&["duplicate", "-i", &file, "-p", "0", "-m", "0"], 3, parts);
+    };
+    check_inventory("", &["no server", "hint: "]);
+    check_inventory("# a:1\n", &["no server", "hint: "]);
+    check_inventory(
+        "a:1\n8080\n\nb:port\na:1 # again\n",
+        &["servers:2:1", "servers:4:1", "servers:5:1", "^^^", "hint: write the host too", "stands twice"],
+    );
+    let missing = scratch.path("missing");
+    check(&["duplicate", "-i", &missing], 1, &[&missing, "No such file", "hint: "]);
+    check(&["duplicate", "-i", &scratch.path("")], 1, &["can't be read"]);
+    check(&["duplicate"], 1, &["`inventory.conf`"]);
+    let file = scratch.file("one", "a:1\n");
+    check(&["duplicate", "-i", &file, "-p", "9000"], 2, &["9000", "hint: "]);
 }
 
 /// A port that nobody can have as long as this lives.
@@ -103,7 +145,16 @@ fn an_address_in_use_is_named() {
     check(&["run", "-c", &file], 1, &[&named, "in use", "admin", "hint: "]);
     check(&["balance", "--listen", &address, "127.0.0.1:1"], 1, &[&named, "in use"]);
     check(&["demo", "--once", "--listen", &address], 1, &[&named, "in use"]);
+    check(&["race", "-e", "http://127.0.0.1:1", "-address", &address], 1, &[&named, "in use"]);
+    check(&["hedge", "--listen", &address, "127.0.0.1:1", "127.0.0.1:2"], 1, &[&named, "in use"]);
     let (_, port) = address.rsplit_once(':').unwrap();
+    let inventory = scratch.file("inventory.conf", "127.0.0.1:1\n");
+    check(
+        &["duplicate", "-i", &inventory, "-p", "0", "-m", port],
+        1,
+        &[port, "metrics", "hint: ", "`-m PORT`"],
+    );
+    check(&["duplicate", "-i", &inventory, "-p", port, "-m", "0"], 1, &[port, "in use"]);
     check(&["mock", "0", port], 1, &[&named, "in use", "hint: "]);
 }
 

@@ -42,6 +42,15 @@ fn every_help_fits_on_a_screen_and_ends_with_an_example() {
 }
 
 #[test]
+fn help_may_be_asked_for_as_a_command() {
+    for command in commands() {
+        assert_eq!(finished(&["help", &command], 0).0, finished(&[&command, "--help"], 0).0);
+    }
+    assert_eq!(finished(&["help"], 0).0, finished(&["--help"], 0).0);
+    assert!(finished(&["help", "fly"], 2).1.contains("no command `fly`"));
+}
+
+#[test]
 fn nothing_at_all_shows_the_help_as_wrong_usage() {
     let (stdout, stderr) = finished(&[], 2);
     assert_eq!(stdout, "");

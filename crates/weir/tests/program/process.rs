@@ -46,7 +46,12 @@ pub(crate) struct Running {
 impl Running {
     /// Starts it.
     pub(crate) fn start(arguments: &[&str]) -> Self {
-        let mut child = command(arguments).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+        Self::start_to(arguments, Stdio::null())
+    }
+
+    /// Starts it with its stdout there.
+    pub(crate) fn start_to(arguments: &[&str], stdout: impl Into<Stdio>) -> Self {
+        let mut child = command(arguments).stdout(stdout).stderr(Stdio::piped()).spawn().unwrap();
         let stderr = BufReader::new(child.stderr.take().unwrap());
         let (sender, lines) = sync_channel(LINES_KEPT);
         std::thread::spawn(move || {
@@ -123,6 +128,29 @@ pub(crate) fn ask(address: SocketAddr, host: &str, path: &str) -> TcpStream {
     stream.set_read_timeout(Some(PATIENCE)).unwrap();
     write!(stream, "GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n").unwrap();
     stream
+}
+
+/// The same with this method and body.
+pub(crate) fn send(address: SocketAddr, method: &str, path: &str, body: &str) -> TcpStream {
+    let mut stream = TcpStream::connect(address).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    let length = body.len();
+    let head = format!("{method} {path} HTTP/1.1\r\nHost: a.example\r\nConnection: close\r\n");
+    write!(stream, "{head}Content-Length: {length}\r\n\r\n{body}").unwrap();
+    stream
+}
+
+/// A request as a server gets it, of which the body has this many bytes.
+pub(crate) fn received(stream: &TcpStream, body_bytes: usize) -> String {
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    let mut reader = BufReader::new(stream);
+    let mut request = String::new();
+    while !request.ends_with("\r\n\r\n") {
+        assert_ne!(reader.read_line(&mut request).unwrap(), 0, "{request}");
+    }
+    let mut body = vec![0; body_bytes];
+    reader.read_exact(&mut body).unwrap();
+    request + &String::from_utf8(body).unwrap()
 }
 
 /// A whole answer, read to the end of the connection.

@@ -7,7 +7,6 @@ use weir_core::dispatch::{Acknowledge, After, CatchUp, Full, Mode, StatusSet};
 use super::super::describe::Presence::{Default as Unless, Optional, Required};
 use super::super::scalar::{DurationIn, Integer, OrNumber, Parsed, Words};
 use super::super::table::{Field, Kept, Table};
-use super::MODE;
 use super::statuses::{LIST, STATUS_SET};
 use crate::complaint::Complaint;
 use crate::node::shortened;
@@ -52,6 +51,18 @@ pub(crate) struct DispatchFile {
     /// Where each key was written.
     pub(crate) keys: Vec<(&'static str, Span)>,
 }
+
+pub(super) const MODE: Words<Mode> = Words {
+    label: "dispatch mode",
+    words: &[
+        ("balance", Mode::Balance),
+        ("duplicate", Mode::Duplicate),
+        ("race", Mode::Race),
+        ("hedge", Mode::Hedge),
+        ("majority", Mode::Majority),
+    ],
+    later: &[],
+};
 
 const ACKNOWLEDGE: OrNumber<Acknowledge> = OrNumber {
     text: Parsed {
@@ -99,7 +110,7 @@ const FULL: Words<Full> = Words {
 const AFTER: Parsed<After> =
     Parsed { label: "moment to hedge", pattern: r"^(p95|[0-9]+(\.[0-9]+)?\s*(ms|s|m|h))$", parse: after };
 
-fn after(text: &str) -> Result<After, Complaint> {
+pub(crate) fn after(text: &str) -> Result<After, Complaint> {
     if text == "p95" {
         return Ok(After::Percentile);
     }
@@ -177,7 +188,7 @@ pub(crate) static DISPATCH: Table<DispatchFile> = Table {
             name: "otherwise",
             presence: Optional,
             value: &Kept(OTHERWISE, |dispatch: &mut DispatchFile, otherwise| {
-                dispatch.otherwise = Some(otherwise)
+                dispatch.otherwise = Some(otherwise);
             }),
             doc: "race, majority: what the client gets when no answer is usable, or no majority agrees: the `best` answer, or \
                   this status from 400 to 599. `best` for a race, 502 for a majority when not written.",
@@ -199,7 +210,7 @@ pub(crate) static DISPATCH: Table<DispatchFile> = Table {
             name: "at_most",
             presence: Unless("1s"),
             value: &Kept(DurationIn { min: MILLISECOND, max: HOUR }, |dispatch: &mut DispatchFile, time| {
-                dispatch.at_most = Some(time)
+                dispatch.at_most = Some(time);
             }),
             doc: "hedge: the latest moment to ask the second server, from `1ms` to `1h`; what holds as long as nothing was \
                   measured.",
@@ -222,7 +233,7 @@ pub(crate) static DISPATCH: Table<DispatchFile> = Table {
             name: "answer_timeout",
             presence: Unless("10s"),
             value: &Kept(DurationIn { min: MILLISECOND, max: HOUR }, |dispatch: &mut DispatchFile, time| {
-                dispatch.answer_timeout = Some(time)
+                dispatch.answer_timeout = Some(time);
             }),
             doc: "duplicate: how long the client waits for that, from `1ms` to `1h`. Then it gets 503, which means \"not yet\": \
                   delivery goes on.",

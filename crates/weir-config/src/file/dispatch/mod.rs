@@ -3,31 +3,16 @@
 pub(crate) mod keys;
 mod statuses;
 
-use weir_core::dispatch::Mode;
-
 use crate::node::{Node, NodeKind};
 use crate::problem::Problem;
 use crate::source::{At, Span};
 
-use self::keys::{DISPATCH, DispatchFile};
+use self::keys::{DISPATCH, DispatchFile, MODE};
 use super::decoder::Decoder;
 use super::describe::Shape;
 use super::kind::Kind;
 use super::rule::method;
-use super::scalar::Words;
 use super::table::Mapping;
-
-pub(crate) const MODE: Words<Mode> = Words {
-    label: "dispatch mode",
-    words: &[
-        ("balance", Mode::Balance),
-        ("duplicate", Mode::Duplicate),
-        ("race", Mode::Race),
-        ("hedge", Mode::Hedge),
-        ("majority", Mode::Majority),
-    ],
-    later: &[],
-};
 
 /// `dispatch` as it was written: a mode for each method; `*` stands for all that are not named.
 #[derive(Debug, Clone)]

@@ -31,6 +31,8 @@ pub(super) struct Ledger {
     pub decision: Option<Act>,
     pub wake: Option<Duration>,
     pub body_whole: bool,
+    /// Servers of which the catch-up has told what came of it.
+    pub caught_up: Vec<usize>,
 }
 
 impl Ledger {
@@ -66,6 +68,9 @@ impl Ledger {
             }
             Happened::Timer => self.wake = None,
             Happened::BodyWhole => self.body_whole = true,
+            Happened::Delivered { server, .. }
+            | Happened::Refused { server, .. }
+            | Happened::Dropped { server } => self.caught_up.push(server),
             _ => {}
         }
     }

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use super::super::{Act, Fan, Happened, Mode, To};
+use super::super::{Act, Acts, Fan, Happened, Mode, To, Why};
 use super::dice::Dice;
 use super::ledger::{Copy, Ledger, State};
 use crate::retry::Cause;
@@ -97,7 +97,8 @@ impl World {
             super::say(&format!("{:?} told {happened:?}", self.now));
         }
         let is_news = self.is_news(happened);
-        if of(happened).is_some() && !matches!(happened, Happened::Picked { .. }) && self.dice.percent(3) {
+        let once = matches!(happened, Happened::Picked { .. } | Happened::ReplayLost | Happened::Timer);
+        if !once && self.dice.percent(3) {
             // Told twice.
             let later = self.now + self.dice.delay(3);
             self.pending.push((later, happened));
@@ -122,11 +123,17 @@ impl World {
                 let is_it = |(held, of): (u32, &Copy)| held == copy && matches!(of.state, State::Head(_));
                 self.ledger.held().any(is_it)
             }
-            _ => true,
+            Happened::Delivered { server, .. }
+            | Happened::Refused { server, .. }
+            | Happened::Dropped { server } => !self.ledger.caught_up.contains(&server),
+            Happened::BodyWhole => !self.ledger.body_whole,
+            Happened::Picked { .. } | Happened::ReplayLost | Happened::Timer => true,
         }
     }
 
-    fn perform(&mut self, acts: &[Act], fan: &mut Fan<'_>, watch: &mut dyn Watch) {
+    fn perform(&mut self, acts: &Acts, fan: &mut Fan<'_>, watch: &mut dyn Watch) {
+        let hopeless = acts.last() == Some(&Act::GiveUp(Why::NotAcknowledged));
+        assert!(!acts.spilled() || self.servers.len() > 4 || hopeless, "allocates for few servers: {acts:?}");
         if self.loud {
             super::say(&format!("{:?} acts {acts:?}", self.now));
         }

@@ -117,9 +117,13 @@ impl Ledger {
         }
         self.buried_bytes += write.bytes;
         self.buried.insert(sequence, write);
-        while self.buried_bytes > self.limits.dead_bytes_max
-            || self.buried.len() > self.limits.dead_writes_max
-        {
+        self.forget_beyond_bounds(effects);
+    }
+
+    /// Dead letters beyond their bounds go, the oldest first.
+    pub(super) fn forget_beyond_bounds(&mut self, effects: &mut Effects) {
+        let limits = self.limits;
+        while self.buried_bytes > limits.dead_bytes_max || self.buried.len() > limits.dead_writes_max {
             self.forget_oldest(effects);
         }
     }

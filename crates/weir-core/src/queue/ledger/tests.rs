@@ -288,9 +288,9 @@ fn a_write_in_memory_waits_for_its_body_and_goes_with_its_driver() {
     assert_eq!((bench.ledger.abandoned_total(), bench.ledger.lanes()[0].dead()), (1, 0));
 
     let whole = accept_part(&mut bench);
-    bench.ledger.supply(whole, 90);
+    bench.ledger.supply(whole, 90, &mut bench.effects);
     assert_eq!(bench.ledger.backlog_bytes(), 100);
-    bench.ledger.supply(whole, 90);
+    bench.ledger.supply(whole, 90, &mut bench.effects);
     assert_eq!(bench.ledger.backlog_bytes(), 100, "once");
     bench.ledger.release(whole, bench.now, &mut bench.effects);
     assert_eq!(bench.next(), deliver(A, whole, 0), "the driver went away: at once");

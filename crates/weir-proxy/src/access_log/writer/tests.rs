@@ -10,6 +10,7 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use weir_config::model::{AccessLogFormat, LogTarget};
 
+use super::super::form::Form;
 use super::super::line::Entry;
 use super::{AccessLogWriter, BUFFER_BYTES, LogHandle, QUEUE_BUFFERS};
 
@@ -85,7 +86,7 @@ fn log(handle: &mut LogHandle, target: &str) {
         mode: "balance",
         ..Entry::of(IpAddr::V4(Ipv4Addr::LOCALHOST), UNIX_EPOCH)
     };
-    handle.log(AccessLogFormat::Common, &entry);
+    handle.log(&Form::Structured(AccessLogFormat::Common), &entry);
 }
 
 fn targets(lines: &[String]) -> Vec<&str> {

@@ -70,6 +70,8 @@ pub(super) struct Driver<'r> {
     failure: Option<Failure>,
     /// Whether the machine knows that the body has come whole.
     told_whole: bool,
+    /// Whether it knows that the body can't be sent again.
+    told_lost: bool,
     /// Copies that were started because the first server was slow.
     hedges: SmallVec<[u32; 2]>,
     /// The write that the request is, with its place in the queue.
@@ -95,6 +97,7 @@ impl<'r> Driver<'r> {
             news: SmallVec::new(),
             failure: None,
             told_whole: false,
+            told_lost: false,
             hedges: SmallVec::new(),
             write,
         }
@@ -268,6 +271,11 @@ impl<'r> Driver<'r> {
             x.client.stream.watch_again();
             return Poll::Ready(Ok(Happened::BodyWhole));
         }
+        if !self.told_lost && self.replay.as_ref().is_some_and(|replay| replay.state() == replay::State::Lost)
+        {
+            self.told_lost = true;
+            return Poll::Ready(Ok(Happened::ReplayLost));
+        }
         // Before that, whoever reads the body sees it.
         if self.told_whole && x.client.stream.poll_reset(cx).is_ready() {
             return Poll::Ready(Err(Failure::ClientGone));
@@ -327,7 +335,7 @@ impl<'r> Driver<'r> {
         let (number, status, held) = (copy.number, held.head.status(), Box::new(held));
         copy.state = match self.machine {
             Fan::Majority(_) => {
-                let limits = x.snapshot.replay_limits();
+                let limits = x.snapshot.replay_limits(false);
                 State::Reading(Box::pin(whole::read(held, Rc::clone(&x.worker), limits)))
             }
             Fan::Race(_) | Fan::Hedge(_) | Fan::Duplicate(_) => State::Held(held),

@@ -130,3 +130,23 @@ fn durable_writes_in_a_second() {
         }
     }
 }
+
+/// What a write to three servers costs in memory, from its acceptance to the last settlement, on one thread.
+#[test]
+#[ignore = "measures: run it alone, in release"]
+fn a_write_in_memory() {
+    let queue = Queue::in_memory("q", QueueLimits::default());
+    queue.configure(&["a:1", "b:1", "c:1"]);
+    let (write, content) = (new_write("w", &[0, 1, 2]), body(100));
+    block_on(async {
+        let (writes, started) = (1_000_000, Instant::now());
+        for _ in 0..writes {
+            let mut accepted = queue.accept(write.clone(), None).await.unwrap();
+            accepted.supply(content.clone());
+            for server in 0..3 {
+                accepted.settle(weir_core::queue::ServerId(server), OK);
+            }
+        }
+        println!("{:?} for a write in memory to three servers", started.elapsed() / writes);
+    });
+}

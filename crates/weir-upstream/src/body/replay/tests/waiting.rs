@@ -10,7 +10,7 @@ use tokio::io::AsyncWriteExt;
 use tokio::task::{spawn_local, yield_now};
 use weir_http::framing::Framing;
 
-use super::scene::{PATIENCE, content, limits, local, read, sized, source, try_fill};
+use super::scene::{Directory, PATIENCE, content, limits, local, read, sized, source, step, try_fill};
 use crate::body::replay::{Replay, ReplayLimits, ReplayPool};
 use crate::io::deadline::{Wait, now};
 
@@ -156,5 +156,30 @@ fn the_sources_time_runs_while_anybody_waits_for_it_and_only_then() {
         assert_eq!(passes(5).await.0, None, "those who waited have what they waited for");
         drop((replay, one, third));
         assert_eq!(Rc::strong_count(&deadlines), 1);
+    });
+}
+
+/// One that waits for the disk has nothing to ask of the client.
+#[test]
+fn a_reader_that_waits_for_its_file_does_not_wait_for_the_source() {
+    let directory = Directory::new();
+    local(async {
+        let pool = ReplayPool::new(1 << 20, Some(directory.path()));
+        let (source, mut client, deadlines) = source(Framing::Sized(200_000));
+        let replay = Replay::new(source, limits(0, Some(1 << 30), false), &pool);
+        let (mut quick, mut slow, mut got) = (replay.reader(), replay.reader(), Vec::new());
+        let sent = content(190_000);
+        let reading = async {
+            while got.len() < sent.len() {
+                step(&mut quick, &mut got, usize::MAX).await.unwrap();
+            }
+        };
+        tokio::join!(reading, async { client.write_all(&sent).await.unwrap() });
+        let _held = pool.files.as_ref().unwrap().hold();
+        assert!(try_fill(&mut slow).is_none(), "it reads the file");
+        assert!(try_fill(&mut quick).is_none(), "it waits for the client");
+        quick.pause();
+        let long = pin!(crate::io::deadline::pause(PATIENCE * 5));
+        assert_eq!(deadlines.guard(long).await, Ok(()));
     });
 }

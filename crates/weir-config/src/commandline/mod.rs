@@ -1,4 +1,13 @@
-//! Models without a file: what `weir balance` and its kin run.
+//! Models without a file: what `weir balance` and its kin run, and how the words of their command lines are read.
+//!
+//! Each verb without a file has its rules here and its arguments in the program. Everything that is not written has the default
+//! that it has in a file, but answers carry `X-Backend-Server`.
+
+pub mod duplicate;
+pub mod go_duration;
+pub mod go_flag;
+pub mod hedge;
+pub mod race;
 
 use std::path::{Path, PathBuf};
 
@@ -21,7 +30,7 @@ use crate::model::{
 const NAME: &str = "servers";
 
 /// A model that balances every request over `servers`, each as in a file: `host:port`, `http://host[:port][/base]`,
-/// `https://host[:port][/base]` or `unix:PATH`. Everything else has its default, but answers carry `X-Backend-Server`.
+/// `https://host[:port][/base]` or `unix:PATH`.
 ///
 /// # Errors
 /// One complaint for each server that cannot be read, and for each that stands twice; one when there is none.
@@ -30,20 +39,17 @@ pub fn balance(
     strategy: Strategy,
     servers: &[String],
 ) -> Result<Model, Vec<Complaint>> {
-    dispatch(listen, strategy, Dispatches::default(), servers)
+    let servers = parse_servers(servers, Repeats::Refused)?;
+    model(listen, strategy, Dispatches::default(), servers)
 }
 
-/// The same with other modes than `balance`.
-///
-/// # Errors
-/// See [`balance`].
-pub fn dispatch(
+/// The one upstream and the one route of these servers.
+fn model(
     listen: ListenAddress,
     strategy: Strategy,
     dispatch: Dispatches,
-    servers: &[String],
+    mut servers: Vec<Server>,
 ) -> Result<Model, Vec<Complaint>> {
-    let mut servers = parse_servers(servers)?;
     let tls = by_system(&mut servers).map_err(|complaint| vec![complaint])?;
     let upstream = Upstream {
         name: NAME.to_owned(),
@@ -56,13 +62,14 @@ pub fn dispatch(
     };
     let forward = Forward {
         upstream: UpstreamId(0),
-        dispatch,
+        dispatch: Box::new(dispatch),
         mirrors: Vec::new(),
         compare: None,
         path: PathEdit::Keep,
         request_fields: FieldEdits::default(),
         host: HostPolicy::Keep,
         upgrade: Forward::usual_upgrade(),
+        unreachable_status: None,
     };
     let route = Route {
         name: NAME.to_owned(),
@@ -83,6 +90,7 @@ pub fn dispatch(
         listen: vec![Listen { address: listen, tls: None, proxy_protocol: None }],
         workers: None,
         admin: Admin::Default(DEFAULT_ADMIN),
+        metrics: None,
         state: state(),
         access_log: AccessLog::On { format: AccessLogFormat::Common, target: LogTarget::Stderr },
         trusted_proxies: Vec::new(),
@@ -104,22 +112,40 @@ pub fn strategy(name: &str) -> Result<Strategy, Complaint> {
     STRATEGY.parse(name)
 }
 
-fn parse_servers(written: &[String]) -> Result<Vec<Server>, Vec<Complaint>> {
+/// What a server is that stands a second time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Repeats {
+    /// A mistake.
+    Refused,
+    /// Another server at the same place, with a name of its own: `http://a#2`. Counters, metrics and logs know servers by
+    /// their names, so no two may have the same.
+    Numbered,
+}
+
+fn parse_servers(written: &[String], repeats: Repeats) -> Result<Vec<Server>, Vec<Complaint>> {
     let mut servers: Vec<Server> = Vec::with_capacity(written.len());
     let mut complaints = Vec::new();
     for text in written {
-        match address::server(text) {
-            Ok(address) => {
-                let same = |other: &Server| {
-                    other.address.transport == address.transport && other.address.base == address.base
-                };
-                if servers.iter().any(same) {
-                    complaints.push(Complaint::new(format!("the server `{}` stands twice", address.written)));
-                }
-                servers.push(Server { address, weight: 1, primary: false, target: None });
+        let mut address = match address::server(text) {
+            Ok(address) => address,
+            Err(complaint) => {
+                complaints.push(complaint);
+                continue;
             }
-            Err(complaint) => complaints.push(complaint),
+        };
+        let same = |other: &&Server| {
+            other.address.transport == address.transport && other.address.base == address.base
+        };
+        match (servers.iter().filter(same).count(), repeats) {
+            (0, _) => {}
+            (_, Repeats::Refused) => {
+                complaints.push(Complaint::new(format!("the server `{}` stands twice", address.written)));
+            }
+            (before, Repeats::Numbered) => {
+                address.written = format!("{}#{}", address.written, before + 1).into();
+            }
         }
+        servers.push(Server { address, weight: 1, primary: false, target: None });
     }
     if written.is_empty() {
         complaints.push(Complaint::new("there is no server").hint("write at least one: `127.0.0.1:9001`"));

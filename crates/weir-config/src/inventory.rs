@@ -1,0 +1,223 @@
+//! An inventory: a file with one server per line, as `weir duplicate` is given one.
+//!
+//! A line is `host:port`; a host alone means port 80. Blank lines and what stands behind a `#` are passed over. Whatever else
+//! a server may be in a configuration is taken too. All problems are told at once, with their places.
+
+use std::collections::HashMap;
+use std::net::{IpAddr, Ipv6Addr};
+
+use weir_core::server::ServerAddress;
+
+use crate::address;
+use crate::complaint::Complaint;
+use crate::node::shortened;
+use crate::problem::{Problem, Problems};
+use crate::report::Report;
+use crate::source::{Source, Span};
+
+/// Bytes of an inventory. Some ten thousand servers.
+const FILE_BYTES_MAX: usize = 1 << 20;
+
+/// The port of a server that is written without one.
+const USUAL_PORT: u16 = 80;
+
+/// The servers of an inventory: at least one, none twice. `name` is shown in problems.
+///
+/// # Errors
+/// A report with every problem.
+pub fn parse(name: &str, bytes: &[u8]) -> Result<Vec<ServerAddress>, Report> {
+    let text = match std::str::from_utf8(bytes) {
+        _ if bytes.len() > FILE_BYTES_MAX => {
+            let problem =
+                Problem::general(format!("the inventory has more than {} MiB", FILE_BYTES_MAX >> 20));
+            return Err(Report::single(Source::new(name, String::new()), problem));
+        }
+        Ok(text) => text.strip_prefix('\u{feff}').unwrap_or(text),
+        Err(error) => {
+            let start = error.valid_up_to();
+            let problem = Problem::error(Span { start, end: start + 1 }, "the inventory is not UTF-8")
+                .hint("save the file as UTF-8; the first byte that is not stands here");
+            // Bytes before the bad one are the same after this, so its place is right.
+            let text = String::from_utf8_lossy(bytes).into_owned();
+            return Err(Report::single(Source::new(name, text), problem));
+        }
+    };
+    let mut problems = Problems::default();
+    let servers = servers(text, &mut problems);
+    if servers.is_empty() && !problems.has_errors() {
+        problems.push(
+            Problem::general("the inventory has no server")
+                .hint("write one on each line, as `127.0.0.1:9001`"),
+        );
+    }
+    match problems.has_errors() {
+        true => Err(Report::new(Source::new(name, text.to_owned()), problems)),
+        false => Ok(servers),
+    }
+}
+
+fn servers(text: &str, problems: &mut Problems) -> Vec<ServerAddress> {
+    let mut servers = Vec::new();
+    let mut seen = HashMap::new();
+    let mut offset = 0;
+    for line in text.split_inclusive('\n') {
+        let written = before_comment(line).trim_end();
+        let start = offset + (written.len() - written.trim_start().len());
+        let span = Span { start, end: offset + written.len() };
+        offset += line.len();
+        let written = written.trim_start();
+        if written.is_empty() {
+            continue;
+        }
+        match server(written) {
+            Err(complaint) => problems.push(Problem::complaint(span, complaint)),
+            Ok(server) => {
+                let place = (server.transport.clone(), server.base.clone());
+                if let Some(first) = seen.insert(place, span) {
+                    problems.push(
+                        Problem::error(span, format!("the server `{}` stands twice", shortened(written)))
+                            .beside(first, "first written here")
+                            .hint("take one of them away: each server gets each write once"),
+                    );
+                }
+                servers.push(server);
+            }
+        }
+    }
+    servers
+}
+
+/// A `#` begins a comment at the begin of a line and behind a space; elsewhere it belongs to what it stands in.
+fn before_comment(line: &str) -> &str {
+    let begins = |place: &usize| line[..*place].chars().next_back().is_none_or(char::is_whitespace);
+    let comment = line.match_indices('#').map(|(place, _)| place).find(begins);
+    comment.map_or(line, |place| &line[..place])
+}
+
+fn server(written: &str) -> Result<ServerAddress, Complaint> {
+    if written.contains(char::is_whitespace) {
+        return Err(Complaint::new(format!("`{}` is more than one word", shortened(written)))
+            .hint("write one server on each line; a comment begins with `#`"));
+    }
+    if let Ok(address) = written.parse::<Ipv6Addr>() {
+        return Err(Complaint::new(format!("`{}` is not a server", shortened(written)))
+            .hint(format!("write IPv6 in brackets: `[{address}]:{USUAL_PORT}`")));
+    }
+    let server = match has_port(written) {
+        true => address::server(written),
+        false => address::server(&format!("{written}:{USUAL_PORT}")),
+    }?;
+    // People know it by the name that they wrote.
+    Ok(ServerAddress { written: written.into(), ..server })
+}
+
+/// Whether nothing has to be added: there is a port, or something whose port is known otherwise, or the host is missing.
+fn has_port(written: &str) -> bool {
+    let is_port = written.bytes().all(|byte| byte.is_ascii_digit());
+    let is_bracketed = written
+        .strip_prefix('[')
+        .and_then(|rest| rest.strip_suffix(']'))
+        .is_some_and(|inside| inside.parse::<IpAddr>().is_ok());
+    is_port || written.contains('/') || (written.contains(':') && !is_bracketed)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use weir_core::server::Transport;
+
+    use super::*;
+
+    fn check(text: &str, expected: &[(&str, &str, u16)]) {
+        let servers = parse("inventory.conf", text.as_bytes()).unwrap_or_else(|report| panic!("{report}"));
+        let found: Vec<(&str, String, u16)> = servers
+            .iter()
+            .map(|server| match &server.transport {
+                Transport::Ip(address, port) => (&*server.written, address.to_string(), *port),
+                Transport::Name(name, port) => (&*server.written, name.to_string(), *port),
+                Transport::Unix(path) => (&*server.written, path.display().to_string(), 0),
+            })
+            .collect();
+        let expected: Vec<(&str, String, u16)> =
+            expected.iter().map(|(written, host, port)| (*written, (*host).to_owned(), *port)).collect();
+        assert_eq!(found, expected, "{text:?}");
+    }
+
+    /// Places (`line:column`) and parts of the messages and hints.
+    fn check_refused(text: &str, expected: &[(&str, &str)]) {
+        let report = parse("inventory.conf", text.as_bytes()).unwrap_err();
+        assert_eq!(report.problems().len(), expected.len(), "{report}");
+        for (problem, (place, part)) in report.problems().iter().zip(expected) {
+            let found = problem.span.map(|span| report.source().position(span.start));
+            let found = found.map_or("-".to_owned(), |at| format!("{}:{}", at.line, at.column));
+            assert_eq!(found, *place, "{report}");
+            let hint = problem.hint.as_deref().unwrap_or_default();
+            assert!(!hint.is_empty(), "{report}");
+            assert!(problem.message.contains(part) || hint.contains(part), "{part}: {report}");
+        }
+    }
+
+    #[test]
+    fn each_line_is_a_server() {
+        check(
+            "localhost:8080\nlocalhost:8081\nlocalhost:8082\n",
+            &[
+                ("localhost:8080", "localhost", 8080),
+                ("localhost:8081", "localhost", 8081),
+                ("localhost:8082", "localhost", 8082),
+            ],
+        );
+        check(
+            "app1\n10.0.0.1\n[::1]\n[::1]:81",
+            &[
+                ("app1", "app1", 80),
+                ("10.0.0.1", "10.0.0.1", 80),
+                ("[::1]", "::1", 80),
+                ("[::1]:81", "::1", 81),
+            ],
+        );
+        check(
+            "http://a:8000\nhttps://b/x\nunix:/run/c",
+            &[("http://a:8000", "a", 8000), ("https://b/x", "b", 443), ("unix:/run/c", "/run/c", 0)],
+        );
+    }
+
+    #[test]
+    fn blank_lines_and_comments_are_passed_over() {
+        check(
+            "\u{feff}# ours\r\n\r\n  a:1  # the first\r\n\t\n#b:2\n\ta:3\t#",
+            &[("a:1", "a", 1), ("a:3", "a", 3)],
+        );
+    }
+
+    #[test]
+    fn everything_that_is_wrong_is_told_with_its_place() {
+        check_refused(
+            "a:1\n8080\n  b:port # no\n::1\nc d\na:1\nhttp://e?x\n",
+            &[
+                ("2:1", "127.0.0.1:8080"),
+                ("3:3", "port from 1 to 65535"),
+                ("4:1", "[::1]:80"),
+                ("5:1", "one server on each line"),
+                ("6:1", "stands twice"),
+                ("7:1", "no query"),
+            ],
+        );
+        check_refused("a\na:80\n", &[("2:1", "stands twice")]);
+        check_refused("a_b!:80\n", &[("1:1", "not a server")]);
+        check_refused("a:0\n", &[("1:1", "65535")]);
+        check_refused("a/b\n", &[("1:1", "http://a/b")]);
+    }
+
+    #[test]
+    fn an_inventory_without_servers_is_none() {
+        for text in ["", "\n\n", "# none\n"] {
+            check_refused(text, &[("-", "no server")]);
+        }
+        let report = parse("i", b"a:1\n\xff\n").unwrap_err();
+        assert!(report.to_string().contains("UTF-8") && report.to_string().contains("i:2:1"), "{report}");
+        let report = parse("i", &vec![b'\n'; FILE_BYTES_MAX + 1]).unwrap_err();
+        assert!(report.to_string().contains("more than 1 MiB"), "{report}");
+    }
+}
