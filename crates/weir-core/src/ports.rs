@@ -196,6 +196,18 @@ pub struct ComparisonStatus {
     pub copy_seconds: f64,
 }
 
+impl ComparisonStatus {
+    /// Adds the numbers of another one.
+    pub fn add(&mut self, other: &Self) {
+        let outcomes = self.outcomes.iter_mut().zip(&other.outcomes);
+        for (sum, count) in outcomes.chain(self.differences.iter_mut().zip(&other.differences)) {
+            *sum += count;
+        }
+        self.client_seconds += other.client_seconds;
+        self.copy_seconds += other.copy_seconds;
+    }
+}
+
 /// Two answers that differ.
 #[derive(Debug, Clone)]
 pub struct ComparisonExample {

@@ -1,3 +1,5 @@
+//! Tables of answers: what is the same, what is not, and what is shown of it.
+
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use super::*;

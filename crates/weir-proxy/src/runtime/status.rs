@@ -7,7 +7,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use arc_swap::ArcSwap;
 use tokio::time::Instant;
 use weir_core::ports::{
-    AuthenticatedStatus, ComparisonReport, HedgingStatus, ServerStatus, Status, StatusSource, UpstreamStatus,
+    AuthenticatedStatus, ComparisonReport, ComparisonStatus, HedgingStatus, ServerStatus, Status,
+    StatusSource, UpstreamStatus,
 };
 use weir_upstream::body::replay::{Impossible, ReplayPool};
 use weir_upstream::io::deadline::now;
@@ -66,10 +67,7 @@ impl StatusSource for ProcessStatus {
         };
         status.authenticated = authenticated(&snapshot);
         status.dispatch.hedging = hedging(&snapshot);
-        let comparisons = snapshot.besides().filter_map(|(service, route, beside)| {
-            Some(beside.compare.as_ref()?.status(&service.name, &route.name))
-        });
-        status.comparisons = comparisons.collect();
+        status.comparisons = comparisons(&snapshot);
         for worker in &self.workers {
             worker.add_to(&mut status);
         }
@@ -83,6 +81,22 @@ impl StatusSource for ProcessStatus {
         });
         reports.collect()
     }
+}
+
+/// What was compared, each name once: the name that a route was given may be the one that is made for another route.
+fn comparisons(snapshot: &Snapshot) -> Vec<ComparisonStatus> {
+    let mut distinct: Vec<ComparisonStatus> = Vec::new();
+    for (service, route, beside) in snapshot.besides() {
+        let Some(compare) = &beside.compare else { continue };
+        let found = compare.status(&service.name, &route.name);
+        let is_same =
+            |known: &&mut ComparisonStatus| known.service == found.service && known.route == found.route;
+        match distinct.iter_mut().find(is_same) {
+            Some(known) => known.add(&found),
+            None => distinct.push(found),
+        }
+    }
+    distinct
 }
 
 fn hedging(snapshot: &Snapshot) -> Vec<HedgingStatus> {

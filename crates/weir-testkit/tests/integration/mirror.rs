@@ -304,7 +304,10 @@ fn it_works_beside_every_mode() {
 
 #[test]
 fn a_mode_that_needs_the_whole_body_still_refuses_one_that_is_too_large() {
-    let (main, mirror) = (Server::saying("main"), Server::saying("mirror"));
+    let main = Server::start(|mut connection| {
+        connection.until_end();
+    });
+    let mirror = Server::saying("mirror");
     let limits = "replay: {memory: 16KiB, disk: off}";
     let proxy = mirrored(&main, &to(&mirror, ""), ", dispatch: race", limits);
     ask(&proxy, post(&"x".repeat(100_000))).expect(413);

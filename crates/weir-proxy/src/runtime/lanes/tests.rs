@@ -1,3 +1,5 @@
+//! Lanes that fill up, that others do not notice, and that give back what they took.
+
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use tokio::runtime::{Builder, LocalOptions};
