@@ -246,7 +246,8 @@ impl Sending<'_> {
 
     /// A connection of the pool, if the request does no harm where it turns out to be dead.
     fn kept(&self) -> Option<Connection> {
-        let pools = self.pools.filter(|_| self.request.method().is_idempotent())?;
+        let twice = self.request.method().is_idempotent() || self.request.has(K::IdempotencyKey);
+        let pools = self.pools.filter(|_| twice)?;
         pools.take(self.server, None, now())
     }
 
@@ -261,7 +262,9 @@ impl Sending<'_> {
             });
             SendError::Connect(error)
         })?;
-        self.server.counters.connected();
+        if self.server.counters.connected() {
+            tracing::info!(server = self.server.name(), "a server can be connected to again");
+        }
         Ok(Connection { stream: Rc::new(stream), server: Arc::clone(self.server), reused: false })
     }
 
@@ -344,11 +347,17 @@ impl Sending<'_> {
     /// The final answer to its end, and how long the server keeps the connection if it does.
     async fn read(&self, timed: Timed) -> Result<(Answer, Option<Duration>), SendError> {
         let mut buffer = ReadBuffer::new();
-        let head = self.final_head(&timed, &mut buffer).await?;
+        let mut head = self.final_head(&timed, &mut buffer).await?;
         let head_after = now() - self.begun;
         let framing = framing::decide(&head, Direction::Answer(self.request.method()));
         let framing = framing.map_err(SendError::Framing)?;
-        let options = connection::read(head.get_all(K::Connection), |_| {}).map_err(SendError::Connection)?;
+        let mut named: Vec<Box<[u8]>> = Vec::new();
+        let options = connection::read(head.get_all(K::Connection), |name| named.push(name.into()))
+            .map_err(SendError::Connection)?;
+        // What is for this hop only is nobody else's business (RFC 9110 §7.6.1).
+        for name in named {
+            head.remove(&*name);
+        }
         let persistent = match head.version() {
             Version::Http11 => !options.close,
             Version::Http10 => options.keep_alive && !options.close,

@@ -93,6 +93,10 @@ impl Original {
 pub(super) struct Stage {
     /// All of the request was sent.
     pub written: Cell<bool>,
+    /// Times that it was begun to be sent.
+    pub sent: Cell<u32>,
+    /// Its answer is not wanted any more: it is not sent again.
+    pub cancelled: Cell<bool>,
     /// Its deadlines, for whoever moves it to another task.
     pub deadlines: Rc<Deadlines>,
 }
@@ -158,7 +162,7 @@ pub(super) async fn send(
     if let Some(connection) = copy.kept(reuse) {
         match copy.over(connection).await {
             // It died while it was idle, and the request may be sent twice.
-            Err(Broken::Closed) if copy.original.repeatable => {}
+            Err(Broken::Closed) if copy.original.repeatable && !copy.stage.cancelled.get() => {}
             outcome => return outcome.map_err(Broken::lost),
         }
     }
@@ -291,6 +295,7 @@ impl Copy {
     fn begin_sending(&self, timed: &Timed) -> Option<Upload> {
         let original = Rc::clone(&self.original);
         self.stage.written.set(false);
+        self.stage.sent.set(self.stage.sent.get() + 1);
         let mut sink = H1Sink::new(timed.clone());
         if original.host_of_server {
             let mut head = original.head.clone();

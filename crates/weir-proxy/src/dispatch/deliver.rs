@@ -17,7 +17,10 @@ use weir_upstream::send::{Answer, Beyond, SendBody, SendError, SendLimits, send}
 use crate::runtime::status::ProcessStatus;
 
 /// A server that takes a body more slowly than this is given up, and asked again later.
-const BYTES_PER_SECOND_MIN: u64 = 64 * 1024;
+pub(super) const BYTES_PER_SECOND_MIN: u64 = 64 * 1024;
+
+/// What is read of an answer that nobody waits for, so that its connection can be kept.
+const FORGOTTEN_BYTES_MAX: usize = 4 * 1024;
 
 /// Sends what waits for the servers of one upstream, as the configuration that is in force has them.
 pub(crate) struct Deliverer {
@@ -59,10 +62,11 @@ impl Deliverer {
             connect: waits.connect,
             whole: waits.answer_head + Duration::from_secs(delivery.body.bytes() / BYTES_PER_SECOND_MIN),
             head: snapshot.head_limits(),
-            body_bytes_max: if delivery.watched { ANSWER_BODY_BYTES_MAX } else { 0 },
+            body_bytes_max: if delivery.watched { ANSWER_BODY_BYTES_MAX } else { FORGOTTEN_BYTES_MAX },
             beyond: Beyond::Cut,
             idle: waits.idle,
         };
+        self.pools.sweep();
         let body = SendBody::Kept(delivery.body);
         match send(server, &request, body, &limits, Some(&self.pools)).await {
             Ok(answer) => Ok(delivered(answer, delivery.watched)),

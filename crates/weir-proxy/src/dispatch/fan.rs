@@ -72,7 +72,6 @@ pub(crate) async fn run(
         // `semantics.md` §3.1: one for each write, so that a server can tell a repeat from a second write.
         x.request.append(K::IdempotencyKey, format!("{:032x}", fastrand::u128(..)).as_bytes());
     }
-    invite_body(x, responder).await?;
     let replay = hold_body(x, route.rule, request)?;
     let outcome = with_body(x, &route, replay.clone(), responder).await;
     if let Some(replay) = &replay {
@@ -95,15 +94,21 @@ async fn with_body(
 ) -> Result<(), Failure> {
     let upstream = &route.forward.upstream;
     let write = match route.rule {
-        FanRule::Duplicate(duplicating) => accept(x, route, duplicating, replay.as_deref()).await?,
+        FanRule::Duplicate(duplicating) => {
+            accept(x, route, duplicating, replay.as_deref(), responder).await?
+        }
         FanRule::Race(_) | FanRule::Hedge(_) | FanRule::Majority(_) => None,
     };
+    invite_body(x, responder).await?;
     let gated = write.as_ref().map_or_else(SmallVec::new, Write::gated);
-    let original = Rc::new(Original::new(x, route.place, is_repeatable(x), replay.clone()));
+    // What `hedge` repeats is said by the retry policy alone.
+    let repeatable = is_repeatable(x) && !matches!(route.rule, FanRule::Hedge(_));
+    let original = Rc::new(Original::new(x, route.place, repeatable, replay.clone()));
     let mut driver = Driver::new(original, upstream, replay, route.machine(x, &gated), write);
     let decided = driver.decide(x).await;
     x.client.deadlines.clear(Wait::Dispatch);
     let request_read = driver.is_request_read();
+    x.record.attempts = driver.attempts();
     driver.leave(x);
     match decided {
         Ok(Winner::Live(held)) => pass::on(x, held, request_read, responder).await,
@@ -114,18 +119,20 @@ async fn with_body(
 
 /// Gives a write its place in the order of its servers. One that must outlive the process is whole before.
 async fn accept(
-    x: &Exchange,
+    x: &mut Exchange,
     route: &Route<'_>,
     duplicating: &Duplicating,
     replay: Option<&Replay>,
+    responder: &mut Responder,
 ) -> Result<Option<Write>, Failure> {
     let is_durable = duplicating.queue.as_ref().is_some_and(|queue| queue.is_durable());
     let host_of_server = attempt::names_server(x, route.forward);
     let body = match replay {
         None => Some(Arc::new(NoBody) as Arc<dyn WriteBody>),
         Some(replay) if is_durable => {
+            invite_body(x, responder).await?;
             until_whole(x, replay).await?;
-            replay.content().map(|content| Arc::new(KeptBody(content)) as Arc<dyn WriteBody>)
+            replay.content().map(|content| Arc::new(KeptBody::new(content)) as Arc<dyn WriteBody>)
         }
         Some(_) => None,
     };

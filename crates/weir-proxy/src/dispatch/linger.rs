@@ -30,6 +30,7 @@ pub(super) fn let_sending_go(worker: &Rc<Worker>, sending: Sending, stage: &Stag
         return;
     }
     let keeper = Rc::clone(worker);
+    stage.cancelled.set(true);
     stage.deadlines.move_to_task();
     worker.tracker.begin(async move {
         let deadlines = Deadlines::new();

@@ -28,8 +28,10 @@ pub(super) async fn read(
     let mut body = Body::from(replay.reader());
     let mut digest = Digest::new(worker.digests.build_hasher());
     loop {
-        let deadlines = &held.deadlines;
+        let deadlines = Rc::clone(&held.deadlines);
         let filled = poll_fn(|cx| {
+            // A server may want the rest of the request before it says more.
+            held.poll_upload(cx);
             if let Poll::Ready(filled) = body.poll_fill(cx) {
                 return Poll::Ready(filled.map_err(|error| tell(&error)));
             }

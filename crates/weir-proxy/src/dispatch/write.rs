@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::io;
 use std::rc::Rc;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 use smallvec::SmallVec;
@@ -11,7 +11,7 @@ use weir_core::dispatch::Happened;
 use weir_core::ports::queue::{
     AcceptError, AcceptedWrite, KeptAnswer, LocalFuture, NewWrite, Pieces, QueueEvent, Watch, WriteBody,
 };
-use weir_core::queue::{Burial, Failure as Miss, Outcome, ServerId, WantedTarget};
+use weir_core::queue::{Burial, Failure as Miss, Outcome, ServerId, Verdict, WantedTarget};
 use weir_core::retry::Cause;
 use weir_http::field::KnownName as K;
 use weir_http::head::Head;
@@ -35,6 +35,10 @@ pub(super) struct Write {
     /// Answers that the catch-up got, by the places of their servers.
     answers: SmallVec<[(usize, KeptAnswer); 2]>,
     supplied: bool,
+    /// Its body, as the queue has it.
+    body: Option<Arc<KeptBody>>,
+    /// Servers of which nothing is settled yet.
+    open: usize,
 }
 
 impl Write {
@@ -60,7 +64,16 @@ impl Write {
                 AcceptError::Body(_) => Failure::BodyNotKept,
             }
         })?;
-        Ok(Some(Self { accepted, watch: None, servers, answers: SmallVec::new(), supplied }))
+        let open = servers.len();
+        Ok(Some(Self {
+            accepted,
+            watch: None,
+            servers,
+            answers: SmallVec::new(),
+            supplied,
+            body: None,
+            open,
+        }))
     }
 
     /// Servers that get no live copy, by their places.
@@ -76,7 +89,9 @@ impl Write {
             && let Some(content) = replay.content()
         {
             self.supplied = true;
-            self.accepted.supply(Arc::new(KeptBody(content)));
+            let body = Arc::new(KeptBody::new(content));
+            self.body = Some(Arc::clone(&body));
+            self.accepted.supply(body);
         }
     }
 
@@ -99,6 +114,7 @@ impl Write {
 
     fn settle(&mut self, server: usize, outcome: Outcome) {
         if let Some(server) = self.servers.get(server) {
+            self.open -= usize::from(outcome.verdict() != Verdict::Again && self.open > 0);
             self.accepted.settle(*server, outcome);
         }
     }
@@ -126,6 +142,13 @@ impl Write {
         };
         self.answers.extend(answer.map(|answer| (server, answer)));
         Some(happened)
+    }
+
+    /// The exchange is over. What waits longer counts against the queue's own bound, not against the memory of requests.
+    pub(super) fn leave(&self) {
+        if let Some(body) = self.body.as_ref().filter(|_| self.open > 0) {
+            body.detach();
+        }
     }
 
     /// The answer that the catch-up got from this server.
@@ -167,22 +190,39 @@ impl Pieces for NoBody {
 }
 
 /// The body of a request that outlives its exchange.
-pub(super) struct KeptBody(pub(super) Arc<Content>);
+pub(super) struct KeptBody(Mutex<Arc<Content>>);
+
+impl KeptBody {
+    pub(super) fn new(content: Arc<Content>) -> Self {
+        Self(Mutex::new(content))
+    }
+
+    fn content(&self) -> Arc<Content> {
+        Arc::clone(&self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Takes it out of the memory that requests share.
+    fn detach(&self) {
+        let detached = Arc::new(self.content().detached());
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = detached;
+    }
+}
 
 impl WriteBody for KeptBody {
     fn bytes(&self) -> u64 {
-        self.0.bytes()
+        self.content().bytes()
     }
 
     fn trailers(&self) -> Bytes {
-        let Some(trailers) = self.0.trailers() else { return Bytes::new() };
+        let content = self.content();
+        let Some(trailers) = content.trailers() else { return Bytes::new() };
         let mut lines = Vec::new();
         trailers.write_fields(&mut lines);
         lines.into()
     }
 
     fn open(&self) -> Box<dyn Pieces> {
-        Box::new(KeptPieces(ReplayBody::of(Arc::clone(&self.0)).into()))
+        Box::new(KeptPieces(ReplayBody::of(self.content()).into()))
     }
 }
 

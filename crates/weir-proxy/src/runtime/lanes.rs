@@ -87,8 +87,8 @@ impl Lanes {
         Ok(())
     }
 
-    /// Copies that wait.
-    pub fn waiting(&self) -> usize {
+    #[cfg(test)]
+    fn waiting(&self) -> usize {
         self.0.borrow().values().map(|lane| lane.waiting.borrow().len()).sum()
     }
 }

@@ -29,10 +29,10 @@ pub(super) async fn watch(status: Weak<ProcessStatus>) {
     }
 }
 
-/// What is remembered of the servers, by their slots.
+/// What is remembered of the servers, by the names of their upstreams and their own: a new configuration makes new servers.
 #[derive(Default)]
 struct Memory {
-    servers: HashMap<usize, Remembered>,
+    servers: HashMap<(Box<str>, Box<str>), Remembered>,
     looked: Option<Instant>,
 }
 
@@ -40,11 +40,14 @@ impl Memory {
     fn look(&mut self, snapshot: &Snapshot, now: Instant) {
         let elapsed = self.looked.replace(now).map_or(Duration::ZERO, |looked| now - looked);
         let hedging: Vec<(&Arc<Upstream>, &Hedging)> = hedging(snapshot).collect();
-        let mut seen: HashMap<usize, Remembered> = HashMap::new();
+        let mut seen: HashMap<(Box<str>, Box<str>), Remembered> = HashMap::new();
         for (upstream, _) in &hedging {
             for server in &upstream.servers {
-                seen.entry(server.slot()).or_insert_with(|| {
-                    let mut times = self.servers.remove(&server.slot()).unwrap_or_default();
+                let name = (upstream.name.clone(), server.name().into());
+                let known = self.servers.remove(&name);
+                // A server of two routes is looked at once.
+                seen.entry(name).or_insert_with(|| {
+                    let mut times = known.unwrap_or_default();
                     times.add(elapsed, server.latencies.take());
                     times
                 });
@@ -52,8 +55,9 @@ impl Memory {
         }
         self.servers = seen;
         for (upstream, hedging) in hedging {
-            let known =
-                upstream.servers.iter().filter_map(|server| self.servers[&server.slot()].percentile(SHARE));
+            let known = upstream.servers.iter().filter_map(|server| {
+                self.servers[&(upstream.name.clone(), server.name().into())].percentile(SHARE)
+            });
             hedging.publish(median(known.collect()));
         }
     }

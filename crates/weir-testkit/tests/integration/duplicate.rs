@@ -348,3 +348,121 @@ fn a_drain_waits_for_copies_that_go_on() {
     assert_eq!(proxy.drained(), 0);
     slow.wait_ended(1);
 }
+
+/// A server that ends connections without reading as long as it is down.
+fn deaf() -> (Server, Arc<AtomicBool>) {
+    let down = Arc::new(AtomicBool::new(true));
+    let is_down = Arc::clone(&down);
+    let server = Server::start(move |mut connection| {
+        if is_down.load(Ordering::SeqCst) {
+            return connection.reset();
+        }
+        while connection.request().is_some() {
+            connection.send(sized("up"));
+        }
+    });
+    (server, down)
+}
+
+/// When no copy reads a body, nobody did: the request hung, and every later one behind it.
+#[test]
+fn a_body_is_read_also_when_no_server_reads_it() {
+    for bytes in [1, 1 << 20] {
+        let ((first, first_down), (second, second_down)) = (deaf(), deaf());
+        let proxy = duplicate(&[&first, &second], ", answer_timeout: 100ms", "");
+        let body = "x".repeat(bytes);
+        ask(&proxy, post(&body)).expect(503);
+        // Both have a backlog now, so that this one has no copy at all.
+        ask(&proxy, post(&body)).expect(503);
+        first_down.store(false, Ordering::SeqCst);
+        second_down.store(false, Ordering::SeqCst);
+        while proxy.status().queues[0].backlog_writes > 0 {
+            std::thread::yield_now();
+        }
+        ask(&proxy, post(&body)).expect(200);
+        for server in [&first, &second] {
+            server.wait_requests(3);
+            assert!(server.requests().iter().all(|request| request.text().len() == bytes));
+        }
+    }
+}
+
+#[test]
+fn a_server_that_answers_before_it_has_read_the_body_holds_nobody_up() {
+    let early = Server::start(|mut connection| {
+        connection.request_head();
+        connection.send("HTTP/1.1 503 Busy\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+    });
+    let good = Server::saying("good");
+    let proxy = duplicate(&[&early, &good], "", "");
+    let body = "x".repeat(1 << 20);
+    assert_eq!(ask(&proxy, post(&body)).expect(200).text(), "good");
+    assert_eq!(good.only_request().text().len(), body.len());
+    let proxy = duplicate(&[&early], ", answer_timeout: 100ms", "");
+    ask(&proxy, post(&body)).expect(503);
+}
+
+#[test]
+fn in_strict_order_a_server_gets_one_write_at_a_time() {
+    let (slow, release) = held(sized("a"));
+    let proxy = duplicate(&[&slow], ", order: strict", "");
+    let mut clients: Vec<_> = (0..3).map(|_| connect(&proxy)).collect();
+    clients[0].send(post("0"));
+    slow.wait_requests(1);
+    clients[1].send(post("1"));
+    clients[2].send(post("2"));
+    while proxy.status().queues[0].servers[0].backlog < 2 {
+        std::thread::yield_now();
+    }
+    assert_eq!(slow.requests().len(), 1);
+    for number in 0..3 {
+        slow.wait_requests(number + 1);
+        release.send(()).expect("the server waits");
+    }
+    for client in &mut clients {
+        client.answer().expect(200);
+    }
+    let seen = bodies(&slow);
+    assert_eq!(seen[0], "0");
+    assert_eq!(seen.len(), 3);
+}
+
+#[test]
+fn what_waits_does_not_use_up_the_memory_of_requests() {
+    let (down, is_down) = moody(503);
+    let steady = Server::saying("a");
+    let proxy = proxy::start(&format!(
+        "replay: {{total: 1MiB}}
+services: [{{host: \"*\", upstream: [\"{steady}\", \"{down}\"], dispatch: duplicate}}]
+"
+    ));
+    let mut client = connect(&proxy);
+    let body = "x".repeat(100_000);
+    for _ in 0..30 {
+        client.send(post(&body)).answer().expect(200);
+    }
+    while proxy.status().queues[0].servers[1].backlog < 30 {
+        std::thread::yield_now();
+    }
+    is_down.store(false, Ordering::SeqCst);
+    while proxy.status().queues[0].backlog_writes > 0 {
+        std::thread::yield_now();
+    }
+}
+
+#[test]
+fn a_full_backlog_refuses_or_drops() {
+    let (down, _) = moody(503);
+    for (full, last) in [("reject", 503), ("drop_oldest", 200)] {
+        let steady = Server::saying("a");
+        let proxy = duplicate(&[&steady, &down], &format!(", backlog: 2, full: {full}"), "");
+        let mut client = connect(&proxy);
+        for number in 0..2 {
+            client.send(post(&number.to_string())).answer().expect(200);
+            while proxy.status().queues[0].servers[1].backlog < number + 1 {
+                std::thread::yield_now();
+            }
+        }
+        client.send(post("2")).answer().expect(last);
+    }
+}

@@ -15,6 +15,7 @@ mod bodies;
 mod certificates;
 mod compare;
 mod connection;
+mod copied_bodies;
 mod departure;
 mod drain;
 mod duplicate;

@@ -250,6 +250,39 @@ fn a_client_that_goes_away_behind_its_body_takes_no_copy_along() {
 }
 
 #[test]
+fn a_client_that_waits_to_be_asked_for_its_body_is_copied_too() {
+    let main = Server::start(|mut connection| {
+        connection.request_head();
+        connection.send("HTTP/1.1 100 Continue\r\n\r\n");
+        assert_eq!(connection.read_exact(3), b"abc");
+        connection.send(sized("main"));
+        connection.until_end();
+    });
+    let mirror = Server::saying("mirror");
+    let proxy = mirrored(&main, &to(&mirror, ""), "", "");
+    let mut client = connect(&proxy);
+    client.send("POST / HTTP/1.1\r\nHost: a.test\r\nExpect: 100-continue\r\nContent-Length: 3\r\n\r\n");
+    client.answer_head().expect(100);
+    assert_eq!(client.send("abc").answer().expect(200).text(), "main");
+    until(&proxy, MirrorOutcome::Sent, 1);
+    let copy = mirror.only_request();
+    assert_eq!((copy.text(), copy.has("Expect")), ("abc".to_owned(), false));
+}
+
+#[test]
+fn a_pipelined_request_behind_a_body_is_served_and_copied() {
+    let (main, mirror) = (Server::saying("main"), Server::saying("mirror"));
+    let proxy = mirrored(&main, &to(&mirror, ""), "", "");
+    let mut client = connect(&proxy);
+    client.send(format!("{}{}{}", post("one"), post("two"), get("/three")));
+    for _ in 0..3 {
+        client.answer().expect(200);
+    }
+    until(&proxy, MirrorOutcome::Sent, 3);
+    assert_eq!(main.requests().iter().map(Message::text).collect::<Vec<_>>(), ["one", "two", ""]);
+}
+
+#[test]
 fn a_share_of_requests_is_copied() {
     let (main, mirror) = (Server::saying("main"), Server::saying("mirror"));
     let proxy = mirrored(&main, &to(&mirror, ", share: 30%"), "", "");

@@ -63,9 +63,9 @@ fn every_server_gets_the_whole_request() {
     );
     let answer = ask(&proxy, request).expect(200);
     assert!(["a", "b", "c"].contains(&&*answer.text()));
-    let winner = answer.field("X-Backend-Server").map(ToOwned::to_owned);
-    for server in servers.iter().filter(|server| Some(server.to_string()) == winner) {
-        let seen = server.only_request();
+    // The others may have been cancelled in the middle; whoever has it all has all of it.
+    assert!(servers.iter().any(|server| !server.requests().is_empty()));
+    for seen in servers.iter().flat_map(Server::requests) {
         assert_eq!((seen.target(), seen.field("X-Mine")), ("/p?q", Some("1")));
         assert_eq!(seen.text(), body);
     }
@@ -177,7 +177,10 @@ fn semantics_2_4_a_loser_that_answers_at_once_keeps_its_connection() {
 
 #[test]
 fn semantics_2_4_a_loser_that_is_slow_is_cut() {
-    let (slow, _never) = held(sized("slow"));
+    let slow = Server::start(|mut connection| {
+        connection.request();
+        connection.until_end();
+    });
     let fast = Server::saying("fast");
     let proxy = race(&[&slow, &fast], "", "");
     fetch(&proxy, "/").expect(200);
@@ -187,6 +190,7 @@ fn semantics_2_4_a_loser_that_is_slow_is_cut() {
         client.send(get("/")).answer().expect(200);
     }
     assert_eq!(fast.requests().len(), 4);
+    slow.wait_ended(1);
 }
 
 #[test]

@@ -24,6 +24,7 @@ use weir_upstream::member::Upstream;
 use weir_upstream::select;
 
 use crate::dispatch::copy::{self, Held, Lost, Original, Stage};
+use crate::dispatch::deliver::BYTES_PER_SECOND_MIN;
 use crate::dispatch::linger::{self, Sending};
 use crate::dispatch::whole::{self, Unread};
 use crate::dispatch::write::{self, Write};
@@ -64,6 +65,8 @@ pub(super) struct Driver<'r> {
     replay: Option<Rc<Replay>>,
     machine: Fan<'r>,
     copies: SmallVec<[Copy; 4]>,
+    /// How far each copy has come that was ever started.
+    stages: SmallVec<[Rc<Stage>; 4]>,
     /// What happened at once when an action was performed.
     news: SmallVec<[Happened; 4]>,
     /// How the last copy failed that did.
@@ -94,6 +97,7 @@ impl<'r> Driver<'r> {
             replay,
             machine,
             copies: SmallVec::new(),
+            stages: SmallVec::new(),
             news: SmallVec::new(),
             failure: None,
             told_whole: false,
@@ -108,7 +112,8 @@ impl<'r> Driver<'r> {
     /// # Errors
     /// There is no answer, or nobody waits for one.
     pub(super) async fn decide(&mut self, x: &mut Exchange) -> Result<Winner, Failure> {
-        let mut acts = self.machine.begin(Duration::ZERO);
+        // Waiting for its turn, or for its body, may have taken a while.
+        let mut acts = self.machine.begin(now() - x.begun);
         loop {
             if let Some(decision) = self.perform(x, acts) {
                 return decision;
@@ -144,7 +149,7 @@ impl<'r> Driver<'r> {
         let mut decision = None;
         for act in acts {
             match act {
-                Act::Start { copy, to, reuse } => self.start(x, copy, to, reuse),
+                Act::Start { copy, to, reuse } => self.start(copy, to, reuse),
                 Act::Cancel { copy } => self.cancel(x, copy),
                 Act::WakeAt(at) => {
                     let deadlines = &x.client.deadlines;
@@ -183,7 +188,7 @@ impl<'r> Driver<'r> {
         answer.map(Winner::Delivered).ok_or(Failure::NotAcknowledged)
     }
 
-    fn start(&mut self, x: &mut Exchange, number: u32, to: To, reuse: Reuse) {
+    fn start(&mut self, number: u32, to: To, reuse: Reuse) {
         let server = match to {
             To::Server(server) => server,
             To::Balanced => {
@@ -198,11 +203,8 @@ impl<'r> Driver<'r> {
             }
         };
         let target = Arc::clone(&self.upstream.servers[server]);
-        x.record.attempts += 1;
-        if x.record.server.is_none() {
-            x.record.server = Some(Arc::clone(&target));
-        }
         let stage = Rc::<Stage>::default();
+        self.stages.push(Rc::clone(&stage));
         let original = Rc::clone(&self.original);
         let sending = Box::pin(copy::send(original, target, reuse, Rc::clone(&stage)));
         let state = State::Sending(sending);
@@ -263,6 +265,7 @@ impl<'r> Driver<'r> {
                 return Poll::Ready(happened);
             }
         }
+        self.poll_body(cx)?;
         if !self.told_whole && self.is_request_read() {
             self.told_whole = true;
             if let (Some(write), Some(replay)) = (&mut self.write, &self.replay) {
@@ -286,6 +289,19 @@ impl<'r> Driver<'r> {
         })
     }
 
+    /// Reads the client's body on for a write, which every server must have whole: its copies may all have stopped reading,
+    /// or there may be none. Other modes only look whether it broke.
+    fn poll_body(&self, cx: &mut Context<'_>) -> Result<(), Failure> {
+        let Some(replay) = &self.replay else { return Ok(()) };
+        let is_write = matches!(self.machine, Fan::Duplicate(_)) && !self.told_whole;
+        if (is_write || replay.state() == replay::State::Failed)
+            && let Poll::Ready(Err(error)) = replay.poll_whole(cx)
+        {
+            return Err(Failure::of_body(&error));
+        }
+        Ok(())
+    }
+
     fn poll_copy(
         &mut self,
         place: usize,
@@ -300,7 +316,8 @@ impl<'r> Driver<'r> {
                 Err(lost) => {
                     self.count(x, CopyOutcome::Failed);
                     let Copy { server, .. } = self.copies.remove(place);
-                    if let Some(write) = &mut self.write {
+                    // A client that breaks off says nothing of the server.
+                    if let Some(write) = self.write.as_mut().filter(|_| !matches!(lost, Lost::Request(_))) {
                         write.missed(server, &lost);
                     }
                     Poll::Ready(self.lose(number, lost))
@@ -377,15 +394,26 @@ impl<'r> Driver<'r> {
 
     /// Lets go of what is left of a request that has its answer, or will have none. A write whose body is whole goes on.
     pub(super) fn leave(&mut self, x: &Exchange) {
-        let write = self.write.take();
+        if let Some(replay) = &self.replay {
+            replay.pause();
+        }
+        let mut write = self.write.take();
         if !(matches!(self.machine, Fan::Duplicate(_)) && self.is_request_read()) {
             self.copies.clear();
             return;
         }
+        if let Some(write) = &mut write {
+            write.leave();
+        }
+        let body_bytes = self.body_bytes();
+        let patience =
+            self.upstream.waits.answer_head + Duration::from_secs(body_bytes / BYTES_PER_SECOND_MIN);
         let write = Rc::new(RefCell::new(write));
         for Copy { server, stage, state, .. } in self.copies.drain(..) {
             let worker = Rc::clone(&x.worker);
             stage.deadlines.move_to_task();
+            // Nobody else ends a copy that goes on alone.
+            stage.deadlines.set(Wait::Request, patience);
             match state {
                 State::Sending(sending) => {
                     let task = write::see_through(Rc::clone(&write), server, sending, worker);
@@ -398,6 +426,18 @@ impl<'r> Driver<'r> {
                 State::Reading(_) => {}
             }
         }
+    }
+
+    fn body_bytes(&self) -> u64 {
+        match self.replay.as_ref().map(|replay| replay.state()) {
+            Some(replay::State::Whole { bytes }) => bytes,
+            _ => 0,
+        }
+    }
+
+    /// Times that a byte of the request may have been sent (`semantics.md` §2.2).
+    pub(super) fn attempts(&self) -> u32 {
+        self.stages.iter().map(|stage| stage.sent.get()).sum()
     }
 
     /// Whether the client has been read to the end of its request.

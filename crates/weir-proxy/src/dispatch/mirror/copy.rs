@@ -99,7 +99,7 @@ impl CopiedRequest {
     fn body(&self) -> SendBody {
         match &self.content {
             None => SendBody::Memory(Bytes::new()),
-            Some(content) => SendBody::Kept(Arc::new(KeptBody(Arc::clone(content)))),
+            Some(content) => SendBody::Kept(Arc::new(KeptBody::new(Arc::clone(content)))),
         }
     }
 }

@@ -40,6 +40,19 @@ impl Content {
         self.trailers.as_deref()
     }
 
+    /// The same, in memory that nobody has reserved: for those who count what they keep by themselves.
+    #[must_use]
+    pub fn detached(&self) -> Self {
+        let copy = |piece: &Piece| Piece { start: piece.start, bytes: Bytes::copy_from_slice(&piece.bytes) };
+        Self {
+            pieces: self.pieces.iter().map(copy).collect(),
+            file: self.file.clone(),
+            trailers: self.trailers.clone(),
+            pool: self.pool.clone(),
+            ..*self
+        }
+    }
+
     pub(super) fn lend(&self, position: u64) -> Bytes {
         lend_from(&self.pieces, position)
     }

@@ -1,0 +1,183 @@
+//! Bodies of every size in every mode that asks several servers: whole, unchanged, in bounded memory (`semantics.md` §2.5).
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use weir_testkit::client::connect;
+use weir_testkit::proxy::{self, Running};
+use weir_testkit::server::{Connection, Server};
+use weir_testkit::socket::Socket;
+
+const MIB: u64 = 1 << 20;
+
+const MODES: [&str; 4] =
+    ["{mode: race}", "{mode: hedge}", "{mode: majority}", "{mode: duplicate, acknowledge: all}"];
+
+/// What servers have got, by a checksum and a length: how often.
+type Got = Arc<Mutex<HashMap<(u64, u64), usize>>>;
+
+fn add(sum: u64, bytes: &[u8]) -> u64 {
+    bytes.iter().fold(sum, |sum, byte| (sum ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3))
+}
+
+/// Bytes that repeat after a length that is no power of two, so that a lost or doubled buffer shows.
+fn pattern() -> Vec<u8> {
+    (0..65_521_u32).map(|number| (number.wrapping_mul(2_654_435_761) >> 13) as u8).collect()
+}
+
+/// Reads a body of this length or in chunks, as its head says; `None` when it breaks off.
+fn receive(connection: &mut Connection, chunked: bool, length: u64) -> (u64, u64) {
+    let (mut sum, mut bytes) = (0, 0);
+    if !chunked {
+        while bytes < length {
+            let piece = connection.read_exact((length - bytes).min(64 * 1024) as usize);
+            sum = add(sum, &piece);
+            bytes += piece.len() as u64;
+        }
+        return (sum, bytes);
+    }
+    loop {
+        let mut line = String::new();
+        while !line.ends_with("\r\n") {
+            line.push(char::from(connection.read_exact(1)[0]));
+        }
+        let size = usize::from_str_radix(line.trim(), 16).expect("a chunk begins with its size");
+        let piece = connection.read_exact(size);
+        connection.read_exact(2);
+        if size == 0 {
+            return (sum, bytes);
+        }
+        sum = add(sum, &piece);
+        bytes += size as u64;
+    }
+}
+
+fn counting(got: &Got) -> Server {
+    let got = Arc::clone(got);
+    Server::start(move |mut connection| {
+        let head = connection.request_head();
+        let length =
+            head.field("Content-Length").map_or(0, |text| text.parse().expect("a length is a number"));
+        let found = receive(&mut connection, head.has("Transfer-Encoding"), length);
+        *got.lock().unwrap_or_else(PoisonError::into_inner).entry(found).or_default() += 1;
+        connection.send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok");
+    })
+}
+
+fn send(to: &mut Socket, bytes: u64, chunked: bool) -> (u64, u64) {
+    let framing =
+        if chunked { "Transfer-Encoding: chunked".to_owned() } else { format!("Content-Length: {bytes}") };
+    to.send(format!("PUT / HTTP/1.1\r\nHost: a.test\r\n{framing}\r\n\r\n"));
+    let pattern = pattern();
+    let (mut sum, mut sent) = (0, 0);
+    while sent < bytes {
+        let piece = &pattern[..pattern.len().min((bytes - sent) as usize)];
+        if chunked {
+            to.send(format!("{:x}\r\n", piece.len())).send(piece).send("\r\n");
+        } else {
+            to.send(piece);
+        }
+        sum = add(sum, piece);
+        sent += piece.len() as u64;
+    }
+    if chunked {
+        to.send("0\r\n\r\n");
+    }
+    (sum, sent)
+}
+
+fn over(mode: &str, servers: &[Server]) -> Running {
+    let written: Vec<String> = servers.iter().map(|server| format!("\"{server}\"")).collect();
+    proxy::start(&format!(
+        "services: [{{host: \"*\", upstream: [{}], dispatch: {mode}}}]\n",
+        written.join(", ")
+    ))
+}
+
+/// One request of this size through a mode: whoever has got it to its end has got all of it, and the winner has.
+fn check(mode: &str, bytes: u64, chunked: bool) {
+    let got = Got::default();
+    let servers = [counting(&got), counting(&got), counting(&got)];
+    let proxy = over(mode, &servers);
+    let mut client = connect(&proxy);
+    let sum = send(&mut client, bytes, chunked);
+    assert_eq!(client.answer().expect(200).text(), "ok", "{mode}, {bytes} bytes");
+    let got = got.lock().unwrap_or_else(PoisonError::into_inner);
+    assert!(!got.is_empty() && got.keys().all(|found| *found == sum), "{mode}: {got:?} is not {sum:?}");
+    if mode.contains("duplicate") {
+        assert_eq!(got[&sum], 3);
+    }
+}
+
+#[test]
+fn every_size_in_every_mode() {
+    for mode in MODES {
+        for bytes in [0, 1, 4096, 16 * 1024 + 1, MIB] {
+            check(mode, bytes, false);
+            check(mode, bytes, true);
+        }
+    }
+}
+
+/// The resident memory of this process, in bytes.
+fn resident() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").expect("Linux tells it");
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("it is among it");
+    line.trim().trim_end_matches(" kB").trim().parse::<u64>().expect("it is a number") * 1024
+}
+
+#[test]
+#[ignore = "takes over a minute: `cargo xtask test --full`"]
+fn two_hundred_mebibytes_in_every_mode_in_bounded_memory() {
+    let peak = Arc::new(AtomicU64::new(0));
+    let (watching, over) = (Arc::clone(&peak), Arc::new(AtomicU64::new(0)));
+    let stopped = Arc::clone(&over);
+    let watcher = std::thread::spawn(move || {
+        while stopped.load(Ordering::SeqCst) == 0 {
+            watching.fetch_max(resident(), Ordering::SeqCst);
+            std::thread::park_timeout(Duration::from_millis(20));
+        }
+    });
+    let before = resident();
+    for mode in MODES {
+        check(mode, 200 * MIB, false);
+        check(mode, 200 * MIB, true);
+    }
+    over.store(1, Ordering::SeqCst);
+    watcher.join().expect("it only looks");
+    // Other tests run beside this one, with bodies of their own.
+    let grown = peak.load(Ordering::SeqCst).saturating_sub(before);
+    assert!(grown < 160 * MIB, "the memory grew by {} MiB", grown / MIB);
+}
+
+/// A client that goes away in any phase costs nobody anything: what was begun ends, and the next request is served.
+#[test]
+fn clients_that_go_away_in_every_phase() {
+    for mode in MODES {
+        let got = Got::default();
+        let servers = [counting(&got), counting(&got), counting(&got)];
+        let proxy = over(mode, &servers);
+        let whole = "PUT / HTTP/1.1\r\nHost: a.test\r\nContent-Length: 20\r\n\r\n01234567890123456789";
+        for length in [1, 20, whole.len() - 20, whole.len() - 19, whole.len() - 1, whole.len()] {
+            for reset in [true, false] {
+                let mut client = connect(&proxy);
+                client.send(&whole[..length]);
+                if reset {
+                    client.reset();
+                } else {
+                    client.half_close();
+                    drop(client);
+                }
+            }
+        }
+        let mut client = connect(&proxy);
+        assert_eq!(client.send(whole).answer().expect(200).text(), "ok", "{mode}");
+        drop(client);
+        while proxy.connections() > 0 || proxy.status().requests_in_flight > 0 {
+            std::thread::yield_now();
+        }
+        assert_eq!(proxy.status().replay_bytes, 0, "{mode}: memory of a body is left behind");
+    }
+}
