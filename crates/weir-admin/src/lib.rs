@@ -4,6 +4,7 @@
 //! only reads, through the port [`StatusSource`](weir_core::ports::StatusSource), and knows nothing of how a proxy works.
 //! There is no password: it is meant for the loopback interface, and the guard keeps web pages from reaching it there.
 
+mod comparison;
 mod guard;
 mod metrics;
 mod problem;
