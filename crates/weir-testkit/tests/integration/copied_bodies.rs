@@ -175,10 +175,13 @@ fn clients_that_go_away_in_every_phase() {
         let mut client = connect(&proxy);
         assert_eq!(client.send(whole).answer().expect(200).text(), "ok", "{mode}");
         drop(client);
-        while proxy.connections() > 0 || proxy.status().requests_in_flight > 0 {
+        // Copies that linger hold their body for a moment more.
+        while proxy.connections() > 0
+            || proxy.status().requests_in_flight > 0
+            || proxy.status().replay_bytes > 0
+        {
             std::thread::yield_now();
         }
-        assert_eq!(proxy.status().replay_bytes, 0, "{mode}: memory of a body is left behind");
     }
 }
 
