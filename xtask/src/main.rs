@@ -37,7 +37,7 @@ enum Task {
     Tidy,
     /// All tests of the workspace.
     Test(test::Options),
-    /// Weir beside nginx, HAProxy and a bare relay of bytes.
+    /// Weir beside nginx, HAProxy and a bare relay of bytes, and its modes beside `balance`.
     Bench(bench::Options),
     /// The fuzz targets, on the stable compiler.
     Fuzz(fuzz::Options),
@@ -49,6 +49,12 @@ enum Task {
         /// Where every byte goes.
         upstream: SocketAddr,
     },
+    /// The load generator of `bench hedge`.
+    #[command(hide = true)]
+    Callers(bench::callers::Options),
+    /// The servers of `bench hedge`.
+    #[command(hide = true)]
+    Laggards(bench::laggard::Options),
     /// The load generator of `bench tls-handshakes`.
     #[command(hide = true)]
     Handshakes(bench::handshakes::Options),
@@ -62,6 +68,8 @@ fn main() -> ExitCode {
         Task::Bench(options) => bench::run(&options),
         Task::Fuzz(options) => fuzz::run(&options),
         Task::Relay { listen, upstream } => relay::run(listen, upstream).map(|()| true),
+        Task::Callers(options) => bench::callers::serve(&options).map(|()| true),
+        Task::Laggards(options) => bench::laggard::serve(&options).map(|()| true),
         Task::Handshakes(options) => bench::handshakes::serve(&options).map(|()| true),
     };
     match outcome {

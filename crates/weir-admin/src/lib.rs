@@ -5,6 +5,7 @@
 //! [`QueueSource`](weir_core::ports::queue::QueueSource) and nothing else, and knows nothing of how a proxy works.
 //! There is no password: it is meant for the loopback interface, and the guard keeps web pages from reaching it there.
 
+mod comparison;
 mod guard;
 mod metrics;
 mod problem;

@@ -11,12 +11,15 @@ use std::collections::HashMap;
 use std::fmt::{Display, Write};
 
 use hyper::header::{ACCEPT, HeaderMap};
+use weir_core::compare::{CompareOutcome, DifferenceKind};
 use weir_core::dispatch::Mode;
 use weir_core::handshake::HandshakeOutcome;
 use weir_core::metric::{self, ANSWER_CLASSES, Kind, Metric};
+use weir_core::mirror::MirrorOutcome;
 use weir_core::ports::queue::{QueueServerStatus, QueueStatus};
 use weir_core::ports::{
-    CopyOutcome, DURATION_BOUNDS_SECONDS, DuplicatingStatus, Histogram, ServerStatus, Status,
+    ComparisonStatus, CopyOutcome, DURATION_BOUNDS_SECONDS, DuplicatingStatus, Histogram, ServerStatus,
+    Status,
 };
 use weir_core::proxy_header::ProxyHeaderOutcome;
 use weir_core::refusal::Refusal;
@@ -112,6 +115,7 @@ fn dispatch(status: &Status, page: &mut Page) {
         Some(([route.service.as_str(), route.route.as_str()], route.percentile_seconds?))
     });
     page.labelled(&metric::HEDGE_PERCENTILE, hedging);
+    mirrors(status, page);
     page.labelled(
         &metric::REPLAY_IMPOSSIBLE,
         status.replay_impossible.iter().map(|(reason, count)| ([*reason], *count)),
@@ -143,6 +147,27 @@ fn queues(status: &Status, page: &mut Page) {
     per_queue(&metric::QUEUE_FULL, |queue| queue.full_total);
     per_queue(&metric::QUEUE_WRITE_ERRORS, |queue| queue.write_errors_total);
     per_queue(&metric::QUEUE_ABANDONED, |queue| queue.abandoned_total);
+}
+
+fn of<'a>(route: &'a ComparisonStatus, name: &'static str) -> [&'a str; 3] {
+    [&route.service, &route.route, name]
+}
+
+/// What mirrors got, and what comparing found.
+fn mirrors(status: &Status, page: &mut Page) {
+    let copies = status.mirrors.iter().flat_map(|mirror| {
+        let names = MirrorOutcome::ALL.map(|outcome| [mirror.upstream.as_str(), outcome.name()]);
+        names.into_iter().zip(mirror.copies)
+    });
+    page.labelled(&metric::MIRRORED_REQUESTS, copies);
+    let compared = status.comparisons.iter().flat_map(|route| {
+        CompareOutcome::ALL.map(|outcome| of(route, outcome.name())).into_iter().zip(route.outcomes)
+    });
+    page.labelled(&metric::COMPARED_REQUESTS, compared);
+    let differences = status.comparisons.iter().flat_map(|route| {
+        DifferenceKind::ALL.map(|kind| of(route, kind.name())).into_iter().zip(route.differences)
+    });
+    page.labelled(&metric::DIFFERENCES, differences);
 }
 
 /// The whole page.

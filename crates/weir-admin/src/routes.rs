@@ -16,6 +16,7 @@ use weir_core::ports::{
 };
 use weir_core::refusal::Refusal;
 
+use crate::comparison::comparison_json;
 use crate::metrics::{self, Dialect};
 use crate::problem::problem;
 
@@ -27,8 +28,13 @@ const TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
 /// Everything there is.
-pub(crate) const ALL: &[Route] =
-    &[("/healthz", healthz), ("/readyz", readyz), ("/metrics", metrics), ("/api/v1/status", status)];
+pub(crate) const ALL: &[Route] = &[
+    ("/healthz", healthz),
+    ("/readyz", readyz),
+    ("/metrics", metrics),
+    ("/api/v1/status", status),
+    ("/api/v1/compare", compare),
+];
 
 /// Metrics alone; at the root too, where the libraries of other languages serve them.
 pub(crate) const METRICS: &[Route] = &[("/metrics", metrics), ("/", metrics)];
@@ -81,6 +87,12 @@ fn metrics(source: &dyn StatusSource, fields: &HeaderMap) -> Answer {
 
 fn status(source: &dyn StatusSource, _: &HeaderMap) -> Answer {
     content(StatusCode::OK, JSON, format!("{:#}\n", status_json(&source.status())))
+}
+
+/// What comparisons of answers have found.
+fn compare(source: &dyn StatusSource, _: &HeaderMap) -> Answer {
+    let routes: Vec<_> = source.comparisons().iter().map(comparison_json).collect();
+    content(StatusCode::OK, JSON, format!("{:#}\n", json!({ "routes": routes })))
 }
 
 fn status_json(status: &Status) -> Value {

@@ -6,6 +6,7 @@
 
 pub mod address;
 pub mod balance;
+pub mod compare;
 pub mod dispatch;
 pub mod forwarded;
 pub mod handshake;
@@ -13,6 +14,7 @@ pub mod health;
 pub mod latency;
 pub mod limit;
 pub mod metric;
+pub mod mirror;
 pub mod ports;
 pub mod proxy_header;
 pub mod queue;

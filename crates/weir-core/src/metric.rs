@@ -136,6 +136,30 @@ pub const HEDGE_PERCENTILE: Metric = Metric {
     labels: &["service", "route"],
 };
 
+/// Copies for mirrors.
+pub const MIRRORED_REQUESTS: Metric = Metric {
+    name: "weir_mirrored_requests_total",
+    kind: Kind::Counter,
+    help: "Copies of requests for upstreams whose answers go to no client, by what became of them.",
+    labels: &["upstream", "outcome"],
+};
+
+/// Answers that were compared.
+pub const COMPARED_REQUESTS: Metric = Metric {
+    name: "weir_compared_requests_total",
+    kind: Kind::Counter,
+    help: "Requests whose answer was to be compared with that of another upstream, by what came of it.",
+    labels: &["service", "route", "outcome"],
+};
+
+/// What differs between them.
+pub const DIFFERENCES: Metric = Metric {
+    name: "weir_differences_total",
+    kind: Kind::Counter,
+    help: "Requests whose compared answers differ, by what differs.",
+    labels: &["service", "route", "kind"],
+};
+
 /// Bodies that could not be kept.
 pub const REPLAY_IMPOSSIBLE: Metric = Metric {
     name: "weir_replay_impossible_total",
@@ -427,6 +451,9 @@ pub const ALL: &[Metric] = &[
     HEDGES,
     HEDGES_WON,
     HEDGE_PERCENTILE,
+    MIRRORED_REQUESTS,
+    COMPARED_REQUESTS,
+    DIFFERENCES,
     REPLAY_IMPOSSIBLE,
     REPLAY_BYTES,
     DUPLICATE_ACKNOWLEDGEMENTS,

@@ -7,8 +7,10 @@ pub mod queue;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use crate::compare::{CompareOutcome, Difference, DifferenceKind};
 use crate::dispatch::Mode;
 use crate::handshake::HandshakeOutcome;
+use crate::mirror::MirrorOutcome;
 use crate::ports::queue::QueueStatus;
 use crate::proxy_header::ProxyHeaderOutcome;
 use crate::refusal::Refusal;
@@ -66,6 +68,10 @@ pub struct Status {
     pub authenticated: Vec<AuthenticatedStatus>,
     /// What modes that ask several servers have done.
     pub dispatch: DispatchStatus,
+    /// Upstreams that get copies which nobody waits for; none twice.
+    pub mirrors: Vec<MirrorStatus>,
+    /// Routes whose answers are compared with those of other servers.
+    pub comparisons: Vec<ComparisonStatus>,
     /// Bodies that could not be kept for more than one reader, by reason.
     pub replay_impossible: Vec<(&'static str, u64)>,
     /// Bytes of memory that are reserved for kept bodies.
@@ -175,6 +181,72 @@ impl CopyOutcome {
     }
 }
 
+/// An upstream that gets copies which nobody waits for.
+#[derive(Debug, Clone, Default)]
+pub struct MirrorStatus {
+    /// Its name.
+    pub upstream: String,
+    /// Copies by what became of them, in the order of [`MirrorOutcome::ALL`].
+    pub copies: [u64; MirrorOutcome::ALL.len()],
+}
+
+/// A route whose answers are compared with those of another upstream.
+#[derive(Debug, Clone, Default)]
+pub struct ComparisonStatus {
+    /// The name of its service.
+    pub service: String,
+    /// Its name.
+    pub route: String,
+    /// The other upstream.
+    pub upstream: String,
+    /// Comparisons by what came of them, in the order of [`CompareOutcome::ALL`].
+    pub outcomes: [u64; CompareOutcome::ALL.len()],
+    /// Comparisons that found such a difference, in the order of [`DifferenceKind::ALL`].
+    pub differences: [u64; DifferenceKind::ALL.len()],
+    /// Until the answers began that were compared, of clients.
+    pub client_seconds: f64,
+    /// The same of the copies.
+    pub copy_seconds: f64,
+}
+
+impl ComparisonStatus {
+    /// Adds the numbers of another one.
+    pub fn add(&mut self, other: &Self) {
+        let outcomes = self.outcomes.iter_mut().zip(&other.outcomes);
+        for (sum, count) in outcomes.chain(self.differences.iter_mut().zip(&other.differences)) {
+            *sum += count;
+        }
+        self.client_seconds += other.client_seconds;
+        self.copy_seconds += other.copy_seconds;
+    }
+}
+
+/// Two answers that differ.
+#[derive(Debug, Clone)]
+pub struct ComparisonExample {
+    /// When, in seconds since 1970.
+    pub at_seconds: u64,
+    /// Method and target, shortened, without secrets.
+    pub request: String,
+    /// Until the client's answer began.
+    pub client_seconds: f64,
+    /// Until the copy's did.
+    pub copy_seconds: f64,
+    /// What differs.
+    pub differences: Vec<Difference>,
+    /// Why bodies were not compared although they should be.
+    pub uncompared: Option<&'static str>,
+}
+
+/// What a route's comparisons have found.
+#[derive(Debug, Clone)]
+pub struct ComparisonReport {
+    /// The numbers.
+    pub status: ComparisonStatus,
+    /// The last examples of differences, the newest first.
+    pub examples: Vec<ComparisonExample>,
+}
+
 /// A route that hedges.
 #[derive(Debug, Clone, Default)]
 pub struct HedgingStatus {
@@ -231,6 +303,11 @@ pub struct ServerStatus {
 pub trait StatusSource: Send + Sync {
     /// The status at this moment. Reads atomics; cheap enough for a scrape a second, not for a request's way.
     fn status(&self) -> Status;
+
+    /// What comparisons of answers have found, by route. For people who ask, as the status.
+    fn comparisons(&self) -> Vec<ComparisonReport> {
+        Vec::new()
+    }
 }
 
 /// The usual way to hand one around.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use tokio::runtime::{Builder, Runtime};
 use weir_config::model::Model;
 use weir_core::dispatch::CatchUp;
-use weir_core::ports::Status;
+use weir_core::ports::{ComparisonReport, Status};
 use weir_proxy::Proxy;
 use weir_proxy::runtime::inbox::{Inspection, Query};
 use weir_proxy::runtime::queues::OpenQueue;
@@ -165,6 +165,11 @@ impl Running {
     /// What the process says of itself.
     pub fn status(&self) -> Status {
         self.proxy().status_source().status()
+    }
+
+    /// What comparing answers has found.
+    pub fn comparisons(&self) -> Vec<ComparisonReport> {
+        self.proxy().status_source().comparisons()
     }
 
     /// Begins to drain.

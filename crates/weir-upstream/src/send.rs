@@ -15,6 +15,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 use bytes::Bytes;
+use tokio::time::Instant;
 use weir_core::ports::queue::WriteBody;
 use weir_http::connection::{self, ConnectionError};
 use weir_http::field::KnownName as K;
@@ -116,6 +117,8 @@ pub struct Answer {
     pub body: Vec<u8>,
     /// There was more of it; only with [`Beyond::Cut`].
     pub cut: bool,
+    /// From the call to its head.
+    pub head_after: Duration,
 }
 
 /// Why there is no whole answer.
@@ -208,7 +211,8 @@ pub async fn send(
 ) -> Result<Answer, SendError> {
     let deadlines = Rc::new(Deadlines::new());
     deadlines.set(Wait::Request, limits.whole);
-    let sending = Sending { server, request, body, limits, pools, deadlines: Rc::clone(&deadlines) };
+    let (begun, deadlines_too) = (now(), Rc::clone(&deadlines));
+    let sending = Sending { server, request, body, limits, pools, deadlines: deadlines_too, begun };
     match deadlines.guard(pin!(sending.run())).await {
         Ok(outcome) => outcome,
         Err(Wait::Connect) => Err(SendError::ConnectTimeout),
@@ -223,6 +227,7 @@ struct Sending<'a> {
     limits: &'a SendLimits,
     pools: Option<&'a Pools>,
     deadlines: Rc<Deadlines>,
+    begun: Instant,
 }
 
 impl Sending<'_> {
@@ -343,6 +348,7 @@ impl Sending<'_> {
     async fn read(&self, timed: Timed) -> Result<(Answer, Option<Duration>), SendError> {
         let mut buffer = ReadBuffer::new();
         let mut head = self.final_head(&timed, &mut buffer).await?;
+        let head_after = now() - self.begun;
         let framing = framing::decide(&head, Direction::Answer(self.request.method()));
         let framing = framing.map_err(SendError::Framing)?;
         let mut named: Vec<Box<[u8]>> = Vec::new();
@@ -376,7 +382,10 @@ impl Sending<'_> {
         // What came behind the answer was not asked for: nobody may ever read it as an answer.
         let reusable = persistent && !cut && framing != Framing::UntilClose && body.take_buffer().is_empty();
         let stated = head.get(K::KeepAlive).and_then(connection::keep_alive_timeout);
-        Ok((Answer { head, body: content, cut }, reusable.then(|| stated.unwrap_or(Duration::MAX))))
+        Ok((
+            Answer { head, body: content, cut, head_after },
+            reusable.then(|| stated.unwrap_or(Duration::MAX)),
+        ))
     }
 
     async fn final_head(&self, timed: &Timed, buffer: &mut ReadBuffer) -> Result<Head, SendError> {

@@ -17,7 +17,9 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 use weir_config::model::{AccessLog, ListenAddress, Model};
+use weir_core::compare::CompareOutcome;
 use weir_core::dispatch::{CatchUp, Mode};
+use weir_core::mirror::MirrorOutcome;
 use weir_core::ports::DispatchStatus;
 use weir_core::ports::queue::WriteQueue;
 use weir_core::queue::QueueLimits;
@@ -38,6 +40,8 @@ const ORDERS: [u16; 2] = [9003, 9002];
 async fn keeps_its_promises(name: &str, site: &Site) {
     match name {
         "minimal.yaml" => minimal(site).await,
+        "mirror.yaml" => mirror(site).await,
+        "compare.yaml" => compare(site).await,
         "host-services.yaml" => host_services(site).await,
         "routes.yaml" => {
             hosts(site).await;
@@ -63,6 +67,29 @@ async fn minimal(site: &Site) {
         let answer = site.get("any.test", "/").await;
         assert_eq!((answer.status, site.port(&answer)), (200, port), "in turn");
     }
+}
+
+async fn mirror(site: &Site) {
+    let sent = || site.proxy.status_source().status().mirrors[0].copies[MirrorOutcome::Sent as usize];
+    for (path, copies) in [("/", 1), ("/payments/1", 1), ("/a", 2)] {
+        let answer = site.get("any.test", path).await;
+        assert_eq!((answer.status, site.port(&answer)), (200, 9001), "{path}");
+        while sent() < copies {
+            tokio::task::yield_now().await;
+        }
+    }
+    assert_eq!(sent(), 2, "payments have no copy");
+}
+
+async fn compare(site: &Site) {
+    let outcomes = || site.proxy.status_source().status().comparisons[0].outcomes;
+    let answer = site.get("any.test", "/a?b=c").await;
+    assert_eq!((answer.status, site.port(&answer)), (200, 9001));
+    while outcomes().iter().sum::<u64>() == 0 {
+        tokio::task::yield_now().await;
+    }
+    let found = site.proxy.status_source().comparisons();
+    assert_eq!(outcomes()[CompareOutcome::Same as usize], 1, "{found:?}");
 }
 
 async fn host_services(site: &Site) {

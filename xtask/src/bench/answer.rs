@@ -56,12 +56,23 @@ impl Answer {
     }
 }
 
-/// A port of this machine that nobody listens on now.
+/// Ports of this machine that nobody listens on now.
+///
+/// # Errors
+/// When there are none left.
+pub(crate) fn free_addresses(count: u32) -> Result<Vec<SocketAddr>> {
+    let bind = |_| TcpListener::bind(("127.0.0.1", 0)).context("no free port");
+    // All are bound before the first is given back, so that no two are the same.
+    let listeners = (0..count).map(bind).collect::<Result<Vec<_>>>()?;
+    listeners.iter().map(|listener| Ok(listener.local_addr()?)).collect()
+}
+
+/// One of them.
 ///
 /// # Errors
 /// When there is none left.
 pub(crate) fn free_address() -> Result<SocketAddr> {
-    Ok(TcpListener::bind(("127.0.0.1", 0)).context("no free port")?.local_addr()?)
+    free_addresses(1)?.pop().context("no free port")
 }
 
 /// Waits until something listens there.

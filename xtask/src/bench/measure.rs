@@ -17,17 +17,20 @@ use clap::builder::{PossibleValuesParser, TypedValueParser as _};
 use rustls::client::Resumption;
 use rustls::pki_types::CertificateDer;
 
-use super::answer;
+use super::answer::{self, Answer};
+use super::callers;
 use super::certificate;
 use super::child::{self, Running};
 use super::handshakes;
 use super::load::{Load, Order};
+use super::mode::Mode;
 use super::offer::{self, Agreed, Group, Trust};
 use super::peer::{self, Peer, Protocol};
 use super::report::{self, Entry, Sample};
 use super::scenario::{Generator, Line, Scenario};
+use super::servers;
 use super::template;
-use super::wrk;
+use super::wrk::{self, Method};
 use crate::packages::{self, Need};
 use crate::workspace;
 
@@ -83,8 +86,7 @@ impl Options {
 struct Bench<'o> {
     options: &'o Options,
     directory: PathBuf,
-    /// What `wrk`'s library reads, when it speaks TLS.
-    wrk_tls: Option<PathBuf>,
+    wrk: wrk::Files,
 }
 
 /// A peer that listens.
@@ -111,8 +113,9 @@ pub(crate) fn run(options: &Options) -> Result<bool> {
     if peers.is_empty() {
         bail!("none of these takes part in `{}`", scenario.name);
     }
-    let generators = scenario.lines.iter().filter(|line| line.generator != Generator::Wrk).map(|_| "xtask");
+    let generators = scenario.lines.iter().filter_map(|line| line.generator.package());
     let mut packages: Vec<&str> = peers.iter().filter_map(|peer| peer.package()).chain(generators).collect();
+    packages.extend(scenario.servers.package());
     packages.sort_unstable();
     packages.dedup();
     packages.into_iter().try_for_each(peer::build)?;
@@ -121,7 +124,7 @@ pub(crate) fn run(options: &Options) -> Result<bool> {
     if let Some(load) = report::load_average().filter(|load| *load > BUSY) {
         eprintln!("warning: others use this machine (load average {load}): the figures will be worth less");
     }
-    let bench = Bench { options, directory, wrk_tls: None };
+    let bench = Bench { options, directory, wrk: wrk::Files::default() };
     let (samples, entries) = bench.measure(&peers)?;
     if options.json {
         println!("{}", report::json(scenario, &samples, &entries));
@@ -139,10 +142,11 @@ impl Bench<'_> {
     fn measure(mut self, peers: &[Peer]) -> Result<(Vec<Sample>, Vec<Entry>)> {
         let Options { scenario, rounds, seconds, .. } = *self.options;
         let certificate = self.prepare_tls()?;
-        let (_server, upstream) = peer::start_server(OTHER_CORE, &self.directory, scenario.answer)?;
+        self.prepare_bodies()?;
+        let mut servers = scenario.servers.start(OTHER_CORE, &self.directory, scenario.answer)?;
         let mut started = Vec::new();
         for &peer in peers {
-            started.push(self.start(peer, upstream, certificate.as_ref())?);
+            started.push(self.start(peer, servers.addresses(), certificate.as_ref())?);
         }
         let runs: usize = scenario
             .lines
@@ -150,7 +154,7 @@ impl Bench<'_> {
             .map(|line| peers.iter().filter(|peer| line.peers.contains(peer)).count())
             .sum();
         let time = (seconds * rounds + 1) * u32::try_from(runs).unwrap_or(u32::MAX);
-        let connections = self.options.order(upstream, 1).connections;
+        let connections = self.options.connections.unwrap_or(scenario.connections);
         eprintln!(
             "{}: {} peers, {rounds} rounds of {seconds} s, {connections} connections: about {time} s",
             scenario.name,
@@ -167,7 +171,7 @@ impl Bench<'_> {
         for round in 1..=rounds {
             for line in scenario.lines {
                 for one in started.iter().filter(|one| line.peers.contains(&one.peer)) {
-                    let sample = self.measure_one(one, line, round)?;
+                    let sample = self.measure_one(one, &mut servers, line, round)?;
                     eprintln!("{}", sample.text(scenario));
                     samples.push(sample);
                 }
@@ -186,23 +190,35 @@ impl Bench<'_> {
         if scenario.protocol == Protocol::Plain {
             return Ok(None);
         }
-        if scenario.lines.iter().any(|line| line.generator == Generator::Wrk) {
+        if scenario.lines.iter().any(|line| matches!(line.generator, Generator::Wrk(_))) {
             let file = template::write("openssl.cnf", &self.directory, &[], &[])?;
             wrk::check_offer(OTHER_CORE, &file)?;
-            self.wrk_tls = Some(file);
+            self.wrk.tls = Some(file);
         }
         certificate::make(&self.directory).map(Some)
+    }
+
+    /// Writes what `wrk` sends, if it is more than a head.
+    fn prepare_bodies(&mut self) -> Result<()> {
+        if self.options.scenario.lines.iter().any(|line| line.generator == Generator::Wrk(Method::Post)) {
+            let body = Answer::Small.body();
+            self.wrk.post = Some(template::write("post.lua", &self.directory, &[], &[("@BODY@", &*body)])?);
+        }
+        Ok(())
     }
 
     /// Starts a peer and makes sure that it answers as the server does, with a certificate to the name in it.
     fn start(
         &self,
         peer: Peer,
-        upstream: SocketAddr,
+        servers: &[SocketAddr],
         certificate: Option<&CertificateDer<'static>>,
     ) -> Result<Started> {
-        let Scenario { protocol, answer, .. } = *self.options.scenario;
-        let (running, address) = peer.start(PROXY_CORE, &self.directory, upstream, protocol, answer)?;
+        let scenario = self.options.scenario;
+        let answer = scenario.answer;
+        let words =
+            [scenario.protocol.word(), answer.word(), scenario.servers.word(), scenario.mode_of(peer).word()];
+        let (running, address) = peer.start(PROXY_CORE, &self.directory, servers, &words)?;
         let agreed = match certificate {
             None => {
                 answer::check(peer.name(), answer::connect(address)?, answer)?;
@@ -233,9 +249,13 @@ impl Bench<'_> {
     ) -> Result<Load> {
         let order = self.options.order(one.address, seconds);
         match line.generator {
-            Generator::Wrk => {
+            Generator::Wrk(method) => {
                 begins()?;
-                wrk::run(OTHER_CORE, &order, self.wrk_tls.as_deref())
+                wrk::run(OTHER_CORE, &order, method, &self.wrk)
+            }
+            Generator::Callers => {
+                begins()?;
+                callers::run(OTHER_CORE, &order)
             }
             Generator::Handshakes(kind) => {
                 let prepared = handshakes::prepare(OTHER_CORE, &order, kind)
@@ -247,19 +267,37 @@ impl Bench<'_> {
     }
 
     #[expect(clippy::cast_precision_loss, reason = "counts of requests stay far below 2^52")]
-    fn measure_one(&self, one: &Started, line: &'static Line, round: u32) -> Result<Sample> {
-        let mut before = Duration::ZERO;
-        let load = self.load(one, line, self.options.seconds, || {
-            before = one.running.cpu_time()?;
+    fn measure_one(
+        &self,
+        one: &Started,
+        servers: &mut servers::Started,
+        line: &'static Line,
+        round: u32,
+    ) -> Result<Sample> {
+        let mut before = (Duration::ZERO, None);
+        let mut load = self.load(one, line, self.options.seconds, || {
+            before = (one.running.cpu_time()?, servers.requests()?);
             Ok(())
         })?;
-        let used = one.running.cpu_time()?.saturating_sub(before).as_secs_f64();
+        let used = one.running.cpu_time()?.saturating_sub(before.0).as_secs_f64();
+        // At its end each connection has a request on its way, which the servers have got and the load generator does not count.
+        let sent = load.done + u64::from(self.options.order(one.address, 1).connections);
+        let got = servers.requests()?.zip(before.1).map(|(after, before)| after.saturating_sub(before));
+        let asked = got.map(|got| got as f64 / sent as f64);
+        let mode = self.options.scenario.mode_of(one.peer);
+        let copies = self.options.scenario.copies_of(one.peer);
+        if let Some(asked) =
+            asked.filter(|asked| mode != Mode::Hedge && (asked / f64::from(copies) - 1.0).abs() > 0.01)
+        {
+            load.troubles.push(format!("{asked:.3} requests at the servers for one of a client's"));
+        }
         Ok(Sample {
             peer: one.peer,
             line: line.name,
             round,
-            cpu_us: used * 1e6 / load.done.max(1) as f64,
+            cpu_us: used * 1e6 / (load.done.max(1) * u64::from(copies)) as f64,
             core_share: used / f64::from(self.options.seconds),
+            asked,
             load,
         })
     }

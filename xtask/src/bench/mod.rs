@@ -1,15 +1,19 @@
 //! The yardsticks: what a request costs in Weir, beside others, on this machine, in one run.
 
 mod answer;
+pub(crate) mod callers;
 mod certificate;
 mod child;
 pub(crate) mod handshakes;
+pub(crate) mod laggard;
 mod load;
 mod measure;
+mod mode;
 mod offer;
 mod peer;
 mod report;
 mod scenario;
+mod servers;
 mod template;
 mod wrk;
 

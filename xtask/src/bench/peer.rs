@@ -7,9 +7,9 @@ use std::process::{Command, Stdio};
 use anyhow::{Result, bail};
 use clap::ValueEnum;
 
-use super::answer::{self, Answer};
+use super::answer;
 use super::child::Running;
-use super::template;
+use super::template::{self, Blanks};
 use crate::workspace;
 
 /// What a listener speaks.
@@ -23,7 +23,7 @@ pub(crate) enum Protocol {
 
 impl Protocol {
     /// The word before those lines of the configurations that are for this one.
-    fn word(self) -> &'static str {
+    pub(crate) fn word(self) -> &'static str {
         match self {
             Self::Plain => "plain",
             Self::Tls => "tls",
@@ -42,11 +42,13 @@ pub(crate) enum Peer {
     Nginx,
     /// HAProxy.
     Haproxy,
+    /// This project with `balance` in front of the same servers: what a plain request costs.
+    Balance,
 }
 
 impl Peer {
     /// All of them, in the order of the table.
-    pub(crate) const ALL: [Self; 4] = [Self::Relay, Self::Weir, Self::Nginx, Self::Haproxy];
+    pub(crate) const ALL: [Self; 5] = [Self::Relay, Self::Weir, Self::Nginx, Self::Haproxy, Self::Balance];
 
     /// Its name in the table.
     pub(crate) fn name(self) -> &'static str {
@@ -55,6 +57,7 @@ impl Peer {
             Self::Weir => "weir",
             Self::Nginx => "nginx",
             Self::Haproxy => "haproxy",
+            Self::Balance => "balance",
         }
     }
 
@@ -62,7 +65,7 @@ impl Peer {
     pub(crate) fn version(self) -> String {
         match self {
             Self::Relay => "bytes copied, nothing parsed".to_owned(),
-            Self::Weir => first_line(Command::new(release("weir")).arg("--version")),
+            Self::Weir | Self::Balance => first_line(Command::new(release("weir")).arg("--version")),
             Self::Nginx => first_line(Command::new(daemon("nginx")).arg("-v")),
             Self::Haproxy => first_line(Command::new(daemon("haproxy")).arg("-v")),
         }
@@ -72,7 +75,7 @@ impl Peer {
     pub(crate) fn package(self) -> Option<&'static str> {
         match self {
             Self::Relay => Some("xtask"),
-            Self::Weir => Some("weir"),
+            Self::Weir | Self::Balance => Some("weir"),
             Self::Nginx | Self::Haproxy => None,
         }
     }
@@ -85,21 +88,28 @@ impl Peer {
         self,
         directory: &Path,
         listen: SocketAddr,
-        upstream: SocketAddr,
+        servers: &[SocketAddr],
         words: &[&str],
     ) -> Result<Command> {
-        let (listen, upstream) = (listen.to_string(), upstream.to_string());
-        let blanks = [("@LISTEN@", &*listen), ("@UPSTREAM@", &*upstream)];
+        let (listen, servers) = (listen.to_string(), Blanks::of(servers));
+        let blanks = [&servers.entries()[..], &[("@LISTEN@", &*listen)]].concat();
         let written = |template| template::write(template, directory, words, &blanks);
         let mut command;
         match self {
             Self::Relay => {
                 command = Command::new(release("xtask"));
-                command.args(["relay", &listen, &upstream]);
+                command.args(["relay", &listen]).args(servers.entries().first().map(|(_, address)| address));
             }
             Self::Weir => {
                 command = Command::new(release("weir"));
                 command.args(["run", "-c"]).arg(written("weir.yaml")?);
+            }
+            Self::Balance => {
+                // It runs beside the other one, which shall not see its own file change.
+                let file = directory.join("balance.yaml");
+                let file = template::write_to(file, "weir.yaml", directory, words, &blanks)?;
+                command = Command::new(release("weir"));
+                command.args(["run", "-c"]).arg(file);
             }
             Self::Nginx => command = nginx(directory, &written("nginx.conf")?),
             Self::Haproxy => {
@@ -110,7 +120,7 @@ impl Peer {
         Ok(command)
     }
 
-    /// Starts it on one core and waits until it listens.
+    /// Starts it on one core and waits until it listens. `words` choose the lines of its configuration.
     ///
     /// # Errors
     /// When it does not.
@@ -118,12 +128,11 @@ impl Peer {
         self,
         core: usize,
         directory: &Path,
-        upstream: SocketAddr,
-        protocol: Protocol,
-        answer: Answer,
+        servers: &[SocketAddr],
+        words: &[&str],
     ) -> Result<(Running, SocketAddr)> {
         let listen = answer::free_address()?;
-        let mut command = self.command(directory, listen, upstream, &[protocol.word(), answer.word()])?;
+        let mut command = self.command(directory, listen, servers, words)?;
         let mut running = Running::start_on(core, command.stdout(Stdio::null()))?;
         answer::wait_until_ready(self.name(), listen, &mut running)?;
         Ok((running, listen))
@@ -143,23 +152,8 @@ pub(crate) fn build(package: &str) -> Result<()> {
     Ok(())
 }
 
-/// Starts the server that stands behind all peers.
-///
-/// # Errors
-/// When it does not start or does not answer.
-pub(crate) fn start_server(core: usize, directory: &Path, answer: Answer) -> Result<(Running, SocketAddr)> {
-    answer.write(directory)?;
-    let listen = answer::free_address()?;
-    let body = answer.body();
-    let blanks = [("@LISTEN@", &*listen.to_string()), ("@BODY@", &*body)];
-    let file = template::write("server.conf", directory, &[answer.word()], &blanks)?;
-    let mut running = Running::start_on(core, &mut nginx(directory, &file))?;
-    answer::wait_until_ready("the server", listen, &mut running)?;
-    answer::check("the server", answer::connect(listen)?, answer)?;
-    Ok((running, listen))
-}
-
-fn nginx(directory: &Path, configuration: &Path) -> Command {
+/// The command that starts nginx with this configuration.
+pub(crate) fn nginx(directory: &Path, configuration: &Path) -> Command {
     let mut command = Command::new(daemon("nginx"));
     // Before it has read its configuration nginx writes to a log file of the system, unless told otherwise.
     command.arg("-p").arg(directory).args(["-e", "stderr", "-c"]).arg(configuration);

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::load::Load;
 use super::offer::Agreed;
 use super::peer::Peer;
-use super::scenario::Scenario;
+use super::scenario::{Figure, Goal, Scenario};
 
 /// One peer in one round, doing what one line is about.
 #[derive(Debug, Clone)]
@@ -23,14 +23,25 @@ pub(crate) struct Sample {
     pub(crate) cpu_us: f64,
     /// How much of one core it used.
     pub(crate) core_share: f64,
+    /// Requests that the servers got for each of a client's, if somebody counted.
+    pub(crate) asked: Option<f64>,
     /// What the load generator saw.
     pub(crate) load: Load,
 }
 
 impl Sample {
+    fn figure(&self, figure: Figure) -> Option<f64> {
+        match figure {
+            Figure::Cpu => Some(self.cpu_us),
+            Figure::P99 => Some(self.load.p99_us),
+            Figure::Asked => self.asked,
+        }
+    }
+
     /// What is printed while the measurement goes on.
     pub(crate) fn text(&self, scenario: &Scenario) -> String {
-        let Self { peer, line, round, cpu_us, core_share, load } = self;
+        let Self { peer, line, round, cpu_us, core_share, asked, load } = self;
+        let asked = asked.map_or(String::new(), |asked| format!("  {asked:.3} at the servers"));
         let troubles = if load.troubles.is_empty() {
             String::new()
         } else {
@@ -38,7 +49,7 @@ impl Sample {
         };
         let unit = scenario.unit;
         format!(
-            "round {round}  {:<8} {line}  {cpu_us:6.2} µs/{unit}  {:>8.0} {unit}s/s  {:3.0} % of its core  p99 {}{troubles}",
+            "round {round}  {:<8} {line}  {cpu_us:6.2} µs/{unit}  {:>8.0} answers/s  {:3.0} % of its core  p99 {}{asked}{troubles}",
             peer.name(),
             load.per_second,
             core_share * 100.0,
@@ -79,6 +90,7 @@ struct Summary {
     per_second: f64,
     median_us: f64,
     p99_us: f64,
+    asked: Option<f64>,
 }
 
 /// Prints the table and the lines below it.
@@ -87,22 +99,23 @@ pub(crate) fn print(scenario: &Scenario, samples: &[Sample], entries: &[Entry]) 
     println!();
     println!("{}: {}", scenario.name, scenario.about);
     println!();
-    println!("| | peer | CPU µs/{unit} | lowest – highest | ÷ nginx | ÷ haproxy | {unit}s/s | p50 | p99 |");
-    println!("|---|---|---|---|---|---|---|---|---|");
+    let others = others(scenario);
+    let heads: String = others.iter().map(|other| format!(" ÷ {} |", other.name())).collect();
+    let counted = samples.iter().any(|sample| sample.asked.is_some());
+    let (asked, dashes) = if counted { (" at the servers |", "---|") } else { ("", "") };
+    println!("| | peer | CPU µs/{unit} | lowest – highest |{heads} answers/s | p50 | p99 |{asked}");
+    println!("|---|---|---|---|{}---|---|---|{dashes}", "---|".repeat(others.len()));
     for summary in summaries(scenario, samples) {
-        let ratio = |other| {
-            let ratio = ratio(samples, summary.line, summary.peer, other);
-            ratio.map_or("–".into(), |ratio| format!("{ratio:.2}"))
-        };
+        let ratios: String =
+            others.iter().map(|other| format!(" {} |", ratio_text(samples, &summary, *other))).collect();
+        let asked = summary.asked.map_or(String::new(), |asked| format!(" {asked:.3} |"));
         println!(
-            "| {} | {} | {:.2} | {:.2} – {:.2} | {} | {} | {:.0} | {} | {} |",
+            "| {} | {} | {:.2} | {:.2} – {:.2} |{ratios} {:.0} | {} | {} |{asked}",
             summary.line,
             summary.peer.name(),
             summary.cpu_us,
             summary.lowest_us,
             summary.highest_us,
-            ratio(Peer::Nginx),
-            ratio(Peer::Haproxy),
             summary.per_second,
             time(summary.median_us),
             time(summary.p99_us),
@@ -116,13 +129,26 @@ pub(crate) fn print(scenario: &Scenario, samples: &[Sample], entries: &[Entry]) 
     println!("{}", machine().join("; "));
 }
 
+/// Who is compared with, in the order of the table.
+fn others(scenario: &Scenario) -> Vec<Peer> {
+    let takes = |peer: &Peer| scenario.takes(*peer) && !matches!(peer, Peer::Weir | Peer::Relay);
+    Peer::ALL.into_iter().filter(takes).collect()
+}
+
+fn ratio_text(samples: &[Sample], summary: &Summary, other: Peer) -> String {
+    let ratio = ratio(samples, summary.line, Figure::Cpu, summary.peer, other);
+    ratio.map_or("–".into(), |ratio| format!("{ratio:.2}"))
+}
+
 /// A sentence for each goal that was measured.
 fn goals(scenario: &Scenario, samples: &[Sample]) -> Vec<String> {
     let of_line = scenario.lines.iter().flat_map(|line| line.goals.iter().map(move |goal| (line.name, goal)));
-    let sentence = |(line, (peer, goal)): (&'static str, &(Peer, f64))| {
-        let ratio = ratio(samples, line, Peer::Weir, *peer)?;
-        let verdict = if ratio <= *goal { "met" } else { "MISSED" };
-        Some(format!("{line}: weir ÷ {}: {ratio:.2}, goal at most {goal:.2}: {verdict}", peer.name()))
+    let sentence = |(line, goal): (&'static str, &Goal)| {
+        let Goal { figure, peer, at_most } = *goal;
+        let ratio = ratio(samples, line, figure, Peer::Weir, peer)?;
+        let verdict = if ratio <= at_most { "met" } else { "MISSED" };
+        let (figure, peer) = (figure.name(), peer.name());
+        Some(format!("{line}: {figure}weir ÷ {peer}: {ratio:.2}, goal at most {at_most:.2}: {verdict}"))
     };
     of_line.filter_map(sentence).collect()
 }
@@ -134,7 +160,7 @@ pub(crate) fn json(scenario: &Scenario, samples: &[Sample], entries: &[Entry]) -
         .map(|sample| {
             json!({
                 "line": sample.line, "peer": sample.peer.name(), "round": sample.round, "cpu_us": sample.cpu_us,
-                "core_share": sample.core_share, "count": sample.load.done,
+                "core_share": sample.core_share, "asked": sample.asked, "count": sample.load.done,
                 "per_second": sample.load.per_second, "p50_us": sample.load.median_us,
                 "p99_us": sample.load.p99_us, "troubles": sample.load.troubles,
             })
@@ -146,8 +172,10 @@ pub(crate) fn json(scenario: &Scenario, samples: &[Sample], entries: &[Entry]) -
             json!({
                 "line": summary.line, "peer": summary.peer.name(), "cpu_us": summary.cpu_us,
                 "per_second": summary.per_second, "p50_us": summary.median_us, "p99_us": summary.p99_us,
-                "of_nginx": ratio(samples, summary.line, summary.peer, Peer::Nginx),
-                "of_haproxy": ratio(samples, summary.line, summary.peer, Peer::Haproxy),
+                "asked": summary.asked,
+                "of_nginx": ratio(samples, summary.line, Figure::Cpu, summary.peer, Peer::Nginx),
+                "of_haproxy": ratio(samples, summary.line, Figure::Cpu, summary.peer, Peer::Haproxy),
+                "of_balance": ratio(samples, summary.line, Figure::Cpu, summary.peer, Peer::Balance),
             })
         })
         .collect();
@@ -157,7 +185,7 @@ pub(crate) fn json(scenario: &Scenario, samples: &[Sample], entries: &[Entry]) -
         .collect();
     json!({
         "scenario": scenario.name, "unit": scenario.unit, "valid": is_valid(samples), "machine": machine(),
-        "peers": peers, "medians": medians, "rounds": rounds,
+        "peers": peers, "medians": medians, "goals": goals(scenario, samples), "rounds": rounds,
     })
 }
 
@@ -175,6 +203,8 @@ fn summaries(scenario: &Scenario, samples: &[Sample]) -> Vec<Summary> {
             values
         };
         let cpu = of(|sample| sample.cpu_us);
+        // Either all rounds were counted or none.
+        let asked = of(|sample| sample.asked.unwrap_or(f64::NAN));
         Some(Summary {
             peer,
             line,
@@ -184,6 +214,7 @@ fn summaries(scenario: &Scenario, samples: &[Sample]) -> Vec<Summary> {
             per_second: median(&of(|sample| sample.load.per_second))?,
             median_us: median(&of(|sample| sample.load.median_us))?,
             p99_us: median(&of(|sample| sample.load.p99_us))?,
+            asked: median(&asked).filter(|asked| !asked.is_nan()),
         })
     };
     let rows = scenario.lines.iter().flat_map(|line| Peer::ALL.map(|peer| (line.name, peer)));
@@ -197,13 +228,14 @@ fn median(sorted: &[f64]) -> Option<f64> {
     Some(if sorted.len() % 2 == 1 { *upper } else { f64::midpoint(sorted[middle - 1], *upper) })
 }
 
-/// What `peer` costs in a line, as a part of what `other` costs: the median of the rounds' own ratios. Within a round both ran
+/// A figure of `peer` in a line, as a part of the same of `other`: the median of the rounds' own ratios. Within a round both ran
 /// within seconds, so what slows the machine down for a while slows both.
-fn ratio(samples: &[Sample], line: &str, peer: Peer, other: Peer) -> Option<f64> {
+fn ratio(samples: &[Sample], line: &str, figure: Figure, peer: Peer, other: Peer) -> Option<f64> {
     let of = |wanted: Peer| samples.iter().filter(move |sample| sample.peer == wanted && sample.line == line);
-    let pairs = of(peer)
-        .flat_map(|one| of(other).filter(|two| two.round == one.round).map(|two| one.cpu_us / two.cpu_us));
-    let mut ratios: Vec<f64> = pairs.collect();
+    let pairs =
+        of(peer).flat_map(|one| of(other).filter(|two| two.round == one.round).map(move |two| (one, two)));
+    let mut ratios: Vec<f64> =
+        pairs.filter_map(|(one, two)| Some(one.figure(figure)? / two.figure(figure)?)).collect();
     ratios.sort_by(f64::total_cmp);
     median(&ratios)
 }
@@ -255,7 +287,7 @@ mod tests {
 
     fn sample(line: &'static str, peer: Peer, round: u32, cpu_us: f64) -> Sample {
         let load = Load { done: 1, per_second: 1.0, median_us: 1.0, p99_us: 1.0, troubles: Vec::new() };
-        Sample { peer, line, round, cpu_us, core_share: 1.0, load }
+        Sample { peer, line, round, cpu_us, core_share: 1.0, asked: None, load }
     }
 
     #[test]
@@ -306,6 +338,27 @@ mod tests {
         let rows: Vec<_> = (0..5).map(|row| report["medians"][row]["cpu_us"].as_f64()).collect();
         assert_eq!(rows, [75.0, 100.0, 45.0, 50.0, 90.0].map(Some));
         assert!(goals(scenario(), &samples[..1]).is_empty(), "nobody to compare with");
+    }
+
+    #[test]
+    fn every_figure_has_its_own_goal() {
+        let hedge = Scenario::named("hedge").expect("it is in the table");
+        let seen = |peer, p99_us, asked| {
+            let mut sample = sample("GET", peer, 1, 9.0);
+            (sample.load.p99_us, sample.asked) = (p99_us, Some(asked));
+            sample
+        };
+        let samples = [seen(Peer::Weir, 12.0, 1.07), seen(Peer::Balance, 200.0, 1.0)];
+        assert_eq!(
+            goals(hedge, &samples),
+            [
+                "GET: p99, weir ÷ balance: 0.06, goal at most 0.20: met",
+                "GET: requests at the servers, weir ÷ balance: 1.07, goal at most 1.06: MISSED",
+            ]
+        );
+        let report = json(hedge, &samples, &[]);
+        assert_eq!(report["medians"][0]["asked"], 1.07);
+        assert_eq!(report["medians"][0]["of_balance"], 1.0);
     }
 
     #[test]

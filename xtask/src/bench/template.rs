@@ -4,6 +4,7 @@
 //! for some scenarios only begins with the word they have in common: `@tls ssl_protocols TLSv1.3;`.
 
 use std::fs;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
@@ -20,14 +21,44 @@ pub(crate) fn write(
     words: &[&str],
     blanks: &[(&str, &str)],
 ) -> Result<PathBuf> {
+    write_to(directory.join(template), template, directory, words, blanks)
+}
+
+/// The same into this file, for one of several programs that have the same template.
+///
+/// # Errors
+/// When it cannot be read or written, or a blank is left.
+pub(crate) fn write_to(
+    target: PathBuf,
+    template: &str,
+    directory: &Path,
+    words: &[&str],
+    blanks: &[(&str, &str)],
+) -> Result<PathBuf> {
     let source = workspace::root().join("bench/peers").join(template);
     let text = fs::read_to_string(&source).with_context(|| format!("cannot read `{}`", source.display()))?;
     let place = directory.to_string_lossy();
     let blanks = [blanks, &[("@DIRECTORY@", &*place)]].concat();
     let text = fill(&text, words, &blanks).with_context(|| format!("in `{}`", source.display()))?;
-    let target = directory.join(template);
     fs::write(&target, text).with_context(|| format!("cannot write `{}`", target.display()))?;
     Ok(target)
+}
+
+/// What stands in the configurations where servers are named.
+#[derive(Debug)]
+pub(crate) struct Blanks(Vec<(&'static str, String)>);
+
+impl Blanks {
+    /// For these servers.
+    pub(crate) fn of(addresses: &[SocketAddr]) -> Self {
+        let names = ["@UPSTREAM@", "@SECOND@", "@THIRD@"];
+        Self(names.into_iter().zip(addresses.iter().map(ToString::to_string)).collect())
+    }
+
+    /// As a template takes them.
+    pub(crate) fn entries(&self) -> Vec<(&str, &str)> {
+        self.0.iter().map(|(name, address)| (*name, &**address)).collect()
+    }
 }
 
 fn fill(text: &str, words: &[&str], blanks: &[(&str, &str)]) -> Result<String> {
@@ -68,7 +99,7 @@ mod tests {
 
     use std::fs;
 
-    use super::fill;
+    use super::{Blanks, fill};
     use crate::workspace;
 
     const TEMPLATE: &str = "all\n    @plain listen @LISTEN@\n  @tls listen @LISTEN@ ssl\nend\n";
@@ -85,6 +116,16 @@ mod tests {
     }
 
     #[test]
+    fn as_many_servers_are_named_as_there_are() {
+        let addresses = ["127.0.0.1:1", "127.0.0.1:2", "127.0.0.1:3"].map(|address| address.parse().unwrap());
+        let three = "@one [@UPSTREAM@]\n@three [@UPSTREAM@, @SECOND@, @THIRD@]\n";
+        let named = |count: usize, word| fill(three, &[word], &Blanks::of(&addresses[..count]).entries());
+        assert_eq!(named(1, "one").unwrap(), "[127.0.0.1:1]\n");
+        assert_eq!(named(3, "three").unwrap(), "[127.0.0.1:1, 127.0.0.1:2, 127.0.0.1:3]\n");
+        assert!(named(1, "three").is_err());
+    }
+
+    #[test]
     fn a_blank_that_is_left_is_an_error() {
         assert!(fill(TEMPLATE, &["plain"], &[]).is_err());
         assert!(fill("@LISTEN@\n", &["plain"], &[("@DIRECTORY@", "x")]).is_err());
@@ -95,10 +136,19 @@ mod tests {
     #[test]
     fn every_configuration_is_filled_for_every_scenario() {
         let directory = workspace::root().join("bench/peers");
-        let blanks = ["@LISTEN@", "@UPSTREAM@", "@BODY@", "@DIRECTORY@"].map(|blank| (blank, "x"));
+        let blanks = ["@LISTEN@", "@UPSTREAM@", "@SECOND@", "@THIRD@", "@BODY@", "@DIRECTORY@"];
+        let blanks = blanks.map(|blank| (blank, "x"));
         for file in fs::read_dir(directory).unwrap() {
             let text = fs::read_to_string(file.unwrap().path()).unwrap();
-            for words in [["plain", "small"], ["plain", "large"], ["tls", "small"], ["tls", "large"]] {
+            for words in [
+                ["plain", "small", "one", "balance"],
+                ["tls", "small", "one", "balance"],
+                ["tls", "large", "one", "balance"],
+                ["plain", "small", "three", "balance"],
+                ["plain", "small", "three", "race"],
+                ["plain", "small", "three", "duplicate"],
+                ["plain", "small", "three", "hedge"],
+            ] {
                 let filled = fill(&text, &words, &blanks).unwrap();
                 let left = filled.lines().find(|line| line.trim_start().starts_with('@'));
                 assert_eq!(left, None, "{words:?}");

@@ -2,7 +2,7 @@
 
 use std::io::Read;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
@@ -13,12 +13,34 @@ use super::child::Running;
 use super::load::{Load, Order};
 use super::offer::{Group, SUITE};
 
-/// Runs `wrk` on one core against one address; with `tls`, a configuration of OpenSSL, over TLS.
+/// What is sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Method {
+    /// GET.
+    Get,
+    /// POST with a body of 127 bytes.
+    Post,
+}
+
+/// What it reads from files.
+#[derive(Debug, Default)]
+pub(crate) struct Files {
+    /// A configuration of its library, OpenSSL, when it speaks TLS.
+    pub(crate) tls: Option<PathBuf>,
+    /// A script, when it sends a body.
+    pub(crate) post: Option<PathBuf>,
+}
+
+/// Runs `wrk` on one core against one address.
 ///
 /// # Errors
 /// When it cannot be started or says something unknown.
-pub(crate) fn run(core: usize, order: &Order, tls: Option<&Path>) -> Result<Load> {
-    let text = Running::start_on(core, command(order, tls).stdout(Stdio::piped()))?.output()?;
+pub(crate) fn run(core: usize, order: &Order, method: Method, files: &Files) -> Result<Load> {
+    let mut command = command(order, files.tls.as_deref());
+    if let (Method::Post, Some(script)) = (method, &files.post) {
+        command.arg("--script").arg(script);
+    }
+    let text = Running::start_on(core, command.stdout(Stdio::piped()))?.output()?;
     parse(&text).with_context(|| format!("`wrk` said something unknown:\n{text}"))
 }
 

@@ -7,7 +7,8 @@ use hyper::header::{ACCEPT, HeaderMap};
 use proptest::prelude::{ProptestConfig, any, prop, proptest};
 use weir_core::metric;
 use weir_core::ports::{
-    AuthenticatedStatus, CertificateStatus, Histogram, MessageStatus, ServerStatus, Status, UpstreamStatus,
+    AuthenticatedStatus, CertificateStatus, ComparisonStatus, Histogram, MessageStatus, MirrorStatus,
+    ServerStatus, Status, UpstreamStatus,
 };
 
 use super::{BUCKETS, Dialect, page};
@@ -163,6 +164,14 @@ fn status() -> Status {
             name: "shop".to_owned(),
             requests_total: 6,
         }],
+        mirrors: vec![MirrorStatus { upstream: "next".to_owned(), copies: [1, 2, 3, 4] }],
+        comparisons: vec![ComparisonStatus {
+            service: "shop".to_owned(),
+            route: "/a".to_owned(),
+            outcomes: [5, 6, 7, 8],
+            differences: [9, 10, 11, 12],
+            ..ComparisonStatus::default()
+        }],
         ..Status::default()
     }
 }
@@ -217,6 +226,10 @@ fn values_and_labels() {
     check(&status, "weir_upstream_requests_total", &["api", "127.0.0.1:1"], 9.0);
     check(&status, "weir_authentication_refusals_total", &["wrong"], 4.0);
     check(&status, "weir_authenticated_requests_total", &["api_key", "shop"], 6.0);
+    check(&status, "weir_mirrored_requests_total", &["next", "sent"], 1.0);
+    check(&status, "weir_mirrored_requests_total", &["next", "failed"], 4.0);
+    check(&status, "weir_compared_requests_total", &["shop", "/a", "incomplete"], 7.0);
+    check(&status, "weir_differences_total", &["shop", "/a", "latency"], 12.0);
     check(&status, "weir_request_duration_seconds_bucket", &["0.0005"], 1.0);
     check(&status, "weir_request_duration_seconds_bucket", &["1.0"], 66.0);
     check(&status, "weir_request_duration_seconds_bucket", &["+Inf"], 120.0);

@@ -12,7 +12,10 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout};
-use weir_core::ports::{ServerStatus, Status, StatusSource, UpstreamStatus};
+use weir_core::compare::{Difference, DifferenceKind};
+use weir_core::ports::{
+    ComparisonExample, ComparisonReport, ComparisonStatus, ServerStatus, Status, StatusSource, UpstreamStatus,
+};
 
 use super::{CONNECTION_LIFETIME, CONNECTIONS_MAX, HEAD_TIMEOUT, serve, serve_metrics, serve_named};
 
@@ -36,6 +39,32 @@ impl StatusSource for Source {
             upstreams: vec![web],
             ..Status::default()
         }
+    }
+
+    fn comparisons(&self) -> Vec<ComparisonReport> {
+        let status = ComparisonStatus {
+            service: "shop".to_owned(),
+            route: "/".to_owned(),
+            upstream: "next".to_owned(),
+            outcomes: [5, 1, 0, 2],
+            differences: [0, 0, 1, 0],
+            ..ComparisonStatus::default()
+        };
+        let difference = Difference {
+            kind: DifferenceKind::Body,
+            place: "$.total".to_owned(),
+            client: "\"1\"".to_owned(),
+            copy: "2".to_owned(),
+        };
+        let example = ComparisonExample {
+            at_seconds: 7,
+            request: "GET /".to_owned(),
+            client_seconds: 0.5,
+            copy_seconds: 0.25,
+            differences: vec![difference],
+            uncompared: None,
+        };
+        vec![ComparisonReport { status, examples: vec![example] }]
     }
 }
 
@@ -123,6 +152,28 @@ async fn health_readiness_and_the_status() {
     assert_eq!(status["certificates"], Value::Array(Vec::new()));
     let buckets = status["request_duration"]["buckets"].as_array().unwrap();
     assert_eq!((buckets.len(), &buckets[14]["up_to_seconds"]), (15, &Value::Null));
+}
+
+#[tokio::test]
+async fn comparisons_are_told_with_their_examples() {
+    let admin = start().await;
+    let answer = admin.ask("GET", "/api/v1/compare", "").await;
+    assert_eq!((answer.status, answer.field("content-type")), (200, Some("application/json")));
+    let found: Value = serde_json::from_str(&answer.body).unwrap();
+    let route = &found["routes"][0];
+    assert_eq!((&route["service"], &route["upstream"]), (&"shop".into(), &"next".into()));
+    assert_eq!(
+        route["outcomes"],
+        serde_json::json!({"same": 5, "different": 1, "incomplete": 0, "failed": 2})
+    );
+    assert_eq!(route["differences"]["body"], 1);
+    let example = &route["examples"][0];
+    assert_eq!((&example["request"], &example["body_not_compared"]), (&"GET /".into(), &Value::Null));
+    assert_eq!(
+        example["differences"][0],
+        serde_json::json!({"kind": "body", "place": "$.total", "client": "\"1\"", "copy": "2"})
+    );
+    assert_eq!(admin.ask("POST", "/api/v1/compare", "").await.status, 405);
 }
 
 #[tokio::test]

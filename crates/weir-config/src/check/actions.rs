@@ -10,19 +10,22 @@ use crate::problem::{Problem, Problems};
 use crate::source::{At, Span};
 
 use super::dispatch::{Group, dispatch};
+use super::mirror::{compare, mirrors};
 
 /// Keys that say what a route does.
 const ACTIONS: [&str; 3] = ["upstream", "redirect", "respond"];
 
 /// Keys that only mean something when a request is forwarded.
-const FORWARDING: [&str; 6] = ["dispatch", "host", "upgrade", "strip", "rewrite", "request_headers"];
+const FORWARDING: [&str; 8] =
+    ["dispatch", "mirror", "compare", "host", "upgrade", "strip", "rewrite", "request_headers"];
 
-/// What a route does; `None` when that was wrong, which has been noted then.
+/// What a route does; `None` when that was wrong, which has been noted then. `resolve` is told of an upstream and of what its
+/// name ends with if it is one in place.
 pub(super) fn action(
     file: RouteFile,
     span: Span,
     path: &PathPattern,
-    resolve: impl FnOnce(At<UpstreamRef>, &mut Problems) -> Option<(UpstreamId, Group)>,
+    mut resolve: impl FnMut(At<UpstreamRef>, &str, &mut Problems) -> Option<(UpstreamId, Group)>,
     problems: &mut Problems,
 ) -> Option<Action> {
     let written: Vec<(&str, Span)> =
@@ -48,11 +51,20 @@ pub(super) fn action(
     }
     let edit = path_edit(&file, path, problems);
     if let Some(upstream) = file.upstream {
-        let (upstream, group) = resolve(upstream, problems)?;
+        let known = resolve(upstream, "", problems);
+        let mut beside = |reference, part: &str, problems: &mut Problems| {
+            resolve(reference, part, problems).map(|(upstream, _)| upstream)
+        };
+        let own = known.map(|(upstream, _)| upstream);
+        let mirrors = mirrors(file.mirror, own, &mut beside, problems);
+        let compare = compare(file.compare, own, &mut beside, problems);
+        let (upstream, group) = known?;
         let dispatch = dispatch(file.dispatch.as_ref(), group, problems)?;
         return Some(Action::Forward(Forward {
             upstream,
             dispatch: Box::new(dispatch),
+            mirrors,
+            compare,
             path: edit?,
             request_fields: file.request_fields,
             host: file.host,

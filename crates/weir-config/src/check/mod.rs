@@ -8,6 +8,7 @@ mod admit;
 mod authenticate;
 pub(crate) mod dispatch;
 mod listen;
+mod mirror;
 mod own_fields;
 mod queues;
 mod rate_memory;

@@ -85,8 +85,9 @@ impl<'s> Routes<'s> {
             file,
             span,
             &rule.path,
-            |reference, problems| {
-                let upstream = upstreams.resolve(reference, inline_name, problems)?;
+            |reference, part, problems| {
+                let name = [&inline_name, part].concat();
+                let upstream = upstreams.resolve(reference, name, problems)?;
                 Some((upstream, upstreams.group(upstream)))
             },
             problems,

@@ -20,7 +20,7 @@ use super::routes::{Defaults, Routes};
 use super::upstreams::Upstreams;
 
 /// Keys of a route that may stand beside `routes`: they hold for those routes that have no such key of their own.
-const FOR_ALL_ROUTES: [&str; 3] = ["admit", "authenticate", "https_only"];
+const FOR_ALL_ROUTES: [&str; 5] = ["admit", "authenticate", "https_only", "mirror", "compare"];
 
 /// The services so far.
 pub(super) struct Services<'s> {
@@ -152,6 +152,8 @@ fn written_routes(
     for route in routes.iter_mut().map(|route| &mut route.value) {
         route.admit = route.admit.take().or_else(|| own.admit.clone());
         route.https_only = route.https_only.take().or_else(|| own.https_only.clone());
+        route.mirror = route.mirror.take().or_else(|| own.mirror.clone());
+        route.compare = route.compare.take().or_else(|| own.compare.clone());
     }
     for (key, place) in own.keys.into_iter().filter(|(key, _)| !FOR_ALL_ROUTES.contains(key)) {
         problems.push(

@@ -63,6 +63,8 @@ fn model(
     let forward = Forward {
         upstream: UpstreamId(0),
         dispatch: Box::new(dispatch),
+        mirrors: Vec::new(),
+        compare: None,
         path: PathEdit::Keep,
         request_fields: FieldEdits::default(),
         host: HostPolicy::Keep,

@@ -20,7 +20,7 @@ pub(crate) struct LimitsFile {
 }
 
 /// Timeouts of an upstream that override those of the process.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct UpstreamTimeouts {
     /// `connect`
     pub(crate) connect: Option<Duration>,

@@ -6,6 +6,7 @@
 pub(crate) mod action;
 pub(crate) mod admit;
 pub(crate) mod authenticate;
+pub(crate) mod compare;
 pub(crate) mod concurrency;
 pub(crate) mod decoder;
 pub(crate) mod describe;
@@ -16,6 +17,7 @@ pub(crate) mod https_only;
 mod kind;
 pub(crate) mod limit;
 pub(crate) mod listen;
+pub(crate) mod mirror;
 pub(crate) mod named;
 pub(crate) mod network;
 pub(crate) mod rate;

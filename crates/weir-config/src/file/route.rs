@@ -10,11 +10,13 @@ use crate::source::{At, Span};
 use super::action::{REDIRECT_KIND, RESPOND_KIND, REWRITE_KIND, Rewrite};
 use super::admit::{ADMIT_KIND, AdmitFile};
 use super::authenticate::{AUTHENTICATE_KIND, AuthenticateKey};
+use super::compare::{COMPARE_KIND, CompareFile};
 use super::describe::Presence::{Default as Unless, Optional};
 use super::dispatch::{DispatchKind, DispatchesFile};
 use super::edit::FIELD_EDITS;
 use super::https_only::HTTPS_ONLY_KIND;
 use super::kind::{OneOrList, Placed};
+use super::mirror::{MIRROR_KIND, MirrorFile};
 use super::rule::{FieldRules, METHOD, PATH, PLAIN_PATH, QUERY};
 use super::scalar::{Boolean, Parsed, Text};
 use super::table::{Field, Kept, Table};
@@ -64,6 +66,10 @@ pub(crate) struct RouteFile {
     pub(crate) https_only: Option<At<Option<HttpsOnly>>>,
     /// `admit`, when written; `None` inside for `off`
     pub(crate) admit: Option<At<Option<AdmitFile>>>,
+    /// `mirror`, when written; `None` inside for `off`
+    pub(crate) mirror: Option<At<Option<Vec<At<MirrorFile>>>>>,
+    /// `compare`, when written; `None` inside for `off`
+    pub(crate) compare: Option<At<Option<CompareFile>>>,
 }
 
 impl RouteFile {
@@ -237,8 +243,23 @@ pub(crate) static ROUTE: Table<RouteFile> = Table {
             doc: "Who may ask: addresses, rates, requests at once. At a service with `routes` it holds for those of them that have no `admit` of \
                   their own; `off` lets everybody ask.",
         },
+        Field {
+            name: "mirror",
+            presence: Optional,
+            value: &Kept(MIRROR_KIND, |route: &mut RouteFile, mirror| route.mirror = Some(mirror)),
+            doc: "Who else gets a copy of the requests that go to servers: an upstream, a mapping, or a list of up to 4. Nobody \
+                  waits for a copy, and its answer goes nowhere. At a service with `routes` it holds for those of them that \
+                  have no `mirror` of their own; `off` lifts it.",
+        },
+        Field {
+            name: "compare",
+            presence: Optional,
+            value: &Kept(COMPARE_KIND, |route: &mut RouteFile, compare| route.compare = Some(compare)),
+            doc: "Another upstream that gets a copy of requests, so that its answers are compared with those that clients get. \
+                  At a service with `routes` it holds for those of them that have no `compare` of their own; `off` lifts it.",
+        },
     ],
     within: None,
-    later: &["mirror", "compare"],
+    later: &[],
     note: Some(|route: &mut RouteFile, key, span| route.keys.push((key, span))),
 };

@@ -64,6 +64,6 @@ pub(crate) static SERVICE: Table<ServiceFile> = Table {
         of: |service: &mut ServiceFile| &mut service.own,
         except: &["host", "name"],
     }),
-    later: &["mirror", "compare", "tls"],
+    later: &["tls"],
     note: None,
 };

@@ -110,8 +110,6 @@ fn keys_are_strict() {
     check_top("listen: {address: :80, protocol: h2}", Err(&["24 `protocol` is not in this version yet"]));
     check_top("listen: {adress: :80}", Err(&["did you mean `address`?"]));
     check_top("listen: {}", Err(&["`listener` needs `address`"]));
-    check_forward("mirror: [{upstream: b}]", Err(&["`mirror` is not in this version yet"]));
-    check_forward("compare: {}", Err(&["`compare` is not in this version yet"]));
     check("services: [{hots: a, respond: {}}]", Err(&["did you mean `host`?"]));
     check("services: [{respond: {}}]", Err(&["`service` needs `host`"]));
 }

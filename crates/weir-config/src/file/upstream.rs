@@ -23,7 +23,7 @@ use super::table::{Field, Kept, Mapping, Table};
 use super::upstream_tls::{UPSTREAM_TLS, UpstreamTlsFile};
 
 /// An upstream as it was written.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct UpstreamFile {
     /// Its servers; those that could not be read are left out.
     pub(crate) servers: Vec<At<Server>>,
@@ -123,7 +123,7 @@ pub(crate) const INLINE: Inline = Either(
 );
 
 /// What a route's `upstream` says.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) enum UpstreamRef {
     /// The name of an upstream.
     Name(String),

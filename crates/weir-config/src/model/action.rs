@@ -1,6 +1,6 @@
 //! What a route does with a request.
 
-use super::{Dispatches, HostPolicy, UpstreamId};
+use super::{Compare, Dispatches, HostPolicy, Mirror, UpstreamId};
 
 /// The one thing a route does.
 #[derive(Debug, Clone)]
@@ -20,6 +20,10 @@ pub struct Forward {
     pub upstream: UpstreamId,
     /// How many servers get a request, by its method.
     pub dispatch: Box<Dispatches>,
+    /// Who gets copies.
+    pub mirrors: Vec<Mirror>,
+    /// Whose answers are compared.
+    pub compare: Option<Box<Compare>>,
     /// What happens to the path before it is sent.
     pub path: PathEdit,
     /// Changes of the request's fields.

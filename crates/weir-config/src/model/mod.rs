@@ -10,6 +10,7 @@ mod dispatch;
 mod https_only;
 mod limit;
 mod listen;
+mod mirror;
 mod upstream;
 
 use std::net::SocketAddr;
@@ -26,6 +27,7 @@ pub use dispatch::{Dispatch, Dispatches};
 pub use https_only::HttpsOnly;
 pub use limit::{Drain, Limits, Replay, Timeouts};
 pub use listen::{AccessLog, AccessLogFormat, Admin, Listen, ListenAddress, ListenTls, LogTarget, PlainLine};
+pub use mirror::{Compare, Mirror};
 pub use upstream::{HostPolicy, Server, Upstream, UpstreamId};
 
 /// A whole configuration.

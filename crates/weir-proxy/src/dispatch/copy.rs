@@ -15,6 +15,7 @@ use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use tokio::time::Instant;
 use weir_core::dispatch::Reuse;
 use weir_core::retry::Cause;
 use weir_http::field::KnownName as K;
@@ -54,6 +55,8 @@ pub(super) struct Original {
     /// (`semantics.md` §2.2).
     repeatable: bool,
     body: Option<Rc<Replay>>,
+    /// Since when copies have tried to connect and none could: all of them share the time for it (`semantics.md` §2.1).
+    connecting: Cell<Option<Instant>>,
 }
 
 impl Original {
@@ -73,6 +76,7 @@ impl Original {
             host_of_server: false,
             repeatable,
             body,
+            connecting: Cell::new(None),
         };
         let host_of_server = original.forward().is_some_and(|forward| attempt::names_server(x, forward));
         Self { host_of_server, ..original }
@@ -209,13 +213,16 @@ impl Copy {
     }
 
     async fn fresh(&self) -> Result<Connection, Lost> {
-        self.deadlines.set(Wait::Connect, self.upstream.waits.connect);
+        let since = self.original.connecting.get().unwrap_or_else(now);
+        self.original.connecting.set(Some(since));
+        self.deadlines.set_from(Wait::Connect, since, self.upstream.waits.connect);
         let outcome = self.deadlines.guard(pin!(connect(&self.server))).await;
         self.deadlines.clear(Wait::Connect);
         let server = &self.server;
         let lost = |timed_out, failure| Err(Lost::NotSent { timed_out, failure });
         match outcome {
             Ok(Ok(stream)) => {
+                self.original.connecting.set(None);
                 obtain::note_connected(server);
                 Ok(Connection { stream: Rc::new(stream), server: Arc::clone(server), reused: false })
             }

@@ -80,7 +80,7 @@ impl Deliverer {
 }
 
 fn delivered(answer: Answer, watched: bool) -> Delivered {
-    let Answer { head, body, cut } = answer;
+    let Answer { head, body, cut, .. } = answer;
     let outcome = Outcome::Answered { status: head.status(), retry_after: retry_after(&head) };
     let kept = watched.then(|| {
         let mut bytes = Vec::new();

@@ -8,6 +8,7 @@ mod copy;
 pub(crate) mod deliver;
 pub(crate) mod fan;
 mod linger;
+pub(crate) mod mirror;
 mod obtain;
 mod pass;
 mod tunnel;

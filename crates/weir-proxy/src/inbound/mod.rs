@@ -8,4 +8,5 @@ mod proxy_header;
 pub(crate) mod registry;
 pub(crate) mod responder;
 pub(crate) mod secured;
+pub(crate) mod tap;
 pub(crate) mod tls;

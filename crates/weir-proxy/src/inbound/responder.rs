@@ -11,6 +11,8 @@ use weir_upstream::h1::pump::BodySink;
 use weir_upstream::h1::sink::{Coding, H1Sink};
 use weir_upstream::io::timed::Timed;
 
+use super::tap::TapWriter;
+
 /// How far an answer has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Progress {
@@ -62,6 +64,13 @@ impl Responder {
         }
     }
 
+    /// Has the answer copied for somebody who compares it.
+    pub(crate) fn tap(&mut self, tap: TapWriter) {
+        match self {
+            Self::H1(responder) => responder.tap = Some(tap),
+        }
+    }
+
     /// How the body of an answer with this framing can be sent to this client.
     pub(crate) fn delivery(&self, framing: Framing) -> Delivery {
         match self {
@@ -102,7 +111,12 @@ impl BodySink for Responder {
     async fn data(&mut self, chunk: &[u8]) -> io::Result<()> {
         match self {
             Self::H1(responder) if responder.delivery == Delivery::None => Ok(()),
-            Self::H1(responder) => responder.sink.data(chunk).await,
+            Self::H1(responder) => {
+                if let Some(tap) = &responder.tap {
+                    tap.data(chunk);
+                }
+                responder.sink.data(chunk).await
+            }
         }
     }
 
@@ -117,6 +131,9 @@ impl BodySink for Responder {
             Self::H1(responder) => {
                 responder.sink.end(trailers).await?;
                 responder.progress = Progress::Ended;
+                if let Some(tap) = &responder.tap {
+                    tap.end();
+                }
                 Ok(())
             }
         }
@@ -138,6 +155,8 @@ pub(crate) struct H1Responder {
     progress: Progress,
     /// Bytes that had been written, as interim answers, when the final answer began.
     written_before: u64,
+    /// Who else gets the answer.
+    tap: Option<TapWriter>,
 }
 
 impl H1Responder {
@@ -149,6 +168,7 @@ impl H1Responder {
             delivery: Delivery::None,
             progress: Progress::NotBegun,
             written_before: 0,
+            tap: None,
         }
     }
 
@@ -166,6 +186,9 @@ impl H1Responder {
         self.delivery = delivery;
         self.progress = Progress::Begun;
         self.written_before = self.sink.written_bytes();
+        if let Some(tap) = &self.tap {
+            tap.head(head);
+        }
         let coding = if delivery == Delivery::Chunked { Coding::Chunked } else { Coding::Plain };
         head.write(self.sink.head(coding));
     }
@@ -183,6 +206,9 @@ impl H1Responder {
     fn take_back(&mut self) -> bool {
         if self.progress == Progress::Begun && self.sink.forget_since(self.written_before) {
             self.progress = Progress::NotBegun;
+            if let Some(tap) = &self.tap {
+                tap.take_back();
+            }
         }
         // An interim answer that is partly written can't be followed by anything.
         self.progress == Progress::NotBegun && !self.sink.is_gathering()
@@ -195,5 +221,6 @@ impl H1Responder {
             self.sink.to().stream.reset_when_closed();
         }
         self.progress = Progress::Aborted;
+        self.tap = None;
     }
 }

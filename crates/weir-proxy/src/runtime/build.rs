@@ -13,6 +13,7 @@ use super::authentication::Authentication;
 use super::authentication::verifiers::Verifiers;
 use super::concurrency::SharedConcurrency;
 use super::dispatch::Dispatches;
+use super::mirrors::{Beside, Counted};
 use super::queues::Queues;
 use super::rates::Rates;
 use super::snapshot::{Action, Admit, Forward, HttpsOnly, Respond, Route, Service, Snapshot};
@@ -42,6 +43,7 @@ fn build(model: &Model, verifiers: &Verifiers, queues: &Queues, before: Option<&
         verifiers,
         queues,
         authentications: HashMap::new(),
+        mirrored: Counted::following(before.into_iter().flat_map(Snapshot::besides).map(|(_, _, it)| it)),
         before,
         client_entries,
         https_port: https_port(model),
@@ -92,6 +94,8 @@ struct Shared<'u> {
     queues: &'u Queues,
     /// By what they were made of: routes of one service ask for the same, and what is counted of it is counted once.
     authentications: HashMap<*const model::Authenticate, Arc<Authentication>>,
+    /// What is counted of mirrors.
+    mirrored: Counted,
     /// What is in force until now.
     before: Option<&'u Snapshot>,
     /// `limits.client_entries`
@@ -112,11 +116,32 @@ impl Shared<'_> {
         service.routes.iter().find(|known| *known.name == route.name)
     }
 
-    fn dispatch_before(&self, service: &str, route: &model::Route) -> Option<&Dispatches> {
+    fn forward_before(&self, service: &str, route: &model::Route) -> Option<&Forward> {
         match &self.route_before(service, route)?.action {
-            Action::Forward(forward) => Some(&forward.dispatch),
+            Action::Forward(forward) => Some(forward),
             Action::Redirect(_) | Action::Respond(_) => None,
         }
+    }
+
+    fn forward(&mut self, service: &str, route: &model::Route, forward: &model::Forward) -> Forward {
+        let upstream = &self.upstreams[forward.upstream.0];
+        let mut mirrored = std::mem::take(&mut self.mirrored);
+        let before = self.forward_before(service, route);
+        let known = before.and_then(|before| before.beside.as_deref());
+        let beside = Beside::new(forward, self.upstreams, &mut mirrored, known);
+        let dispatch_before = before.map(|before| &*before.dispatch);
+        let made = Forward {
+            upstream: Arc::clone(upstream),
+            dispatch: Box::new(Dispatches::new(&forward.dispatch, upstream, self.queues, dispatch_before)),
+            beside: beside.map(Box::new),
+            path: forward.path.clone(),
+            request_fields: edits(&forward.request_fields),
+            host: forward.host.clone(),
+            upgrade: forward.upgrade.clone(),
+            unreachable_status: forward.unreachable_status,
+        };
+        self.mirrored = mirrored;
+        made
     }
 
     /// `None` when everybody may ask, so that such a route pays nothing.
@@ -165,20 +190,7 @@ fn service(service: &model::Service, shared: &mut Shared<'_>) -> Service {
 
 fn route(service: &str, route: &model::Route, shared: &mut Shared<'_>) -> Route {
     let action = match &route.action {
-        model::Action::Forward(forward) => Action::Forward(Forward {
-            upstream: Arc::clone(&shared.upstreams[forward.upstream.0]),
-            dispatch: Box::new(Dispatches::new(
-                &forward.dispatch,
-                &shared.upstreams[forward.upstream.0],
-                shared.queues,
-                shared.dispatch_before(service, route),
-            )),
-            path: forward.path.clone(),
-            request_fields: edits(&forward.request_fields),
-            host: forward.host.clone(),
-            upgrade: forward.upgrade.clone(),
-            unreachable_status: forward.unreachable_status,
-        }),
+        model::Action::Forward(forward) => Action::Forward(shared.forward(service, route, forward)),
         model::Action::Redirect(redirect) => Action::Redirect(redirect.clone()),
         model::Action::Respond(respond) => Action::Respond(Respond {
             status: respond.status,

@@ -11,6 +11,8 @@ pub mod dispatch;
 pub(crate) mod exhaustion;
 pub mod inbox;
 mod key;
+pub mod lanes;
+pub mod mirrors;
 mod percentiles;
 pub mod permits;
 pub mod process;

@@ -23,6 +23,7 @@ use weir_upstream::message_counts::MessageCounts;
 use super::authentication::Authentication;
 use super::concurrency::SharedConcurrency;
 use super::dispatch::{Dispatches, Hedging};
+use super::mirrors::Beside;
 use super::rates::Rates;
 use crate::access_log::Form;
 
@@ -106,6 +107,16 @@ impl Snapshot {
     /// A moment of the clock as the time of rates, which goes on from one snapshot to the next.
     pub fn time(&self, now: Instant) -> Duration {
         now.saturating_duration_since(self.since)
+    }
+
+    /// Who gets copies, by route.
+    pub(super) fn besides(&self) -> impl Iterator<Item = (&Service, &Route, &Beside)> {
+        let routes =
+            self.services.iter().flat_map(|service| service.routes.iter().map(move |it| (service, it)));
+        routes.filter_map(|(service, route)| match &route.action {
+            Action::Forward(forward) => Some((service, route, forward.beside.as_deref()?)),
+            Action::Redirect(_) | Action::Respond(_) => None,
+        })
     }
 
     /// Where a route sends requests, if it does.
@@ -242,6 +253,8 @@ pub struct Forward {
     pub upstream: Arc<Upstream>,
     /// How many servers get a request.
     pub dispatch: Box<Dispatches>,
+    /// Who gets copies beside them; `None` for nobody.
+    pub beside: Option<Box<Beside>>,
     /// What happens to the path before it is sent.
     pub path: PathEdit,
     /// Changes of the request's fields; `None` for none.

@@ -7,7 +7,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use arc_swap::ArcSwap;
 use tokio::time::Instant;
 use weir_core::ports::{
-    AuthenticatedStatus, DuplicatingStatus, HedgingStatus, ServerStatus, Status, StatusSource, UpstreamStatus,
+    AuthenticatedStatus, ComparisonReport, ComparisonStatus, DuplicatingStatus, HedgingStatus, ServerStatus,
+    Status, StatusSource, UpstreamStatus,
 };
 use weir_upstream::body::replay::{Impossible, ReplayPool};
 use weir_upstream::io::deadline::now;
@@ -15,6 +16,7 @@ use weir_upstream::member::{Server, Upstream};
 
 use super::certificates::ListenerTls;
 use super::counters::WorkerCounters;
+use super::mirrors;
 use super::queues::Queues;
 use super::snapshot::{Route, Service, Snapshot};
 use crate::access_log::LogCounts;
@@ -58,6 +60,7 @@ impl StatusSource for ProcessStatus {
             replay_impossible: Impossible::ALL
                 .map(|reason| (reason.name(), self.replay.impossible(reason)))
                 .into(),
+            mirrors: mirrors::status(snapshot.besides().map(|(_, _, beside)| beside)),
             queues: self.queues.status(),
             replay_bytes: self.replay.used_bytes() as u64,
             ..Status::default()
@@ -65,27 +68,53 @@ impl StatusSource for ProcessStatus {
         status.authenticated = authenticated(&snapshot);
         status.dispatch.hedging = hedging(&snapshot);
         status.dispatch.duplicating = self.duplicating(&snapshot);
+        status.comparisons = comparisons(&snapshot);
         for worker in &self.workers {
             worker.add_to(&mut status);
         }
         status
     }
+
+    fn comparisons(&self) -> Vec<ComparisonReport> {
+        let snapshot = self.snapshot.load();
+        let reports = snapshot.besides().filter_map(|(service, route, beside)| {
+            Some(beside.compare.as_ref()?.report(&service.name, &route.name))
+        });
+        reports.collect()
+    }
+}
+
+/// What was compared, each name once: the name that a route was given may be the one that is made for another route.
+fn comparisons(snapshot: &Snapshot) -> Vec<ComparisonStatus> {
+    let mut distinct: Vec<ComparisonStatus> = Vec::new();
+    for (service, route, beside) in snapshot.besides() {
+        let Some(compare) = &beside.compare else { continue };
+        let found = compare.status(&service.name, &route.name);
+        let is_same =
+            |known: &&mut ComparisonStatus| known.service == found.service && known.route == found.route;
+        match distinct.iter_mut().find(is_same) {
+            Some(known) => known.add(&found),
+            None => distinct.push(found),
+        }
+    }
+    distinct
 }
 
 impl ProcessStatus {
     /// Upstreams with a queue, and those of which something was counted without one.
     fn duplicating(&self, snapshot: &Snapshot) -> Vec<DuplicatingStatus> {
-        let status = |upstream: &Upstream| DuplicatingStatus {
-            upstream: upstream.name.to_string(),
-            acknowledgements_total: upstream.verdicts.acknowledgements.load(Ordering::Relaxed),
-            disagreements_total: upstream.verdicts.disagreements.load(Ordering::Relaxed),
-        };
-        let all = snapshot.upstreams.iter().map(|upstream| status(upstream));
-        all.filter(|one| {
-            one.acknowledgements_total + one.disagreements_total > 0
-                || self.queues.of(&one.upstream).is_some()
-        })
-        .collect()
+        let mut sums: BTreeMap<&str, DuplicatingStatus> = BTreeMap::new();
+        for upstream in &snapshot.upstreams {
+            let acknowledgements = upstream.verdicts.acknowledgements.load(Ordering::Relaxed);
+            let disagreements = upstream.verdicts.disagreements.load(Ordering::Relaxed);
+            if acknowledgements + disagreements > 0 || self.queues.of(&upstream.name).is_some() {
+                let sum = sums.entry(&upstream.name).or_default();
+                sum.upstream = upstream.name.to_string();
+                sum.acknowledgements_total += acknowledgements;
+                sum.disagreements_total += disagreements;
+            }
+        }
+        sums.into_values().collect()
     }
 }
 

@@ -19,11 +19,13 @@ use super::authentication::memory::ProofMemory;
 use super::clock::DateClock;
 use super::counters::WorkerCounters;
 use super::inbox::{Inspection, Query};
+use super::lanes::Lanes;
 use super::permits::Permits;
 use super::snapshot::{LocalSnapshot, Snapshot};
 use super::tracker::Tracker;
 use crate::access_log::LogHandle;
 use crate::inbound::registry::Registry;
+use crate::inbound::tap::TapTotal;
 
 /// Steps of handshakes that are computed in one round of the worker. One costs some hundred microseconds, so whoever is
 /// being served waits about a millisecond at most.
@@ -40,6 +42,10 @@ pub struct Worker {
     pub digests: RandomState,
     /// What goes on without a client.
     pub tracker: Tracker,
+    /// Where copies for mirrors wait.
+    pub lanes: Lanes,
+    /// What is held of answers that are compared.
+    pub(crate) taps: TapTotal,
     /// Where bodies are kept that more than one server gets.
     pub replay: ReplayPool,
     /// Client connections.
@@ -83,6 +89,8 @@ impl Worker {
             pools: Pools::default(),
             digests: RandomState::new(),
             tracker: Tracker::default(),
+            lanes: Lanes::default(),
+            taps: TapTotal::default(),
             replay,
             registry: Rc::new(Registry::new(Arc::clone(&counters))),
             counters,

@@ -1,15 +1,18 @@
 //! Stage *forward*: the route's one deed. Mostly that is handing the request to the dispatch mode of the route.
 
+use std::pin::pin;
+
 use weir_config::model::HostPolicy;
 use weir_http::field::KnownName as K;
 use weir_http::upgrade::Upgrade;
 
 use super::failure::Failure;
 use super::{edit, local};
+use crate::dispatch::mirror::{self, Copies, Drawn};
 use crate::dispatch::{self, fan};
 use crate::exchange::{Exchange, RequestBody};
 use crate::inbound::responder::Responder;
-use crate::runtime::dispatch::Dispatch;
+use crate::runtime::dispatch::{Dispatch, FanRule};
 use crate::runtime::snapshot::{Action, Forward};
 
 /// Does what the route of `x` says, to the end of the answer.
@@ -34,18 +37,53 @@ pub(super) async fn forward(
             };
             x.record.mode = Some(dispatch.mode());
             x.worker.counters.dispatch(dispatch.mode());
-            match dispatch {
-                Dispatch::Balance => dispatch::balance::run(x, forward, request, responder)
-                    .await
-                    .map_err(|failure| failure.with_unreachable(forward.unreachable_status)),
-                // Exchanges with several copies take memory of their own, so that the others stay small.
-                Dispatch::Fan(rule) => {
-                    let route = fan::Route { place: (service, route), forward, rule };
-                    Box::pin(fan::run(x, route, request, responder)).await
-                }
+            if let Some(beside) = &forward.beside
+                && let Some(drawn) = mirror::draw(x, beside)
+            {
+                let copied = with_copies(x, (service, route), forward, dispatch, drawn, request, responder);
+                return Box::pin(copied).await;
             }
+            hand_over(x, (service, route), forward, dispatch, request, responder).await
         }
     }
+}
+
+/// Hands the request to its mode.
+async fn hand_over(
+    x: &mut Exchange,
+    place: (usize, usize),
+    forward: &Forward,
+    dispatch: &Dispatch,
+    request: &mut RequestBody,
+    responder: &mut Responder,
+) -> Result<(), Failure> {
+    match dispatch {
+        Dispatch::Balance => dispatch::balance::run(x, forward, request, responder)
+            .await
+            .map_err(|failure| failure.with_unreachable(forward.unreachable_status)),
+        // Exchanges with several copies take memory of their own, so that the others stay small.
+        Dispatch::Fan(rule) => {
+            let route = fan::Route { place, forward, rule };
+            Box::pin(fan::run(x, route, request, responder)).await
+        }
+    }
+}
+
+/// The same, with copies for others. In memory of its own, so that exchanges without stay small.
+async fn with_copies(
+    x: &mut Exchange,
+    place: (usize, usize),
+    forward: &Forward,
+    dispatch: &Dispatch,
+    drawn: Drawn,
+    request: &mut RequestBody,
+    responder: &mut Responder,
+) -> Result<(), Failure> {
+    let is_lossy = matches!(dispatch, Dispatch::Balance | Dispatch::Fan(FanRule::Hedge(_)));
+    let mut copies = Copies::begin(x, drawn, is_lossy, request, responder);
+    let outcome = copies.beside(pin!(hand_over(x, place, forward, dispatch, request, responder))).await;
+    copies.end(x, request);
+    outcome
 }
 
 /// What the route changes in the request, the same for every attempt.

@@ -38,6 +38,8 @@ fn a_slow_server_is_not_waited_for() {
     }
     assert_eq!(fast.requests().len(), 8);
     assert_eq!(slow.requests().len(), 4, "the rotation begins with it every other time");
+    let done = proxy.status().dispatch;
+    assert_eq!((done.hedges_total, done.hedges_won_total), (4, 4));
 }
 
 #[test]

@@ -149,6 +149,22 @@ fn servers_that_can_not_be_reached_are_passed_over() {
     fetch(&proxy, "/").expect(502);
 }
 
+/// All servers that are passed over share the time for connecting.
+#[test]
+fn semantics_2_1_servers_that_do_not_answer_share_the_connect_deadline() {
+    let silent: Vec<String> = (0..3).map(|_| format!("\"{}\"", Server::unresponsive())).collect();
+    let proxy = proxy::start(&format!(
+        "timeouts: {{connect: 300ms}}
+services: [{{host: \"*\", upstream: [{}], dispatch: {{mode: race, width: 1}}}}]
+",
+        silent.join(", ")
+    ));
+    let begun = weir_upstream::io::deadline::now();
+    fetch(&proxy, "/").expect(504);
+    let waited = begun.elapsed();
+    assert!(waited < std::time::Duration::from_millis(850), "{waited:?} for three servers");
+}
+
 #[test]
 fn with_a_width_others_are_asked_when_one_fails() {
     let servers = [failing(500), failing(502), Server::saying("third")];

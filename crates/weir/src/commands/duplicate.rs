@@ -12,14 +12,17 @@ use crate::lifetime::{self, Extras};
 
 /// What `weir duplicate` takes.
 #[derive(Debug, Args)]
-#[command(after_help = "\
+#[command(
+    infer_long_args = true,
+    after_help = "\
 POST, PUT, PATCH and DELETE go to every server; the client gets the first
 success, and copies that failed are tried again until they succeed. Everything
 else goes to one server in turn. What waits is lost when this ends.
 Inventory: one host:port per line (port 80 without one), comments behind #.
 
 Example:
-  weir duplicate -i inventory.conf -p 8000 -m 9000")]
+  weir duplicate -i inventory.conf -p 8000 -m 9000"
+)]
 pub(crate) struct Arguments {
     /// The servers
     #[arg(short, long, value_name = "FILE", default_value = "inventory.conf")]

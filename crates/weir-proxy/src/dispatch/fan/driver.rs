@@ -76,8 +76,6 @@ pub(super) struct Driver<'r> {
     told_whole: bool,
     /// Whether it knows that the body can't be sent again.
     told_lost: bool,
-    /// Copies that were started because the first server was slow.
-    hedges: SmallVec<[u32; 2]>,
     /// The write that the request is, with its place in the queue.
     write: Option<Write>,
     /// What servers said of it.
@@ -105,7 +103,6 @@ impl<'r> Driver<'r> {
             failure: None,
             told_whole: false,
             told_lost: false,
-            hedges: SmallVec::new(),
             write,
             agreement: Agreement::default(),
         }
@@ -127,21 +124,14 @@ impl<'r> Driver<'r> {
                 true => self.next(x).await?,
             };
             acts = self.machine.on(happened, now() - x.begun);
-            if happened == Happened::Timer {
-                self.note_hedges(x, &acts);
-            }
         }
     }
 
-    fn note_hedges(&mut self, x: &Exchange, acts: &Acts) {
-        if matches!(self.machine, Fan::Hedge(_)) {
-            let started = acts.iter().filter_map(|act| match act {
-                Act::Start { copy, .. } => Some(*copy),
-                _ => None,
-            });
-            let known = self.hedges.len();
-            self.hedges.extend(started);
-            x.worker.counters.hedges.add((self.hedges.len() - known) as u64);
+    /// The copy that was sent because the first server was slow.
+    fn hedge(&self) -> Option<u32> {
+        match &self.machine {
+            Fan::Hedge(machine) => machine.hedge(),
+            Fan::Race(_) | Fan::Majority(_) | Fan::Duplicate(_) => None,
         }
     }
 
@@ -176,7 +166,7 @@ impl<'r> Driver<'r> {
             Some(Copy { server, state: State::Held(held), .. }) => {
                 x.record.server = Some(Arc::clone(&self.upstream.servers[server]));
                 self.count(x, CopyOutcome::Answered);
-                if self.hedges.contains(&number) {
+                if self.hedge() == Some(number) {
                     x.worker.counters.hedges_won.add(1);
                 }
                 Ok(Winner::Live(held))
@@ -401,6 +391,7 @@ impl<'r> Driver<'r> {
 
     /// Lets go of what is left of a request that has its answer, or will have none. A write whose body is whole goes on.
     pub(super) fn leave(&mut self, x: &Exchange) {
+        x.worker.counters.hedges.add(u64::from(self.hedge().is_some()));
         if let Some(replay) = &self.replay {
             replay.pause();
         }

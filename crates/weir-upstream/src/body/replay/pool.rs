@@ -35,6 +35,11 @@ impl ReplayPool {
         self.memory.used_bytes()
     }
 
+    /// Counts a body that is known to be too large before any of it is read.
+    pub fn note_impossible(&self, reason: Impossible) {
+        self.counts.add(reason);
+    }
+
     /// How many bodies could not be kept whole for this reason; one body counts once.
     pub fn impossible(&self, reason: Impossible) -> u64 {
         self.counts.count(reason)

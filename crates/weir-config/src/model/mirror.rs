@@ -1,0 +1,35 @@
+//! What servers beside those of a route get of its requests: copies that nobody waits for.
+
+use std::time::Duration;
+
+use weir_core::compare::CompareRule;
+
+use super::UpstreamId;
+
+/// Copies of requests for other servers.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Mirror {
+    /// Which servers.
+    pub upstream: UpstreamId,
+    /// Of how many requests there is a copy, from 0 to 1.
+    pub share: f64,
+    /// How many copies wait at the same time, of each worker.
+    pub queue: usize,
+    /// How long a copy may wait and take together.
+    pub timeout: Duration,
+}
+
+/// Copies whose answers are compared with those that clients got.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Compare {
+    /// The copies.
+    pub mirror: Mirror,
+    /// Of which methods.
+    pub methods: Vec<Box<str>>,
+    /// What is compared.
+    pub rule: CompareRule,
+    /// The longest body that is compared, in bytes.
+    pub body_bytes_max: usize,
+    /// How many examples of differences are kept.
+    pub keep: usize,
+}

@@ -1,0 +1,217 @@
+//! Tables of answers: what is the same, what is not, and what is shown of it.
+
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+use super::*;
+
+fn rule(body: BodyRule, ignore: &[&str]) -> CompareRule {
+    let ignore = ignore.iter().map(|path| JsonPath::parse(path).expect("a path")).collect();
+    CompareRule { status: true, fields: ["ETag".into()].into(), body, ignore, latency: None }
+}
+
+fn seen(body: impl AsRef<[u8]>) -> Seen {
+    Seen { status: 200, fields: vec![None], body: body.as_ref().to_vec(), ..Seen::default() }
+}
+
+fn places(verdict: &Verdict) -> Vec<&str> {
+    verdict.differences.iter().map(|difference| difference.place.as_str()).collect()
+}
+
+#[test]
+fn json_is_compared_by_what_it_means() {
+    let table: &[(&str, &str, &[&str], &[&str])] = &[
+        (r#"{"a":1,"b":2}"#, r#" { "b" : 2 , "a" : 1 } "#, &[], &[]),
+        (r#"{"a":1}"#, r#"{"a":1.0}"#, &[], &[]),
+        ("[100, 1e2, 0.1, -0, 1E-1]", "[1e2, 100.0, 1e-1, 0, 0.10]", &[], &[]),
+        ("[1]", "[-1]", &[], &["$[0]"]),
+        ("[9007199254740993]", "[9007199254740992]", &[], &["$[0]"]),
+        ("[1e9999999999999999999]", "[1e9]", &[], &["$[0]"]),
+        (r#"["\u00e9\ud83d\ude00\/"]"#, r#"["é😀/"]"#, &[], &[]),
+        (r#"{"a":[1,2]}"#, r#"{"a":[2,1]}"#, &[], &["$.a[0]", "$.a[1]"]),
+        (r#"{"a":[1]}"#, r#"{"a":[1,2,3]}"#, &[], &["$.a[1]", "$.a[2]"]),
+        (r#"{"a":1}"#, r#"{"b":1}"#, &[], &["$.a", "$.b"]),
+        (r#"{"a":null}"#, "{}", &[], &["$.a"]),
+        (r#"{"a":"1"}"#, r#"{"a":1}"#, &[], &["$.a"]),
+        ("{}", "[]", &[], &["$"]),
+        ("null", "false", &[], &["$"]),
+        (r#"{"x y":1,"":2}"#, r#"{"x y":2,"":3}"#, &[], &["$['']", "$['x y']"]),
+        (r#"{"a":1,"t":5}"#, r#"{"a":1,"t":6}"#, &["$.t"], &[]),
+        (r#"{"a":1,"t":5}"#, r#"{"a":1}"#, &["$.t"], &[]),
+        (r#"{"a":1}"#, r#"{"a":1,"t":{"u":7}}"#, &["/t"], &[]),
+        (r#"{"a":{"b":1,"c":2}}"#, r#"{"a":{"b":2,"c":3}}"#, &["/a/b"], &["$.a.c"]),
+        (
+            r#"[{"id":1,"n":1},{"id":2,"n":1}]"#,
+            r#"[{"id":3,"n":1},{"id":4,"n":2}]"#,
+            &["$[*].id"],
+            &["$[1].n"],
+        ),
+        (r#"{"l":[1,2]}"#, r#"{"l":[1,3]}"#, &["/l/1"], &[]),
+        (r#"{"l":{"1":2}}"#, r#"{"l":{"1":3}}"#, &["/l/1"], &[]),
+        (r#"{"l":{"1":2}}"#, r#"{"l":{"1":3}}"#, &["$.l[1]"], &["$.l.1"]),
+        (r#"{"a/b~":1}"#, r#"{"a/b~":2}"#, &["/a~1b~0"], &[]),
+        (r#"{"a":{"b":1}}"#, r#"{"a":{"b":2}}"#, &["$.b", "$.a.b.c"], &["$.a.b"]),
+        (r#"{"a":1,"a":2}"#, r#"{"a":2}"#, &[], &[]),
+    ];
+    for (ours, theirs, ignore, expected) in table {
+        let rule = rule(BodyRule::Json, ignore);
+        let verdict = compare(&rule, &seen(ours), &seen(theirs));
+        assert_eq!(places(&verdict), *expected, "{ours} {theirs}");
+        let turned = compare(&rule, &seen(theirs), &seen(ours));
+        let mut other = places(&turned);
+        other.sort_unstable();
+        let mut expected = expected.to_vec();
+        expected.sort_unstable();
+        assert_eq!(other, expected, "the other way round: {ours} {theirs}");
+    }
+}
+
+#[test]
+fn what_is_no_json_is_compared_byte_by_byte() {
+    let deep = format!("{}{}", "[".repeat(1000), "]".repeat(1000));
+    let bad = [
+        "",
+        "{",
+        "[1,]",
+        "{\"a\":1,}",
+        "01",
+        "1.",
+        ".5",
+        "+1",
+        "1e",
+        "nul",
+        "\"\u{1}\"",
+        r#""\x""#,
+        r#""\ud800""#,
+        r#""\ud800A""#,
+        "[1] 2",
+        "{a:1}",
+        "'a'",
+        "\"a",
+        "-",
+        &deep,
+    ];
+    for text in bad {
+        assert!(json::parse(text.as_bytes()).is_none(), "{text}");
+        let other = format!("{text} ");
+        let verdict = compare(&rule(BodyRule::Json, &[]), &seen(text), &seen(other));
+        assert_eq!(verdict.outcome(), CompareOutcome::Different, "{text}");
+        assert_eq!(
+            compare(&rule(BodyRule::Json, &[]), &seen(text), &seen(text)).outcome(),
+            CompareOutcome::Same
+        );
+    }
+    assert!(json::parse(b"\"\xff\"").is_none());
+    assert!(json::parse(format!("{}{}", "[".repeat(100), "]".repeat(100)).as_bytes()).is_some());
+    let verdict = compare(&rule(BodyRule::Json, &[]), &seen("{}"), &seen("<html>"));
+    assert_eq!(places(&verdict), ["byte 0"]);
+    assert_eq!((&*verdict.differences[0].client, &*verdict.differences[0].copy), ("2 bytes", "6 bytes"));
+}
+
+#[test]
+fn bytes_are_compared_exactly_and_not_shown() {
+    let rule = rule(BodyRule::Exact, &[]);
+    let verdict = compare(&rule, &seen("abcd"), &seen("abXd"));
+    assert_eq!(places(&verdict), ["byte 2"]);
+    assert_eq!(verdict.differences[0].copy, "4 bytes");
+    assert_eq!(places(&compare(&rule, &seen("{}"), &seen("{ }"))), ["byte 1"]);
+    assert_eq!(places(&compare(&rule, &seen("a"), &seen(""))), ["byte 0"]);
+    assert_eq!(compare(&rule, &seen(""), &seen("")).outcome(), CompareOutcome::Same);
+    let off = CompareRule { body: BodyRule::Off, ..rule };
+    assert_eq!(compare(&off, &seen("a"), &seen("b")).outcome(), CompareOutcome::Same);
+}
+
+#[test]
+fn statuses_fields_and_latencies_differ_only_where_they_are_asked_for() {
+    let all = CompareRule { latency: Some(Duration::from_millis(10)), ..rule(BodyRule::Exact, &[]) };
+    let none = CompareRule { status: false, fields: [].into(), latency: None, ..all.clone() };
+    let ours = seen("a");
+    let theirs = Seen {
+        status: 404,
+        fields: vec![Some(b"\"1\"".to_vec())],
+        latency: Duration::from_millis(11),
+        ..seen("a")
+    };
+    let verdict = compare(&all, &ours, &theirs);
+    let kinds: Vec<_> = verdict.differences.iter().map(|difference| difference.kind).collect();
+    assert_eq!(kinds, [DifferenceKind::Status, DifferenceKind::Field, DifferenceKind::Latency]);
+    assert_eq!((&*verdict.differences[1].place, &*verdict.differences[1].client), ("ETag", "nothing"));
+    assert_eq!(compare(&none, &ours, &theirs).outcome(), CompareOutcome::Same);
+    let just = Seen { latency: Duration::from_millis(10), ..ours.clone() };
+    assert_eq!(compare(&all, &ours, &just).outcome(), CompareOutcome::Same, "exactly as much is not more");
+}
+
+#[test]
+fn compressed_bodies_are_left_alone_and_that_is_said() {
+    let zipped = |body: &str, encoding: &str| Seen { encoding: encoding.into(), ..seen(body) };
+    let json = rule(BodyRule::Json, &[]);
+    let verdict = compare(&json, &zipped("x", "gzip"), &seen("y"));
+    assert_eq!(
+        (verdict.outcome(), verdict.uncompared),
+        (CompareOutcome::Incomplete, Some("Content-Encoding differs"))
+    );
+    let verdict = compare(&json, &zipped("x", "gzip"), &zipped("y", "GZIP"));
+    assert_eq!(verdict.outcome(), CompareOutcome::Incomplete);
+    assert_eq!(compare(&json, &zipped("x", "gzip"), &zipped("x", "GZIP")).outcome(), CompareOutcome::Same);
+    let exact = rule(BodyRule::Exact, &[]);
+    assert_eq!(compare(&exact, &zipped("x", "br"), &zipped("y", "br")).outcome(), CompareOutcome::Different);
+    let other = Seen { status: 500, ..zipped("x", "gzip") };
+    assert_eq!(compare(&json, &other, &seen("y")).outcome(), CompareOutcome::Different);
+}
+
+#[test]
+fn secrets_are_compared_and_never_shown() {
+    let rule = CompareRule { fields: ["Set-Cookie".into()].into(), ..rule(BodyRule::Json, &[]) };
+    let side = |secret: &str| Seen {
+        fields: vec![Some(format!("id={secret}").into_bytes())],
+        ..seen(format!(r#"{{"access_token":"{secret}","user":{{"Password":["{secret}"]}}}}"#))
+    };
+    let verdict = compare(&rule, &side("hunter2"), &side("hunter3"));
+    assert_eq!(places(&verdict), ["Set-Cookie", "$.access_token", "$.user.Password[0]"]);
+    assert!(!format!("{verdict:?}").contains("hunter"), "{verdict:?}");
+}
+
+#[test]
+fn what_is_shown_and_listed_has_a_bound() {
+    let rule = rule(BodyRule::Json, &[]);
+    let long = |letter: &str| format!("[\"{}\"]", letter.repeat(10_000));
+    let verdict = compare(&rule, &seen(long("a")), &seen(long("é")));
+    assert!(verdict.differences[0].copy.chars().count() <= 81, "{}", verdict.differences[0].copy);
+    let many = |number: &str| format!("[{}]", vec![number; 1000].join(","));
+    let verdict = compare(&rule, &seen(many("1")), &seen(many("2")));
+    assert_eq!(verdict.differences.len(), DIFFERENCES_MAX);
+}
+
+#[test]
+fn paths_are_read_or_refused_with_the_reason() {
+    for good in ["$.a", "$.a.b[0]", "$[*].id", "$['a b'].c", "$[\"a\"]", "$.*", "/a", "/a/0", "/", "/a~0b"] {
+        assert!(JsonPath::parse(good).is_ok(), "{good}");
+    }
+    let table = [
+        ("a", PathError::Beginning),
+        ("", PathError::Beginning),
+        ("$a", PathError::Beginning),
+        ("$", PathError::Root),
+        ("$..a", PathError::Unsupported),
+        ("$[?(@.a)]", PathError::Unsupported),
+        ("$.", PathError::EmptyName),
+        ("$.a.[0]", PathError::EmptyName),
+        ("$[0", PathError::Bracket),
+        ("$[a]", PathError::Bracket),
+        ("$['a]", PathError::Bracket),
+        ("$[-1]", PathError::Bracket),
+        ("/a~2", PathError::Tilde),
+        ("/a~", PathError::Tilde),
+    ];
+    for (bad, error) in table {
+        assert_eq!(JsonPath::parse(bad), Err(error), "{bad}");
+    }
+}
+
+#[test]
+fn a_request_is_shown_in_one_line_without_secrets() {
+    assert_eq!(request_shown(b"GET", b"/a?b=c&access_token=x&d"), "GET /a?b=c&access_token=(not shown)&d");
+    assert_eq!(request_shown(b"GET", b"/a?"), "GET /a?");
+    assert_eq!(request_shown(b"OPTIONS", b"*"), "OPTIONS *");
+    let long = request_shown(b"GET", "/é".repeat(1000).as_bytes());
+    assert!(long.chars().count() == 257 && long.ends_with('…'), "{long}");
+}

@@ -1,0 +1,244 @@
+//! Copies of a request for mirrors, and for whoever is compared with the servers of the route (`semantics.md` §3.7).
+//!
+//! The request goes its way as without them. Its body passes through a replay, read by the route's mode alone; when it has
+//! come whole, copies take what was kept into the lanes of the worker. So a copy never reads the client, and nobody ever
+//! waits for one. They belong to the worker and not to the exchange: a client that goes away then takes none of them along.
+
+mod copy;
+
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use smallvec::SmallVec;
+use tokio::time::Instant;
+use weir_core::compare::CompareOutcome;
+use weir_core::mirror::MirrorOutcome;
+use weir_http::field::KnownName as K;
+use weir_http::framing::Framing;
+use weir_http::head::Head;
+use weir_upstream::body::Body;
+use weir_upstream::body::replay::{Content, Impossible, Replay, ReplayLimits};
+use weir_upstream::h1::head::HeadLimits;
+use weir_upstream::io::deadline::now;
+
+use self::copy::{CopiedRequest, compared, mirrored};
+use crate::exchange::{Exchange, RequestBody};
+use crate::inbound::responder::Responder;
+use crate::inbound::tap::{TapReader, tap};
+use crate::runtime::lanes::{LaneLimits, Work};
+use crate::runtime::mirrors::{Beside, Comparing, Mirroring};
+use crate::runtime::worker::Worker;
+
+/// The field by which a mirror knows a copy.
+const MIRROR_FIELD: &str = "X-Weir-Mirror";
+
+/// Who gets a copy of one request.
+#[derive(Debug)]
+pub(crate) struct Drawn {
+    mirrors: SmallVec<[Arc<Mirroring>; 4]>,
+    compare: Option<Arc<Comparing>>,
+}
+
+/// Draws who gets a copy of the request of `x`; `None` when nobody does. Connections that become another protocol are never
+/// copied: there is nobody to speak it with a mirror.
+pub(crate) fn draw(x: &Exchange, beside: &Beside) -> Option<Drawn> {
+    if x.facts.upgrade.is_some() {
+        return None;
+    }
+    let mirrors: SmallVec<_> = beside.mirrors.iter().filter(|mirror| mirror.draw()).cloned().collect();
+    let takes =
+        |compare: &&Arc<Comparing>| compare.takes(x.request.method_token()) && compare.mirroring.draw();
+    let compare = beside.compare.as_ref().filter(takes).cloned();
+    (!mirrors.is_empty() || compare.is_some()).then_some(Drawn { mirrors, compare })
+}
+
+/// The copies of one request, from its beginning to the moment when they go, or when it is certain that they don't.
+pub(crate) struct Copies {
+    worker: Rc<Worker>,
+    drawn: Drawn,
+    head: Rc<Head>,
+    begun: Instant,
+    limits: CopyLimits,
+    tap: Option<TapReader>,
+    body: Held,
+    /// They have not gone yet.
+    waits: bool,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct CopyLimits {
+    head: HeadLimits,
+    /// Bytes of bodies that one lane holds.
+    lane_bytes: u64,
+    /// Bytes of memory that all replays hold when another body is kept for a mirror: half of what there is, so that requests
+    /// of clients always find some.
+    memory_bytes: usize,
+}
+
+/// The body, for copies.
+enum Held {
+    /// There is none.
+    Empty,
+    /// It arrives, or is whole.
+    Replay(Rc<Replay>),
+    /// It is known to be larger than what may be kept.
+    TooLarge,
+}
+
+impl Copies {
+    /// Prepares the copies: the body of `request` is read through a replay from here on, until [`end`](Self::end). `is_lossy`
+    /// says that the request goes on when its body can't be kept (`semantics.md` §2.5).
+    pub(crate) fn begin(
+        x: &Exchange,
+        drawn: Drawn,
+        is_lossy: bool,
+        request: &mut RequestBody,
+        responder: &mut Responder,
+    ) -> Self {
+        let tap = drawn.compare.as_ref().map(|compare| {
+            let (writer, reader) = tap(&compare.rule, x.begun, compare.body_bytes_max, &x.worker.taps);
+            responder.tap(writer);
+            reader
+        });
+        let kept = x.snapshot.replay_limits(is_lossy);
+        let limits = CopyLimits {
+            head: x.snapshot.head_limits(),
+            lane_bytes: kept.content_bytes_max(),
+            memory_bytes: x.snapshot.replay.total_bytes / 2,
+        };
+        let mut copies = Self {
+            worker: Rc::clone(&x.worker),
+            drawn,
+            head: Rc::new(copy_head(x)),
+            begun: now(),
+            limits,
+            tap,
+            body: hold(x, kept, request),
+            waits: true,
+        };
+        copies.look();
+        copies
+    }
+
+    /// Runs what the route does with the request, and lets the copies go as soon as the body is whole.
+    pub(crate) async fn beside<T>(&mut self, mut main: Pin<&mut impl Future<Output = T>>) -> T {
+        poll_fn(|cx| {
+            let outcome = main.as_mut().poll(cx);
+            self.look();
+            outcome
+        })
+        .await
+    }
+
+    /// Gives the client's body back, for what comes behind it.
+    pub(crate) fn end(self, x: &mut Exchange, request: &mut RequestBody) {
+        let Held::Replay(replay) = &self.body else { return };
+        // A mode that asks several servers has given it back itself.
+        if let Body::Replay(_) = request.body {
+            // A reader that nobody could follow has the source.
+            request.body = Body::Empty;
+            let source = replay.take_source();
+            // Without it nobody knows where the next request would begin.
+            x.close |= source.is_none();
+            request.body = source.map_or(Body::Empty, Body::from);
+        }
+    }
+
+    /// Looks whether the copies can go.
+    fn look(&mut self) {
+        if !self.waits {
+            return;
+        }
+        let content = match &self.body {
+            Held::Empty => None,
+            Held::Replay(replay) => match replay.content() {
+                Some(content) => Some(content),
+                None => return,
+            },
+            Held::TooLarge => return,
+        };
+        self.waits = false;
+        self.go(content.as_ref());
+    }
+
+    /// Lets them go, as far as there is room.
+    fn go(&self, content: Option<&Arc<Content>>) {
+        let bytes = content.map_or(0, |content| content.bytes());
+        let is_short_of_memory = bytes > 0 && self.worker.replay.used_bytes() > self.limits.memory_bytes;
+        let copied = |to: &Arc<Mirroring>| CopiedRequest {
+            head: Rc::clone(&self.head),
+            content: content.map(Arc::clone),
+            to: Arc::clone(to),
+            worker: Rc::downgrade(&self.worker),
+            begun: self.begun,
+            head_limits: self.limits.head,
+        };
+        let add = |to: &Arc<Mirroring>, work: Work| {
+            let limits = LaneLimits { waiting: to.queue_max, bytes: self.limits.lane_bytes };
+            let lanes = &self.worker.lanes;
+            let is_taken = !is_short_of_memory
+                && lanes.add(to.number, (work, bytes), limits, &self.worker.tracker).is_ok();
+            if !is_taken {
+                to.count(MirrorOutcome::DroppedQueue);
+            }
+            is_taken
+        };
+        for to in &self.drawn.mirrors {
+            add(to, Box::pin(mirrored(copied(to))));
+        }
+        if let (Some(compare), Some(tap)) = (&self.drawn.compare, &self.tap) {
+            let to = &compare.mirroring;
+            if !add(to, Box::pin(compared(copied(to), Arc::clone(compare), tap.clone()))) {
+                compare.count(CompareOutcome::Failed);
+            }
+        }
+    }
+}
+
+impl Drop for Copies {
+    /// However the exchange ends, also by a connection that is cut: copies whose body never came whole are not sent.
+    fn drop(&mut self) {
+        if !self.waits {
+            return;
+        }
+        for to in &self.drawn.mirrors {
+            to.count(MirrorOutcome::DroppedBody);
+        }
+        if let Some(compare) = &self.drawn.compare {
+            compare.mirroring.count(MirrorOutcome::DroppedBody);
+            compare.count(CompareOutcome::Failed);
+        }
+    }
+}
+
+/// The head of the request of `x` as mirrors get it: with the Host of the client (`semantics.md` §3.7).
+fn copy_head(x: &Exchange) -> Head {
+    let mut head = Head::clone(&x.request);
+    if x.origin.authority.is_empty() {
+        // Each server gets its own.
+        head.remove(K::Host);
+    } else {
+        head.replace(K::Host, &x.origin.authority);
+    }
+    head.replace(MIRROR_FIELD, b"1");
+    head
+}
+
+/// Has the body of a request kept while it is read.
+fn hold(x: &Exchange, limits: ReplayLimits, request: &mut RequestBody) -> Held {
+    if x.facts.body_is_empty() {
+        return Held::Empty;
+    }
+    if let Framing::Sized(bytes) = x.facts.framing
+        && bytes > limits.content_bytes_max()
+    {
+        let has_disk = limits.disk_bytes.is_some();
+        x.worker.replay.note_impossible(if has_disk { Impossible::Disk } else { Impossible::Memory });
+        return Held::TooLarge;
+    }
+    let replay = std::mem::take(&mut request.body).into_replay(limits, &x.worker.replay);
+    request.body = replay.reader().into();
+    Held::Replay(Rc::new(replay))
+}

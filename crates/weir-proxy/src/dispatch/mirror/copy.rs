@@ -1,0 +1,167 @@
+//! One copy of a request on its way to a mirror, and what comes of its answer.
+
+use std::pin::pin;
+use std::rc::{Rc, Weak};
+use std::sync::Arc;
+use std::time::{Duration, UNIX_EPOCH};
+
+use bytes::Bytes;
+use smallvec::SmallVec;
+use tokio::time::Instant;
+use weir_core::compare::{self, CompareOutcome, Seen, request_shown};
+use weir_core::mirror::MirrorOutcome;
+use weir_core::ports::ComparisonExample;
+use weir_http::head::Head;
+use weir_upstream::body::replay::Content;
+use weir_upstream::h1::head::HeadLimits;
+use weir_upstream::io::deadline::{Deadlines, Wait, now};
+use weir_upstream::select;
+use weir_upstream::send::{Answer, Beyond, SendBody, SendError, SendLimits, send};
+
+use crate::dispatch::write::KeptBody;
+use crate::inbound::tap::{TapReader, fields};
+use crate::runtime::clock::time_of_day;
+use crate::runtime::mirrors::{Comparing, Mirroring};
+use crate::runtime::worker::Worker;
+
+/// How much of a mirror's answer is read so that its connection can be kept.
+const ANSWER_BYTES_MAX: usize = 64 * 1024;
+
+/// Bodies that are together larger than this are compared where no request waits for it.
+const COMPARED_AT_ONCE_BYTES_MAX: usize = 32 * 1024;
+
+/// A request that is whole, and where it goes.
+pub(super) struct CopiedRequest {
+    pub(super) head: Rc<Head>,
+    /// Its body, if it has one.
+    pub(super) content: Option<Arc<Content>>,
+    pub(super) to: Arc<Mirroring>,
+    /// A copy that waits keeps no worker alive.
+    pub(super) worker: Weak<Worker>,
+    /// When its request was handed to servers.
+    pub(super) begun: Instant,
+    pub(super) head_limits: HeadLimits,
+}
+
+/// Why a copy got no answer.
+enum Unsent {
+    /// It has waited for too long.
+    Waited,
+    /// The mirror has failed it.
+    Failed,
+}
+
+impl Unsent {
+    fn outcome(&self) -> MirrorOutcome {
+        match self {
+            Self::Waited => MirrorOutcome::DroppedQueue,
+            Self::Failed => MirrorOutcome::Failed,
+        }
+    }
+}
+
+impl CopiedRequest {
+    fn time_left(&self) -> Duration {
+        (self.begun + self.to.timeout).saturating_duration_since(now())
+    }
+
+    /// Sends it to one server of the mirror, or to the next one where that can't be connected to.
+    async fn send(&self, body_bytes_max: usize) -> Result<Answer, Unsent> {
+        let worker = self.worker.upgrade().filter(|_| !self.time_left().is_zero()).ok_or(Unsent::Waited)?;
+        let upstream = &*self.to.upstream;
+        let ticket = select::ticket(upstream);
+        let mut tried = SmallVec::<[usize; 4]>::new();
+        while let Some(place) = select::pick(upstream, ticket, |server| !tried.contains(&server)) {
+            let limits = SendLimits {
+                connect: upstream.waits.connect,
+                whole: self.time_left(),
+                head: self.head_limits,
+                body_bytes_max,
+                beyond: Beyond::Cut,
+                idle: upstream.waits.idle,
+            };
+            let server = &upstream.servers[place];
+            match send(server, &self.head, self.body(), &limits, Some(&worker.pools)).await {
+                Ok(answer) => return Ok(answer),
+                Err(error @ (SendError::Connect(_) | SendError::ConnectTimeout)) => {
+                    tracing::debug!(server = server.name(), %error, "a mirror can't be connected to");
+                    tried.push(place);
+                }
+                Err(error) => {
+                    tracing::debug!(server = server.name(), %error, "a mirror gave no answer");
+                    break;
+                }
+            }
+        }
+        Err(Unsent::Failed)
+    }
+
+    fn body(&self) -> SendBody {
+        match &self.content {
+            None => SendBody::Memory(Bytes::new()),
+            Some(content) => SendBody::Kept(Arc::new(KeptBody::new(Arc::clone(content)))),
+        }
+    }
+}
+
+/// Sends a copy whose answer goes nowhere.
+pub(super) async fn mirrored(copy: CopiedRequest) {
+    let outcome = match copy.send(ANSWER_BYTES_MAX).await {
+        Ok(_) => MirrorOutcome::Sent,
+        Err(unsent) => unsent.outcome(),
+    };
+    copy.to.count(outcome);
+}
+
+/// Sends a copy, and compares its answer with the one that the client got.
+pub(super) async fn compared(copy: CopiedRequest, compare: Arc<Comparing>, tap: TapReader) {
+    let sent = copy.send(compare.body_bytes_max).await;
+    let answer = match sent {
+        Ok(answer) => answer,
+        Err(unsent) => {
+            copy.to.count(unsent.outcome());
+            return compare.count(CompareOutcome::Failed);
+        }
+    };
+    copy.to.count(MirrorOutcome::Sent);
+    let theirs = seen(answer, &compare);
+    let deadlines = Deadlines::new();
+    deadlines.set(Wait::Request, copy.time_left());
+    let ours = deadlines.guard(pin!(tap.answer())).await;
+    let (Some(theirs), Ok(Some(ours))) = (theirs, ours) else {
+        return compare.count(CompareOutcome::Incomplete);
+    };
+    let latencies = (ours.latency, theirs.latency);
+    let Some(verdict) = verdict(&compare, ours, theirs).await else {
+        return compare.count(CompareOutcome::Failed);
+    };
+    compare.count(verdict.outcome());
+    compare.count_latencies(latencies.0, latencies.1);
+    if !verdict.differences.is_empty() {
+        let at = time_of_day().duration_since(UNIX_EPOCH).unwrap_or_default();
+        compare.keep(ComparisonExample {
+            at_seconds: at.as_secs(),
+            request: request_shown(copy.head.method_token(), copy.head.target()),
+            client_seconds: latencies.0.as_secs_f64(),
+            copy_seconds: latencies.1.as_secs_f64(),
+            differences: verdict.differences,
+            uncompared: verdict.uncompared,
+        });
+    }
+}
+
+/// Large bodies are compared on another thread, so that requests of clients do not wait for it; `None` when that broke.
+async fn verdict(compare: &Comparing, ours: Seen, theirs: Seen) -> Option<compare::Verdict> {
+    if ours.body.len() + theirs.body.len() <= COMPARED_AT_ONCE_BYTES_MAX {
+        return Some(compare::compare(&compare.rule, &ours, &theirs));
+    }
+    let rule = Arc::clone(&compare.rule);
+    tokio::task::spawn_blocking(move || compare::compare(&rule, &ours, &theirs)).await.ok()
+}
+
+/// What is compared of an answer; `None` when it is too large.
+fn seen(answer: Answer, compare: &Comparing) -> Option<Seen> {
+    let (fields, encoding) = fields(&compare.rule, &answer.head);
+    let (status, latency) = (answer.head.status(), answer.head_after);
+    (!answer.cut).then_some(Seen { status, fields, encoding, body: answer.body, latency })
+}

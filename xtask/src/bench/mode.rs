@@ -1,0 +1,34 @@
+//! What Weir does with each request in a scenario.
+
+/// A mode of dispatch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Mode {
+    /// One server gets it.
+    Balance,
+    /// All servers get it, and the first usable answer wins.
+    Race,
+    /// All servers get it, and all must acknowledge it.
+    Duplicate,
+    /// A second server gets it when the first is slow.
+    Hedge,
+}
+
+impl Mode {
+    /// The word before those lines of the configuration that are for this mode.
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            Self::Balance => "balance",
+            Self::Race => "race",
+            Self::Duplicate => "duplicate",
+            Self::Hedge => "hedge",
+        }
+    }
+
+    /// Whether every server gets every request.
+    pub(crate) fn asks_all(self) -> bool {
+        match self {
+            Self::Balance | Self::Hedge => false,
+            Self::Race | Self::Duplicate => true,
+        }
+    }
+}
