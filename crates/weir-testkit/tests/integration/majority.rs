@@ -134,8 +134,9 @@ fn answers_that_begin_early_are_compared_too() {
             connection.until_end();
         })
     };
-    let servers = [echo(), echo(), echo()];
-    let proxy = majority(&[&servers[0], &servers[1], &servers[2]], "", "");
+    // Of two, both are needed.
+    let servers = [echo(), echo()];
+    let proxy = majority(&[&servers[0], &servers[1]], "", "");
     let body = "x".repeat(1 << 20);
     let post = format!("POST / HTTP/1.1\r\nHost: a.test\r\nContent-Length: {}\r\n\r\n{body}", body.len());
     assert_eq!(ask(&proxy, post).expect(200).text(), body);
