@@ -173,7 +173,9 @@ pub(crate) static FILE: Table<File> = Table {
         Field {
             name: "replay",
             presence: Optional,
-            value: &Kept(Mapping(&REPLAY), |file: &mut File, replay| file.replay = replay),
+            value: &Kept(Mapping(&REPLAY), |file: &mut File, replay| {
+                file.replay = Replay { written: true, ..replay };
+            }),
             doc: "How much of a request's body is kept so that more than one server can have it.",
         },
         Field {

@@ -111,10 +111,12 @@ pub struct Replay {
     pub disk_bytes: Option<u64>,
     /// In memory, of all requests together.
     pub total_bytes: usize,
+    /// Whether somebody has written it: then files are used also for what could do without (`semantics.md` §2.5).
+    pub written: bool,
 }
 
 impl Default for Replay {
     fn default() -> Self {
-        Self { memory_bytes: 256 * 1024, disk_bytes: Some(1 << 30), total_bytes: 64 << 20 }
+        Self { memory_bytes: 256 * 1024, disk_bytes: Some(1 << 30), total_bytes: 64 << 20, written: false }
     }
 }

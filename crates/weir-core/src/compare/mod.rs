@@ -151,8 +151,13 @@ impl Verdict {
         }
     }
 
+    /// Whether nothing more is noted.
+    fn is_full(&self) -> bool {
+        self.differences.len() >= DIFFERENCES_MAX
+    }
+
     fn push(&mut self, kind: DifferenceKind, place: String, client: String, copy: String) {
-        if self.differences.len() < DIFFERENCES_MAX {
+        if !self.is_full() {
             self.differences.push(Difference { kind, place, client, copy });
         }
     }
@@ -215,17 +220,23 @@ fn bodies(rule: &CompareRule, client: &Seen, copy: &Seen, verdict: &mut Verdict)
 
 /// Compares two values and what is in them.
 fn values<'a>(client: &'a Json, copy: &'a Json, place: &mut Place<'a>, verdict: &mut Verdict) {
-    if verdict.differences.len() >= DIFFERENCES_MAX || place.is_ignored() {
+    if verdict.is_full() || place.is_ignored() {
         return;
     }
     match (client, copy) {
         (Json::Map(ours), Json::Map(theirs)) => {
             for (name, value) in ours {
+                if verdict.is_full() {
+                    return;
+                }
                 place.enter_name(name);
                 pair(Some(value), theirs.get(name), place, verdict);
                 place.leave();
             }
             for (name, value) in theirs.iter().filter(|(name, _)| !ours.contains_key(*name)) {
+                if verdict.is_full() {
+                    return;
+                }
                 place.enter_name(name);
                 pair(None, Some(value), place, verdict);
                 place.leave();
@@ -233,6 +244,9 @@ fn values<'a>(client: &'a Json, copy: &'a Json, place: &mut Place<'a>, verdict: 
         }
         (Json::List(ours), Json::List(theirs)) => {
             for index in 0..ours.len().max(theirs.len()) {
+                if verdict.is_full() {
+                    return;
+                }
                 place.enter_index(index);
                 pair(ours.get(index), theirs.get(index), place, verdict);
                 place.leave();

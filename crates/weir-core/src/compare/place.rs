@@ -1,9 +1,16 @@
 //! Where in JSON a comparison is.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use super::path::{At, JsonPath};
 use super::shown::is_secret;
+
+/// Characters of a name that are shown; whoever answers chooses it.
+const NAME_CHARACTERS_MAX: usize = 40;
+
+/// Steps of a way that are shown.
+const STEPS_MAX: usize = 16;
 
 /// A way from the root to a value, and what is passed over on it.
 pub(super) struct Place<'a> {
@@ -45,13 +52,28 @@ impl fmt::Display for Place<'_> {
         let is_simple = |name: &str| {
             !name.is_empty() && name.chars().all(|character| character.is_alphanumeric() || character == '_')
         };
-        for at in &self.way {
+        for (step, at) in self.way.iter().enumerate() {
+            if step == STEPS_MAX {
+                return f.write_str("…");
+            }
             match at {
-                At::Name(name) if is_simple(name) => write!(f, ".{name}")?,
-                At::Name(name) => write!(f, "['{name}']")?,
+                // What is in something secret may have secrets for names.
+                At::Name(name) if is_secret(name) => {
+                    let more = if step + 1 < self.way.len() { "…" } else { "" };
+                    return write!(f, ".{}{more}", shortened(name));
+                }
+                At::Name(name) if is_simple(name) => write!(f, ".{}", shortened(name))?,
+                At::Name(name) => write!(f, "['{}']", shortened(name))?,
                 At::Index(index) => write!(f, "[{index}]")?,
             }
         }
         Ok(())
+    }
+}
+
+fn shortened(name: &str) -> Cow<'_, str> {
+    match name.char_indices().nth(NAME_CHARACTERS_MAX) {
+        None => Cow::Borrowed(name),
+        Some((end, _)) => Cow::Owned(format!("{}…", &name[..end])),
     }
 }

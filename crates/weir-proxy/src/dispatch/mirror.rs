@@ -12,7 +12,6 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use smallvec::SmallVec;
-use tokio::time::Instant;
 use weir_core::compare::CompareOutcome;
 use weir_core::mirror::MirrorOutcome;
 use weir_http::field::KnownName as K;
@@ -59,7 +58,6 @@ pub(crate) struct Copies {
     worker: Rc<Worker>,
     drawn: Drawn,
     head: Rc<Head>,
-    begun: Instant,
     limits: CopyLimits,
     tap: Option<TapReader>,
     body: Held,
@@ -102,7 +100,11 @@ impl Copies {
             responder.tap(writer);
             reader
         });
-        let kept = x.snapshot.replay_limits(is_lossy);
+        let mut kept = x.snapshot.replay_limits(is_lossy);
+        if is_lossy && !x.snapshot.replay.written {
+            // A request that needs no second server waits for no disk because of a mirror, unless somebody wants that.
+            kept.disk_bytes = None;
+        }
         let limits = CopyLimits {
             head: x.snapshot.head_limits(),
             lane_bytes: kept.content_bytes_max(),
@@ -112,7 +114,6 @@ impl Copies {
             worker: Rc::clone(&x.worker),
             drawn,
             head: Rc::new(copy_head(x)),
-            begun: now(),
             limits,
             tap,
             body: hold(x, kept, request),
@@ -172,7 +173,7 @@ impl Copies {
             content: content.map(Arc::clone),
             to: Arc::clone(to),
             worker: Rc::downgrade(&self.worker),
-            begun: self.begun,
+            begun: now(),
             head_limits: self.limits.head,
         };
         let add = |to: &Arc<Mirroring>, work: Work| {
@@ -230,6 +231,11 @@ fn copy_head(x: &Exchange) -> Head {
 fn hold(x: &Exchange, limits: ReplayLimits, request: &mut RequestBody) -> Held {
     if x.facts.body_is_empty() {
         return Held::Empty;
+    }
+    if x.worker.replay.used_bytes() > x.snapshot.replay.total_bytes / 2 {
+        // The rest is for requests that can't do without.
+        x.worker.replay.note_impossible(Impossible::Total);
+        return Held::TooLarge;
     }
     if let Framing::Sized(bytes) = x.facts.framing
         && bytes > limits.content_bytes_max()

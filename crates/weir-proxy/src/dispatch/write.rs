@@ -39,8 +39,8 @@ pub(super) struct Write {
     supplied: bool,
     /// Its body, as the queue has it.
     body: Option<Arc<KeptBody>>,
-    /// Servers of which nothing is settled yet.
-    open: usize,
+    /// Whether it waits for a server, so that it may stay for long.
+    waits: bool,
 }
 
 impl Write {
@@ -66,7 +66,6 @@ impl Write {
                 AcceptError::Body(_) => Failure::BodyNotKept,
             }
         })?;
-        let open = servers.len();
         Ok(Some(Self {
             accepted,
             watch: None,
@@ -74,7 +73,7 @@ impl Write {
             answers: SmallVec::new(),
             supplied,
             body: None,
-            open,
+            waits: false,
         }))
     }
 
@@ -116,8 +115,11 @@ impl Write {
 
     fn settle(&mut self, server: usize, outcome: Outcome) {
         if let Some(server) = self.servers.get(server) {
-            self.open -= usize::from(outcome.verdict() != Verdict::Again && self.open > 0);
             self.accepted.settle(*server, outcome);
+            if outcome.verdict() == Verdict::Again {
+                self.waits = true;
+                self.detach();
+            }
         }
     }
 
@@ -148,7 +150,13 @@ impl Write {
 
     /// The exchange is over. What waits longer counts against the queue's own bound, not against the memory of requests.
     pub(super) fn leave(&self) {
-        if let Some(body) = self.body.as_ref().filter(|_| self.open > 0) {
+        if self.waits || self.accepted.live().len() < self.servers.len() {
+            self.detach();
+        }
+    }
+
+    fn detach(&self) {
+        if let Some(body) = &self.body {
             body.detach();
         }
     }

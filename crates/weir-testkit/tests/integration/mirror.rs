@@ -84,7 +84,7 @@ fn semantics_3_7_a_mirror_gets_what_the_servers_get_with_the_hosts_name() {
 #[test]
 fn bodies_of_every_kind_come_whole() {
     let (main, mirror) = (Server::saying("main"), Server::saying("mirror"));
-    let proxy = mirrored(&main, &to(&mirror, ""), "", "");
+    let proxy = mirrored(&main, &to(&mirror, ""), "", "replay: {memory: 256KiB}");
     let mut client = connect(&proxy);
     client.send(get("/none")).answer().expect(200);
     client.send(post("")).answer().expect(200);

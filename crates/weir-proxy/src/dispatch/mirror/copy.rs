@@ -7,6 +7,7 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use bytes::Bytes;
 use smallvec::SmallVec;
+use tokio::sync::Semaphore;
 use tokio::time::Instant;
 use weir_core::compare::{self, CompareOutcome, Seen, request_shown};
 use weir_core::mirror::MirrorOutcome;
@@ -29,6 +30,9 @@ const ANSWER_BYTES_MAX: usize = 64 * 1024;
 
 /// Bodies that are together larger than this are compared where no request waits for it.
 const COMPARED_AT_ONCE_BYTES_MAX: usize = 32 * 1024;
+
+/// Comparisons of large bodies that may be made at the same time; others are not made.
+static LARGE_COMPARISONS: Semaphore = Semaphore::const_new(1);
 
 /// A request that is whole, and where it goes.
 pub(super) struct CopiedRequest {
@@ -133,7 +137,7 @@ pub(super) async fn compared(copy: CopiedRequest, compare: Arc<Comparing>, tap: 
     };
     let latencies = (ours.latency, theirs.latency);
     let Some(verdict) = verdict(&compare, ours, theirs).await else {
-        return compare.count(CompareOutcome::Failed);
+        return compare.count(CompareOutcome::Incomplete);
     };
     compare.count(verdict.outcome());
     compare.count_latencies(latencies.0, latencies.1);
@@ -150,11 +154,14 @@ pub(super) async fn compared(copy: CopiedRequest, compare: Arc<Comparing>, tap: 
     }
 }
 
-/// Large bodies are compared on another thread, so that requests of clients do not wait for it; `None` when that broke.
+/// Large bodies are compared on another thread, so that requests of clients do not wait for it; `None` when there is no turn
+/// for that.
 async fn verdict(compare: &Comparing, ours: Seen, theirs: Seen) -> Option<compare::Verdict> {
     if ours.body.len() + theirs.body.len() <= COMPARED_AT_ONCE_BYTES_MAX {
         return Some(compare::compare(&compare.rule, &ours, &theirs));
     }
+    // One at a time in the process: each takes a processor for a while, and many times the memory of its bodies.
+    let Ok(_turn) = LARGE_COMPARISONS.try_acquire() else { return None };
     let rule = Arc::clone(&compare.rule);
     tokio::task::spawn_blocking(move || compare::compare(&rule, &ours, &theirs)).await.ok()
 }
