@@ -10,6 +10,7 @@ use std::ops::{Deref, DerefMut};
 use std::os::unix::net::UnixListener;
 use std::panic::AssertUnwindSafe;
 use std::path::PathBuf;
+use std::sync::mpsc::{SyncSender, sync_channel};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::thread;
 
@@ -217,6 +218,30 @@ impl Server {
     /// A server that answers each request with 200 and this text.
     pub fn saying(text: &str) -> Self {
         Self::answering(sized(text))
+    }
+
+    /// A server that reads requests and never answers.
+    pub fn silent() -> Self {
+        Self::start(|mut connection| {
+            connection.request();
+            connection.until_end();
+        })
+    }
+
+    /// A server that reads a request and answers with this only when it is told to, once for each.
+    pub fn held(answer: impl AsRef<[u8]>) -> (Self, SyncSender<()>) {
+        let (release, released) = sync_channel::<()>(100);
+        let released = Mutex::new(released);
+        let answer = answer.as_ref().to_vec();
+        let server = Self::start(move |mut connection| {
+            while connection.request().is_some() {
+                let told = released.lock().unwrap_or_else(std::sync::PoisonError::into_inner).recv();
+                if told.is_err() || connection.try_send(&answer).is_err() {
+                    return;
+                }
+            }
+        });
+        (server, release)
     }
 
     /// A server that answers the first request of each connection with these bytes and ends the connection.

@@ -191,13 +191,7 @@ fn servers_that_never_answer_end_by_their_deadline() {
     for (mode, status) in
         [("race", 504), ("hedge", 504), ("majority", 502), ("{mode: duplicate, answer_timeout: 50ms}", 503)]
     {
-        let silent = || {
-            Server::start(|mut connection| {
-                connection.request();
-                connection.until_end();
-            })
-        };
-        let servers = [silent(), silent()];
+        let servers = [Server::silent(), Server::silent()];
         let proxy = proxy::start(&format!(
             "services: [{{host: \"*\", upstream: web, dispatch: {mode}}}]
 upstreams: {{web: {{servers: [\"{}\", \"{}\"], retry: {{attempts: 1}}, timeouts: {{answer_head: 100ms}}}}}}

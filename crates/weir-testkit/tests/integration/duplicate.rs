@@ -1,8 +1,8 @@
 //! Mode `duplicate`: every server gets every write, and enough of them acknowledge it (`semantics.md` §3.1, §3.2).
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::mpsc::SyncSender;
 
 use weir_testkit::client::{ask, connect, fetch};
 use weir_testkit::message::Message;
@@ -42,24 +42,6 @@ fn moody(status: u16) -> (Server, Arc<AtomicBool>) {
         }
     });
     (server, down)
-}
-
-/// A server that answers when it is told to.
-fn held(answer: impl AsRef<[u8]>) -> (Server, SyncSender<()>) {
-    let (release, released) = sync_channel::<()>(100);
-    let released: Mutex<Receiver<()>> = Mutex::new(released);
-    let answer = answer.as_ref().to_vec();
-    let server = Server::start(move |mut connection| {
-        while connection.request().is_some() {
-            if released.lock().unwrap_or_else(PoisonError::into_inner).recv().is_err() {
-                return;
-            }
-            if connection.try_send(&answer).is_err() {
-                return;
-            }
-        }
-    });
-    (server, release)
 }
 
 #[test]
@@ -109,7 +91,7 @@ fn each_write_has_one_key_for_all_servers_and_repeats() {
 
 #[test]
 fn the_client_is_answered_with_the_first_success() {
-    let (slow, _never) = held(sized("slow"));
+    let (slow, _never) = Server::held(sized("slow"));
     let fast = Server::saying("fast");
     let (bad, _) = moody(500);
     let proxy = duplicate(&[&slow, &bad, &fast], "", "");
@@ -120,7 +102,7 @@ fn the_client_is_answered_with_the_first_success() {
 
 #[test]
 fn a_slow_copy_goes_on_after_the_answer() {
-    let (slow, release) = held(sized("slow"));
+    let (slow, release) = Server::held(sized("slow"));
     let fast = Server::saying("fast");
     let proxy = duplicate(&[&slow, &fast], "", "");
     let body = "x".repeat(300_000);
@@ -134,7 +116,7 @@ fn a_slow_copy_goes_on_after_the_answer() {
 fn all_and_quorum_wait_for_their_number() {
     for (rule, needed) in [("all", 3), ("quorum", 2), ("1", 1), ("3", 3)] {
         let (servers, releases): (Vec<Server>, Vec<SyncSender<()>>) =
-            (0..3).map(|number| held(sized(&number.to_string()))).unzip();
+            (0..3).map(|number| Server::held(sized(&number.to_string()))).unzip();
         let proxy =
             duplicate(&[&servers[0], &servers[1], &servers[2]], &format!(", acknowledge: {rule}"), "");
         let mut client = connect(&proxy);
@@ -153,7 +135,7 @@ fn all_and_quorum_wait_for_their_number() {
 
 #[test]
 fn the_primary_speaks_for_the_others() {
-    let (primary, release) = held(sized("primary"));
+    let (primary, release) = Server::held(sized("primary"));
     let other = Server::saying("other");
     let proxy = proxy::start(&format!(
         "services: [{{host: \"*\", upstream: web, dispatch: {{mode: duplicate, acknowledge: primary}}}}]
@@ -307,7 +289,7 @@ fn a_write_whose_client_leaves_before_its_end_is_no_write() {
 
 #[test]
 fn a_write_whose_client_leaves_after_its_end_arrives() {
-    let (slow, release) = held(sized("a"));
+    let (slow, release) = Server::held(sized("a"));
     let dead = Server::refusing();
     let proxy = duplicate(&[&slow, &dead], "", "");
     let mut client = connect(&proxy);
@@ -338,7 +320,7 @@ fn a_large_body_reaches_all_also_through_the_backlog() {
 
 #[test]
 fn a_drain_waits_for_copies_that_go_on() {
-    let (slow, release) = held(sized("slow"));
+    let (slow, release) = Server::held(sized("slow"));
     let fast = Server::saying("fast");
     let mut proxy = duplicate(&[&slow, &fast], "", "");
     ask(&proxy, post("x")).expect(200);
@@ -404,7 +386,7 @@ fn a_server_that_answers_before_it_has_read_the_body_holds_nobody_up() {
 
 #[test]
 fn in_strict_order_a_server_gets_one_write_at_a_time() {
-    let (slow, release) = held(sized("a"));
+    let (slow, release) = Server::held(sized("a"));
     let proxy = duplicate(&[&slow], ", order: strict", "");
     let mut clients: Vec<_> = (0..3).map(|_| connect(&proxy)).collect();
     clients[0].send(post("0"));

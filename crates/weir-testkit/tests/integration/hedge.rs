@@ -18,17 +18,9 @@ upstreams: {{web: {{servers: [{}]{more}}}}}
     ))
 }
 
-/// A server that reads requests and never answers.
-fn silent() -> Server {
-    Server::start(|mut connection| {
-        connection.request();
-        connection.until_end();
-    })
-}
-
 #[test]
 fn a_slow_server_is_not_waited_for() {
-    let (slow, fast) = (silent(), Server::saying("fast"));
+    let (slow, fast) = (Server::silent(), Server::saying("fast"));
     let proxy = hedge(&[&slow, &fast], ", after: 10ms, budget: 100%", "");
     let mut client = connect(&proxy);
     for _ in 0..8 {
@@ -54,7 +46,7 @@ fn a_fast_server_is_asked_alone() {
 
 #[test]
 fn the_budget_is_never_exceeded() {
-    let slow = [silent(), silent()];
+    let slow = [Server::silent(), Server::silent()];
     let proxy = hedge(
         &[&slow[0], &slow[1]],
         ", after: 1ms, budget: 0%",
@@ -71,7 +63,7 @@ fn the_budget_is_never_exceeded() {
 
 #[test]
 fn what_must_not_be_done_twice_is_asked_once() {
-    let (slow, fast) = (silent(), Server::saying("fast"));
+    let (slow, fast) = (Server::silent(), Server::saying("fast"));
     let proxy = hedge(&[&slow, &fast], ", after: 1ms, budget: 100%", ", timeouts: {answer_head: 100ms}");
     let post = "POST / HTTP/1.1\r\nHost: a.test\r\nContent-Length: 2\r\n\r\nhi";
     ask(&proxy, post).expect(504);
@@ -146,7 +138,7 @@ fn the_delay_is_measured() {
 /// A body that may not be kept is sent once: the request goes on without a second copy, and is never refused for it.
 #[test]
 fn semantics_2_5_a_body_that_can_not_be_kept_goes_on_without_a_second_copy() {
-    let (slow, fast) = (silent(), Server::saying("fast"));
+    let (slow, fast) = (Server::silent(), Server::saying("fast"));
     let proxy = proxy::start(&format!(
         "replay: {{memory: 16KiB, disk: off}}
 services: [{{host: \"*\", upstream: web, dispatch: {{mode: hedge, after: 20ms, budget: 100%}}}}]

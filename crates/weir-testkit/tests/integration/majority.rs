@@ -14,14 +14,6 @@ services: [{{host: \"*\", upstream: [{}], backend_server: true, dispatch: {{mode
     ))
 }
 
-/// A server that reads requests and never answers.
-fn silent() -> Server {
-    Server::start(|mut connection| {
-        connection.request();
-        connection.until_end();
-    })
-}
-
 #[test]
 fn the_answer_of_most_is_given() {
     let (right, liar, also_right) =
@@ -47,7 +39,7 @@ fn a_status_alone_is_no_agreement() {
 
 #[test]
 fn two_of_three_need_not_wait_for_the_third() {
-    let servers = [Server::saying("yes"), silent(), Server::saying("yes")];
+    let servers = [Server::saying("yes"), Server::silent(), Server::saying("yes")];
     let proxy = majority(&[&servers[0], &servers[1], &servers[2]], "", "");
     for _ in 0..5 {
         assert_eq!(fetch(&proxy, "/").expect(200).text(), "yes");

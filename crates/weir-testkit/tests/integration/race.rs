@@ -1,7 +1,7 @@
 //! Mode `race`: all servers are asked, the first usable answer wins (`semantics.md` §2.4, §3.4).
 
 use std::sync::Mutex;
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::mpsc::sync_channel;
 
 use weir_testkit::client::{ask, connect, fetch, get};
 use weir_testkit::proxy::{self, Running};
@@ -21,27 +21,9 @@ fn failing(status: u16) -> Server {
     Server::answering(format!("HTTP/1.1 {status} No\r\nContent-Length: 2\r\nX-Only: loser\r\n\r\nno"))
 }
 
-/// A server that reads a request and answers with this only when it is told to.
-fn held(answer: impl AsRef<[u8]>) -> (Server, SyncSender<()>) {
-    let (release, released) = sync_channel::<()>(100);
-    let released: Mutex<Receiver<()>> = Mutex::new(released);
-    let answer = answer.as_ref().to_vec();
-    let server = Server::start(move |mut connection| {
-        while connection.request().is_some() {
-            if released.lock().unwrap_or_else(std::sync::PoisonError::into_inner).recv().is_err() {
-                return;
-            }
-            if connection.try_send(&answer).is_err() {
-                return;
-            }
-        }
-    });
-    (server, release)
-}
-
 #[test]
 fn the_first_usable_answer_wins_and_nothing_of_the_others_is_in_it() {
-    let (slow, _never) = held(sized("slow"));
+    let (slow, _never) = Server::held(sized("slow"));
     let (bad, good) = (failing(500), Server::saying("good"));
     let proxy = race(&[&slow, &bad, &good], "", "");
     for _ in 0..20 {
@@ -73,8 +55,8 @@ fn every_server_gets_the_whole_request() {
 
 #[test]
 fn a_chunked_body_reaches_all_of_them_with_its_trailers() {
-    let (first, first_go) = held(sized("a"));
-    let (second, second_go) = held(sized("b"));
+    let (first, first_go) = Server::held(sized("a"));
+    let (second, second_go) = Server::held(sized("b"));
     let proxy = race(&[&first, &second], "", "");
     let mut client = connect(&proxy);
     client.send("POST / HTTP/1.1\r\nHost: a.test\r\nTransfer-Encoding: chunked\r\nTrailer: X-Sum\r\n\r\n");
@@ -100,7 +82,7 @@ fn the_first_byte_of_the_winner_does_not_wait_for_its_last() {
             connection.send("def");
         }
     });
-    let (slow, _never) = held(sized("slow"));
+    let (slow, _never) = Server::held(sized("slow"));
     let proxy = race(&[&slow, &streaming], "", "");
     let mut client = connect(&proxy);
     client.send(get("/"));
@@ -193,10 +175,7 @@ fn semantics_2_4_a_loser_that_answers_at_once_keeps_its_connection() {
 
 #[test]
 fn semantics_2_4_a_loser_that_is_slow_is_cut() {
-    let slow = Server::start(|mut connection| {
-        connection.request();
-        connection.until_end();
-    });
+    let slow = Server::silent();
     let fast = Server::saying("fast");
     let proxy = race(&[&slow, &fast], "", "");
     fetch(&proxy, "/").expect(200);
