@@ -215,10 +215,19 @@ fn an_answer_that_breaks_off_is_not_compared() {
     assert_eq!(outcomes(&until(&proxy, 1)), [("incomplete", 1)]);
     let cut = Server::closing("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nabc");
     let proxy = comparing(&cut, &other, "");
-    fetch(&proxy, "/").expect(502);
+    // Its beginning may have left before it broke off, or be taken back for a 502.
+    connect(&proxy).send(get("/")).read_to_end();
     let report = until(&proxy, 1);
-    let difference = &report.examples[0].differences[0];
-    assert_eq!((&*difference.client, &*difference.copy), ("502", "200"), "what was taken back is not seen");
+    if let Some(example) = report.examples.first() {
+        let difference = &example.differences[0];
+        assert_eq!(
+            (&*difference.client, &*difference.copy),
+            ("502", "200"),
+            "what was taken back is not seen"
+        );
+    } else {
+        assert_eq!(outcomes(&report), [("incomplete", 1)]);
+    }
     let proxy = comparing(&other, &cut, "");
     fetch(&proxy, "/").expect(200);
     assert_eq!(outcomes(&until(&proxy, 1)), [("failed", 1)]);
