@@ -6,6 +6,9 @@
 
 use std::time::Duration;
 
+use weir_http::field::KnownName;
+use weir_http::head::Head;
+
 /// What is tried again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RetryOn {
@@ -61,10 +64,15 @@ pub struct Progress {
     pub answer_begun: bool,
 }
 
+/// Whether doing a request twice is like doing it once, as far as can be told from its head: its method is idempotent, or it
+/// has an Idempotency-Key (`semantics.md` §2.2 b, RFC 9110 §9.2.2).
+pub fn is_safe(request: &Head) -> bool {
+    request.method().is_idempotent() || request.has(KnownName::IdempotencyKey)
+}
+
 /// Whether a request may be repeated without the risk of doing twice what should be done once (`semantics.md` §2.2).
 ///
-/// `safe` is true for idempotent methods ([`Method::is_idempotent`](weir_http::method::Method::is_idempotent)) and for
-/// requests with an Idempotency-Key. In either of the two cases of §2.2 the repeat must also be possible: the body is there from its first byte, and the client has seen nothing.
+/// `safe` is what [`is_safe`] says. In either of the two cases of §2.2 the repeat must also be possible: the body is there from its first byte, and the client has seen nothing.
 pub fn may_repeat(safe: bool, progress: Progress) -> bool {
     let possible = progress.body_whole && !progress.answer_begun;
     possible && (progress.bytes_sent == 0 || safe)
@@ -128,5 +136,20 @@ mod tests {
         assert!(all.wants_status(503) && !all.wants_status(502) && !none.wants_status(503));
         let usual = RetryPolicy::default();
         assert!(usual.wants(Cause::Reset) && !usual.wants(Cause::Timeout) && usual.attempts == 2);
+    }
+
+    #[test]
+    fn a_method_or_a_key_makes_a_request_safe() {
+        let keyed = |method: &[u8]| {
+            let mut head = Head::request(method, b"/");
+            head.append(KnownName::IdempotencyKey, b"1");
+            head
+        };
+        for (method, expected) in
+            [("GET", true), ("PUT", true), ("DELETE", true), ("POST", false), ("PATCH", false)]
+        {
+            assert_eq!(is_safe(&Head::request(method.as_bytes(), b"/")), expected, "{method}");
+            assert!(is_safe(&keyed(method.as_bytes())), "{method}");
+        }
     }
 }

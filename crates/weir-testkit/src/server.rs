@@ -10,6 +10,7 @@ use std::ops::{Deref, DerefMut};
 use std::os::unix::net::UnixListener;
 use std::panic::AssertUnwindSafe;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::thread;
@@ -218,6 +219,22 @@ impl Server {
     /// A server that answers each request with 200 and this text.
     pub fn saying(text: &str) -> Self {
         Self::answering(sized(text))
+    }
+
+    /// A server that answers with this status as long as it is down, as it is at first, and 200 afterwards.
+    pub fn down(status: u16) -> (Self, Arc<AtomicBool>) {
+        let down = Arc::new(AtomicBool::new(true));
+        let is_down = Arc::clone(&down);
+        let server = Self::start(move |mut connection| {
+            while connection.request().is_some() {
+                if is_down.load(Ordering::SeqCst) {
+                    connection.send(format!("HTTP/1.1 {status} No\r\nContent-Length: 0\r\n\r\n"));
+                } else {
+                    connection.send(sized("late"));
+                }
+            }
+        });
+        (server, down)
     }
 
     /// A server that reads requests and never answers.

@@ -17,6 +17,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::time::Instant;
 use weir_core::ports::queue::WriteBody;
+use weir_core::retry::is_safe;
 use weir_http::connection::{self, ConnectionError};
 use weir_http::field::KnownName as K;
 use weir_http::framing::{self, Direction, Framing, FramingError};
@@ -246,8 +247,7 @@ impl Sending<'_> {
 
     /// A connection of the pool, if the request does no harm where it turns out to be dead.
     fn kept(&self) -> Option<Connection> {
-        let twice = self.request.method().is_idempotent() || self.request.has(K::IdempotencyKey);
-        let pools = self.pools.filter(|_| twice)?;
+        let pools = self.pools.filter(|_| is_safe(self.request))?;
         pools.take(self.server, None, now())
     }
 

@@ -60,14 +60,7 @@ fn parse(text: &str) -> Option<Load> {
     if done == 0 {
         troubles.push("no request was answered".to_owned());
     }
-    Some(Load {
-        done,
-        #[expect(clippy::cast_precision_loss, reason = "counts of requests stay far below 2^52")]
-        per_second: done as f64 / said["seconds"].as_f64()?,
-        median_us: said["p50_us"].as_f64()?,
-        p99_us: said["p99_us"].as_f64()?,
-        troubles,
-    })
+    Load::said(&said, done, troubles)
 }
 
 /// The program itself: calls until the time is over, and says what it saw.

@@ -107,14 +107,7 @@ fn parse(text: &str, wanted: Kind) -> Option<Load> {
     if done == 0 {
         troubles.push("no handshake was of the kind that is measured".to_owned());
     }
-    Some(Load {
-        done,
-        #[expect(clippy::cast_precision_loss, reason = "counts of handshakes stay far below 2^52")]
-        per_second: done as f64 / said["seconds"].as_f64()?,
-        median_us: said["p50_us"].as_f64()?,
-        p99_us: said["p99_us"].as_f64()?,
-        troubles,
-    })
+    Load::said(&said, done, troubles)
 }
 
 /// The program itself: prepares, says so, waits for a line, and opens connections until the time is over.

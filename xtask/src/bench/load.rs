@@ -2,6 +2,8 @@
 
 use std::net::SocketAddr;
 
+use serde_json::Value;
+
 /// What is done how often, and by how many at once.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Order {
@@ -26,4 +28,18 @@ pub(crate) struct Load {
     pub(crate) p99_us: f64,
     /// What makes the run worthless; empty for a good one.
     pub(crate) troubles: Vec<String>,
+}
+
+impl Load {
+    /// What a load generator of ours said; `None` when that is not known.
+    pub(crate) fn said(said: &Value, done: u64, troubles: Vec<String>) -> Option<Self> {
+        Some(Self {
+            done,
+            #[expect(clippy::cast_precision_loss, reason = "counts stay far below 2^52")]
+            per_second: done as f64 / said["seconds"].as_f64()?,
+            median_us: said["p50_us"].as_f64()?,
+            p99_us: said["p99_us"].as_f64()?,
+            troubles,
+        })
+    }
 }

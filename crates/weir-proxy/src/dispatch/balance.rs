@@ -4,8 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use weir_core::dispatch::{Action, Attempt, Balance, Event, RequestFacts, Why};
-use weir_core::retry::Cause;
-use weir_http::field::KnownName as K;
+use weir_core::retry::{Cause, is_safe};
 use weir_tls::handshake::Fault;
 use weir_upstream::member::InFlight;
 use weir_upstream::select;
@@ -89,10 +88,7 @@ pub(crate) async fn run(
 }
 
 fn facts(x: &Exchange) -> RequestFacts {
-    RequestFacts {
-        safe: x.request.method().is_idempotent() || x.request.has(K::IdempotencyKey),
-        body_survives: x.facts.body_is_empty(),
-    }
+    RequestFacts { safe: is_safe(&x.request), body_survives: x.facts.body_is_empty() }
 }
 
 fn event(refused: Refused, attempt: Attempt) -> Result<Event, Failure> {

@@ -60,26 +60,25 @@ pub(super) struct Original {
 }
 
 impl Original {
-    /// The request of `x`, whose body is in this replay, if it has one.
+    /// The request of `x`, whose body is in this replay, if it has one. `place` is that of its route.
     pub(super) fn new(
         x: &Exchange,
         place: (usize, usize),
+        host_of_server: bool,
         repeatable: bool,
         body: Option<Rc<Replay>>,
     ) -> Self {
-        let original = Self {
+        Self {
             worker: Rc::clone(&x.worker),
             snapshot: x.snapshot.clone(),
             place,
             head: x.request.clone(),
             framing: x.facts.framing,
-            host_of_server: false,
+            host_of_server,
             repeatable,
             body,
             connecting: Cell::new(None),
-        };
-        let host_of_server = original.forward().is_some_and(|forward| attempt::names_server(x, forward));
-        Self { host_of_server, ..original }
+        }
     }
 
     fn forward(&self) -> Option<&Forward> {

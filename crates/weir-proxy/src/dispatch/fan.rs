@@ -11,6 +11,7 @@ use std::task::Poll;
 use smallvec::SmallVec;
 use weir_core::dispatch::{Duplicate, Fan, Hedge, HedgeFacts, Majority, Race, RequestFacts, Targets};
 use weir_core::ports::queue::WriteBody;
+use weir_core::retry::is_safe;
 use weir_http::field::KnownName as K;
 use weir_http::framing::Framing;
 use weir_http::head::Head;
@@ -48,7 +49,7 @@ impl<'r> Route<'r> {
             FanRule::Majority(rule) => Fan::Majority(Majority::new(rule, servers, |_| true)),
             FanRule::Hedge(hedging) => {
                 let percentile = hedging.percentile();
-                let request = RequestFacts { safe: is_repeatable(x), body_survives: survives(x) };
+                let request = RequestFacts { safe: is_safe(&x.request), body_survives: survives(x) };
                 let facts = HedgeFacts { request, servers, percentile };
                 Fan::Hedge(Hedge::new(&hedging.rule, &upstream.retry, &hedging.budget, facts))
             }
@@ -102,8 +103,9 @@ async fn with_body(
     invite_body(x, responder).await?;
     let gated = write.as_ref().map_or_else(SmallVec::new, Write::gated);
     // What `hedge` repeats is said by the retry policy alone.
-    let repeatable = is_repeatable(x) && !matches!(route.rule, FanRule::Hedge(_));
-    let original = Rc::new(Original::new(x, route.place, repeatable, replay.clone()));
+    let repeatable = is_safe(&x.request) && !matches!(route.rule, FanRule::Hedge(_));
+    let host_of_server = attempt::names_server(x, route.forward);
+    let original = Rc::new(Original::new(x, route.place, host_of_server, repeatable, replay.clone()));
     let mut driver = Driver::new(original, upstream, replay, route.machine(x, &gated), write);
     let decided = driver.decide(x).await;
     x.client.deadlines.clear(Wait::Dispatch);
@@ -188,9 +190,4 @@ fn survives(x: &Exchange) -> bool {
         Framing::Sized(bytes) => bytes <= x.snapshot.replay_limits(true).content_bytes_max(),
         Framing::Chunked | Framing::UntilClose => false,
     }
-}
-
-/// `semantics.md` §2.2 (b): idempotent, or with a key.
-fn is_repeatable(x: &Exchange) -> bool {
-    x.request.method().is_idempotent() || x.request.has(K::IdempotencyKey)
 }

@@ -81,8 +81,8 @@ enum Held {
     Empty,
     /// It arrives, or is whole.
     Replay(Rc<Replay>),
-    /// It is known to be larger than what may be kept.
-    TooLarge,
+    /// It is not: it is known to be too large, or memory is short.
+    NotKept,
 }
 
 impl Copies {
@@ -116,7 +116,7 @@ impl Copies {
             head: Rc::new(copy_head(x)),
             limits,
             tap,
-            body: hold(x, kept, request),
+            body: hold(x, kept, limits.memory_bytes, request),
             waits: true,
         };
         copies.look();
@@ -158,7 +158,7 @@ impl Copies {
                 Some(content) => Some(content),
                 None => return,
             },
-            Held::TooLarge => return,
+            Held::NotKept => return,
         };
         self.waits = false;
         self.go(content.as_ref());
@@ -227,22 +227,21 @@ fn copy_head(x: &Exchange) -> Head {
     head
 }
 
-/// Has the body of a request kept while it is read.
-fn hold(x: &Exchange, limits: ReplayLimits, request: &mut RequestBody) -> Held {
+/// Has the body of a request kept while it is read, unless so much memory is in use already.
+fn hold(x: &Exchange, limits: ReplayLimits, memory_bytes: usize, request: &mut RequestBody) -> Held {
     if x.facts.body_is_empty() {
         return Held::Empty;
     }
-    if x.worker.replay.used_bytes() > x.snapshot.replay.total_bytes / 2 {
-        // The rest is for requests that can't do without.
+    if x.worker.replay.used_bytes() > memory_bytes {
         x.worker.replay.note_impossible(Impossible::Total);
-        return Held::TooLarge;
+        return Held::NotKept;
     }
     if let Framing::Sized(bytes) = x.facts.framing
         && bytes > limits.content_bytes_max()
     {
         let has_disk = limits.disk_bytes.is_some();
         x.worker.replay.note_impossible(if has_disk { Impossible::Disk } else { Impossible::Memory });
-        return Held::TooLarge;
+        return Held::NotKept;
     }
     let replay = std::mem::take(&mut request.body).into_replay(limits, &x.worker.replay);
     request.body = replay.reader().into();

@@ -39,7 +39,7 @@ pub(super) struct Write {
     supplied: bool,
     /// Its body, as the queue has it.
     body: Option<Arc<KeptBody>>,
-    /// Whether it waits for a server, so that it may stay for long.
+    /// Whether a server gets it from its backlog, so that it may stay for long and there is something to hear of it.
     waits: bool,
 }
 
@@ -66,6 +66,7 @@ impl Write {
                 AcceptError::Body(_) => Failure::BodyNotKept,
             }
         })?;
+        let waits = accepted.live().len() < servers.len();
         Ok(Some(Self {
             accepted,
             watch: None,
@@ -73,7 +74,7 @@ impl Write {
             answers: SmallVec::new(),
             supplied,
             body: None,
-            waits: false,
+            waits,
         }))
     }
 
@@ -123,9 +124,10 @@ impl Write {
         }
     }
 
-    /// Takes the watch over the backlogs out, to wait with it; give it back with [`watch_on`](Self::watch_on).
-    pub(super) fn take_watch(&mut self) -> Box<dyn Watch> {
-        self.watch.take().unwrap_or_else(|| self.accepted.watch())
+    /// Takes the watch over the backlogs out, to wait with it; give it back with [`watch_on`](Self::watch_on). `None` while no
+    /// server gets the write from there: mostly none ever does, and a watch is made for each write.
+    pub(super) fn take_watch(&mut self) -> Option<Box<dyn Watch>> {
+        self.waits.then(|| self.watch.take().unwrap_or_else(|| self.accepted.watch()))
     }
 
     /// See [`take_watch`](Self::take_watch).
@@ -150,7 +152,7 @@ impl Write {
 
     /// The exchange is over. What waits longer counts against the queue's own bound, not against the memory of requests.
     pub(super) fn leave(&self) {
-        if self.waits || self.accepted.live().len() < self.servers.len() {
+        if self.waits {
             self.detach();
         }
     }

@@ -28,22 +28,6 @@ fn bodies(server: &Server) -> Vec<String> {
     server.requests().iter().map(Message::text).collect()
 }
 
-/// A server that answers with this status as long as it is down, and 200 afterwards.
-fn moody(status: u16) -> (Server, Arc<AtomicBool>) {
-    let down = Arc::new(AtomicBool::new(true));
-    let is_down = Arc::clone(&down);
-    let server = Server::start(move |mut connection| {
-        while connection.request().is_some() {
-            if is_down.load(Ordering::SeqCst) {
-                connection.send(format!("HTTP/1.1 {status} No\r\nContent-Length: 0\r\n\r\n"));
-            } else {
-                connection.send(sized("late"));
-            }
-        }
-    });
-    (server, down)
-}
-
 #[test]
 fn every_server_gets_every_write() {
     let servers = [Server::saying("a"), Server::saying("b"), Server::saying("c")];
@@ -72,7 +56,7 @@ fn reads_go_to_one_server() {
 
 #[test]
 fn each_write_has_one_key_for_all_servers_and_repeats() {
-    let (flaky, down) = moody(503);
+    let (flaky, down) = Server::down(503);
     let steady = Server::saying("a");
     let proxy = duplicate(&[&steady, &flaky], "", "");
     ask(&proxy, post("x")).expect(200);
@@ -96,7 +80,7 @@ fn each_write_has_one_key_for_all_servers_and_repeats() {
 fn the_client_is_answered_with_the_first_success() {
     let (slow, _never) = Server::held(sized("slow"));
     let fast = Server::saying("fast");
-    let (bad, _) = moody(500);
+    let (bad, _) = Server::down(500);
     let proxy = duplicate(&[&slow, &bad, &fast], "", "");
     let answer = ask(&proxy, post("x")).expect(200);
     assert_eq!(answer.text(), "fast");
@@ -174,7 +158,7 @@ fn a_refusal_is_given_only_when_no_success_can_come() {
 
 #[test]
 fn a_server_that_was_down_gets_what_it_missed_in_order() {
-    let (flaky, down) = moody(503);
+    let (flaky, down) = Server::down(503);
     let steady = Server::saying("a");
     let proxy = duplicate(&[&steady, &flaky], "", "");
     let mut client = connect(&proxy);
@@ -216,7 +200,7 @@ fn an_unreachable_server_is_caught_up_with() {
 
 #[test]
 fn when_the_rule_is_not_met_in_time_the_client_hears_not_yet() {
-    let (flaky, down) = moody(503);
+    let (flaky, down) = Server::down(503);
     let steady = Server::saying("a");
     let proxy = duplicate(&[&steady, &flaky], ", acknowledge: all, answer_timeout: 50ms", "");
     let answer = ask(&proxy, post("x")).expect(503);
@@ -251,7 +235,7 @@ fn the_catch_up_counts_for_a_client_who_waits() {
 
 #[test]
 fn without_a_catch_up_a_failure_is_a_failure() {
-    let (flaky, down) = moody(503);
+    let (flaky, down) = Server::down(503);
     let steady = Server::saying("a");
     let proxy = duplicate(&[&steady, &flaky], ", catch_up: \"off\"", "");
     ask(&proxy, post("x")).expect(200);
@@ -308,7 +292,7 @@ fn a_write_whose_client_leaves_after_its_end_arrives() {
 
 #[test]
 fn a_large_body_reaches_all_also_through_the_backlog() {
-    let (flaky, down) = moody(503);
+    let (flaky, down) = Server::down(503);
     let steady = Server::saying("a");
     let proxy = duplicate(&[&steady, &flaky], "", "");
     let body: String = (0..400_000).map(|number| char::from(b'a' + (number % 26) as u8)).collect();
@@ -417,7 +401,7 @@ fn in_strict_order_a_server_gets_one_write_at_a_time() {
 
 #[test]
 fn what_waits_does_not_use_up_the_memory_of_requests() {
-    let (down, is_down) = moody(503);
+    let (down, is_down) = Server::down(503);
     let steady = Server::saying("a");
     let proxy = proxy::start(&format!(
         "replay: {{total: 1MiB}}
@@ -440,7 +424,7 @@ services: [{{host: \"*\", upstream: [\"{steady}\", \"{down}\"], dispatch: duplic
 
 #[test]
 fn a_full_backlog_refuses_or_drops() {
-    let (down, _) = moody(503);
+    let (down, _) = Server::down(503);
     for (full, last) in [("reject", 503), ("drop_oldest", 200)] {
         let steady = Server::saying("a");
         let proxy = duplicate(&[&steady, &down], &format!(", backlog: 2, full: {full}"), "");
@@ -457,7 +441,7 @@ fn a_full_backlog_refuses_or_drops() {
 
 #[test]
 fn what_servers_say_of_a_write_is_counted() {
-    let (bad, _) = moody(503);
+    let (bad, _) = Server::down(503);
     let servers = [Server::saying("a"), Server::saying("b")];
     for catch_up in ["memory", "\"off\""] {
         let proxy =

@@ -1,13 +1,12 @@
 //! Mode `duplicate` with `catch_up: durable`: a write is in a file before anybody gets it (`semantics.md` §3.3).
 
 use std::path::PathBuf;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use weir_testkit::client::{ask, connect};
 use weir_testkit::message::Message;
 use weir_testkit::proxy::{self, Running};
-use weir_testkit::server::{Server, sized};
+use weir_testkit::server::Server;
 
 /// A `state` directory for one test.
 struct State(PathBuf);
@@ -51,22 +50,6 @@ fn post(text: &str) -> String {
 
 fn bodies(server: &Server) -> Vec<String> {
     server.requests().iter().map(Message::text).collect()
-}
-
-/// A server that answers with this status as long as it is down, and 200 afterwards.
-fn moody(status: u16) -> (Server, Arc<AtomicBool>) {
-    let down = Arc::new(AtomicBool::new(true));
-    let is_down = Arc::clone(&down);
-    let server = Server::start(move |mut connection| {
-        while connection.request().is_some() {
-            if is_down.load(Ordering::SeqCst) {
-                connection.send(format!("HTTP/1.1 {status} No\r\nContent-Length: 0\r\n\r\n"));
-            } else {
-                connection.send(sized("late"));
-            }
-        }
-    });
-    (server, down)
 }
 
 fn until(proxy: &Running, holds: impl Fn(&weir_core::ports::queue::QueueStatus) -> bool) {
@@ -145,7 +128,7 @@ fn a_client_that_leaves_in_the_middle_has_written_nothing() {
 fn semantics_3_3_what_waits_outlives_the_process_in_order() {
     let state = State::new();
     let steady = Server::saying("a");
-    let (flaky, down) = moody(503);
+    let (flaky, down) = Server::down(503);
     let large = "y".repeat(700_000);
     let texts = ["0", "1", large.as_str(), "3"];
     let proxy = state.proxy(&[&steady, &flaky], "");
@@ -184,7 +167,7 @@ fn a_dead_letter_outlives_the_process() {
 fn a_full_backlog_refuses_and_nobody_gets_anything() {
     let state = State::new();
     let steady = Server::saying("a");
-    let (flaky, _down) = moody(503);
+    let (flaky, _down) = Server::down(503);
     let proxy = state.proxy(&[&steady, &flaky], ", backlog: 1");
     ask(&proxy, post("first")).expect(200);
     until(&proxy, |queue| queue.servers[1].backlog == 1);
@@ -202,7 +185,7 @@ fn a_full_backlog_refuses_and_nobody_gets_anything() {
 fn a_backlog_is_bounded_in_bytes_too() {
     let state = State::new();
     let steady = Server::saying("a");
-    let (flaky, _down) = moody(503);
+    let (flaky, _down) = Server::down(503);
     let proxy = state.proxy(&[&steady, &flaky], ", backlog_bytes: 1MiB");
     ask(&proxy, post(&"x".repeat(700_000))).expect(200);
     until(&proxy, |queue| queue.servers[1].backlog == 1);
@@ -214,7 +197,7 @@ fn a_backlog_is_bounded_in_bytes_too() {
 fn a_server_that_left_the_configuration_is_an_orphan() {
     let state = State::new();
     let steady = Server::saying("a");
-    let (flaky, _down) = moody(503);
+    let (flaky, _down) = Server::down(503);
     let proxy = state.proxy(&[&steady, &flaky], "");
     ask(&proxy, post("x")).expect(200);
     until(&proxy, |queue| queue.servers[1].backlog == 1);

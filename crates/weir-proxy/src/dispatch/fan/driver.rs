@@ -229,7 +229,7 @@ impl<'r> Driver<'r> {
 
     /// Waits for the next thing that the machine should know.
     async fn next(&mut self, x: &Exchange) -> Result<Happened, Failure> {
-        let Some(mut watch) = self.write.as_mut().map(Write::take_watch) else {
+        let Some(mut watch) = self.write.as_mut().and_then(Write::take_watch) else {
             return poll_fn(|cx| self.poll_happened(x, cx)).await;
         };
         let happened = loop {
