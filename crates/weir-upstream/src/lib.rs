@@ -6,11 +6,16 @@
 
 pub mod body;
 pub mod connect;
+pub mod group;
 pub mod h1;
 pub mod io;
 pub mod latency;
+pub mod local_groups;
 pub mod member;
 pub mod message_counts;
 pub mod pool;
+pub mod roster;
 pub mod select;
 pub mod send;
+pub mod slot;
+pub mod upstream;

@@ -1,14 +1,12 @@
-//! Upstreams and their servers, as the whole process shares them.
+//! A server, as the whole process shares it.
 //!
-//! What must be exact over all workers is an atomic here: the rotation, the requests in flight, the counters of a
-//! server. Everything else is fixed when the snapshot is built.
+//! What must be exact over all workers is an atomic here: the requests in flight, the counters. What a server may get of the
+//! requests of its upstream is not said here but in the [`Group`](crate::group::Group) that it belongs to.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering};
-use std::time::Duration;
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 
-use weir_core::balance::{Schedule, Strategy};
-use weir_core::retry::RetryPolicy;
+use weir_core::queue::Gate;
 use weir_core::server::{ServerAddress, Transport};
 use weir_http::method::Method;
 use weir_tls::handshake::Fault;
@@ -16,31 +14,15 @@ use weir_tls::target::Target;
 
 use crate::latency::Latencies;
 use crate::message_counts::{MessageCounts, Source};
-
-/// How long things may take with the servers of an upstream.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Waits {
-    /// Connecting, all servers that are passed over together.
-    pub connect: Duration,
-    /// From the request sent to the head of the answer.
-    pub answer_head: Duration,
-    /// Without a byte of the answer's body, and without a byte of the request taken.
-    pub answer_body: Duration,
-    /// An idle connection.
-    pub idle: Duration,
-    /// How long a connection may have been idle to carry a request that must not be repeated.
-    pub reuse_unsafe: Duration,
-}
+use crate::slot::{Slot, Slots};
 
 /// One server.
 #[derive(Debug)]
 pub struct Server {
-    /// Identifies the server among all of the process, as a small number.
-    slot: usize,
+    /// Identifies the server among all of the process.
+    slot: Slot,
     /// Where it is.
     pub address: ServerAddress,
-    /// Its share.
-    pub weight: u32,
     /// What `host: server` sends as Host.
     pub host: Box<str>,
     /// What it is told in TLS handshakes.
@@ -51,6 +33,10 @@ pub struct Server {
     pub latencies: Latencies,
     /// Where its messages are counted by method and status, if anybody wants to know.
     messages: Option<Arc<MessageCounts>>,
+    /// Whether it takes live copies of writes, where there is a queue for those that it does not take.
+    gate: OnceLock<Arc<Gate>>,
+    /// Whether it has left its upstream.
+    has_left: AtomicBool,
 }
 
 /// What happened with a server.
@@ -124,11 +110,11 @@ impl ServerCounters {
     }
 }
 
-static NEXT_SLOT: AtomicUsize = AtomicUsize::new(0);
+static SLOTS: Slots = Slots::new();
 
 impl Server {
     /// A server that nothing has happened with.
-    pub fn new(address: ServerAddress, weight: u32) -> Self {
+    pub fn new(address: ServerAddress) -> Self {
         let port = |port: u16| match port {
             port if port == address.scheme.default_port() => String::new(),
             port => format!(":{port}"),
@@ -141,14 +127,15 @@ impl Server {
             Transport::Unix(_) => "localhost".to_owned(),
         };
         Self {
-            slot: NEXT_SLOT.fetch_add(1, Ordering::Relaxed),
+            slot: SLOTS.take(),
             address,
-            weight,
             host: host.into(),
             target: None,
             counters: ServerCounters::default(),
             latencies: Latencies::default(),
             messages: None,
+            gate: OnceLock::new(),
+            has_left: AtomicBool::new(false),
         }
     }
 
@@ -179,9 +166,30 @@ impl Server {
         }
     }
 
-    /// Identifies the server in tables of a worker.
+    /// Identifies the server in tables of a worker, as a small number; given to another one when nobody holds this one any
+    /// more.
     pub fn slot(&self) -> usize {
-        self.slot
+        self.slot.index()
+    }
+
+    /// Whether it takes live copies of writes; `None` where nothing would keep those that it does not take.
+    pub fn gate(&self) -> Option<&Arc<Gate>> {
+        self.gate.get()
+    }
+
+    /// Says which gate is its own. The first word counts: there is one queue for an upstream as long as the process lives.
+    pub fn set_gate(&self, gate: Arc<Gate>) {
+        let _ = self.gate.set(gate);
+    }
+
+    /// Whether it has left its upstream, so that connections to it are of no use any more.
+    pub fn has_left(&self) -> bool {
+        self.has_left.load(Ordering::Relaxed)
+    }
+
+    /// Notes that it has left its upstream; requests that it has go on.
+    pub(crate) fn leave(&self) {
+        self.has_left.store(true, Ordering::Relaxed);
     }
 
     /// Its name for people: what the configuration says.
@@ -210,72 +218,6 @@ impl InFlight {
 impl Drop for InFlight {
     fn drop(&mut self) {
         self.0.counters.in_flight.fetch_sub(1, Ordering::Relaxed);
-    }
-}
-
-/// A group of servers that answer the same requests.
-#[derive(Debug)]
-pub struct Upstream {
-    /// Its name.
-    pub name: Box<str>,
-    /// Its servers, in the order of the configuration.
-    pub servers: Vec<Arc<Server>>,
-    /// The one that acknowledges for the others, where a route says so; the first one unless another is marked.
-    pub primary: usize,
-    /// How one is chosen.
-    pub strategy: Strategy,
-    /// The precomputed rotation.
-    pub schedule: Schedule,
-    /// What is tried again.
-    pub retry: RetryPolicy,
-    /// How long things may take.
-    pub waits: Waits,
-    /// What its servers said of writes that each of them got.
-    pub verdicts: Verdicts,
-    rotation: AtomicUsize,
-}
-
-/// What the servers of an upstream said of writes that each of them got, by all workers together.
-#[derive(Debug, Default)]
-pub struct Verdicts {
-    /// Copies that a server has taken.
-    pub acknowledgements: AtomicU64,
-    /// Writes about which servers gave answers of more than one class.
-    pub disagreements: AtomicU64,
-}
-
-impl Upstream {
-    /// An upstream of these servers.
-    pub fn new(
-        name: &str,
-        servers: Vec<Arc<Server>>,
-        strategy: Strategy,
-        retry: RetryPolicy,
-        waits: Waits,
-    ) -> Self {
-        let weights: Vec<u32> = servers.iter().map(|server| server.weight).collect();
-        Self {
-            name: name.into(),
-            servers,
-            primary: 0,
-            strategy,
-            schedule: Schedule::new(&weights),
-            retry,
-            waits,
-            verdicts: Verdicts::default(),
-            rotation: AtomicUsize::new(0),
-        }
-    }
-
-    /// The same with another primary server, by its index.
-    #[must_use]
-    pub fn with_primary(self, primary: usize) -> Self {
-        Self { primary, ..self }
-    }
-
-    /// The next place in the rotation, exact over all workers. One for each request; its repeats use the same.
-    pub fn ticket(&self) -> usize {
-        self.rotation.fetch_add(1, Ordering::Relaxed)
     }
 }
 
@@ -320,7 +262,7 @@ mod tests {
     fn the_host_of_a_server_has_its_port_unless_that_is_the_usual_one() {
         let check = |scheme, transport, expected: &str| {
             let address = ServerAddress { written: "x".into(), scheme, transport, base: "".into() };
-            assert_eq!(&*Server::new(address, 1).host, expected);
+            assert_eq!(&*Server::new(address).host, expected);
         };
         let name = |port| Transport::Name("a.test".into(), port);
         let ip = |text: &str, port| Transport::Ip(text.parse().unwrap(), port);

@@ -68,7 +68,7 @@ impl Pools {
 
     /// Keeps a connection that has carried a whole answer for the next request.
     pub fn give_back(&self, mut connection: Connection, idle_timeout: Duration, now: Instant) {
-        if idle_timeout.is_zero() {
+        if idle_timeout.is_zero() || connection.server.has_left() {
             connection.stream.say_goodbye();
             return;
         }
@@ -86,12 +86,13 @@ impl Pools {
         }
     }
 
-    /// Closes connections that are too old, that the server has closed, or on which bytes came that nobody asked for.
+    /// Closes connections that are too old, whose server has left, that the server has closed, or on which bytes came that
+    /// nobody asked for.
     pub fn sweep(&self) {
         let now = now();
         for idle in self.by_slot.borrow_mut().iter_mut() {
             idle.retain(|Idle { connection, until, .. }| {
-                let old = now >= *until;
+                let old = now >= *until || connection.server.has_left();
                 if old {
                     connection.stream.say_goodbye();
                 }

@@ -2,38 +2,44 @@
 
 use weir_core::balance::{self, Members};
 
-use crate::member::Upstream;
+use crate::group::Group;
+use crate::upstream::Upstream;
 
 /// A request's place in the rotation, if the strategy has one. One for each request; its repeats keep it.
 pub fn ticket(upstream: &Upstream) -> usize {
     if upstream.strategy.takes_ticket() { upstream.ticket() } else { 0 }
 }
 
-/// The server for an attempt, as an index; `None` when none is usable.
-pub fn pick(upstream: &Upstream, ticket: usize, usable: impl Fn(usize) -> bool) -> Option<usize> {
-    if upstream.servers.len() == 1 {
-        return usable(0).then_some(0);
+/// The server of the group for an attempt, as an index; `None` when none is usable.
+pub fn pick(
+    upstream: &Upstream,
+    group: &Group,
+    ticket: usize,
+    usable: impl Fn(usize) -> bool,
+) -> Option<usize> {
+    if group.servers.len() == 1 {
+        return (group.takes_requests(0) && usable(0)).then_some(0);
     }
-    let view = View { upstream, usable };
-    balance::pick(upstream.strategy, &upstream.schedule, ticket, &mut random, &view)
+    let view = View { group, usable };
+    balance::pick(upstream.strategy, &group.schedule, ticket, &mut random, &view)
 }
 
-struct View<'u, F> {
-    upstream: &'u Upstream,
+struct View<'g, F> {
+    group: &'g Group,
     usable: F,
 }
 
 impl<F: Fn(usize) -> bool> Members for View<'_, F> {
     fn len(&self) -> usize {
-        self.upstream.servers.len()
+        self.group.servers.len()
     }
 
     fn weight(&self, index: usize) -> u32 {
-        self.upstream.servers[index].weight
+        self.group.shares[index]
     }
 
     fn in_flight(&self, index: usize) -> u32 {
-        self.upstream.servers[index].in_flight()
+        self.group.servers[index].in_flight()
     }
 
     fn usable(&self, index: usize) -> bool {

@@ -4,7 +4,7 @@
 
 use std::sync::atomic::Ordering;
 
-use weir_upstream::member::Verdicts;
+use weir_upstream::upstream::Verdicts;
 
 /// What was heard of one write.
 #[derive(Debug, Default)]

@@ -24,6 +24,7 @@ pub(crate) async fn run(
     responder: &mut Responder,
 ) -> Result<(), Failure> {
     let upstream = &*forward.upstream;
+    let group = x.worker.groups.of(upstream);
     let mut machine = Balance::new(&upstream.retry, facts(x));
     let ticket = select::ticket(upstream);
     let mut action = machine.begin();
@@ -35,18 +36,18 @@ pub(crate) async fn run(
             // The attempt has passed its answer on when it says so.
             Action::Answer { .. } => return Ok(()),
         };
-        let Some(index) = select::pick(upstream, ticket, |server| machine.allows(server)) else {
+        let Some(index) = select::pick(upstream, &group, ticket, |server| machine.allows(server)) else {
             action = machine.on(Event::NoServer { number });
             continue;
         };
         let attempt = Attempt { number, server: index };
-        let server = &upstream.servers[index];
+        let server = &group.servers[index];
         x.record.server = Some(Arc::clone(server));
         // Counted from here on, so that others who choose now see it, also while a connection is made.
         let in_flight = InFlight::begin(server);
         let connection = match obtain::kept(x, upstream, server, reuse) {
             Some(connection) => connection,
-            None => match obtain::fresh(x, upstream, server).await {
+            None => match obtain::fresh(x, upstream, group.servers.len(), server).await {
                 Ok(connection) => connection,
                 Err(refused) => {
                     passed_over = passed_over.and(&refused);

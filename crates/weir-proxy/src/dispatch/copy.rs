@@ -30,8 +30,9 @@ use weir_upstream::io::buffer::ReadBuffer;
 use weir_upstream::io::deadline::{Deadlines, Wait, now};
 use weir_upstream::io::lent::LentHead;
 use weir_upstream::io::timed::{Patience, Timed};
-use weir_upstream::member::{InFlight, Server, Upstream};
+use weir_upstream::member::{InFlight, Server};
 use weir_upstream::pool::Connection;
+use weir_upstream::upstream::Upstream;
 
 use super::answer::{self, FinalHead};
 use super::{attempt, obtain};

@@ -50,7 +50,8 @@ impl Deliverer {
         };
         let upstream = snapshot.upstreams.iter().find(|upstream| upstream.name == self.upstream);
         let server = upstream.and_then(|upstream| {
-            let server = upstream.servers.iter().find(|server| server.name() == &*delivery.server)?;
+            let server =
+                upstream.group().servers.iter().find(|server| server.name() == &*delivery.server).cloned()?;
             Some((server, upstream.waits))
         });
         let Some((server, waits)) = server else { return lost(Failure::Unreachable) };
@@ -68,7 +69,7 @@ impl Deliverer {
         };
         self.pools.sweep();
         let body = SendBody::Kept(delivery.body);
-        match send(server, &request, body, &limits, Some(&self.pools)).await {
+        match send(&server, &request, body, &limits, Some(&self.pools)).await {
             Ok(answer) => Ok(delivered(answer, delivery.watched)),
             Err(SendError::Request(ReadError::Io(error))) => Err(error),
             Err(error) => {

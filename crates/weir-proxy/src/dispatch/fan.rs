@@ -17,6 +17,7 @@ use weir_http::framing::Framing;
 use weir_http::head::Head;
 use weir_upstream::body::Body;
 use weir_upstream::body::replay::Replay;
+use weir_upstream::group::Group;
 use weir_upstream::io::deadline::Wait;
 
 use self::driver::{Driver, Winner, client_failure};
@@ -41,9 +42,9 @@ pub(crate) struct Route<'r> {
 
 impl<'r> Route<'r> {
     /// The machine of a request.
-    fn machine(&self, x: &Exchange, gated: &[usize]) -> Fan<'r> {
+    fn machine(&self, x: &Exchange, group: &Group, gated: &[usize]) -> Fan<'r> {
         let upstream = &*self.forward.upstream;
-        let servers = upstream.servers.len();
+        let servers = group.servers.len();
         match self.rule {
             FanRule::Race(rule) => Fan::Race(Race::new(rule, servers)),
             FanRule::Majority(rule) => Fan::Majority(Majority::new(rule, servers, |_| true)),
@@ -55,7 +56,7 @@ impl<'r> Route<'r> {
             }
             FanRule::Duplicate(duplicating) => {
                 let body_whole = x.facts.body_is_empty();
-                let targets = Targets { servers, primary: upstream.primary, gated, body_whole };
+                let targets = Targets { servers, primary: group.primary, gated, body_whole };
                 Fan::Duplicate(Duplicate::new(&duplicating.rule, targets))
             }
         }
@@ -94,9 +95,10 @@ async fn with_body(
     responder: &mut Responder,
 ) -> Result<(), Failure> {
     let upstream = &route.forward.upstream;
+    let group = x.worker.groups.of(upstream);
     let write = match route.rule {
         FanRule::Duplicate(duplicating) => {
-            accept(x, route, duplicating, replay.as_deref(), responder).await?
+            accept(x, route, &group, duplicating, replay.as_deref(), responder).await?
         }
         FanRule::Race(_) | FanRule::Hedge(_) | FanRule::Majority(_) => None,
     };
@@ -106,7 +108,8 @@ async fn with_body(
     let repeatable = is_safe(&x.request) && !matches!(route.rule, FanRule::Hedge(_));
     let host_of_server = attempt::names_server(x, route.forward);
     let original = Rc::new(Original::new(x, route.place, host_of_server, repeatable, replay.clone()));
-    let mut driver = Driver::new(original, upstream, replay, route.machine(x, &gated), write);
+    let mut driver =
+        Driver::new(original, upstream, group.clone(), replay, route.machine(x, &group, &gated), write);
     let decided = driver.decide(x).await;
     x.client.deadlines.clear(Wait::Dispatch);
     let request_read = driver.is_request_read();
@@ -123,6 +126,7 @@ async fn with_body(
 async fn accept(
     x: &mut Exchange,
     route: &Route<'_>,
+    group: &Group,
     duplicating: &Duplicating,
     replay: Option<&Replay>,
     responder: &mut Responder,
@@ -138,7 +142,7 @@ async fn accept(
         }
         Some(_) => None,
     };
-    Write::accept(x, duplicating, host_of_server, body).await
+    Write::accept(x, duplicating, group, host_of_server, body).await
 }
 
 /// Reads the client's body to its end.

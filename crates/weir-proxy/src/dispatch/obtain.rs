@@ -12,8 +12,9 @@ use weir_core::dispatch::Reuse;
 use weir_tls::handshake::{Fault, HandshakeError};
 use weir_upstream::connect::{ConnectError, connect};
 use weir_upstream::io::deadline::Wait;
-use weir_upstream::member::{Server, Upstream};
+use weir_upstream::member::Server;
 use weir_upstream::pool::Connection;
+use weir_upstream::upstream::Upstream;
 
 use crate::exchange::Exchange;
 use crate::runtime::exhaustion::is_exhaustion;
@@ -56,19 +57,20 @@ pub(super) fn kept(
     Some(connection)
 }
 
-/// A fresh connection to this server.
+/// A fresh connection to this server, one of so many.
 ///
 /// The connect deadline counts from the first server that has to be connected to. One server among several gets its share
 /// of it, so that a server which does not answer leaves time for the others.
 pub(super) async fn fresh(
     x: &mut Exchange,
     upstream: &Upstream,
+    servers: usize,
     server: &Arc<Server>,
 ) -> Result<Connection, Refused> {
     let client = Rc::clone(&x.client);
     let deadlines = &client.deadlines;
     deadlines.begin(Wait::Connect, upstream.waits.connect);
-    if let servers @ 2.. = upstream.servers.len() as u32 {
+    if let servers @ 2.. = servers as u32 {
         deadlines.set(Wait::ConnectTry, (upstream.waits.connect / servers).max(TRY_TIME_MIN));
     }
     let mut connecting = pin!(connect(server));

@@ -17,7 +17,8 @@ use weir_http::field::KnownName as K;
 use weir_http::head::Head;
 use weir_upstream::body::Body;
 use weir_upstream::body::replay::{Content, Replay, ReplayBody};
-use weir_upstream::member::Upstream;
+use weir_upstream::group::Group;
+use weir_upstream::upstream::Upstream;
 
 use super::agreement::Agreement;
 use super::copy::Lost;
@@ -51,12 +52,21 @@ impl Write {
     pub(super) async fn accept(
         x: &Exchange,
         duplicating: &Duplicating,
+        group: &Group,
         host_of_server: bool,
         body: Option<Arc<dyn WriteBody>>,
     ) -> Result<Option<Self>, Failure> {
         let Some(queue) = &duplicating.queue else { return Ok(None) };
-        let servers: SmallVec<[ServerId; 4]> = duplicating.gates.iter().map(|gate| gate.server()).collect();
-        let targets = servers.iter().map(|server| WantedTarget { server: *server, live: true }).collect();
+        // The queue was told of them before the group was published.
+        let known = group.servers.iter().filter_map(|server| Some(server.gate()?.server()));
+        let servers: SmallVec<[ServerId; 4]> = known.collect();
+        debug_assert_eq!(servers.len(), group.servers.len(), "the queue knows every server");
+        // `semantics.md` §3.2: one that is unreachable, or that somebody took out, gets it when it is back.
+        let wanted = |(place, server): (usize, &ServerId)| WantedTarget {
+            server: *server,
+            live: group.takes_requests(place),
+        };
+        let targets = servers.iter().enumerate().map(wanted).collect();
         let write = NewWrite { head: head_bytes(x, host_of_server), targets };
         let supplied = body.is_some();
         let accepted = queue.accept(write, body).await.map_err(|error| {

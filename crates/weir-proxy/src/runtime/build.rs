@@ -4,10 +4,13 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use weir_config::model::{self, FieldEdits, ListenAddress, Model, Redirect};
+use weir_core::health::{PANIC_PERCENT, State};
 use weir_core::route::RouteTable;
 use weir_upstream::io::deadline::now;
-use weir_upstream::member::{Server, Upstream, Waits};
+use weir_upstream::member::Server;
 use weir_upstream::message_counts::MessageCounts;
+use weir_upstream::roster::{Member, Origin, Roster};
+use weir_upstream::upstream::{Upstream, Waits};
 
 use super::authentication::Authentication;
 use super::authentication::verifiers::Verifiers;
@@ -160,14 +163,13 @@ impl Shared<'_> {
 }
 
 fn upstream(upstream: &model::Upstream, messages: Option<&Arc<MessageCounts>>) -> Upstream {
-    let servers = upstream
-        .servers
-        .iter()
-        .map(|server| {
-            let new = Server::new(server.address.clone(), server.weight);
-            Arc::new(new.with_target(server.target.clone()).counted_in(messages.cloned()))
-        })
-        .collect();
+    let member = |server: &model::Server| {
+        let new = Server::new(server.address.clone());
+        let new = new.with_target(server.target.clone()).counted_in(messages.cloned());
+        let member = Member::new(Arc::new(new), server.weight, Origin::File, State::Healthy);
+        Member { is_primary: server.primary, ..member }
+    };
+    let roster = Roster::new(upstream.servers.iter().map(member).collect(), PANIC_PERCENT);
     let timeouts = &upstream.timeouts;
     let waits = Waits {
         connect: timeouts.connect,
@@ -176,9 +178,7 @@ fn upstream(upstream: &model::Upstream, messages: Option<&Arc<MessageCounts>>) -
         idle: timeouts.upstream_idle,
         reuse_unsafe: timeouts.reuse_unsafe,
     };
-    let primary = upstream.servers.iter().position(|server| server.primary).unwrap_or(0);
-    Upstream::new(&upstream.name, servers, upstream.balance, upstream.retry.clone(), waits)
-        .with_primary(primary)
+    Upstream::new(&upstream.name, roster, upstream.balance, upstream.retry.clone(), waits)
 }
 
 fn service(service: &model::Service, shared: &mut Shared<'_>) -> Service {

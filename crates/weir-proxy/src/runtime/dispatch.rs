@@ -8,9 +8,9 @@ use std::time::Duration;
 use weir_config::model;
 use weir_core::dispatch::{Budget, CatchUp, DuplicateRule, HedgeRule, MajorityRule, Mode, RaceRule};
 use weir_core::ports::queue::WriteQueue;
-use weir_core::queue::Gate;
 use weir_http::method::Method;
-use weir_upstream::member::Upstream;
+use weir_upstream::member::Server;
+use weir_upstream::upstream::{Registrar, Upstream};
 
 use super::queues::Queues;
 
@@ -49,16 +49,11 @@ pub struct Duplicating {
     pub rule: DuplicateRule,
     /// Where writes wait for servers that could not take them; `None` where they wait nowhere.
     pub queue: Option<Arc<dyn WriteQueue>>,
-    /// The gates of the upstream's servers, in their order; none without a queue.
-    pub gates: Vec<Arc<Gate>>,
 }
 
 impl fmt::Debug for Duplicating {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Duplicating")
-            .field("rule", &self.rule)
-            .field("gates", &self.gates)
-            .finish_non_exhaustive()
+        f.debug_struct("Duplicating").field("rule", &self.rule).finish_non_exhaustive()
     }
 }
 
@@ -131,9 +126,19 @@ fn duplicating(rule: &DuplicateRule, upstream: &Upstream, queues: &Queues) -> Du
         CatchUp::Off => None,
         CatchUp::Memory | CatchUp::Durable => queues.of(&upstream.name),
     };
-    let names: Vec<&str> = upstream.servers.iter().map(|server| server.name()).collect();
-    let gates = queue.as_ref().map_or_else(Vec::new, |queue| queue.configure(&names));
-    Duplicating { rule: *rule, queue, gates }
+    if let Some(queue) = &queue {
+        let queue = Arc::clone(queue);
+        upstream.register_with(Registrar::new(move |servers| register(&*queue, servers)));
+    }
+    Duplicating { rule: *rule, queue }
+}
+
+/// Lets a queue know the servers of its upstream, and each server its gate.
+fn register(queue: &dyn WriteQueue, servers: &[Arc<Server>]) {
+    let names: Vec<&str> = servers.iter().map(|server| server.name()).collect();
+    for (server, gate) in servers.iter().zip(queue.configure(&names)) {
+        server.set_gate(gate);
+    }
 }
 
 impl Dispatches {

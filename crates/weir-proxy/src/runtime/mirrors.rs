@@ -9,7 +9,7 @@ use weir_config::model;
 use weir_core::compare::{CompareOutcome, CompareRule, Difference, DifferenceKind};
 use weir_core::mirror::MirrorOutcome;
 use weir_core::ports::{ComparisonExample, ComparisonReport, ComparisonStatus, MirrorStatus};
-use weir_upstream::member::Upstream;
+use weir_upstream::upstream::Upstream;
 
 /// Numbers of mirrors, so that workers can tell those of two configurations apart.
 static NUMBERS: AtomicU64 = AtomicU64::new(0);

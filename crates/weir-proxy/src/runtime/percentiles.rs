@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 use weir_core::latency::{Remembered, median};
 use weir_upstream::io::deadline::{now, pause};
-use weir_upstream::member::Upstream;
+use weir_upstream::upstream::Upstream;
 
 use super::dispatch::Hedging;
 use super::snapshot::Snapshot;
@@ -42,7 +42,7 @@ impl Memory {
         let hedging: Vec<(&Arc<Upstream>, &Hedging)> = hedging(snapshot).collect();
         let mut seen: HashMap<(Box<str>, Box<str>), Remembered> = HashMap::new();
         for (upstream, _) in &hedging {
-            for server in &upstream.servers {
+            for server in &upstream.group().servers {
                 let name = (upstream.name.clone(), server.name().into());
                 let known = self.servers.remove(&name);
                 // A server of two routes is looked at once.
@@ -55,7 +55,8 @@ impl Memory {
         }
         self.servers = seen;
         for (upstream, hedging) in hedging {
-            let known = upstream.servers.iter().filter_map(|server| {
+            let group = upstream.group();
+            let known = group.servers.iter().filter_map(|server| {
                 self.servers[&(upstream.name.clone(), server.name().into())].percentile(SHARE)
             });
             hedging.publish(median(known.collect()));

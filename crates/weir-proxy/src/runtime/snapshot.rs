@@ -17,8 +17,8 @@ use weir_core::route::RouteTable;
 use weir_upstream::body::BodyLimits;
 use weir_upstream::body::replay::ReplayLimits;
 use weir_upstream::h1::head::HeadLimits;
-use weir_upstream::member::Upstream;
 use weir_upstream::message_counts::MessageCounts;
+use weir_upstream::upstream::Upstream;
 
 use super::authentication::Authentication;
 use super::concurrency::SharedConcurrency;

@@ -12,7 +12,8 @@ use weir_core::ports::{
 };
 use weir_upstream::body::replay::{Impossible, ReplayPool};
 use weir_upstream::io::deadline::now;
-use weir_upstream::member::{Server, Upstream};
+use weir_upstream::roster::Member;
+use weir_upstream::upstream::Upstream;
 
 use super::certificates::ListenerTls;
 use super::counters::WorkerCounters;
@@ -155,15 +156,16 @@ fn upstream(upstream: &Upstream) -> UpstreamStatus {
     UpstreamStatus {
         name: upstream.name.to_string(),
         balance: upstream.strategy.name(),
-        servers: upstream.servers.iter().map(|server| self::server(server)).collect(),
+        servers: upstream.look(|roster| roster.members().iter().map(server).collect()),
     }
 }
 
-fn server(server: &Server) -> ServerStatus {
+fn server(member: &Member) -> ServerStatus {
+    let server = &member.server;
     let counters = &server.counters;
     ServerStatus {
         address: server.name().to_owned(),
-        weight: server.weight,
+        weight: member.weight,
         requests_in_flight: server.in_flight().into(),
         requests_total: counters.requests.load(Ordering::Relaxed),
         connections_total: counters.connections.load(Ordering::Relaxed),

@@ -13,6 +13,7 @@ use tokio::sync::{Notify, Semaphore};
 use tokio::time::Instant;
 use weir_upstream::body::replay::ReplayPool;
 use weir_upstream::io::deadline::now;
+use weir_upstream::local_groups::LocalGroups;
 use weir_upstream::pool::Pools;
 
 use super::authentication::memory::ProofMemory;
@@ -38,6 +39,8 @@ pub struct Worker {
     view: RefCell<LocalSnapshot>,
     /// Idle connections to servers.
     pub pools: Pools,
+    /// The servers of upstreams now.
+    pub groups: LocalGroups,
     /// Digests of bodies, with a secret that nobody outside can know.
     pub digests: RandomState,
     /// What goes on without a client.
@@ -87,6 +90,7 @@ impl Worker {
         Self {
             view: RefCell::new(LocalSnapshot::new(snapshot)),
             pools: Pools::default(),
+            groups: LocalGroups::default(),
             digests: RandomState::new(),
             tracker: Tracker::default(),
             lanes: Lanes::default(),
@@ -108,6 +112,7 @@ impl Worker {
     /// Exchanges that begin from now on use this snapshot.
     pub fn publish(&self, snapshot: Arc<Snapshot>) {
         self.view.replace(LocalSnapshot::new(snapshot));
+        self.groups.clear();
     }
 
     /// The snapshot for an exchange that begins now.

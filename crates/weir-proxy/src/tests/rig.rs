@@ -141,8 +141,8 @@ impl Rig {
     }
 
     /// The server with this index.
-    pub(super) fn server(&self, index: usize) -> &Arc<Server> {
-        &self.snapshot.upstreams[0].servers[index]
+    pub(super) fn server(&self, index: usize) -> Arc<Server> {
+        Arc::clone(&self.snapshot.upstreams[0].group().servers[index])
     }
 
     /// A connection to a server that is kept for longer than any test takes; the next request takes the last one.
@@ -154,7 +154,7 @@ impl Rig {
     pub(super) fn keep_for(&self, index: usize, bytes: usize, idle: Duration) -> DuplexStream {
         let (theirs, ours) = duplex(bytes);
         let stream = Rc::new(Stream::test(ours));
-        let connection = Connection { stream, server: Arc::clone(self.server(index)), reused: true };
+        let connection = Connection { stream, server: self.server(index), reused: true };
         self.worker.pools.give_back(connection, idle, now());
         theirs
     }
@@ -164,7 +164,7 @@ impl Rig {
         assert_eq!(self.counters.in_flight.value(), 0, "requests in flight");
         assert_eq!(self.counters.connections_open.value(), 0, "client connections that are counted");
         assert_eq!(self.worker.registry.len(), 0, "client connections that are registered");
-        for server in &self.snapshot.upstreams[0].servers {
+        for server in &self.snapshot.upstreams[0].group().servers {
             assert_eq!(server.in_flight(), 0, "requests in flight to `{}`", server.name());
         }
     }

@@ -53,7 +53,7 @@ fn untold(server: &Scripted) -> Server {
         server.to_string().split_once(':').map(|(ip, port)| (ip.to_owned(), port.to_owned())).unwrap();
     let transport = Transport::Ip(ip.parse().unwrap(), port.parse().unwrap());
     let address = ServerAddress { written: "s".into(), scheme: Scheme::Https, transport, base: "".into() };
-    Server::new(address, 1)
+    Server::new(address)
 }
 
 fn local<T>(test: impl Future<Output = T>) -> T {

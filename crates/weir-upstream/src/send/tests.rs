@@ -24,15 +24,12 @@ const LIMITS: SendLimits = SendLimits {
 
 fn server_at(address: SocketAddr, base: &str) -> Arc<Server> {
     let transport = Transport::Ip(address.ip(), address.port());
-    Arc::new(Server::new(
-        ServerAddress {
-            written: address.to_string().into(),
-            scheme: Scheme::Http,
-            transport,
-            base: base.into(),
-        },
-        1,
-    ))
+    Arc::new(Server::new(ServerAddress {
+        written: address.to_string().into(),
+        scheme: Scheme::Http,
+        transport,
+        base: base.into(),
+    }))
 }
 
 /// Nobody listens there: only connections that a test keeps for it work.

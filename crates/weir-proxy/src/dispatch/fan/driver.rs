@@ -20,8 +20,9 @@ use weir_core::ports::queue::KeptAnswer;
 use weir_core::retry::Cause;
 use weir_upstream::body::replay::{self, Replay};
 use weir_upstream::io::deadline::{Wait, now};
-use weir_upstream::member::Upstream;
+use weir_upstream::local_groups::LocalGroup;
 use weir_upstream::select;
+use weir_upstream::upstream::Upstream;
 
 use crate::dispatch::agreement::Agreement;
 use crate::dispatch::copy::{self, Held, Lost, Original, Stage};
@@ -62,6 +63,8 @@ pub(super) enum Winner {
 pub(super) struct Driver<'r> {
     original: Rc<Original>,
     upstream: &'r Arc<Upstream>,
+    /// Its servers, by the numbers that the machine calls them.
+    group: LocalGroup,
     ticket: usize,
     replay: Option<Rc<Replay>>,
     machine: Fan<'r>,
@@ -87,6 +90,7 @@ impl<'r> Driver<'r> {
     pub(super) fn new(
         original: Rc<Original>,
         upstream: &'r Arc<Upstream>,
+        group: LocalGroup,
         replay: Option<Rc<Replay>>,
         machine: Fan<'r>,
         write: Option<Write>,
@@ -94,6 +98,7 @@ impl<'r> Driver<'r> {
         Self {
             original,
             upstream,
+            group,
             ticket: select::ticket(upstream),
             replay,
             machine,
@@ -164,7 +169,7 @@ impl<'r> Driver<'r> {
         let place = self.copies.iter().position(|copy| copy.number == number);
         match place.map(|place| self.copies.remove(place)) {
             Some(Copy { server, state: State::Held(held), .. }) => {
-                x.record.server = Some(Arc::clone(&self.upstream.servers[server]));
+                x.record.server = Some(Arc::clone(&self.group.servers[server]));
                 self.count(x, CopyOutcome::Answered);
                 if self.hedge() == Some(number) {
                     x.worker.counters.hedges_won.add(1);
@@ -177,7 +182,7 @@ impl<'r> Driver<'r> {
     }
 
     fn choose_delivered(&mut self, x: &mut Exchange, server: usize) -> Result<Winner, Failure> {
-        x.record.server = Some(Arc::clone(&self.upstream.servers[server]));
+        x.record.server = Some(Arc::clone(&self.group.servers[server]));
         let answer = self.write.as_mut().and_then(|write| write.answer_of(server));
         answer.map(Winner::Delivered).ok_or(Failure::NotAcknowledged)
     }
@@ -187,7 +192,7 @@ impl<'r> Driver<'r> {
             To::Server(server) => server,
             To::Balanced => {
                 let machine = &self.machine;
-                match select::pick(self.upstream, self.ticket, |server| machine.allows(server)) {
+                match select::pick(self.upstream, &self.group, self.ticket, |server| machine.allows(server)) {
                     Some(server) => {
                         self.news.push(Happened::Picked { copy: number, server });
                         server
@@ -196,7 +201,7 @@ impl<'r> Driver<'r> {
                 }
             }
         };
-        let target = Arc::clone(&self.upstream.servers[server]);
+        let target = Arc::clone(&self.group.servers[server]);
         let stage = Rc::<Stage>::default();
         self.stages.push(Rc::clone(&stage));
         let original = Rc::clone(&self.original);
@@ -223,7 +228,7 @@ impl<'r> Driver<'r> {
     /// Counts how long a server took, where that matters.
     fn observe(&self, server: usize, started: Instant) {
         if matches!(self.machine, Fan::Hedge(_)) {
-            self.upstream.servers[server].latencies.observe(now() - started);
+            self.group.servers[server].latencies.observe(now() - started);
         }
     }
 

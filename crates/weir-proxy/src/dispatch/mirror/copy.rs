@@ -74,8 +74,9 @@ impl CopiedRequest {
         let worker = self.worker.upgrade().filter(|_| !self.time_left().is_zero()).ok_or(Unsent::Waited)?;
         let upstream = &*self.to.upstream;
         let ticket = select::ticket(upstream);
+        let group = worker.groups.of(upstream);
         let mut tried = SmallVec::<[usize; 4]>::new();
-        while let Some(place) = select::pick(upstream, ticket, |server| !tried.contains(&server)) {
+        while let Some(place) = select::pick(upstream, &group, ticket, |server| !tried.contains(&server)) {
             let limits = SendLimits {
                 connect: upstream.waits.connect,
                 whole: self.time_left(),
@@ -84,7 +85,7 @@ impl CopiedRequest {
                 beyond: Beyond::Cut,
                 idle: upstream.waits.idle,
             };
-            let server = &upstream.servers[place];
+            let server = &group.servers[place];
             match send(server, &self.head, self.body(), &limits, Some(&worker.pools)).await {
                 Ok(answer) => return Ok(answer),
                 Err(error @ (SendError::Connect(_) | SendError::ConnectTimeout)) => {

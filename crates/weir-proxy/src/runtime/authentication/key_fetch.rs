@@ -35,7 +35,7 @@ pub(super) struct KeyRequest {
 
 impl KeyRequest {
     pub(super) fn new(model: &model::Jwks) -> Self {
-        let server = Server::new(model.server.address.clone(), 1).with_target(model.server.target.clone());
+        let server = Server::new(model.server.address.clone()).with_target(model.server.target.clone());
         let mut head = Head::request(b"GET", model.target.as_bytes());
         // RFC 7517 §8.5.2, and what issuers send instead.
         head.append(K::Accept, b"application/jwk-set+json, application/json;q=0.9, */*;q=0.1");

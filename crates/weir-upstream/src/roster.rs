@@ -1,0 +1,270 @@
+//! Who belongs to an upstream, and what people and checks say of each.
+//!
+//! The one place where members change. It is behind a lock that nobody on a request's way takes: what follows from a change
+//! for requests is published as a [`Group`](crate::group::Group).
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+use weir_core::health::{Change, Shares, Standing, State, WHOLE_PERMILLE, Word, shares};
+
+use crate::member::Server;
+
+/// How many changes of a server are remembered.
+pub const CHANGES_MAX: usize = 32;
+
+/// One moment by two clocks.
+#[derive(Debug, Clone, Copy)]
+pub struct Moment {
+    /// For spans of time.
+    pub instant: Instant,
+    /// For people: since 1970.
+    pub since_epoch: Duration,
+}
+
+/// How a server became a member.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Origin {
+    /// The configuration names it.
+    #[default]
+    File,
+    /// Somebody added it while the proxy ran.
+    Added,
+    /// It registered itself, and must say again that it is there.
+    Lease,
+    /// It is one of the addresses of a name.
+    Name,
+}
+
+impl Origin {
+    /// Its name in the admin interface.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::File => "file",
+            Self::Added => "added",
+            Self::Lease => "lease",
+            Self::Name => "name",
+        }
+    }
+}
+
+/// A server that belongs to an upstream.
+#[derive(Debug, Clone)]
+pub struct Member {
+    /// The server.
+    pub server: Arc<Server>,
+    /// Its share among those that are healthy.
+    pub weight: u32,
+    /// Whether it acknowledges for the others, where a route says so.
+    pub is_primary: bool,
+    /// How it became one.
+    pub origin: Origin,
+    /// What an operator says of it.
+    pub word: Word,
+    /// What checks say of it.
+    pub checked: State,
+    /// Since when it is in its state.
+    pub since: Duration,
+    /// Its last changes, the newest last; at most [`CHANGES_MAX`].
+    pub changes: VecDeque<Change>,
+    /// When it joined or recovered.
+    pub warm_since: Option<Instant>,
+    /// It leaves when its requests have ended, or then at the latest.
+    pub leaves_at: Option<Instant>,
+}
+
+impl Member {
+    /// A member of which nothing is known but what checks that are not there say.
+    pub fn new(server: Arc<Server>, weight: u32, origin: Origin, checked: State) -> Self {
+        Self {
+            server,
+            weight,
+            is_primary: false,
+            origin,
+            word: Word::InService,
+            checked,
+            since: Duration::ZERO,
+            changes: VecDeque::new(),
+            warm_since: None,
+            leaves_at: None,
+        }
+    }
+
+    /// Its state: what people say counts for more than what checks say.
+    pub fn state(&self) -> State {
+        self.word.state(self.checked)
+    }
+
+    fn change(&mut self, moment: Moment, reason: &str, change: impl FnOnce(&mut Self)) -> bool {
+        let from = self.state();
+        change(self);
+        let to = self.state();
+        if from == to {
+            return false;
+        }
+        if to == State::Healthy {
+            self.warm_since = Some(moment.instant);
+        }
+        self.since = moment.since_epoch;
+        if self.changes.len() == CHANGES_MAX {
+            self.changes.pop_front();
+        }
+        self.changes.push_back(Change { at: moment.since_epoch, from, to, reason: reason.into() });
+        true
+    }
+}
+
+/// What may be asked of members that are not there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NoSuchServer;
+
+/// The members of an upstream.
+#[derive(Debug, Default)]
+pub struct Roster {
+    members: Vec<Member>,
+    panic_percent: u32,
+}
+
+impl Roster {
+    /// These members; below `panic_percent` of their weight, health is ignored.
+    pub fn new(members: Vec<Member>, panic_percent: u32) -> Self {
+        Self { members, panic_percent }
+    }
+
+    /// The members, in the order in which they came.
+    pub fn members(&self) -> &[Member] {
+        &self.members
+    }
+
+    /// The member of this name.
+    pub fn member(&self, name: &str) -> Option<&Member> {
+        self.members.iter().find(|member| member.server.name() == name)
+    }
+
+    fn member_mut(&mut self, name: &str) -> Result<&mut Member, NoSuchServer> {
+        self.members.iter_mut().find(|member| member.server.name() == name).ok_or(NoSuchServer)
+    }
+
+    /// Takes a member in; one of the same name stays what it is, but for its weight and its origin, and does not leave any more.
+    /// Says whether it is new.
+    pub fn join(&mut self, member: Member, moment: Moment) -> bool {
+        let name = member.server.name().to_owned();
+        match self.member_mut(&name) {
+            Ok(known) => {
+                known.weight = member.weight;
+                known.origin = member.origin;
+                if known.leaves_at.take().is_some() {
+                    known.change(moment, "it joined again", |known| known.word = Word::InService);
+                }
+                false
+            }
+            Err(NoSuchServer) => {
+                let warm_since = Some(moment.instant);
+                self.members.push(Member { since: moment.since_epoch, warm_since, ..member });
+                true
+            }
+        }
+    }
+
+    /// Lets a member go at once. Requests that it has end.
+    ///
+    /// # Errors
+    /// There is none of this name.
+    pub fn leave(&mut self, name: &str) -> Result<(), NoSuchServer> {
+        let place =
+            self.members.iter().position(|member| member.server.name() == name).ok_or(NoSuchServer)?;
+        self.members.remove(place).server.leave();
+        Ok(())
+    }
+
+    /// Gives a member no new requests, and lets it go when those that it has have ended, or at `deadline`.
+    ///
+    /// # Errors
+    /// There is none of this name.
+    pub fn leave_by(&mut self, name: &str, deadline: Instant, moment: Moment) -> Result<(), NoSuchServer> {
+        let member = self.member_mut(name)?;
+        member.leaves_at = Some(deadline);
+        member.change(moment, "it leaves", |member| member.word = Word::Drain);
+        Ok(())
+    }
+
+    /// Lets those go that leave and have nothing more to do, or no more time. Returns their names.
+    pub fn let_leavers_go(&mut self, now: Instant) -> Vec<Box<str>> {
+        let is_done = |member: &Member| {
+            member.leaves_at.is_some_and(|deadline| now >= deadline || member.server.in_flight() == 0)
+        };
+        let gone: Vec<_> = self.members.extract_if(.., |member| is_done(member)).collect();
+        gone.iter().for_each(|member| member.server.leave());
+        gone.iter().map(|member| member.server.name().into()).collect()
+    }
+
+    /// Notes what an operator says of a member. Says whether that changes its state.
+    ///
+    /// # Errors
+    /// There is none of this name.
+    pub fn say(&mut self, name: &str, word: Word, moment: Moment) -> Result<bool, NoSuchServer> {
+        let member = self.member_mut(name)?;
+        let reason = match word {
+            Word::InService => "an operator took it back into service",
+            Word::Drain => "an operator drains it",
+            Word::Disable => "an operator disabled it",
+        };
+        if word == Word::InService {
+            member.leaves_at = None;
+        }
+        Ok(member.change(moment, reason, |member| member.word = word))
+    }
+
+    /// Gives a member another weight.
+    ///
+    /// # Errors
+    /// There is none of this name.
+    pub fn weigh(&mut self, name: &str, weight: u32) -> Result<(), NoSuchServer> {
+        self.member_mut(name)?.weight = weight;
+        Ok(())
+    }
+
+    /// Notes what checks say of a member. Says whether that changes its state.
+    ///
+    /// # Errors
+    /// There is none of this name.
+    pub fn checked(
+        &mut self,
+        name: &str,
+        state: State,
+        reason: &str,
+        moment: Moment,
+    ) -> Result<bool, NoSuchServer> {
+        Ok(self.member_mut(name)?.change(moment, reason, |member| member.checked = state))
+    }
+
+    /// The one that acknowledges for the others: the marked one, else the first.
+    pub(crate) fn primary(&self) -> usize {
+        self.members.iter().position(|member| member.is_primary).unwrap_or(0)
+    }
+
+    /// All servers.
+    pub(crate) fn servers(&self) -> Vec<Arc<Server>> {
+        self.members.iter().map(|member| Arc::clone(&member.server)).collect()
+    }
+
+    /// What each member may get.
+    pub(crate) fn shares(&self) -> Shares {
+        let standings: Vec<_> = self.members.iter().map(standing).collect();
+        shares(&standings, self.panic_percent)
+    }
+}
+
+fn standing(member: &Member) -> Standing {
+    Standing {
+        weight: member.weight,
+        state: member.state(),
+        is_ejected: false,
+        warmth_permille: WHOLE_PERMILLE,
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,143 @@
+//! Members that come, go and are taken out, as requests see them.
+
+#![allow(clippy::unwrap_used)]
+
+use weir_core::balance::Strategy;
+use weir_core::retry::RetryPolicy;
+use weir_core::server::{ServerAddress, Transport};
+use weir_http::target::Scheme;
+
+use super::*;
+use crate::io::deadline::now;
+use crate::local_groups::LocalGroups;
+use crate::member::InFlight;
+use crate::upstream::{Registrar, Upstream, Waits};
+
+const SOON: Duration = Duration::from_secs(1);
+
+fn server(name: &str) -> Arc<Server> {
+    let transport = Transport::Name(name.into(), 80);
+    let address = ServerAddress { written: name.into(), scheme: Scheme::Http, transport, base: "".into() };
+    Arc::new(Server::new(address))
+}
+
+fn member(name: &str) -> Member {
+    Member::new(server(name), 1, Origin::File, State::Healthy)
+}
+
+fn upstream(names: &[&str]) -> Upstream {
+    let roster = Roster::new(names.iter().map(|name| member(name)).collect(), 10);
+    let waits = Waits { connect: SOON, answer_head: SOON, answer_body: SOON, idle: SOON, reuse_unsafe: SOON };
+    Upstream::new("web", roster, Strategy::RoundRobin, RetryPolicy::default(), waits)
+}
+
+fn moment() -> Moment {
+    Moment { instant: now(), since_epoch: Duration::from_secs(7) }
+}
+
+fn names(servers: &[Arc<Server>]) -> Vec<&str> {
+    servers.iter().map(|server| server.name()).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn requests_see_a_change_and_those_that_run_keep_what_they_began_with() {
+    let upstream = upstream(&["a", "b"]);
+    let local = LocalGroups::default();
+    let begun = local.of(&upstream);
+    upstream.change(|roster| roster.leave("a").unwrap());
+    assert_eq!(names(&begun.servers), ["a", "b"]);
+    assert!(begun.servers[0].has_left());
+    assert_eq!(names(&local.of(&upstream).servers), ["b"]);
+    upstream.change(|roster| assert!(roster.join(member("c"), moment())));
+    assert_eq!(names(&local.of(&upstream).servers), ["b", "c"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_changes_nothing_publishes_nothing() {
+    let upstream = upstream(&["a", "b"]);
+    let before = upstream.group();
+    upstream.change(|roster| assert_eq!(roster.say("a", Word::InService, moment()), Ok(false)));
+    upstream.change(|roster| assert_eq!(roster.say("x", Word::Disable, moment()), Err(NoSuchServer)));
+    upstream.change(|roster| assert!(!roster.join(member("a"), moment()), "it is there already"));
+    assert!(Arc::ptr_eq(&before, &upstream.group()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_leaves_gets_nothing_new_and_goes_when_it_has_nothing_more_to_do() {
+    let upstream = upstream(&["a", "b"]);
+    let group = upstream.group();
+    let busy = InFlight::begin(&group.servers[0]);
+    let deadline = now() + SOON;
+    upstream.change(|roster| roster.leave_by("a", deadline, moment()).unwrap());
+    assert!(!upstream.group().takes_requests(0) && upstream.group().takes_requests(1));
+    assert!(upstream.change(|roster| roster.let_leavers_go(now())).is_empty(), "it has a request");
+    drop(busy);
+    assert_eq!(*upstream.change(|roster| roster.let_leavers_go(now())), ["a".into()]);
+    assert_eq!(names(&upstream.group().servers), ["b"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_leaves_goes_at_its_deadline_whatever_it_does() {
+    let upstream = upstream(&["a", "b"]);
+    let _busy = InFlight::begin(&upstream.group().servers[0]);
+    let deadline = now() + SOON;
+    upstream.change(|roster| roster.leave_by("a", deadline, moment()).unwrap());
+    tokio::time::advance(SOON).await;
+    assert_eq!(upstream.change(|roster| roster.let_leavers_go(now())).len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_joins_again_while_it_leaves_stays() {
+    let upstream = upstream(&["a", "b"]);
+    upstream.change(|roster| roster.leave_by("a", now(), moment()).unwrap());
+    upstream.change(|roster| assert!(!roster.join(member("a"), moment())));
+    assert!(upstream.change(|roster| roster.let_leavers_go(now())).is_empty());
+    assert!(upstream.group().takes_requests(0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_word_of_people_counts_for_more_than_checks_and_both_are_remembered() {
+    let upstream = upstream(&["a", "b"]);
+    upstream.change(|roster| roster.say("a", Word::Disable, moment()).unwrap());
+    let changed = upstream.change(|roster| roster.checked("a", State::Unreachable, "refused", moment()));
+    assert_eq!(changed, Ok(false), "it stays disabled");
+    upstream.change(|roster| roster.say("a", Word::InService, moment()).unwrap());
+    let changes = upstream.look(|roster| roster.member("a").unwrap().changes.clone());
+    let steps: Vec<_> = changes.iter().map(|change| (change.from, change.to)).collect();
+    assert_eq!(steps, [(State::Healthy, State::Disabled), (State::Disabled, State::Unreachable)]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn only_the_last_changes_are_remembered() {
+    let upstream = upstream(&["a"]);
+    for number in 0..100 {
+        let state = if number % 2 == 0 { State::Unreachable } else { State::Healthy };
+        upstream.change(|roster| roster.checked("a", state, &number.to_string(), moment()).unwrap());
+    }
+    let changes = upstream.look(|roster| roster.members()[0].changes.clone());
+    assert_eq!(changes.len(), CHANGES_MAX);
+    assert_eq!(&*changes.back().unwrap().reason, "99");
+}
+
+/// A write that is accepted for a server of which its queue knows nothing would be lost.
+#[tokio::test(start_paused = true)]
+async fn a_registrar_knows_every_server_before_it_is_published() {
+    let upstream = Arc::new(upstream(&["a"]));
+    let told = Arc::new(std::sync::Mutex::new(Vec::new()));
+    let (seen, asked) = (Arc::clone(&told), Arc::downgrade(&upstream));
+    upstream.register_with(Registrar::new(move |servers| {
+        let published = asked.upgrade().unwrap().group().servers.len();
+        seen.lock().unwrap().push((servers.len(), published));
+    }));
+    upstream.change(|roster| roster.join(member("b"), moment()));
+    upstream.change(|roster| roster.weigh("b", 5).unwrap());
+    assert_eq!(*told.lock().unwrap(), [(1, 1), (2, 1)]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn whoever_waits_for_a_change_misses_none() {
+    let upstream = upstream(&["a", "b"]);
+    upstream.change(|roster| roster.weigh("a", 2).unwrap());
+    tokio::time::timeout(SOON, upstream.changed()).await.unwrap();
+    assert!(tokio::time::timeout(SOON, upstream.changed()).await.is_err());
+}

@@ -1,0 +1,181 @@
+//! Upstreams, as the whole process shares them.
+//!
+//! What must be exact over all workers is an atomic here: the rotation, the counts of writes. Members are behind a lock
+//! for whoever changes them, and published for whoever sends requests.
+
+use std::fmt;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use tokio::sync::Notify;
+use weir_core::balance::Strategy;
+use weir_core::retry::RetryPolicy;
+
+use crate::group::Group;
+use crate::member::Server;
+use crate::roster::Roster;
+use crate::slot::{Slot, Slots};
+
+/// How long things may take with the servers of an upstream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Waits {
+    /// Connecting, all servers that are passed over together.
+    pub connect: Duration,
+    /// From the request sent to the head of the answer.
+    pub answer_head: Duration,
+    /// Without a byte of the answer's body, and without a byte of the request taken.
+    pub answer_body: Duration,
+    /// An idle connection.
+    pub idle: Duration,
+    /// How long a connection may have been idle to carry a request that must not be repeated.
+    pub reuse_unsafe: Duration,
+}
+
+/// A group of servers that answer the same requests.
+#[derive(Debug)]
+pub struct Upstream {
+    /// Its name.
+    pub name: Box<str>,
+    /// How a server is chosen.
+    pub strategy: Strategy,
+    /// What is tried again.
+    pub retry: RetryPolicy,
+    /// How long things may take.
+    pub waits: Waits,
+    /// What its servers said of writes that each of them got.
+    pub verdicts: Verdicts,
+    slot: Slot,
+    rotation: AtomicUsize,
+    roster: Mutex<Roster>,
+    group: ArcSwap<Group>,
+    /// The number of the group; no two groups of the process have the same.
+    version: AtomicU64,
+    /// Rung when the members have changed.
+    changed: Notify,
+    /// Who must know all servers before one of them gets a request.
+    registrar: OnceLock<Registrar>,
+}
+
+/// What the servers of an upstream said of writes that each of them got, by all workers together.
+#[derive(Debug, Default)]
+pub struct Verdicts {
+    /// Copies that a server has taken.
+    pub acknowledgements: AtomicU64,
+    /// Writes about which servers gave answers of more than one class.
+    pub disagreements: AtomicU64,
+}
+
+/// Is told of all servers of an upstream before one of them gets a request.
+pub struct Registrar(Box<Register>);
+
+type Register = dyn Fn(&[Arc<Server>]) + Send + Sync;
+
+impl Registrar {
+    /// Tells this one.
+    pub fn new(register: impl Fn(&[Arc<Server>]) + Send + Sync + 'static) -> Self {
+        Self(Box::new(register))
+    }
+}
+
+impl fmt::Debug for Registrar {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Registrar").finish_non_exhaustive()
+    }
+}
+
+static SLOTS: Slots = Slots::new();
+static VERSIONS: AtomicU64 = AtomicU64::new(0);
+
+impl Upstream {
+    /// An upstream with these members.
+    pub fn new(name: &str, roster: Roster, strategy: Strategy, retry: RetryPolicy, waits: Waits) -> Self {
+        let group = Group::new(roster.servers(), roster.shares(), roster.primary());
+        Self {
+            name: name.into(),
+            strategy,
+            retry,
+            waits,
+            verdicts: Verdicts::default(),
+            slot: SLOTS.take(),
+            rotation: AtomicUsize::new(0),
+            roster: Mutex::new(roster),
+            group: ArcSwap::from_pointee(group),
+            version: AtomicU64::new(VERSIONS.fetch_add(1, Ordering::Relaxed)),
+            changed: Notify::new(),
+            registrar: OnceLock::new(),
+        }
+    }
+
+    /// The next place in the rotation, exact over all workers. One for each request; its repeats use the same.
+    pub fn ticket(&self) -> usize {
+        self.rotation.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// Its servers now. Requests take it from their worker's [`LocalGroups`](crate::local_groups::LocalGroups), which touches no
+    /// counter that workers share.
+    pub fn group(&self) -> Arc<Group> {
+        self.group.load_full()
+    }
+
+    /// Identifies the upstream in tables of a worker, as a small number.
+    pub(crate) fn slot(&self) -> usize {
+        self.slot.index()
+    }
+
+    /// Identifies its group among all that there ever were.
+    #[inline]
+    pub(crate) fn version(&self) -> u64 {
+        self.version.load(Ordering::Acquire)
+    }
+
+    /// Looks at its members. Takes a lock; not for a request's way.
+    pub fn look<T>(&self, look: impl FnOnce(&Roster) -> T) -> T {
+        look(&self.roster.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Changes its members, and publishes what follows. Takes a lock; not for a request's way. Requests that begin when this
+    /// has returned see the change, on every worker.
+    pub fn change<T>(&self, change: impl FnOnce(&mut Roster) -> T) -> T {
+        let mut roster = self.roster.lock().unwrap_or_else(PoisonError::into_inner);
+        let outcome = change(&mut roster);
+        self.publish(&roster);
+        drop(roster);
+        self.changed.notify_one();
+        outcome
+    }
+
+    /// Waits until the members have changed; at once if they have since the last time. For one who waits. Cancel safe.
+    pub async fn changed(&self) {
+        self.changed.notified().await;
+    }
+
+    /// Tells this registrar of all servers, now and whenever they change. Only the first one is told.
+    pub fn register_with(&self, registrar: Registrar) {
+        let roster = self.roster.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.registrar.set(registrar).is_ok() {
+            self.register(&roster.servers());
+        }
+    }
+
+    fn register(&self, servers: &[Arc<Server>]) {
+        if let Some(Registrar(register)) = self.registrar.get() {
+            register(servers);
+        }
+    }
+
+    fn publish(&self, roster: &Roster) {
+        let (servers, shares, primary) = (roster.servers(), roster.shares(), roster.primary());
+        let before = self.group.load();
+        if before.is_like(&servers, &shares, primary) {
+            return;
+        }
+        let is_same = |(one, other)| Arc::ptr_eq(one, other);
+        if before.servers.len() != servers.len() || !before.servers.iter().zip(&servers).all(is_same) {
+            self.register(&servers);
+        }
+        self.group.store(Arc::new(Group::new(servers, shares, primary)));
+        self.version.store(VERSIONS.fetch_add(1, Ordering::Relaxed), Ordering::Release);
+    }
+}
