@@ -16,6 +16,7 @@ use tokio::runtime::Handle;
 use weir_core::ports::queue::{LocalFuture, QueueSource, Selection, SharedQueueSource, WriteQueue};
 use weir_core::queue::Sequence;
 
+use crate::parameters::{Parameters, decoded};
 use crate::problem::problem;
 use crate::queues;
 
@@ -220,42 +221,19 @@ struct Query {
 
 impl Query {
     fn read(text: &str, known: &[&str]) -> Result<Self, No> {
-        let bad = |text: String| (StatusCode::BAD_REQUEST, text);
-        let mut query = Self::default();
-        let mut seen = Vec::new();
-        for pair in text.split('&').filter(|pair| !pair.is_empty()) {
-            let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
-            if !known.contains(&key) {
-                let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
-                let key: String = key.chars().take(40).collect();
-                return Err(bad(format!("`{key}` is no parameter here; there are: {known}")));
-            }
-            if seen.contains(&key) {
-                return Err(bad(format!("`{key}` stands twice")));
-            }
-            seen.push(key);
-            let wrong = |what: &str| bad(format!("`{key}` takes {what}"));
-            let number = || value.parse::<u64>().map_err(|_| wrong("a number"));
-            let truth = || match value {
-                "true" => Ok(true),
-                "false" => Ok(false),
-                _ => Err(wrong("`true` or `false`")),
-            };
-            match key {
-                "server" => query.server = Some(decoded(value).ok_or_else(|| wrong("the name of a server"))?),
-                "dead" => query.dead = truth()?,
-                "all" => query.all = truth()?,
-                "from" => query.from = number()?,
-                "write" => query.write = Some(number()?),
-                "max" => {
-                    let max =
-                        usize::try_from(number()?).ok().filter(|max| (1..=PAGE_WRITES_MAX).contains(max));
-                    query.max = Some(max.ok_or_else(|| wrong("a number from 1 to 1000"))?);
-                }
-                _ => {}
-            }
+        let parameters = Parameters::read(text, known)?;
+        let max: Option<usize> = parameters.number("max")?;
+        if max.is_some_and(|max| !(1..=PAGE_WRITES_MAX).contains(&max)) {
+            return Err((StatusCode::BAD_REQUEST, "`max` takes a number from 1 to 1000".to_owned()));
         }
-        Ok(query)
+        Ok(Self {
+            server: parameters.text("server").map(str::to_owned),
+            dead: parameters.truth("dead")?,
+            all: parameters.truth("all")?,
+            from: parameters.number("from")?.unwrap_or_default(),
+            max,
+            write: parameters.number("write")?,
+        })
     }
 
     /// What it selects. A server that the queue does not know is a mistake, and not an empty selection.
@@ -274,22 +252,6 @@ impl Query {
             dead_only: self.dead,
         })
     }
-}
-
-/// Percent-decoded (RFC 3986 §2.1).
-fn decoded(text: &str) -> Option<String> {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.bytes();
-    while let Some(byte) = rest.next() {
-        if byte == b'%' {
-            let mut digit = || char::from(rest.next()?).to_digit(16);
-            let (high, low) = (digit()?, digit()?);
-            bytes.push(u8::try_from(high * 16 + low).ok()?);
-        } else {
-            bytes.push(byte);
-        }
-    }
-    String::from_utf8(bytes).ok()
 }
 
 #[cfg(test)]

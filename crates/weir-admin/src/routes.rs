@@ -1,7 +1,7 @@
 //! What the admin listener answers: the table of its paths.
 //!
-//! Everything is read-only and answers GET and HEAD. What can be changed, queues, stands in
-//! [`queue_routes`](crate::queue_routes).
+//! Everything is read-only and answers GET and HEAD. What can be changed stands in [`queue_routes`](crate::queue_routes) and
+//! [`upstream_routes`](crate::upstream_routes).
 
 use bytes::Bytes;
 use http_body_util::Full;
@@ -11,14 +11,14 @@ use hyper::{Method, Response, StatusCode};
 use serde_json::{Value, json};
 use weir_core::metric::ANSWER_CLASSES;
 use weir_core::ports::{
-    AuthenticatedStatus, CertificateStatus, DURATION_BOUNDS_SECONDS, Histogram, ServerStatus, Status,
-    StatusSource, UpstreamStatus,
+    AuthenticatedStatus, CertificateStatus, DURATION_BOUNDS_SECONDS, Histogram, Status, StatusSource,
 };
 use weir_core::refusal::Refusal;
 
 use crate::comparison::comparison_json;
 use crate::metrics::{self, Dialect};
 use crate::problem::problem;
+use crate::upstreams::upstream;
 
 type Answer = Response<Full<Bytes>>;
 /// A path and what answers it.
@@ -122,7 +122,7 @@ fn status_json(status: &Status) -> Value {
         "authentication_refusals": status.authentication_refusals,
         "authenticated": status.authenticated.iter().map(authenticated_json).collect::<Vec<_>>(),
         "request_duration": histogram_json(&status.request_duration),
-        "upstreams": status.upstreams.iter().map(upstream_json).collect::<Vec<_>>(),
+        "upstreams": status.upstreams.iter().map(upstream).collect::<Vec<_>>(),
     })
 }
 
@@ -153,24 +153,4 @@ fn histogram_json(histogram: &Histogram) -> Value {
 
 fn authenticated_json(one: &AuthenticatedStatus) -> Value {
     json!({ "proof": one.proof, "name": one.name, "requests_total": one.requests_total })
-}
-
-fn upstream_json(upstream: &UpstreamStatus) -> Value {
-    json!({
-        "name": upstream.name,
-        "balance": upstream.balance,
-        "servers": upstream.servers.iter().map(server_json).collect::<Vec<_>>(),
-    })
-}
-
-fn server_json(server: &ServerStatus) -> Value {
-    json!({
-        "address": server.address,
-        "weight": server.weight,
-        "requests_in_flight": server.requests_in_flight,
-        "requests_total": server.requests_total,
-        "connections_total": server.connections_total,
-        "connect_failures_total": server.connect_failures_total,
-        "failures_total": server.failures_total,
-    })
 }

@@ -24,12 +24,14 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use weir_core::ports::SharedStatusSource;
+use weir_core::ports::members::SharedMemberControl;
 use weir_core::ports::queue::SharedQueueSource;
 
 use crate::guard::{Guard, Refusal};
 use crate::problem::problem;
 use crate::queue_routes;
 use crate::routes::{self, Route};
+use crate::upstream_routes;
 
 /// Connections at the same time; further ones wait in the listen queue until one ends.
 const CONNECTIONS_MAX: usize = 64;
@@ -61,18 +63,27 @@ pub async fn serve_named(
     names: &[String],
     shutdown: impl Future<Output = ()>,
 ) {
-    let service = Service { guard: Guard::new(names), source, queues: None, paths: routes::ALL };
+    let service = Service { guard: Guard::new(names), source, controls: None, paths: routes::ALL };
     accept(listener, service, shutdown).await;
 }
 
-/// As [`serve`], and shows these queues and lets what waits in them be retried and thrown away.
-pub async fn serve_with_queues(
+/// What can be changed over the listener.
+#[derive(Clone)]
+pub struct Controls {
+    /// Queues, in which what waits can be retried and thrown away.
+    pub queues: SharedQueueSource,
+    /// Members of upstreams, which can come, go and be taken out.
+    pub members: SharedMemberControl,
+}
+
+/// As [`serve`], and lets be changed what these controls change.
+pub async fn serve_controlled(
     listener: TcpListener,
     source: SharedStatusSource,
-    queues: SharedQueueSource,
+    controls: Controls,
     shutdown: impl Future<Output = ()>,
 ) {
-    let service = Service { guard: Guard::new(&[]), source, queues: Some(queues), paths: routes::ALL };
+    let service = Service { guard: Guard::new(&[]), source, controls: Some(controls), paths: routes::ALL };
     accept(listener, service, shutdown).await;
 }
 
@@ -83,7 +94,7 @@ pub async fn serve_metrics(
     source: SharedStatusSource,
     shutdown: impl Future<Output = ()>,
 ) {
-    let service = Service { guard: Guard::open(), source, queues: None, paths: routes::METRICS };
+    let service = Service { guard: Guard::open(), source, controls: None, paths: routes::METRICS };
     accept(listener, service, shutdown).await;
 }
 
@@ -151,7 +162,7 @@ async fn serve_connection(stream: TcpStream, service: Arc<Service>, mut stopped:
 struct Service {
     guard: Guard,
     source: SharedStatusSource,
-    queues: Option<SharedQueueSource>,
+    controls: Option<Controls>,
     paths: &'static [Route],
 }
 
@@ -180,10 +191,13 @@ impl Service {
         if has_body {
             return problem(StatusCode::PAYLOAD_TOO_LARGE, "the admin listener takes no request bodies");
         }
-        if let Some(queues) = &self.queues
-            && queue_routes::is_ours(head.uri.path())
-        {
-            return queue_routes::answer(queues, head).await;
+        if let Some(controls) = &self.controls {
+            if queue_routes::is_ours(head.uri.path()) {
+                return queue_routes::answer(&controls.queues, head).await;
+            }
+            if upstream_routes::is_ours(head.uri.path()) {
+                return upstream_routes::answer(&*self.source, &controls.members, head);
+            }
         }
         routes::answer(self.paths, &*self.source, head)
     }

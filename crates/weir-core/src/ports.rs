@@ -2,15 +2,19 @@
 //!
 //! `weir-proxy` implements them, `weir-admin` uses them, `weir` plugs one into the other.
 
+pub mod members;
 pub mod queue;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::compare::{CompareOutcome, Difference, DifferenceKind};
 use crate::dispatch::Mode;
 use crate::handshake::HandshakeOutcome;
+use crate::health::{Change, State};
 use crate::mirror::MirrorOutcome;
+use crate::ports::members::MemberDifference;
 use crate::ports::queue::QueueStatus;
 use crate::proxy_header::ProxyHeaderOutcome;
 use crate::refusal::Refusal;
@@ -276,6 +280,10 @@ pub struct UpstreamStatus {
     pub name: String,
     /// The balancing strategy's name as written in the configuration.
     pub balance: &'static str,
+    /// Whether so few servers are left that their health is ignored.
+    pub panic: bool,
+    /// What was changed while the proxy ran, beside the configuration.
+    pub differences: Vec<MemberDifference>,
     /// Its servers, in the order of the configuration.
     pub servers: Vec<ServerStatus>,
 }
@@ -283,10 +291,22 @@ pub struct UpstreamStatus {
 /// One server of an upstream.
 #[derive(Debug, Clone, Default)]
 pub struct ServerStatus {
-    /// As written in the configuration.
+    /// As written in the configuration, or by whoever added it.
     pub address: String,
     /// Its weight.
     pub weight: u32,
+    /// What it gets now of the upstream's requests, in thousandths.
+    pub share_permille: u64,
+    /// Its state.
+    pub state: State,
+    /// Since when, in time since 1970; zero is the start of the process.
+    pub since: Duration,
+    /// How it became a member: `file`, `added`, `lease` or `name`.
+    pub origin: &'static str,
+    /// How long its lease still lasts, if it has one.
+    pub lease: Option<Duration>,
+    /// Its last changes of state, the newest last.
+    pub changes: Vec<Change>,
     /// Requests in flight now.
     pub requests_in_flight: u64,
     /// Requests sent.

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use tokio::runtime::{Builder, Runtime};
 use weir_config::model::Model;
 use weir_core::dispatch::CatchUp;
+use weir_core::ports::members::SharedMemberControl;
 use weir_core::ports::{ComparisonReport, Status};
 use weir_proxy::Proxy;
 use weir_proxy::runtime::inbox::{Inspection, Query};
@@ -170,6 +171,11 @@ impl Running {
     /// What comparing answers has found.
     pub fn comparisons(&self) -> Vec<ComparisonReport> {
         self.proxy().status_source().comparisons()
+    }
+
+    /// Whoever changes the members of upstreams.
+    pub fn members(&self) -> SharedMemberControl {
+        self.proxy().member_control()
     }
 
     /// Begins to drain.

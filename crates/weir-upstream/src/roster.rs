@@ -73,6 +73,8 @@ pub struct Member {
     pub warm_since: Option<Instant>,
     /// It leaves when its requests have ended, or then at the latest.
     pub leaves_at: Option<Instant>,
+    /// It leaves then, unless it has said before that it is still there.
+    pub lease_until: Option<Instant>,
 }
 
 impl Member {
@@ -89,6 +91,7 @@ impl Member {
             changes: VecDeque::new(),
             warm_since: None,
             leaves_at: None,
+            lease_until: None,
         }
     }
 
@@ -120,22 +123,54 @@ impl Member {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct NoSuchServer;
 
+/// A server that has left.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Gone {
+    /// Its name.
+    pub server: Box<str>,
+    /// Whether it did not say again that it is there.
+    pub lease_ended: bool,
+    /// Whether nobody is left.
+    pub was_last: bool,
+}
+
+/// A server as the configuration has it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Written {
+    /// Its name.
+    pub server: Box<str>,
+    /// Its weight.
+    pub weight: u32,
+}
+
 /// The members of an upstream.
 #[derive(Debug, Default)]
 pub struct Roster {
     members: Vec<Member>,
+    /// Those of the configuration.
+    written: Vec<Written>,
     panic_percent: u32,
 }
 
 impl Roster {
     /// These members; below `panic_percent` of their weight, health is ignored.
     pub fn new(members: Vec<Member>, panic_percent: u32) -> Self {
-        Self { members, panic_percent }
+        let is_written = |member: &&Member| member.origin == Origin::File;
+        let written = members
+            .iter()
+            .filter(is_written)
+            .map(|member| Written { server: member.server.name().into(), weight: member.weight });
+        Self { written: written.collect(), members, panic_percent }
     }
 
     /// The members, in the order in which they came.
     pub fn members(&self) -> &[Member] {
         &self.members
+    }
+
+    /// The servers that the configuration names, with the weights that it gives them.
+    pub fn written(&self) -> &[Written] {
+        &self.written
     }
 
     /// The member of this name.
@@ -154,7 +189,11 @@ impl Roster {
         match self.member_mut(&name) {
             Ok(known) => {
                 known.weight = member.weight;
-                known.origin = member.origin;
+                // One of the file stays one of the file, and has no lease.
+                if known.origin != Origin::File {
+                    known.origin = member.origin;
+                    known.lease_until = member.lease_until;
+                }
                 if known.leaves_at.take().is_some() {
                     known.change(moment, "it joined again", |known| known.word = Word::InService);
                 }
@@ -190,14 +229,25 @@ impl Roster {
         Ok(())
     }
 
-    /// Lets those go that leave and have nothing more to do, or no more time. Returns their names.
-    pub fn let_leavers_go(&mut self, now: Instant) -> Vec<Box<str>> {
+    /// Lets those go that leave and have nothing more to do, or no more time, and those whose lease has ended.
+    pub fn let_go(&mut self, now: Instant) -> Vec<Gone> {
+        let lease_ended = |member: &Member| member.lease_until.is_some_and(|until| now >= until);
         let is_done = |member: &Member| {
             member.leaves_at.is_some_and(|deadline| now >= deadline || member.server.in_flight() == 0)
         };
-        let gone: Vec<_> = self.members.extract_if(.., |member| is_done(member)).collect();
-        gone.iter().for_each(|member| member.server.leave());
-        gone.iter().map(|member| member.server.name().into()).collect()
+        let gone: Vec<_> =
+            self.members.extract_if(.., |member| is_done(member) || lease_ended(member)).collect();
+        let is_empty = self.members.is_empty();
+        gone.iter()
+            .map(|member| {
+                member.server.leave();
+                Gone {
+                    server: member.server.name().into(),
+                    lease_ended: lease_ended(member) && !is_done(member),
+                    was_last: is_empty,
+                }
+            })
+            .collect()
     }
 
     /// Notes what an operator says of a member. Says whether that changes its state.

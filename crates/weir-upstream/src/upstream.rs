@@ -15,6 +15,7 @@ use weir_core::retry::RetryPolicy;
 
 use crate::group::Group;
 use crate::member::Server;
+use crate::recruit::Recruit;
 use crate::roster::Roster;
 use crate::slot::{Slot, Slots};
 
@@ -46,6 +47,8 @@ pub struct Upstream {
     pub waits: Waits,
     /// What its servers said of writes that each of them got.
     pub verdicts: Verdicts,
+    /// What is needed to make one more server.
+    pub recruit: Recruit,
     slot: Slot,
     rotation: AtomicUsize,
     roster: Mutex<Roster>,
@@ -98,6 +101,7 @@ impl Upstream {
             retry,
             waits,
             verdicts: Verdicts::default(),
+            recruit: Recruit::default(),
             slot: SLOTS.take(),
             rotation: AtomicUsize::new(0),
             roster: Mutex::new(roster),
@@ -106,6 +110,12 @@ impl Upstream {
             changed: Notify::new(),
             registrar: OnceLock::new(),
         }
+    }
+
+    /// The same, whose servers are made so.
+    #[must_use]
+    pub fn with_recruit(self, recruit: Recruit) -> Self {
+        Self { recruit, ..self }
     }
 
     /// The next place in the rotation, exact over all workers. One for each request; its repeats use the same.
@@ -143,6 +153,14 @@ impl Upstream {
         self.publish(&roster);
         drop(roster);
         self.changed.notify_one();
+        outcome
+    }
+
+    /// The same for whoever waits for changes, who is not told of this one.
+    pub(crate) fn tend<T>(&self, change: impl FnOnce(&mut Roster) -> T) -> T {
+        let mut roster = self.roster.lock().unwrap_or_else(PoisonError::into_inner);
+        let outcome = change(&mut roster);
+        self.publish(&roster);
         outcome
     }
 

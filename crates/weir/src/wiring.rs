@@ -109,8 +109,10 @@ impl Weir {
         let proxy = Proxy::start(model, queues(model)).map_err(CannotStart::Proxy)?;
         let admin = admin.map(|bound| {
             AdminListener::start(bound, |listener, stopped| {
-                let (status, queues) = (proxy.status_source(), proxy.queue_source());
-                tokio::spawn(weir_admin::serve_with_queues(listener, status, queues, stopped.wait()))
+                let controls =
+                    weir_admin::Controls { queues: proxy.queue_source(), members: proxy.member_control() };
+                let status = proxy.status_source();
+                tokio::spawn(weir_admin::serve_controlled(listener, status, controls, stopped.wait()))
             })
         });
         let metrics = metrics.map(|bound| {

@@ -151,11 +151,13 @@ fn status() -> Status {
                 name: "web".to_owned(),
                 balance: "round_robin",
                 servers: vec![server("127.0.0.1:1", 7), server("127.0.0.1:2", 8)],
+                ..UpstreamStatus::default()
             },
             UpstreamStatus {
                 name: "api".to_owned(),
                 balance: "p2c",
                 servers: vec![server("127.0.0.1:1", 9)],
+                ..UpstreamStatus::default()
             },
         ],
         authentication_refusals: [("missing", 3), ("wrong", 4)].into(),
@@ -273,6 +275,7 @@ proptest! {
             name: name.clone(),
             balance: "random",
             servers: vec![server(address, 1), server(address, 2)],
+            ..UpstreamStatus::default()
         });
         let status = Status {
             request_duration: Histogram { counts, sum_seconds },

@@ -31,7 +31,12 @@ impl StatusSource for Source {
             requests_total: 3,
             ..ServerStatus::default()
         };
-        let web = UpstreamStatus { name: "web".to_owned(), balance: "round_robin", servers: vec![server] };
+        let web = UpstreamStatus {
+            name: "web".to_owned(),
+            balance: "round_robin",
+            servers: vec![server],
+            ..UpstreamStatus::default()
+        };
         Status {
             version: "1.2.3",
             ready: self.ready.load(Ordering::Relaxed),

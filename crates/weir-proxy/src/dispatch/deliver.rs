@@ -1,10 +1,11 @@
 //! Delivering from a backlog: one write to one server, without a client.
 
 use std::io;
-use std::sync::Weak;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use bytes::Bytes;
+use weir_core::health::Word;
 use weir_core::ports::queue::{ANSWER_BODY_BYTES_MAX, Deliver, Delivered, Delivery, KeptAnswer, LocalFuture};
 use weir_core::queue::{Failure, Outcome};
 use weir_http::field::KnownName as K;
@@ -50,9 +51,12 @@ impl Deliverer {
         };
         let upstream = snapshot.upstreams.iter().find(|upstream| upstream.name == self.upstream);
         let server = upstream.and_then(|upstream| {
-            let server =
-                upstream.group().servers.iter().find(|server| server.name() == &*delivery.server).cloned()?;
-            Some((server, upstream.waits))
+            // One that somebody took out gets nothing, also not what it missed.
+            let found = upstream.look(|roster| {
+                let member = roster.member(&delivery.server)?;
+                (member.word == Word::InService).then(|| Arc::clone(&member.server))
+            });
+            Some((found?, upstream.waits))
         });
         let Some((server, waits)) = server else { return lost(Failure::Unreachable) };
         let mut request = Head::default();

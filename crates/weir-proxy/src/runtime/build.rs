@@ -7,8 +7,8 @@ use weir_config::model::{self, FieldEdits, ListenAddress, Model, Redirect};
 use weir_core::health::{PANIC_PERCENT, State};
 use weir_core::route::RouteTable;
 use weir_upstream::io::deadline::now;
-use weir_upstream::member::Server;
 use weir_upstream::message_counts::MessageCounts;
+use weir_upstream::recruit::Recruit;
 use weir_upstream::roster::{Member, Origin, Roster};
 use weir_upstream::upstream::{Upstream, Waits};
 
@@ -163,9 +163,9 @@ impl Shared<'_> {
 }
 
 fn upstream(upstream: &model::Upstream, messages: Option<&Arc<MessageCounts>>) -> Upstream {
+    let recruit = Recruit { tls: upstream.tls.clone(), messages: messages.cloned() };
     let member = |server: &model::Server| {
-        let new = Server::new(server.address.clone());
-        let new = new.with_target(server.target.clone()).counted_in(messages.cloned());
+        let new = recruit.with_target(server.address.clone(), server.target.clone());
         let member = Member::new(Arc::new(new), server.weight, Origin::File, State::Healthy);
         Member { is_primary: server.primary, ..member }
     };
@@ -178,7 +178,8 @@ fn upstream(upstream: &model::Upstream, messages: Option<&Arc<MessageCounts>>) -
         idle: timeouts.upstream_idle,
         reuse_unsafe: timeouts.reuse_unsafe,
     };
-    Upstream::new(&upstream.name, roster, upstream.balance, upstream.retry.clone(), waits)
+    let made = Upstream::new(&upstream.name, roster, upstream.balance, upstream.retry.clone(), waits);
+    made.with_recruit(recruit)
 }
 
 fn service(service: &model::Service, shared: &mut Shared<'_>) -> Service {

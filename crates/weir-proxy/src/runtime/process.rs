@@ -14,6 +14,7 @@ use tokio::runtime::{Builder, LocalOptions};
 use tokio::sync::{mpsc, oneshot};
 use weir_config::model::{AccessLog, Drain, Model};
 use weir_core::ports::SharedStatusSource;
+use weir_core::ports::members::SharedMemberControl;
 use weir_core::ports::queue::SharedQueueSource;
 use weir_upstream::body::replay::ReplayPool;
 use weir_upstream::io::deadline::{now, pause};
@@ -25,6 +26,7 @@ use super::clock::time_of_day;
 use super::control::Control;
 use super::counters::WorkerCounters;
 use super::inbox::{INBOX_MESSAGES_MAX, Inbox, Inspection, Message, Query};
+use super::keepers;
 use super::percentiles;
 use super::permits::Permits;
 use super::queues::{OpenQueue, Queues};
@@ -152,6 +154,7 @@ impl Proxy {
             tls: tls.iter().flatten().map(Arc::clone).collect(),
             workers: counters.clone(),
             snapshot: ArcSwap::from(Arc::clone(&snapshot)),
+            published: Arc::default(),
             log: log.as_ref().map(AccessLogWriter::counts),
             replay: replay.clone(),
             queues: queues.clone(),
@@ -209,6 +212,8 @@ impl Proxy {
         }
         let status = Arc::downgrade(&self.status);
         self.control.begin("percentiles", move || percentiles::watch(status.clone()));
+        let status = Arc::downgrade(&self.status);
+        self.control.begin("members", move || keepers::watch(status.clone()));
         self.begin_delivering();
     }
 
@@ -220,6 +225,11 @@ impl Proxy {
     /// Where the process's status can be read, also after this is gone.
     pub fn status_source(&self) -> SharedStatusSource {
         Arc::clone(&self.status) as SharedStatusSource
+    }
+
+    /// Whoever changes the members of upstreams, also after this is gone.
+    pub fn member_control(&self) -> SharedMemberControl {
+        Arc::clone(&self.status) as SharedMemberControl
     }
 
     /// The queues of writes, for people.
@@ -254,6 +264,7 @@ impl Proxy {
         let before = self.status.snapshot.load_full();
         let snapshot = Arc::new(build::successor(model, &self.verifiers, &self.queues, &before));
         self.status.snapshot.store(Arc::clone(&snapshot));
+        self.status.published.notify_one();
         self.begin_delivering();
         self.tell_all(|| Message::Publish(Arc::clone(&snapshot))).await;
     }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use arc_swap::ArcSwap;
+use tokio::sync::Notify;
 use tokio::time::Instant;
 use weir_core::ports::{
     AuthenticatedStatus, ComparisonReport, ComparisonStatus, DuplicatingStatus, HedgingStatus, ServerStatus,
@@ -17,9 +18,9 @@ use weir_upstream::upstream::Upstream;
 
 use super::certificates::ListenerTls;
 use super::counters::WorkerCounters;
-use super::mirrors;
 use super::queues::Queues;
 use super::snapshot::{Route, Service, Snapshot};
+use super::{members, mirrors};
 use crate::access_log::LogCounts;
 
 /// What can be told of the process from any thread.
@@ -31,6 +32,8 @@ pub struct ProcessStatus {
     pub(super) tls: Vec<Arc<ListenerTls>>,
     pub(super) workers: Vec<Arc<WorkerCounters>>,
     pub(super) snapshot: ArcSwap<Snapshot>,
+    /// Rung when another one is in force.
+    pub(super) published: Arc<Notify>,
     pub(super) log: Option<LogCounts>,
     pub(super) replay: ReplayPool,
     pub(super) queues: Queues,
@@ -153,19 +156,34 @@ fn authenticated(snapshot: &Snapshot) -> Vec<AuthenticatedStatus> {
 }
 
 fn upstream(upstream: &Upstream) -> UpstreamStatus {
-    UpstreamStatus {
-        name: upstream.name.to_string(),
-        balance: upstream.strategy.name(),
-        servers: upstream.look(|roster| roster.members().iter().map(server).collect()),
-    }
+    upstream.look(|roster| {
+        // Published while the roster is looked at by nobody else, so that the two agree.
+        let group = upstream.group();
+        let all: u64 = group.shares.iter().map(|share| u64::from(*share)).sum();
+        let permille = |share: u32| (u64::from(share) * 1000).checked_div(all).unwrap_or(0);
+        let servers = roster.members().iter().zip(&group.shares);
+        UpstreamStatus {
+            name: upstream.name.to_string(),
+            balance: upstream.strategy.name(),
+            panic: group.panic,
+            differences: members::differences(roster),
+            servers: servers.map(|(member, share)| server(member, permille(*share))).collect(),
+        }
+    })
 }
 
-fn server(member: &Member) -> ServerStatus {
+fn server(member: &Member, share_permille: u64) -> ServerStatus {
     let server = &member.server;
     let counters = &server.counters;
     ServerStatus {
         address: server.name().to_owned(),
         weight: member.weight,
+        share_permille,
+        state: member.state(),
+        since: member.since,
+        origin: member.origin.name(),
+        lease: member.lease_until.map(|until| until.saturating_duration_since(now())),
+        changes: member.changes.iter().cloned().collect(),
         requests_in_flight: server.in_flight().into(),
         requests_total: counters.requests.load(Ordering::Relaxed),
         connections_total: counters.connections.load(Ordering::Relaxed),

@@ -31,6 +31,7 @@ mod left_behind;
 mod length;
 mod limits;
 mod majority;
+mod members;
 mod mirror;
 mod old_versions;
 mod openssl;

@@ -8,7 +8,7 @@ use weir_core::server::{ServerAddress, Transport};
 use weir_http::target::Scheme;
 
 use super::*;
-use crate::io::deadline::now;
+use crate::io::deadline::{now, pause};
 use crate::local_groups::LocalGroups;
 use crate::member::InFlight;
 use crate::upstream::{Registrar, Upstream, Waits};
@@ -70,9 +70,10 @@ async fn a_server_that_leaves_gets_nothing_new_and_goes_when_it_has_nothing_more
     let deadline = now() + SOON;
     upstream.change(|roster| roster.leave_by("a", deadline, moment()).unwrap());
     assert!(!upstream.group().takes_requests(0) && upstream.group().takes_requests(1));
-    assert!(upstream.change(|roster| roster.let_leavers_go(now())).is_empty(), "it has a request");
+    assert!(upstream.change(|roster| roster.let_go(now())).is_empty(), "it has a request");
     drop(busy);
-    assert_eq!(*upstream.change(|roster| roster.let_leavers_go(now())), ["a".into()]);
+    let gone = upstream.change(|roster| roster.let_go(now()));
+    assert_eq!(gone, [Gone { server: "a".into(), lease_ended: false, was_last: false }]);
     assert_eq!(names(&upstream.group().servers), ["b"]);
 }
 
@@ -83,7 +84,7 @@ async fn a_server_that_leaves_goes_at_its_deadline_whatever_it_does() {
     let deadline = now() + SOON;
     upstream.change(|roster| roster.leave_by("a", deadline, moment()).unwrap());
     tokio::time::advance(SOON).await;
-    assert_eq!(upstream.change(|roster| roster.let_leavers_go(now())).len(), 1);
+    assert_eq!(upstream.change(|roster| roster.let_go(now())).len(), 1);
 }
 
 #[tokio::test(start_paused = true)]
@@ -91,7 +92,7 @@ async fn a_server_that_joins_again_while_it_leaves_stays() {
     let upstream = upstream(&["a", "b"]);
     upstream.change(|roster| roster.leave_by("a", now(), moment()).unwrap());
     upstream.change(|roster| assert!(!roster.join(member("a"), moment())));
-    assert!(upstream.change(|roster| roster.let_leavers_go(now())).is_empty());
+    assert!(upstream.change(|roster| roster.let_go(now())).is_empty());
     assert!(upstream.group().takes_requests(0));
 }
 
@@ -140,4 +141,48 @@ async fn whoever_waits_for_a_change_misses_none() {
     upstream.change(|roster| roster.weigh("a", 2).unwrap());
     tokio::time::timeout(SOON, upstream.changed()).await.unwrap();
     assert!(tokio::time::timeout(SOON, upstream.changed()).await.is_err());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lease_that_is_not_renewed_ends_and_one_that_is_goes_on() {
+    let upstream = Arc::new(upstream(&["a"]));
+    let keeper = tokio::spawn(crate::keeper::keep(Arc::clone(&upstream)));
+    let leased = |seconds| {
+        let lease_until = Some(now() + SOON * seconds);
+        Member { origin: Origin::Lease, lease_until, ..member("b") }
+    };
+    let there = || upstream.group().servers.len() == 2;
+    upstream.change(|roster| roster.join(leased(10), moment()));
+    for _ in 0..5 {
+        pause(SOON * 9).await;
+        assert!(there());
+        upstream.change(|roster| assert!(!roster.join(leased(10), moment())));
+    }
+    pause(SOON * 9).await;
+    assert!(there());
+    pause(SOON * 2).await;
+    assert!(!there());
+    keeper.abort();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_of_the_file_gets_no_lease() {
+    let upstream = upstream(&["a"]);
+    let lease = Member { origin: Origin::Lease, lease_until: Some(now()), ..member("a") };
+    upstream.change(|roster| roster.join(lease, moment()));
+    assert!(upstream.change(|roster| roster.let_go(now() + SOON)).is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_keeper_lets_leavers_go_soon_after_their_last_request() {
+    let upstream = Arc::new(upstream(&["a", "b"]));
+    let keeper = tokio::spawn(crate::keeper::keep(Arc::clone(&upstream)));
+    let busy = InFlight::begin(&upstream.group().servers[0]);
+    upstream.change(|roster| roster.leave_by("a", now() + SOON * 60, moment()).unwrap());
+    pause(SOON * 5).await;
+    assert_eq!(upstream.group().servers.len(), 2);
+    drop(busy);
+    pause(SOON).await;
+    assert_eq!(names(&upstream.group().servers), ["b"]);
+    keeper.abort();
 }

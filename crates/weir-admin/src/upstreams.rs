@@ -1,0 +1,78 @@
+//! Upstreams, their servers and what was changed of them, as JSON.
+
+use serde_json::{Value, json};
+use weir_core::health::{Change, Word};
+use weir_core::ports::members::{Changed, DifferenceKind, Leaving, MemberDifference};
+use weir_core::ports::{ServerStatus, UpstreamStatus};
+
+/// An upstream with its servers.
+pub(crate) fn upstream(upstream: &UpstreamStatus) -> Value {
+    json!({
+        "name": upstream.name,
+        "balance": upstream.balance,
+        "panic": upstream.panic,
+        "servers": upstream.servers.iter().map(server).collect::<Vec<_>>(),
+        "differences": upstream.differences.iter().map(difference).collect::<Vec<_>>(),
+    })
+}
+
+/// A server, with the last changes of its state.
+pub(crate) fn server(server: &ServerStatus) -> Value {
+    json!({
+        "address": server.address,
+        "weight": server.weight,
+        "share_permille": server.share_permille,
+        "state": server.state.name(),
+        "since_seconds": server.since.as_secs_f64(),
+        "origin": server.origin,
+        "lease_seconds": server.lease.map(|lease| lease.as_secs_f64()),
+        "changes": server.changes.iter().map(change).collect::<Vec<_>>(),
+        "requests_in_flight": server.requests_in_flight,
+        "requests_total": server.requests_total,
+        "connections_total": server.connections_total,
+        "connect_failures_total": server.connect_failures_total,
+        "failures_total": server.failures_total,
+    })
+}
+
+fn change(change: &Change) -> Value {
+    json!({
+        "at_seconds": change.at.as_secs_f64(),
+        "from": change.from.name(),
+        "to": change.to.name(),
+        "reason": change.reason,
+    })
+}
+
+fn difference(difference: &MemberDifference) -> Value {
+    let server = &difference.server;
+    match difference.kind {
+        DifferenceKind::Added { weight, is_leased } => {
+            json!({ "server": server, "kind": "added", "weight": weight, "is_leased": is_leased })
+        }
+        DifferenceKind::Left { weight } => json!({ "server": server, "kind": "left", "weight": weight }),
+        DifferenceKind::Weight { written, now } => {
+            json!({ "server": server, "kind": "weight", "weight": now, "written_weight": written })
+        }
+        DifferenceKind::TakenOut(word) => json!({ "server": server, "kind": word_name(word) }),
+    }
+}
+
+/// The words that an operator says, and their names.
+pub(crate) const WORDS: [(&str, Word); 3] =
+    [("in_service", Word::InService), ("draining", Word::Drain), ("disabled", Word::Disable)];
+
+fn word_name(word: Word) -> &'static str {
+    WORDS.iter().find(|(_, known)| *known == word).map_or("", |(name, _)| name)
+}
+
+/// What has become of a change.
+pub(crate) fn changed(changed: &Changed) -> Value {
+    json!({ "is_new": changed.is_new, "state": changed.state.name() })
+}
+
+/// What has become of a server that was told to leave.
+pub(crate) fn leaving(leaving: &Leaving) -> Value {
+    let warning = leaving.is_last.then_some("no server stays in the upstream; its requests get 503");
+    json!({ "is_gone": leaving.is_gone, "is_last": leaving.is_last, "warning": warning })
+}

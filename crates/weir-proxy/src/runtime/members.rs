@@ -1,0 +1,158 @@
+//! Changing who belongs to an upstream while the proxy runs, for people and for servers that register themselves.
+
+use std::sync::Arc;
+use std::time::{Duration, UNIX_EPOCH};
+
+use weir_config::address;
+use weir_core::health::{State, Word};
+use weir_core::ports::members::{
+    Changed, DifferenceKind, LEASE_MAX, LEASE_MIN, Leaving, MemberChange, MemberControl, MemberDifference,
+    MemberError,
+};
+use weir_upstream::io::deadline::now;
+use weir_upstream::roster::{Member, Moment, NoSuchServer, Origin, Roster};
+use weir_upstream::upstream::Upstream;
+
+use super::clock::time_of_day;
+use super::status::ProcessStatus;
+
+/// The largest weight; the rotation of weighted servers is laid out in advance.
+const WEIGHT_MAX: u32 = 1000;
+
+/// This moment by both clocks.
+pub(super) fn moment() -> Moment {
+    Moment { instant: now(), since_epoch: time_of_day().duration_since(UNIX_EPOCH).unwrap_or_default() }
+}
+
+impl ProcessStatus {
+    fn upstream(&self, name: &str) -> Result<Arc<Upstream>, MemberError> {
+        let snapshot = self.snapshot();
+        let found = snapshot.upstreams.iter().find(|upstream| &*upstream.name == name).cloned();
+        found.ok_or_else(|| MemberError::NoUpstream {
+            known: snapshot.upstreams.iter().map(|upstream| upstream.name.to_string()).collect(),
+        })
+    }
+}
+
+impl MemberControl for ProcessStatus {
+    fn put(&self, upstream: &str, server: &str, change: MemberChange) -> Result<Changed, MemberError> {
+        check(&change)?;
+        let upstream = self.upstream(upstream)?;
+        let moment = moment();
+        // Made before the lock is taken: a new server may need a look at certificates.
+        let new = match upstream.look(|roster| roster.member(server).is_some()) {
+            true => None,
+            false => Some(member(&upstream, server, &change)?),
+        };
+        let changed = upstream.change(|roster| put(roster, server, new, &change, moment))?;
+        let name = &*upstream.name;
+        if changed.is_new {
+            tracing::info!(upstream = name, server, state = %changed.state, "a server has joined");
+        } else if change.lease.is_none() {
+            tracing::info!(upstream = name, server, state = %changed.state, ?change, "a server was changed");
+        }
+        Ok(changed)
+    }
+
+    fn leave(&self, upstream: &str, server: &str, drain: Option<Duration>) -> Result<Leaving, MemberError> {
+        let upstream = self.upstream(upstream)?;
+        let moment = moment();
+        let left = upstream.change(|roster| {
+            match drain.filter(|drain| !drain.is_zero()) {
+                Some(drain) => roster.leave_by(server, moment.instant + drain, moment)?,
+                None => roster.leave(server)?,
+            }
+            let stays = |member: &Member| member.leaves_at.is_none() && member.server.name() != server;
+            Ok(!roster.members().iter().any(stays))
+        });
+        let is_last = left.map_err(|NoSuchServer| MemberError::NoServer)?;
+        let is_gone = upstream.look(|roster| roster.member(server).is_none());
+        tracing::info!(upstream = &*upstream.name, server, is_gone, "a server was told to leave");
+        if is_last {
+            tracing::warn!(
+                upstream = &*upstream.name,
+                "no server stays in the upstream; its requests get 503"
+            );
+        }
+        Ok(Leaving { is_gone, is_last })
+    }
+}
+
+fn check(change: &MemberChange) -> Result<(), MemberError> {
+    if change.weight.is_some_and(|weight| weight == 0 || weight > WEIGHT_MAX) {
+        let text = format!("a weight is from 1 to {WEIGHT_MAX}; to send nothing to a server, disable it");
+        return Err(MemberError::Bad(text));
+    }
+    if change.lease.is_some_and(|lease| !(LEASE_MIN..=LEASE_MAX).contains(&lease)) {
+        return Err(MemberError::Bad("a lease is from 1 second to 24 hours long".to_owned()));
+    }
+    Ok(())
+}
+
+/// A server that wants to be a member.
+fn member(upstream: &Upstream, server: &str, change: &MemberChange) -> Result<Member, MemberError> {
+    let address = address::server(server).map_err(|complaint| MemberError::Bad(complaint.to_string()))?;
+    let server = upstream.recruit.server(address).map_err(|unfit| MemberError::Bad(unfit.to_string()))?;
+    let origin = if change.lease.is_some() { Origin::Lease } else { Origin::Added };
+    Ok(Member::new(Arc::new(server), change.weight.unwrap_or(1), origin, State::Healthy))
+}
+
+fn put(
+    roster: &mut Roster,
+    server: &str,
+    new: Option<Member>,
+    change: &MemberChange,
+    moment: Moment,
+) -> Result<Changed, MemberError> {
+    let gone = |NoSuchServer| MemberError::NoServer;
+    let lease_until = change.lease.map(|lease| moment.instant + lease);
+    let is_new = match (new, roster.member(server).cloned()) {
+        (Some(new), _) => roster.join(Member { lease_until, ..new }, moment),
+        // Joining again ends what a leave has begun, and renews a lease.
+        (None, Some(known)) => {
+            let weight = change.weight.unwrap_or(known.weight);
+            let (origin, lease_until) = match lease_until {
+                Some(until) => (Origin::Lease, Some(until)),
+                None => (known.origin, known.lease_until),
+            };
+            roster.join(Member { weight, origin, lease_until, ..known }, moment)
+        }
+        // It has left since it was looked for.
+        (None, None) => return Err(MemberError::NoServer),
+    };
+    if let Some(word) = change.word {
+        roster.say(server, word, moment).map_err(gone)?;
+    }
+    let state = roster.member(server).map(Member::state).ok_or(MemberError::NoServer)?;
+    Ok(Changed { is_new, state })
+}
+
+/// What was changed beside the configuration.
+pub(super) fn differences(roster: &Roster) -> Vec<MemberDifference> {
+    let mut found = Vec::new();
+    for member in roster.members() {
+        let mut note = |kind| {
+            found.push(MemberDifference { server: member.server.name().to_owned(), kind });
+        };
+        let written = roster.written().iter().find(|written| *written.server == *member.server.name());
+        match (written, member.origin) {
+            (Some(written), _) if written.weight != member.weight => {
+                note(DifferenceKind::Weight { written: written.weight, now: member.weight });
+            }
+            (Some(_), _) | (None, Origin::File | Origin::Name) => {}
+            (None, Origin::Added | Origin::Lease) => {
+                let is_leased = member.origin == Origin::Lease;
+                note(DifferenceKind::Added { weight: member.weight, is_leased });
+            }
+        }
+        if member.word != Word::InService {
+            note(DifferenceKind::TakenOut(member.word));
+        }
+    }
+    let gone = roster.written().iter().filter(|written| roster.member(&written.server).is_none());
+    found.extend(gone.map(|written| MemberDifference {
+        server: written.server.to_string(),
+        kind: DifferenceKind::Left { weight: written.weight },
+    }));
+    found
+}
