@@ -4,10 +4,9 @@ use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
 
 use weir_config::address;
-use weir_core::health::{State, Word};
+use weir_core::health::State;
 use weir_core::ports::members::{
-    Changed, DifferenceKind, LEASE_MAX, LEASE_MIN, Leaving, MemberChange, MemberControl, MemberDifference,
-    MemberError,
+    Changed, LEASE_MAX, LEASE_MIN, Leaving, MemberChange, MemberControl, MemberError,
 };
 use weir_upstream::io::deadline::now;
 use weir_upstream::roster::{Member, Moment, NoSuchServer, Origin, Roster};
@@ -125,34 +124,4 @@ fn put(
     }
     let state = roster.member(server).map(Member::state).ok_or(MemberError::NoServer)?;
     Ok(Changed { is_new, state })
-}
-
-/// What was changed beside the configuration.
-pub(super) fn differences(roster: &Roster) -> Vec<MemberDifference> {
-    let mut found = Vec::new();
-    for member in roster.members() {
-        let mut note = |kind| {
-            found.push(MemberDifference { server: member.server.name().to_owned(), kind });
-        };
-        let written = roster.written().iter().find(|written| *written.server == *member.server.name());
-        match (written, member.origin) {
-            (Some(written), _) if written.weight != member.weight => {
-                note(DifferenceKind::Weight { written: written.weight, now: member.weight });
-            }
-            (Some(_), _) | (None, Origin::File | Origin::Name) => {}
-            (None, Origin::Added | Origin::Lease) => {
-                let is_leased = member.origin == Origin::Lease;
-                note(DifferenceKind::Added { weight: member.weight, is_leased });
-            }
-        }
-        if member.word != Word::InService {
-            note(DifferenceKind::TakenOut(member.word));
-        }
-    }
-    let gone = roster.written().iter().filter(|written| roster.member(&written.server).is_none());
-    found.extend(gone.map(|written| MemberDifference {
-        server: written.server.to_string(),
-        kind: DifferenceKind::Left { weight: written.weight },
-    }));
-    found
 }

@@ -20,7 +20,7 @@ use super::certificates::ListenerTls;
 use super::counters::WorkerCounters;
 use super::queues::Queues;
 use super::snapshot::{Route, Service, Snapshot};
-use super::{members, mirrors};
+use super::{differences, mirrors};
 use crate::access_log::LogCounts;
 
 /// What can be told of the process from any thread.
@@ -166,7 +166,7 @@ fn upstream(upstream: &Upstream) -> UpstreamStatus {
             name: upstream.name.to_string(),
             balance: upstream.strategy.name(),
             panic: group.panic,
-            differences: members::differences(roster),
+            differences: differences::differences(roster),
             servers: servers.map(|(member, share)| server(member, permille(*share))).collect(),
         }
     })
