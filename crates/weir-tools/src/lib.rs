@@ -1,6 +1,7 @@
-//! Programs that talk to a proxy from outside: the mock server.
+//! Programs that talk to a proxy from outside: the mock server, and who asks the admin listener.
 //!
 //! These are tools for people and tests. They use hyper for their own HTTP, never the proxy's codec, so that a fault of
 //! ours cannot hide behind itself.
 
+pub mod admin_client;
 pub mod mock;

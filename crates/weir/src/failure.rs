@@ -6,6 +6,7 @@
 use std::process::ExitCode;
 
 use weir_config::{Complaint, LoadError, Report};
+use weir_tools::admin_client::AskError;
 
 use crate::output::{self, Paint, StdoutError};
 
@@ -55,6 +56,15 @@ impl Failure {
 impl From<StdoutError> for Failure {
     fn from(error: StdoutError) -> Self {
         Self::Running(error.to_string())
+    }
+}
+
+impl From<AskError> for Failure {
+    fn from(error: AskError) -> Self {
+        match error {
+            AskError::NoAddress(_) => Self::Usage(vec![error.to_string()]),
+            _ => Self::Running(error.to_string()),
+        }
     }
 }
 

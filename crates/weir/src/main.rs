@@ -14,6 +14,8 @@ mod logging;
 mod output;
 mod queue;
 mod signals;
+mod table;
+mod upstreams;
 mod wiring;
 
 use std::process::ExitCode;

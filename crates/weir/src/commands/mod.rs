@@ -14,6 +14,7 @@ pub(crate) mod mock;
 pub(crate) mod queue;
 pub(crate) mod race;
 pub(crate) mod run;
+pub(crate) mod upstreams;
 
 use clap::CommandFactory;
 
@@ -35,6 +36,7 @@ pub(crate) fn run(command: Command) -> Result<(), Failure> {
         Command::Check(arguments) => check::run(arguments),
         Command::Explain(arguments) => explain::run(arguments),
         Command::Cert(arguments) => cert::run(arguments),
+        Command::Upstreams(arguments) => upstreams::run(arguments),
         Command::Queue(arguments) => queue::run(arguments),
         Command::Mock(arguments) => mock::run(arguments),
         Command::Completions(arguments) => completions::run(arguments, CommandLine::command()),

@@ -5,11 +5,11 @@ use std::io::{self, BufRead, IsTerminal};
 use clap::{Args, Subcommand};
 use hyper::Method;
 use serde_json::Value;
+use weir_tools::admin_client::{AdminClient, encoded};
 
 use crate::failure::Failure;
 use crate::lifetime;
 use crate::output;
-use crate::queue::client::{Client, encoded};
 use crate::queue::text;
 
 /// What `weir queue` takes.
@@ -135,14 +135,14 @@ pub(crate) fn run(arguments: Arguments) -> Result<(), Failure> {
 }
 
 async fn perform(arguments: &Arguments) -> Result<(), Failure> {
-    let client = Client::new(&arguments.admin)?;
+    let client = AdminClient::new(&arguments.admin)?;
     let wanted = arguments.queue.as_deref();
     match &arguments.act {
         Act::List(List { writes: false, .. }) => {
-            let mut value = client.ask(Method::GET, "").await?;
+            let mut value = client.ask(Method::GET, "/queues").await?;
             if let (Some(name), Some(queues)) = (wanted, value["queues"].as_array_mut()) {
                 // The error that there is no such queue is the listener's.
-                client.ask(Method::GET, &format!("/{}", encoded(name))).await?;
+                client.ask(Method::GET, &format!("/queues/{}", encoded(name))).await?;
                 queues.retain(|queue| queue["name"] == name);
             }
             show(arguments, &value, text::queues)
@@ -187,18 +187,18 @@ fn show(arguments: &Arguments, value: &Value, as_text: fn(&Value, bool) -> Strin
 }
 
 /// The path of the queue that is meant: the one that was named, or the only one.
-async fn the_queue(client: &Client, wanted: Option<&str>) -> Result<String, Failure> {
+async fn the_queue(client: &AdminClient, wanted: Option<&str>) -> Result<String, Failure> {
     if let Some(name) = wanted {
-        return Ok(format!("/{}", encoded(name)));
+        return Ok(format!("/queues/{}", encoded(name)));
     }
-    let value = client.ask(Method::GET, "").await?;
+    let value = client.ask(Method::GET, "/queues").await?;
     let queues = value["queues"].as_array().map_or(&[][..], Vec::as_slice);
     let names: Vec<&str> = queues.iter().filter_map(|queue| queue["name"].as_str()).collect();
     match names.as_slice() {
         [] => Err(Failure::Running(
             "this Weir has no queue\n\nhint: one comes with `dispatch: {mode: duplicate}`".to_owned(),
         )),
-        [name] => Ok(format!("/{}", encoded(name))),
+        [name] => Ok(format!("/queues/{}", encoded(name))),
         names => Err(Failure::Usage(vec![format!(
             "there are several queues\n\nhint: choose one with `--queue NAME`: {}",
             names.join(", ")

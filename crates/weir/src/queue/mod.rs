@@ -1,4 +1,3 @@
-//! What `weir queue` is made of: who asks the admin listener, and how its answers are shown to people.
+//! What `weir queue` is made of: how answers of the admin listener are shown to people.
 
-pub(crate) mod client;
 pub(crate) mod text;

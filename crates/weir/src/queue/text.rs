@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use crate::output::Paint;
+use crate::table::{list, plain, table, word};
 
 /// Writes of a page that are shown in one line each; a longer target is cut.
 const TARGET_CHARACTERS_MAX: usize = 60;
@@ -117,32 +118,6 @@ fn request(value: &Value) -> String {
     let cut: String = target.chars().take(TARGET_CHARACTERS_MAX).collect();
     let dots = if cut.len() < target.len() { "…" } else { "" };
     format!("{} {cut}{dots}", word(&value["method"]))
-}
-
-/// Rows with columns as wide as their widest cell; the first row is the head.
-fn table<const N: usize>(rows: &[[String; N]]) -> String {
-    let widths: Vec<usize> =
-        (0..N).map(|column| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0)).collect();
-    let mut text = String::new();
-    for row in rows {
-        let cells = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}"));
-        text.push_str(format!("  {}", cells.collect::<Vec<_>>().join("  ")).trim_end());
-        text.push('\n');
-    }
-    text
-}
-
-fn list(value: &Value) -> &[Value] {
-    value.as_array().map_or(&[], Vec::as_slice)
-}
-
-fn word(value: &Value) -> String {
-    value.as_str().map_or_else(|| "-".to_owned(), plain)
-}
-
-/// What a client wrote may hold what a terminal takes for a command.
-fn plain(text: &str) -> String {
-    text.chars().map(|character| if character.is_control() { '\u{fffd}' } else { character }).collect()
 }
 
 fn seconds(value: &Value) -> String {

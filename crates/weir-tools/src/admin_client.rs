@@ -1,0 +1,168 @@
+//! Asking the admin listener of a running Weir.
+//!
+//! Each question has a connection of its own: people ask rarely, and a program that asks once a second does not notice.
+
+use std::fmt;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body_util::{BodyExt, Empty, Limited};
+use hyper::client::conn::http1;
+use hyper::header::HOST;
+use hyper::{Method, Request, StatusCode};
+use hyper_util::rt::TokioIo;
+use serde_json::Value;
+use tokio::net::TcpStream;
+
+/// How long an answer may take; a queue may have to write much to a disk before.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Bytes of an answer: a page of writes with long targets is far smaller.
+const ANSWER_BYTES_MAX: usize = 64 << 20;
+
+/// Somebody who asks.
+#[derive(Debug, Clone)]
+pub struct AdminClient {
+    address: String,
+}
+
+/// Why there is no answer. Shown to people: the message, an empty line, and what to do.
+#[derive(Debug)]
+pub enum AskError {
+    /// This is no address of a listener.
+    NoAddress(String),
+    /// Nobody listens there; the system's word.
+    Nobody {
+        /// Where.
+        address: String,
+        /// The system's word.
+        source: std::io::Error,
+    },
+    /// There is no answer in time.
+    Slow(String),
+    /// What listens there is no Weir.
+    Strange(String),
+    /// It does not do it: the status, and what it says.
+    Refused {
+        /// The status.
+        status: u16,
+        /// What it says.
+        detail: String,
+    },
+}
+
+impl fmt::Display for AskError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoAddress(address) => write!(
+                f,
+                "`{address}` is no address of an admin listener\n\nhint: write `--admin 127.0.0.1:9180`"
+            ),
+            Self::Nobody { address, source } => write!(
+                f,
+                "no Weir listens at `{address}`: {source}\n\nhint: start one with `weir run`, or name its admin listener \
+                 with `--admin ADDRESS`"
+            ),
+            Self::Slow(address) => {
+                write!(f, "`{address}` does not answer\n\nhint: look into the log of Weir")
+            }
+            Self::Strange(address) => {
+                write!(f, "`{address}` is no admin listener of Weir\n\nhint: check `--admin`")
+            }
+            Self::Refused { status, detail } => write!(f, "{detail} ({status})"),
+        }
+    }
+}
+
+impl std::error::Error for AskError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Nobody { source, .. } => Some(source),
+            Self::NoAddress(_) | Self::Slow(_) | Self::Strange(_) | Self::Refused { .. } => None,
+        }
+    }
+}
+
+impl AdminClient {
+    /// For the listener at this address, `HOST:PORT`; `http://` before it is taken away.
+    ///
+    /// # Errors
+    /// It is no address.
+    pub fn new(address: &str) -> Result<Self, AskError> {
+        let address = address.strip_prefix("http://").unwrap_or(address).trim_end_matches('/');
+        let port = address.rsplit_once(':').and_then(|(host, port)| (!host.is_empty()).then_some(port));
+        match port.map(str::parse::<u16>) {
+            Some(Ok(_)) => Ok(Self { address: address.to_owned() }),
+            _ => Err(AskError::NoAddress(address.to_owned())),
+        }
+    }
+
+    /// Where it asks.
+    pub fn address(&self) -> &str {
+        &self.address
+    }
+
+    /// Asks for a path below `/api/v1`, with its query, and gives the answer. At most a minute. Cancel safe: what was asked
+    /// for may be done all the same.
+    ///
+    /// # Errors
+    /// See [`AskError`].
+    pub async fn ask(&self, method: Method, path: &str) -> Result<Value, AskError> {
+        let answer = tokio::time::timeout(PATIENCE, self.exchange(method, path)).await;
+        answer.unwrap_or_else(|_| Err(AskError::Slow(self.address.clone())))
+    }
+
+    async fn exchange(&self, method: Method, path: &str) -> Result<Value, AskError> {
+        let stream = TcpStream::connect(&self.address)
+            .await
+            .map_err(|source| AskError::Nobody { address: self.address.clone(), source })?;
+        let strange = || AskError::Strange(self.address.clone());
+        let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(|_| strange())?;
+        let driver = tokio::spawn(connection);
+        let request = Request::builder()
+            .method(method)
+            .uri(format!("/api/v1{}", path.trim_end_matches('?')))
+            .header(HOST, &self.address)
+            .body(Empty::<Bytes>::new())
+            .map_err(|error| AskError::Refused { status: 400, detail: error.to_string() })?;
+        let (head, body) = sender.send_request(request).await.map_err(|_| strange())?.into_parts();
+        let body = Limited::new(body, ANSWER_BYTES_MAX).collect().await.map_err(|_| strange())?.to_bytes();
+        // The answer is whole, whatever becomes of the connection.
+        driver.abort();
+        let value: Value = serde_json::from_slice(&body).map_err(|_| strange())?;
+        if matches!(head.status, StatusCode::OK | StatusCode::CREATED) {
+            return Ok(value);
+        }
+        let detail = value["detail"].as_str().unwrap_or("it says no more").to_owned();
+        Err(AskError::Refused { status: head.status.as_u16(), detail })
+    }
+}
+
+/// Percent-encoded, for a segment of a path or a value of a query (RFC 3986 §2.1).
+pub fn encoded(text: &str) -> String {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~:".contains(&byte);
+    text.bytes()
+        .map(|byte| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_has_a_host_and_a_port() {
+        for good in ["127.0.0.1:9180", "localhost:1", "[::1]:9180", "http://a:80/"] {
+            assert!(AdminClient::new(good).is_ok(), "{good}");
+        }
+        for bad in ["", "9180", ":9180", "a", "a:b", "a:70000", "https://a"] {
+            assert!(AdminClient::new(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn names_survive_a_path() {
+        assert_eq!(encoded("a b/ü?&=%"), "a%20b%2F%C3%BC%3F%26%3D%25");
+        assert_eq!(encoded("10.0.0.1:80"), "10.0.0.1:80");
+    }
+}
