@@ -176,3 +176,6 @@ fn place(path: &str) -> Option<Place> {
         _ => None,
     }
 }
+
+#[cfg(test)]
+mod tests;
