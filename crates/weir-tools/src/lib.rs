@@ -5,3 +5,4 @@
 
 pub mod admin_client;
 pub mod mock;
+pub mod registration;

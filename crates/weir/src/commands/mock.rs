@@ -6,6 +6,7 @@ use clap::Args;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use weir_tools::mock::{AnswerStatus, Delay, Mock, MockOptions, Share};
+use weir_tools::registration::{Heard, Registry};
 
 use crate::failure::Failure;
 use crate::lifetime;
@@ -43,6 +44,11 @@ pub(crate) struct Arguments {
     /// Answer with this status instead of 200
     #[arg(long, value_name = "N", default_value = "200", hide_default_value = true)]
     status: AnswerStatus,
+
+    /// Say to a running Weir that they are there, such as
+    /// `http://127.0.0.1:9180/web` (its admin listener, an upstream)
+    #[arg(long, value_name = "URL")]
+    register: Option<Registry>,
 }
 
 /// Serves until a signal.
@@ -51,7 +57,7 @@ pub(crate) fn run(arguments: Arguments) -> Result<(), Failure> {
 }
 
 async fn serve(arguments: Arguments) -> Result<(), Failure> {
-    let Arguments { ports, listen, debug, errors, delay, status } = arguments;
+    let Arguments { ports, listen, debug, errors, delay, status, register } = arguments;
     every_port_once(&ports)?;
     let mut signals = lifetime::listen()?;
     let options = MockOptions { debug, errors, delay, status, seed: None };
@@ -66,6 +72,13 @@ async fn serve(arguments: Arguments) -> Result<(), Failure> {
     }
     let (stop, stopped) = watch::channel(());
     let mut serving = JoinSet::new();
+    let mut registering = JoinSet::new();
+    let addresses: Vec<_> = mocks.iter().map(Mock::address).collect();
+    if let Some(registry) = &register {
+        for address in &addresses {
+            registering.spawn(registered(registry.clone(), *address));
+        }
+    }
     for mock in mocks {
         let mut stopped = stopped.clone();
         serving.spawn(mock.serve(async move {
@@ -74,9 +87,29 @@ async fn serve(arguments: Arguments) -> Result<(), Failure> {
         }));
     }
     signals.end().await;
+    // First nobody sends anything new, and then nobody listens.
+    registering.shutdown().await;
+    if let Some(registry) = &register {
+        for address in addresses {
+            if let Err(error) = registry.leave(address).await {
+                output::message(format_args!("{address} could not say that it goes: {error}\n"));
+            }
+        }
+    }
     drop(stop);
     while serving.join_next().await.is_some() {}
     Ok(())
+}
+
+/// Says that a port is there for as long as it is.
+async fn registered(registry: Registry, address: SocketAddr) {
+    let tell = |heard| match heard {
+        Heard::Joined => output::message(format_args!("{address} is registered\n")),
+        Heard::Failed(error) => {
+            output::message(format_args!("{address} can't register, and tries again: {error}\n"));
+        }
+    };
+    registry.keep(address, tell).await;
 }
 
 fn port(text: &str) -> Result<u16, String> {

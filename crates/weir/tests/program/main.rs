@@ -21,3 +21,4 @@ mod race;
 mod scratch;
 mod testssl;
 mod tls_to_servers;
+mod upstreams;
