@@ -15,7 +15,7 @@ const HELP_COLUMNS_MAX: usize = 80;
 
 /// The end of the help of the whole program; shorter than a list of its options, so that all commands fit on a screen.
 const MORE: &str = "\
-More: `weir COMMAND --help`; `--log LEVEL` or WEIR_LOG; `--version`
+More: `weir COMMAND --help`, completions, man; `--log LEVEL` or WEIR_LOG
 
 Example:
   weir demo";
@@ -94,8 +94,10 @@ pub(crate) enum Command {
     /// Serve test answers on some ports: something to put behind a proxy
     Mock(mock::Arguments),
     /// Print the completions for a shell
+    #[command(hide = true)]
     Completions(completions::Arguments),
     /// Print the manual page, or write one for each command
+    #[command(hide = true)]
     Man(man::Arguments),
     /// Print the help of a command
     #[command(hide = true)]

@@ -45,8 +45,7 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "N", default_value = "200", hide_default_value = true)]
     status: AnswerStatus,
 
-    /// Say to a running Weir that they are there, such as
-    /// `http://127.0.0.1:9180/web` (its admin listener, an upstream)
+    /// Register at a running Weir: `http://ADMIN-LISTENER/UPSTREAM`
     #[arg(long, value_name = "URL")]
     register: Option<Registry>,
 }
