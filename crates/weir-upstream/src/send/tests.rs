@@ -12,6 +12,7 @@ use weir_http::target::Scheme;
 
 use super::*;
 use crate::body::Room;
+use crate::io::deadline::pause;
 use crate::io::stream::Stream;
 
 const LIMITS: SendLimits<'static> = SendLimits {
@@ -383,9 +384,9 @@ fn the_time_until_an_answer_begins_is_counted_from_the_end_of_the_request() {
         let sending = send(&server, &request, SendBody::Memory(body.clone()), &LIMITS, Some(&pools));
         let serving = async {
             head_of(&mut pipe).await;
-            tokio::time::sleep(Duration::from_secs(2)).await;
+            pause(Duration::from_secs(2)).await;
             pipe.read_exact(&mut vec![0; body.len()]).await.unwrap();
-            tokio::time::sleep(Duration::from_secs(1)).await;
+            pause(Duration::from_secs(1)).await;
             pipe.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n").await.unwrap();
         };
         let answer = tokio::join!(sending, serving).0.unwrap();
