@@ -1,27 +1,42 @@
-//! What comparisons of answers have found, as JSON.
+//! What became of copies for mirrors, and what comparisons of answers have found, as JSON.
 
 use serde_json::{Value, json};
 use weir_core::compare::{CompareOutcome, Difference, DifferenceKind};
-use weir_core::ports::{ComparisonExample, ComparisonReport};
+use weir_core::mirror::MirrorOutcome;
+use weir_core::ports::{ComparisonExample, ComparisonReport, ComparisonStatus, MirrorStatus};
 
 /// What was found at one route: numbers, and the last examples, the newest first.
 pub(crate) fn comparison_json(report: &ComparisonReport) -> Value {
-    let status = &report.status;
-    let outcomes = CompareOutcome::ALL.map(CompareOutcome::name).into_iter().zip(status.outcomes);
-    let kinds = DifferenceKind::ALL.map(DifferenceKind::name).into_iter().zip(status.differences);
-    let object = |counts: &mut dyn Iterator<Item = (&str, u64)>| {
-        Value::Object(counts.map(|(name, count)| (name.to_owned(), count.into())).collect())
-    };
+    let mut json = comparison_status_json(&report.status);
+    json["examples"] = report.examples.iter().map(example_json).collect();
+    json
+}
+
+/// The numbers alone.
+pub(crate) fn comparison_status_json(status: &ComparisonStatus) -> Value {
     json!({
         "service": status.service,
         "route": status.route,
         "upstream": status.upstream,
-        "outcomes": object(&mut outcomes.into_iter()),
-        "differences": object(&mut kinds.into_iter()),
+        "outcomes": counts(CompareOutcome::ALL.map(CompareOutcome::name), status.outcomes),
+        "differences": counts(DifferenceKind::ALL.map(DifferenceKind::name), status.differences),
         "client_seconds": status.client_seconds,
         "copy_seconds": status.copy_seconds,
-        "examples": report.examples.iter().map(example_json).collect::<Vec<_>>(),
     })
+}
+
+/// What became of the copies that one upstream should get.
+pub(crate) fn mirror_json(mirror: &MirrorStatus) -> Value {
+    json!({
+        "upstream": mirror.upstream,
+        "copies": counts(MirrorOutcome::ALL.map(MirrorOutcome::name), mirror.copies),
+    })
+}
+
+fn counts<const COUNT: usize>(names: [&str; COUNT], counts: [u64; COUNT]) -> Value {
+    Value::Object(
+        names.into_iter().zip(counts).map(|(name, count)| (name.to_owned(), count.into())).collect(),
+    )
 }
 
 fn example_json(example: &ComparisonExample) -> Value {

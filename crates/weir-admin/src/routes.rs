@@ -15,7 +15,7 @@ use weir_core::ports::{
 };
 use weir_core::refusal::Refusal;
 
-use crate::comparison::comparison_json;
+use crate::comparison::{comparison_json, comparison_status_json, mirror_json};
 use crate::metrics::{self, Dialect};
 use crate::problem::problem;
 use crate::upstreams::upstream;
@@ -122,6 +122,8 @@ fn status_json(status: &Status) -> Value {
         "authentication_refusals": status.authentication_refusals,
         "authenticated": status.authenticated.iter().map(authenticated_json).collect::<Vec<_>>(),
         "request_duration": histogram_json(&status.request_duration),
+        "mirrors": status.mirrors.iter().map(mirror_json).collect::<Vec<_>>(),
+        "comparisons": status.comparisons.iter().map(comparison_status_json).collect::<Vec<_>>(),
         "upstreams": status.upstreams.iter().map(upstream).collect::<Vec<_>>(),
     })
 }

@@ -96,6 +96,9 @@ pub(crate) struct Record {
     pub attempts: u32,
     /// From the first attempt to the head of the answer.
     pub upstream: Option<Duration>,
+    /// From the last byte of the request sent to the head of the answer, which may have come before; `None` while no server
+    /// has answered.
+    pub served: Option<Duration>,
     /// Bytes of the request's body.
     pub received_bytes: u64,
     /// Bytes of the answer's body.

@@ -3,8 +3,11 @@
 //! What the process asks for itself (keys of an issuer, say) is small, has no client that could wait for the first byte
 //! or go away, and is asked on the control thread as well as on a worker. So this knows no exchange and passes nothing
 //! on: the answer is read into memory up to a limit. It does not choose a server, follow redirects, or try another time,
-//! except once where a kept connection turned out to be dead.
+//! except once where a kept connection turned out to be dead and the request may be sent twice.
 
+mod content;
+
+use std::cell::Cell;
 use std::fmt;
 use std::future::poll_fn;
 use std::pin::pin;
@@ -15,6 +18,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 use bytes::Bytes;
+pub use content::Keep;
 use tokio::time::Instant;
 use weir_core::ports::queue::WriteBody;
 use weir_core::retry::is_safe;
@@ -24,7 +28,8 @@ use weir_http::framing::{self, Direction, Framing, FramingError};
 use weir_http::head::Head;
 use weir_http::version::Version;
 
-use crate::body::{Body, BodyLimits, H1Body, ReadError};
+use self::content::Content;
+use crate::body::{Body, BodyLimits, Charge, H1Body, ReadError};
 use crate::connect::{ConnectError, connect};
 use crate::h1::head::{AnswerError, HeadLimits, read_answer};
 use crate::h1::pump::{BodySink, PumpError, pump};
@@ -40,7 +45,7 @@ const INTERIM_ANSWERS_MAX: usize = 16;
 
 /// What one request may cost.
 #[derive(Debug, Clone, Copy)]
-pub struct SendLimits {
+pub struct SendLimits<'r> {
     /// Time to open a connection, its TLS handshake included.
     pub connect: Duration,
     /// Time for all of it, from the call to the last byte of the answer.
@@ -51,8 +56,12 @@ pub struct SendLimits {
     pub body_bytes_max: usize,
     /// What more of them mean.
     pub beyond: Beyond,
+    /// What is kept of them.
+    pub keep: Keep<'r>,
     /// How long the connection may be kept for another request, where there is a pool.
     pub idle: Duration,
+    /// For how long a connection may have been idle to carry a request that must not be sent twice (`semantics.md` §2.2).
+    pub reuse_unsafe: Duration,
 }
 
 /// What an answer larger than its limit means.
@@ -116,9 +125,11 @@ pub struct Answer {
     pub head: Head,
     /// Its content.
     pub body: Vec<u8>,
+    /// What the content is charged; with [`Keep::Within`].
+    pub charge: Option<Charge>,
     /// There was more of it; only with [`Beyond::Cut`].
     pub cut: bool,
-    /// From the call to its head.
+    /// From the last byte of the request sent to the head of the answer; none for one that came before.
     pub head_after: Duration,
 }
 
@@ -196,8 +207,8 @@ impl std::error::Error for SendError {
 ///
 /// The request needs a method and a target; the server's base path is put before the target. Host is the server's where
 /// none is given; fields about this hop (Connection, Content-Length, Transfer-Encoding, Expect and Upgrade) are set here.
-/// With `pools`, which must be those of this thread, an idempotent request may take a kept connection, and the connection
-/// is kept afterwards; without, the connection ends with the answer.
+/// With `pools`, which must be those of this thread, the request may take a kept connection, one that must not be sent twice
+/// only one that was used a moment ago, and the connection is kept afterwards; without, the connection ends with the answer.
 ///
 /// Cancel safe: dropping the future closes the connection.
 ///
@@ -207,13 +218,13 @@ pub async fn send(
     server: &Arc<Server>,
     request: &Head,
     body: SendBody,
-    limits: &SendLimits,
+    limits: &SendLimits<'_>,
     pools: Option<&Pools>,
 ) -> Result<Answer, SendError> {
     let deadlines = Rc::new(Deadlines::new());
     deadlines.set(Wait::Request, limits.whole);
-    let (begun, deadlines_too) = (now(), Rc::clone(&deadlines));
-    let sending = Sending { server, request, body, limits, pools, deadlines: deadlines_too, begun };
+    let (sent, deadlines_too) = (Cell::new(None), Rc::clone(&deadlines));
+    let sending = Sending { server, request, body, limits, pools, deadlines: deadlines_too, sent };
     match deadlines.guard(pin!(sending.run())).await {
         Ok(outcome) => outcome,
         Err(Wait::Connect) => Err(SendError::ConnectTimeout),
@@ -225,10 +236,11 @@ struct Sending<'a> {
     server: &'a Arc<Server>,
     request: &'a Head,
     body: SendBody,
-    limits: &'a SendLimits,
+    limits: &'a SendLimits<'a>,
     pools: Option<&'a Pools>,
     deadlines: Rc<Deadlines>,
-    begun: Instant,
+    /// When the last byte of the request was sent.
+    sent: Cell<Option<Instant>>,
 }
 
 impl Sending<'_> {
@@ -237,7 +249,7 @@ impl Sending<'_> {
         if let Some(connection) = self.kept() {
             match self.over(connection).await {
                 // It died while it was idle, and the request may be sent twice (`semantics.md` §2.2).
-                Err(SendError::Head(AnswerError::Closed)) => {}
+                Err(SendError::Head(AnswerError::Closed)) if is_safe(self.request) => {}
                 outcome => return outcome,
             }
         }
@@ -245,10 +257,10 @@ impl Sending<'_> {
         self.over(connection).await
     }
 
-    /// A connection of the pool, if the request does no harm where it turns out to be dead.
+    /// A connection of the pool. One that may turn out to be dead is for requests to which that does no harm.
     fn kept(&self) -> Option<Connection> {
-        let pools = self.pools.filter(|_| is_safe(self.request))?;
-        pools.take(self.server, None, now())
+        let idle_max = (!is_safe(self.request)).then_some(self.limits.reuse_unsafe);
+        self.pools?.take(self.server, idle_max, now())
     }
 
     async fn fresh(&self) -> Result<Connection, SendError> {
@@ -271,6 +283,7 @@ impl Sending<'_> {
     /// Sends on this connection. The answer is read while the request is written: it may come before its end.
     async fn over(&self, connection: Connection) -> Result<Answer, SendError> {
         self.server.note_request(self.request.method());
+        self.sent.set(None);
         let (stream, deadlines) = (Rc::clone(&connection.stream), Rc::clone(&self.deadlines));
         let timed = Timed { stream, deadlines, read: None, write: None };
         let mut sink = H1Sink::new(timed.clone());
@@ -283,6 +296,7 @@ impl Sending<'_> {
             if !upload_over && let Poll::Ready(outcome) = upload.as_mut().poll(cx) {
                 // A server that takes no more may have answered; that answer counts (RFC 9112 §9.5).
                 (upload_over, uploaded) = (true, outcome.is_ok());
+                self.sent.set(uploaded.then(now));
                 if let Err(PumpError::Read(error)) = outcome {
                     return Poll::Ready(Err(SendError::Request(error)));
                 }
@@ -348,7 +362,7 @@ impl Sending<'_> {
     async fn read(&self, timed: Timed) -> Result<(Answer, Option<Duration>), SendError> {
         let mut buffer = ReadBuffer::new();
         let mut head = self.final_head(&timed, &mut buffer).await?;
-        let head_after = now() - self.begun;
+        let head_after = self.sent.get().map_or(Duration::ZERO, |sent| now() - sent);
         let framing = framing::decide(&head, Direction::Answer(self.request.method()));
         let framing = framing.map_err(SendError::Framing)?;
         let mut named: Vec<Box<[u8]>> = Vec::new();
@@ -363,27 +377,31 @@ impl Sending<'_> {
             Version::Http10 => options.keep_alive && !options.close,
         };
         let mut body = H1Body::new(timed, buffer, framing, self.body_limits());
-        let mut content = Vec::new();
+        let mut content = Content::new(self.limits.keep, self.limits.body_bytes_max);
         let cut = loop {
-            poll_fn(|cx| body.poll_fill(cx)).await.map_err(SendError::Body)?;
+            let filled = poll_fn(|cx| match body.poll_fill(cx) {
+                // Nobody waits for what nobody wants, but the answer is there.
+                Poll::Pending if content.is_skipped() => self.deadlines.poll_passed(cx).map(|_| None),
+                other => other.map(Some),
+            });
+            let Some(outcome) = filled.await else { break true };
+            outcome.map_err(SendError::Body)?;
             let chunk = body.chunk();
-            let room = self.limits.body_bytes_max - content.len();
             if chunk.is_empty() {
                 break false;
             }
-            if chunk.len() > room && self.limits.beyond == Beyond::Cut {
-                content.extend_from_slice(&chunk[..room]);
+            if !content.push(chunk) {
                 break true;
             }
-            content.extend_from_slice(chunk);
             let count = chunk.len();
             body.consume(count);
         };
         // What came behind the answer was not asked for: nobody may ever read it as an answer.
         let reusable = persistent && !cut && framing != Framing::UntilClose && body.take_buffer().is_empty();
         let stated = head.get(K::KeepAlive).and_then(connection::keep_alive_timeout);
+        let (body, charge) = content.into_parts();
         Ok((
-            Answer { head, body: content, cut, head_after },
+            Answer { head, body, charge, cut, head_after },
             reusable.then(|| stated.unwrap_or(Duration::MAX)),
         ))
     }

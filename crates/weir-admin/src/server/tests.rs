@@ -14,13 +14,25 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout};
 use weir_core::compare::{Difference, DifferenceKind};
 use weir_core::ports::{
-    ComparisonExample, ComparisonReport, ComparisonStatus, ServerStatus, Status, StatusSource, UpstreamStatus,
+    ComparisonExample, ComparisonReport, ComparisonStatus, MirrorStatus, ServerStatus, Status, StatusSource,
+    UpstreamStatus,
 };
 
 use super::{CONNECTION_LIFETIME, CONNECTIONS_MAX, HEAD_TIMEOUT, serve, serve_metrics, serve_named};
 
 struct Source {
     ready: AtomicBool,
+}
+
+fn comparison() -> ComparisonStatus {
+    ComparisonStatus {
+        service: "shop".to_owned(),
+        route: "/".to_owned(),
+        upstream: "next".to_owned(),
+        outcomes: [5, 1, 0, 2],
+        differences: [0, 0, 1, 0],
+        ..ComparisonStatus::default()
+    }
 }
 
 impl StatusSource for Source {
@@ -42,19 +54,13 @@ impl StatusSource for Source {
             ready: self.ready.load(Ordering::Relaxed),
             answers_by_class: [0, 9, 0, 4, 0],
             upstreams: vec![web],
+            mirrors: vec![MirrorStatus { upstream: "next".to_owned(), copies: [4, 3, 2, 1] }],
+            comparisons: vec![comparison()],
             ..Status::default()
         }
     }
 
     fn comparisons(&self) -> Vec<ComparisonReport> {
-        let status = ComparisonStatus {
-            service: "shop".to_owned(),
-            route: "/".to_owned(),
-            upstream: "next".to_owned(),
-            outcomes: [5, 1, 0, 2],
-            differences: [0, 0, 1, 0],
-            ..ComparisonStatus::default()
-        };
         let difference = Difference {
             kind: DifferenceKind::Body,
             place: "$.total".to_owned(),
@@ -69,7 +75,7 @@ impl StatusSource for Source {
             differences: vec![difference],
             uncompared: None,
         };
-        vec![ComparisonReport { status, examples: vec![example] }]
+        vec![ComparisonReport { status: comparison(), examples: vec![example] }]
     }
 }
 
@@ -157,6 +163,18 @@ async fn health_readiness_and_the_status() {
     assert_eq!(status["certificates"], Value::Array(Vec::new()));
     let buckets = status["request_duration"]["buckets"].as_array().unwrap();
     assert_eq!((buckets.len(), &buckets[14]["up_to_seconds"]), (15, &Value::Null));
+}
+
+#[tokio::test]
+async fn the_status_has_mirrors_and_comparisons_without_their_examples() {
+    let admin = start().await;
+    let status: Value = serde_json::from_str(&admin.ask("GET", "/api/v1/status", "").await.body).unwrap();
+    let copies = serde_json::json!({"sent": 4, "dropped_queue": 3, "dropped_body": 2, "failed": 1});
+    assert_eq!(status["mirrors"], serde_json::json!([{"upstream": "next", "copies": copies}]));
+    let compared = &status["comparisons"][0];
+    assert_eq!((&compared["service"], &compared["upstream"]), (&"shop".into(), &"next".into()));
+    assert_eq!((&compared["outcomes"]["same"], &compared["differences"]["body"]), (&5.into(), &1.into()));
+    assert!(compared.get("examples").is_none(), "those are at /api/v1/compare");
 }
 
 #[tokio::test]

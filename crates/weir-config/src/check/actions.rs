@@ -57,7 +57,7 @@ pub(super) fn action(
         };
         let own = known.map(|(upstream, _)| upstream);
         let mirrors = mirrors(file.mirror, own, &mut beside, problems);
-        let compare = compare(file.compare, own, &mut beside, problems);
+        let compare = compare(file.compare, own, &mirrors, &mut beside, problems);
         let (upstream, group) = known?;
         let dispatch = dispatch(file.dispatch.as_ref(), group, problems)?;
         return Some(Action::Forward(Forward {

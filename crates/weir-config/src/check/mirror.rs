@@ -47,10 +47,11 @@ pub(super) fn mirrors(
     mirrors
 }
 
-/// `compare` of a route.
+/// `compare` of a route that has these mirrors.
 pub(super) fn compare(
     written: Option<At<Option<CompareFile>>>,
     own: Option<UpstreamId>,
+    mirrors: &[Mirror],
     resolve: Resolve<'_>,
     problems: &mut Problems,
 ) -> Option<Box<Compare>> {
@@ -60,6 +61,15 @@ pub(super) fn compare(
     let place = reference.span;
     let upstream = resolve(reference, " compare", problems)?;
     warn_of_own(upstream, own, place, problems);
+    if mirrors.iter().any(|mirror| mirror.upstream == upstream) {
+        problems.push(
+            Problem::warning(
+                place,
+                "this upstream is a mirror of the route too, and gets such requests twice",
+            )
+            .hint("take the mirror away; with `methods`, `compare` sends copies of writes too"),
+        );
+    }
     let safe = || ["GET", "HEAD", "OPTIONS"].map(Box::from).to_vec();
     Some(Box::new(Compare {
         mirror: mirror(upstream, file.share, file.queue, file.timeout),

@@ -143,8 +143,8 @@ pub(crate) static COMPARE: Table<CompareFile> = Table {
                 DurationIn { min: Duration::ZERO, max: Duration::from_secs(300) },
                 |compare: &mut CompareFile, time| compare.latency = Some(time),
             ),
-            doc: "How much longer than for the client it may take until an answer begins, from `0s` to `5m`; any time when not \
-                  written. How long both took is recorded in any case.",
+            doc: "How much longer than for the client it may take from the end of the request until the answer begins, from `0s` to \
+                  `5m`; any time when not written. How long both took is recorded in any case.",
         },
         Field {
             name: "limit",
@@ -156,13 +156,15 @@ pub(crate) static COMPARE: Table<CompareFile> = Table {
                 |compare: &mut CompareFile, bytes| compare.body_bytes_max = Some(bytes),
             ),
             doc: "The longest body that is compared, from `1KiB` to `64MiB`; longer ones count as `incomplete`. So much of an \
-                  answer is kept in memory, of all answers of a worker together no more than 64 MiB.",
+                  answer is kept in memory, of all answers of a worker, those of copies too, no more than 64 MiB together. \
+                  With `body: off` nothing is kept.",
         },
         Field {
             name: "queue",
             presence: Unless("1000"),
             value: &Kept(QUEUE, |compare: &mut CompareFile, number| compare.queue = Some(number)),
-            doc: "How many copies wait at the same time, for each worker, from 1 to 100,000; more are dropped and counted.",
+            doc: "How many copies wait at the same time, for each worker, from 1 to 100,000; more are dropped and counted. Heads of \
+                  all copies of a worker take at most 32 MiB.",
         },
         Field {
             name: "timeout",

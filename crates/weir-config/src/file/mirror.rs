@@ -97,7 +97,7 @@ pub(crate) static MIRROR: Table<MirrorFile> = Table {
             presence: Unless("1000"),
             value: &Kept(QUEUE, |mirror: &mut MirrorFile, number| mirror.queue = Some(number)),
             doc: "How many copies wait at the same time, for each worker, from 1 to 100,000; more are dropped and counted. Each \
-                  holds a head and a body.",
+                  holds a head, and a body if it has one; heads of all copies of a worker take at most 32 MiB.",
         },
         Field {
             name: "timeout",

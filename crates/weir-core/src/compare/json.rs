@@ -1,42 +1,83 @@
 //! JSON as it is compared (RFC 8259): members have no order, and numbers are equal when they mean the same.
 //!
 //! Not a library for JSON: numbers are kept as written digits, because two that a double can't tell apart are different,
-//! and `1.0` is `1`. What is deeper than [`DEPTH_MAX`], or not quite JSON, is no JSON here.
+//! and `1.0` is `1`. What is deeper than [`DEPTH_MAX`], or not quite JSON, is no JSON here. What is read is larger than its
+//! text, up to twenty times and more for many small values; so it has a bound of its own.
 
-use std::collections::BTreeMap;
+use std::borrow::Cow;
 use std::fmt;
 
 /// Lists and mappings within each other.
 const DEPTH_MAX: usize = 128;
 
-/// A value.
+/// Memory that the values of one text take at most.
+const BYTES_MAX: usize = 64 << 20;
+
+/// A value. Texts and digits are parts of what was read wherever they can be.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Json {
+pub(super) enum Json<'t> {
     Null,
     Bool(bool),
-    Number(Number),
-    Text(String),
+    Number(Number<'t>),
+    Text(Cow<'t, str>),
     List(Vec<Self>),
-    /// Of members with one name the last one.
-    Map(BTreeMap<String, Self>),
+    Map(Members<'t>),
 }
+
+/// The members of a mapping, by name. Of several with one name the last one counts and the others are as if they were not
+/// there: RFC 8259 §4 leaves it open, and most programs that read JSON do that.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Members<'t>(Vec<(Cow<'t, str>, Json<'t>)>);
 
 /// A number: the digits, without zeros at their ends, and the power of ten of the last one.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Number {
+pub(super) struct Number<'t> {
     negative: bool,
-    digits: String,
+    digits: Cow<'t, str>,
     exponent: i64,
 }
 
-impl fmt::Display for Json {
+/// Why a text is not compared as JSON.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Unread {
+    /// It is none.
+    NotJson,
+    /// Its values take more than [`BYTES_MAX`].
+    TooLarge,
+}
+
+impl<'t> Members<'t> {
+    /// Of those with one name the last one.
+    fn new(mut all: Vec<(Cow<'t, str>, Json<'t>)>) -> Self {
+        // Backwards, so that a stable sort has the last one of each name in front.
+        all.reverse();
+        all.sort_by(|(name, _), (other, _)| name.cmp(other));
+        all.dedup_by(|(name, _), (kept, _)| name == kept);
+        Self(all)
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = (&str, &Json<'t>)> {
+        self.0.iter().map(|(name, value)| (&**name, value))
+    }
+
+    pub(super) fn get(&self, name: &str) -> Option<&Json<'t>> {
+        let place = self.0.binary_search_by(|(known, _)| (**known).cmp(name)).ok()?;
+        Some(&self.0[place].1)
+    }
+}
+
+impl fmt::Display for Json<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Null => f.write_str("null"),
             Self::Bool(value) => write!(f, "{value}"),
             Self::Number(number) => {
                 let sign = if number.negative { "-" } else { "" };
-                match (number.digits.as_str(), number.exponent) {
+                match (&*number.digits, number.exponent) {
                     ("", _) => f.write_str("0"),
                     (digits, 0) => write!(f, "{sign}{digits}"),
                     (digits, zeros @ 1..=20) => {
@@ -53,17 +94,32 @@ impl fmt::Display for Json {
 }
 
 /// Reads one value and nothing behind it.
-pub(super) fn parse(text: &[u8]) -> Option<Json> {
-    let text = std::str::from_utf8(text).ok()?;
-    let mut reader = Reader { text, position: 0 };
-    let value = reader.value(0)?;
+///
+/// # Errors
+/// See [`Unread`].
+pub(super) fn parse(text: &[u8]) -> Result<Json<'_>, Unread> {
+    parse_within(text, BYTES_MAX)
+}
+
+/// The same with another bound.
+pub(super) fn parse_within(text: &[u8], bytes_max: usize) -> Result<Json<'_>, Unread> {
+    let text = std::str::from_utf8(text).map_err(|_| Unread::NotJson)?;
+    let mut reader = Reader { text, position: 0, room: bytes_max, is_too_large: false };
+    let value = reader.value(0);
     reader.skip_space();
-    (reader.position == text.len()).then_some(value)
+    match value {
+        Some(value) if reader.position == text.len() => Ok(value),
+        _ if reader.is_too_large => Err(Unread::TooLarge),
+        _ => Err(Unread::NotJson),
+    }
 }
 
 struct Reader<'t> {
     text: &'t str,
     position: usize,
+    /// Bytes of memory that may still be taken.
+    room: usize,
+    is_too_large: bool,
 }
 
 impl<'t> Reader<'t> {
@@ -81,14 +137,41 @@ impl<'t> Reader<'t> {
         (self.peek()? == byte).then(|| self.position += 1)
     }
 
-    fn word(&mut self, word: &str, value: Json) -> Option<Json> {
+    /// Takes memory for a text that is no part of what is read.
+    fn charge(&mut self, bytes: usize) -> Option<()> {
+        match self.room.checked_sub(bytes) {
+            Some(room) => self.room = room,
+            None => self.is_too_large = true,
+        }
+        (!self.is_too_large).then_some(())
+    }
+
+    /// Puts one more value to the others.
+    fn push<T>(&mut self, values: &mut Vec<T>, value: T) -> Option<()> {
+        if values.len() == values.capacity() {
+            let more = values.len().max(2);
+            self.charge(more * size_of::<T>())?;
+            values.reserve_exact(more);
+        }
+        values.push(value);
+        Some(())
+    }
+
+    /// Gives back what is not needed of them.
+    fn shrink<T>(&mut self, values: &mut Vec<T>) {
+        let before = values.capacity();
+        values.shrink_to_fit();
+        self.room += (before - values.capacity()) * size_of::<T>();
+    }
+
+    fn word(&mut self, word: &str, value: Json<'t>) -> Option<Json<'t>> {
         self.text[self.position..].starts_with(word).then(|| {
             self.position += word.len();
             value
         })
     }
 
-    fn value(&mut self, depth: usize) -> Option<Json> {
+    fn value(&mut self, depth: usize) -> Option<Json<'t>> {
         if depth > DEPTH_MAX {
             return None;
         }
@@ -104,7 +187,7 @@ impl<'t> Reader<'t> {
         }
     }
 
-    fn list(&mut self, depth: usize) -> Option<Json> {
+    fn list(&mut self, depth: usize) -> Option<Json<'t>> {
         self.take(b'[')?;
         let mut elements = Vec::new();
         self.skip_space();
@@ -112,47 +195,66 @@ impl<'t> Reader<'t> {
             return Some(Json::List(elements));
         }
         loop {
-            elements.push(self.value(depth + 1)?);
+            let element = self.value(depth + 1)?;
+            self.push(&mut elements, element)?;
             self.skip_space();
             if self.take(b',').is_none() {
                 self.take(b']')?;
+                self.shrink(&mut elements);
                 return Some(Json::List(elements));
             }
         }
     }
 
-    fn map(&mut self, depth: usize) -> Option<Json> {
+    fn map(&mut self, depth: usize) -> Option<Json<'t>> {
         self.take(b'{')?;
-        let mut members = BTreeMap::new();
+        let mut members = Vec::new();
         self.skip_space();
         if self.take(b'}').is_some() {
-            return Some(Json::Map(members));
+            return Some(Json::Map(Members(members)));
         }
         loop {
             self.skip_space();
             let name = self.string()?;
             self.skip_space();
             self.take(b':')?;
-            members.insert(name, self.value(depth + 1)?);
+            let value = self.value(depth + 1)?;
+            self.push(&mut members, (name, value))?;
             self.skip_space();
             if self.take(b',').is_none() {
                 self.take(b'}')?;
-                return Some(Json::Map(members));
+                self.shrink(&mut members);
+                return Some(Json::Map(Members::new(members)));
             }
         }
     }
 
-    fn string(&mut self) -> Option<String> {
+    fn string(&mut self) -> Option<Cow<'t, str>> {
         self.take(b'"')?;
-        let mut text = String::new();
+        let whole: &'t str = self.text;
+        let mut text = Cow::Borrowed("");
         loop {
-            let rest = &self.text[self.position..];
+            let rest = &whole[self.position..];
             let plain = rest.find(|character| matches!(character, '"' | '\\' | '\0'..='\x1f'))?;
-            text.push_str(&rest[..plain]);
+            match &mut text {
+                Cow::Borrowed(_) if rest.as_bytes()[plain] == b'"' => text = rest[..plain].into(),
+                Cow::Borrowed(_) => {
+                    // What is written with escapes is never longer without them, so it is charged at once.
+                    let end = end_of_string(&rest.as_bytes()[plain..])? + plain;
+                    self.charge(end)?;
+                    let mut owned = String::with_capacity(end);
+                    owned.push_str(&rest[..plain]);
+                    text = owned.into();
+                }
+                Cow::Owned(owned) => owned.push_str(&rest[..plain]),
+            }
             self.position += plain + 1;
             match rest.as_bytes()[plain] {
                 b'"' => return Some(text),
-                b'\\' => text.push(self.escape()?),
+                b'\\' => {
+                    let character = self.escape()?;
+                    text.to_mut().push(character);
+                }
                 // RFC 8259 §7: control characters are escaped.
                 _ => return None,
             }
@@ -199,7 +301,7 @@ impl<'t> Reader<'t> {
         &self.text[begin..self.position]
     }
 
-    fn number(&mut self) -> Option<Number> {
+    fn number(&mut self) -> Option<Number<'t>> {
         let negative = self.take(b'-').is_some();
         let whole = self.digits();
         if whole.is_empty() || (whole.len() > 1 && whole.starts_with('0')) {
@@ -226,14 +328,36 @@ impl<'t> Reader<'t> {
             let size = digits.parse::<i64>().unwrap_or(i64::MAX / 4).min(i64::MAX / 4);
             power = if down { -size } else { size };
         }
-        let mut digits = [whole, fraction].concat();
         let mut exponent = power - i64::try_from(fraction.len()).ok()?;
+        let digits = self.joined(whole, fraction)?;
         let significant = digits.trim_end_matches('0').len();
         exponent += i64::try_from(digits.len() - significant).ok()?;
-        digits.truncate(significant);
-        let digits = digits.trim_start_matches('0').to_owned();
-        let is_zero = digits.is_empty();
-        let (negative, exponent) = if is_zero { (false, 0) } else { (negative, exponent) };
+        let digits = match digits {
+            Cow::Borrowed(digits) => digits[..significant].trim_start_matches('0').into(),
+            Cow::Owned(digits) => Cow::Owned(digits[..significant].trim_start_matches('0').to_owned()),
+        };
+        let (negative, exponent) = if digits.is_empty() { (false, 0) } else { (negative, exponent) };
         Some(Number { negative, digits, exponent })
+    }
+
+    /// The digits before the point and those behind it.
+    fn joined(&mut self, whole: &'t str, fraction: &'t str) -> Option<Cow<'t, str>> {
+        if fraction.is_empty() {
+            return Some(whole.into());
+        }
+        self.charge(whole.len() + fraction.len())?;
+        Some([whole, fraction].concat().into())
+    }
+}
+
+/// How many bytes there are before the quote that ends a text.
+fn end_of_string(text: &[u8]) -> Option<usize> {
+    let mut place = 0;
+    loop {
+        match text.get(place)? {
+            b'"' => return Some(place),
+            b'\\' => place += 2,
+            _ => place += 1,
+        }
     }
 }

@@ -7,6 +7,7 @@
 mod json;
 mod path;
 mod place;
+mod secret;
 mod shown;
 
 use std::time::Duration;
@@ -14,9 +15,10 @@ use std::time::Duration;
 pub use path::{JsonPath, PathError};
 pub use shown::request_shown;
 
-use self::json::Json;
+use self::json::{Json, Unread};
 use self::place::Place;
-use self::shown::{bytes_shown, field_shown};
+use self::secret::SECRET;
+use self::shown::{field_shown, text_shown};
 
 /// Differences that are listed of one pair of answers; those beyond are not looked for.
 pub const DIFFERENCES_MAX: usize = 16;
@@ -204,10 +206,16 @@ fn bodies(rule: &CompareRule, client: &Seen, copy: &Seen, verdict: &mut Verdict)
             verdict.uncompared = Some("both bodies are compressed");
             return;
         }
-        if let (Some(ours), Some(theirs)) = (json::parse(&client.body), json::parse(&copy.body)) {
-            let mut place = Place::new(&rule.ignore);
-            values(&ours, &theirs, &mut place, verdict);
-            return;
+        // The second one is not read where the first one is no JSON: it may be large.
+        match json::parse(&client.body).and_then(|ours| Ok((ours, json::parse(&copy.body)?))) {
+            Ok((ours, theirs)) => {
+                return values(&ours, &theirs, &mut Place::new(&rule.ignore), verdict);
+            }
+            Err(Unread::TooLarge) => {
+                verdict.uncompared = Some("too many values to compare");
+                return;
+            }
+            Err(Unread::NotJson) => {}
         }
     }
     let shown = |bytes: &[u8]| match bytes.len() {
@@ -219,13 +227,13 @@ fn bodies(rule: &CompareRule, client: &Seen, copy: &Seen, verdict: &mut Verdict)
 }
 
 /// Compares two values and what is in them.
-fn values<'a>(client: &'a Json, copy: &'a Json, place: &mut Place<'a>, verdict: &mut Verdict) {
+fn values<'a>(client: &'a Json<'a>, copy: &'a Json<'a>, place: &mut Place<'a>, verdict: &mut Verdict) {
     if verdict.is_full() || place.is_ignored() {
         return;
     }
     match (client, copy) {
         (Json::Map(ours), Json::Map(theirs)) => {
-            for (name, value) in ours {
+            for (name, value) in ours.iter() {
                 if verdict.is_full() {
                     return;
                 }
@@ -233,7 +241,7 @@ fn values<'a>(client: &'a Json, copy: &'a Json, place: &mut Place<'a>, verdict: 
                 pair(Some(value), theirs.get(name), place, verdict);
                 place.leave();
             }
-            for (name, value) in theirs.iter().filter(|(name, _)| !ours.contains_key(*name)) {
+            for (name, value) in theirs.iter().filter(|(name, _)| ours.get(name).is_none()) {
                 if verdict.is_full() {
                     return;
                 }
@@ -257,7 +265,12 @@ fn values<'a>(client: &'a Json, copy: &'a Json, place: &mut Place<'a>, verdict: 
     }
 }
 
-fn pair<'a>(client: Option<&'a Json>, copy: Option<&'a Json>, place: &mut Place<'a>, verdict: &mut Verdict) {
+fn pair<'a>(
+    client: Option<&'a Json<'a>>,
+    copy: Option<&'a Json<'a>>,
+    place: &mut Place<'a>,
+    verdict: &mut Verdict,
+) {
     match (client, copy) {
         (Some(ours), Some(theirs)) => values(ours, theirs, place, verdict),
         (ours, theirs) if !place.is_ignored() => differ(ours, theirs, place, verdict),
@@ -265,11 +278,12 @@ fn pair<'a>(client: Option<&'a Json>, copy: Option<&'a Json>, place: &mut Place<
     }
 }
 
-fn differ(client: Option<&Json>, copy: Option<&Json>, place: &Place<'_>, verdict: &mut Verdict) {
-    let shown = |value: Option<&Json>| match value {
+fn differ(client: Option<&Json<'_>>, copy: Option<&Json<'_>>, place: &Place<'_>, verdict: &mut Verdict) {
+    let shown = |value: Option<&Json<'_>>| match value {
         None => "nothing".to_owned(),
-        Some(_) if place.is_secret() => shown::SECRET.to_owned(),
-        Some(value) => bytes_shown(value.to_string().as_bytes()),
+        Some(_) if place.is_secret() => SECRET.to_owned(),
+        Some(Json::Text(text)) => format!("{:?}", text_shown(text)),
+        Some(value) => text_shown(&value.to_string()),
     };
     verdict.push(DifferenceKind::Body, place.to_string(), shown(client), shown(copy));
 }

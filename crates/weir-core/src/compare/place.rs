@@ -1,10 +1,9 @@
 //! Where in JSON a comparison is.
 
-use std::borrow::Cow;
 use std::fmt;
 
 use super::path::{At, JsonPath};
-use super::shown::is_secret;
+use super::secret::{is_secret, masked};
 
 /// Characters of a name that are shown; whoever answers chooses it.
 const NAME_CHARACTERS_MAX: usize = 40;
@@ -71,9 +70,10 @@ impl fmt::Display for Place<'_> {
     }
 }
 
-fn shortened(name: &str) -> Cow<'_, str> {
+/// The beginning of a name. A URL may be one, with secrets in it.
+fn shortened(name: &str) -> String {
     match name.char_indices().nth(NAME_CHARACTERS_MAX) {
-        None => Cow::Borrowed(name),
-        Some((end, _)) => Cow::Owned(format!("{}…", &name[..end])),
+        None => masked(name),
+        Some((end, _)) => format!("{}…", masked(&name[..end])),
     }
 }

@@ -91,7 +91,7 @@ fn what_is_no_json_is_compared_byte_by_byte() {
         &deep,
     ];
     for text in bad {
-        assert!(json::parse(text.as_bytes()).is_none(), "{text}");
+        assert!(json::parse(text.as_bytes()) == Err(Unread::NotJson), "{text}");
         let other = format!("{text} ");
         let verdict = compare(&rule(BodyRule::Json, &[]), &seen(text), &seen(other));
         assert_eq!(verdict.outcome(), CompareOutcome::Different, "{text}");
@@ -100,8 +100,8 @@ fn what_is_no_json_is_compared_byte_by_byte() {
             CompareOutcome::Same
         );
     }
-    assert!(json::parse(b"\"\xff\"").is_none());
-    assert!(json::parse(format!("{}{}", "[".repeat(100), "]".repeat(100)).as_bytes()).is_some());
+    assert!(json::parse(b"\"\xff\"").is_err());
+    assert!(json::parse(format!("{}{}", "[".repeat(100), "]".repeat(100)).as_bytes()).is_ok());
     let verdict = compare(&rule(BodyRule::Json, &[]), &seen("{}"), &seen("<html>"));
     assert_eq!(places(&verdict), ["byte 0"]);
     assert_eq!((&*verdict.differences[0].client, &*verdict.differences[0].copy), ("2 bytes", "6 bytes"));
@@ -175,7 +175,7 @@ fn what_is_shown_and_listed_has_a_bound() {
     let rule = rule(BodyRule::Json, &[]);
     let long = |letter: &str| format!("[\"{}\"]", letter.repeat(10_000));
     let verdict = compare(&rule, &seen(long("a")), &seen(long("é")));
-    assert!(verdict.differences[0].copy.chars().count() <= 81, "{}", verdict.differences[0].copy);
+    assert!(verdict.differences[0].copy.chars().count() <= 83, "{}", verdict.differences[0].copy);
     let many = |number: &str| format!("[{}]", vec![number; 1000].join(","));
     let verdict = compare(&rule, &seen(many("1")), &seen(many("2")));
     assert_eq!(verdict.differences.len(), DIFFERENCES_MAX);
@@ -236,4 +236,80 @@ fn the_way_into_something_secret_ends_there() {
         &seen(r#"{"tokens":{"sk_live_abc":2}}"#),
     );
     assert_eq!(places(&verdict), ["$.tokens…"]);
+}
+
+#[test]
+fn secrets_in_the_middle_of_values_are_not_shown_either() {
+    let rule = CompareRule { fields: ["Location".into()].into(), ..rule(BodyRule::Json, &[]) };
+    let side = |secret: &str| Seen {
+        fields: vec![Some(format!("https://a.test/cb?code={secret}&page={secret}").into_bytes())],
+        ..seen(format!(
+            r#"{{"next":"https://u:{secret}@b.test/?n=1&pa%73sword={secret}","code":"{0}","\u0070wd":1{1}}}"#,
+            &secret[7..],
+            &secret[7..],
+        ))
+    };
+    let verdict = compare(&rule, &side("hunter-2"), &side("hunter-3"));
+    let shown: Vec<_> = verdict.differences.iter().map(|one| (&*one.place, &*one.client)).collect();
+    assert_eq!(
+        shown,
+        [
+            ("Location", "https://a.test/cb?code=(not shown)&page=hunter-2"),
+            ("$.code", "\"2\""),
+            ("$.next", "\"https://(not shown)@b.test/?n=1&pa%73sword=(not shown)\""),
+            ("$.pwd", "(not shown)"),
+        ]
+    );
+    let named = |secret: &str| seen(format!(r#"{{"https://a.test/?sid={secret}":1}}"#));
+    let verdict = compare(&rule, &named("hunter-2"), &named("hunter-3"));
+    assert!(verdict.differences.len() == 2 && !format!("{verdict:?}").contains("hunter"), "{verdict:?}");
+}
+
+/// A secret longer than what is looked at is hidden to its end, and not shown from where the look ended.
+#[test]
+fn a_secret_of_any_length_is_hidden() {
+    let rule = rule(BodyRule::Json, &[]);
+    for text in ["?token=", "https://user:", "?next=%3Ftoken%3D"] {
+        let side = |letter: &str| seen(format!("[\"{text}{}\"]", letter.repeat(5000)));
+        let verdict = compare(&rule, &side("x"), &side("y"));
+        let shown = &verdict.differences[0];
+        assert!(!shown.client.contains("xxx") && !shown.copy.contains("yyy"), "{shown:?}");
+    }
+}
+
+/// RFC 8259 §4 leaves open which of several members with one name counts. Here it is the last one, on both sides.
+#[test]
+fn of_members_with_one_name_the_last_one_is_compared() {
+    let table: &[(&str, &str, &[&str])] = &[
+        (r#"{"a":1,"a":2}"#, r#"{"a":2}"#, &[]),
+        (r#"{"a":1,"a":2}"#, r#"{"a":1}"#, &["$.a"]),
+        (r#"{"a":1,"a":2}"#, r#"{"a":2,"a":1}"#, &["$.a"]),
+        (r#"{"a":1,"b":0,"\u0061":2}"#, r#"{"b":0,"a":2}"#, &[]),
+        (r#"{"a":{"x":1},"a":{"y":1}}"#, r#"{"a":{"y":1}}"#, &[]),
+        (r#"{"a":1,"a":2,"a":3}"#, r#"{"a":9,"a":3}"#, &[]),
+    ];
+    for (ours, theirs, expected) in table {
+        let verdict = compare(&rule(BodyRule::Json, &[]), &seen(ours), &seen(theirs));
+        assert_eq!(places(&verdict), *expected, "{ours} {theirs}");
+    }
+}
+
+/// A body of a megabyte may hold half a million values, each of which takes more memory than its text: without a bound of
+/// their own a few bodies within their limit would have taken gigabytes.
+#[test]
+fn values_of_json_have_a_bound_of_their_own() {
+    for element in ["1", "1.5", "[]", "[0]", r#"{"":1}"#, r#"{"a":[],"b":1}"#, "\"\\n\""] {
+        let many = format!("[{}{element}]", format!("{element},").repeat(5000));
+        let is_read = |bytes_max| json::parse_within(many.as_bytes(), bytes_max).map(|_| ());
+        assert_eq!(is_read(100_000), Err(Unread::TooLarge), "{element}");
+        assert_eq!(is_read(2_000_000), Ok(()), "{element}");
+    }
+    let long = format!("[\"{}\"]", "\\n".repeat(1000));
+    assert!(json::parse_within(long.as_bytes(), 3000).is_ok(), "what is charged is what is taken");
+    let many = format!("[{}1]", "{\"\":1},".repeat(700_000));
+    let verdict = compare(&rule(BodyRule::Json, &[]), &seen(&many), &seen("[]"));
+    assert_eq!(
+        (verdict.outcome(), verdict.uncompared),
+        (CompareOutcome::Incomplete, Some("too many values to compare"))
+    );
 }

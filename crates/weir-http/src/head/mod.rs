@@ -186,6 +186,11 @@ impl Head {
         self.version = Version::Http11;
     }
 
+    /// Memory that it takes, in bytes.
+    pub fn memory_bytes(&self) -> usize {
+        size_of::<Self>() + self.buffer.capacity() + self.fields.capacity() * size_of::<Field>()
+    }
+
     /// The protocol version the message was received with; what is written out always says HTTP/1.1.
     pub fn version(&self) -> Version {
         self.version

@@ -73,6 +73,8 @@ pub(super) struct Directions {
     pub request_done: Cell<bool>,
     /// The head of the final answer has come.
     pub answered: Cell<bool>,
+    /// When the request was sent to its end.
+    pub sent: Cell<Option<Instant>>,
 }
 
 /// What reading an answer needs to know of the attempt.
@@ -98,7 +100,9 @@ impl Reading<'_> {
     ) -> Result<Answer, Broken> {
         let mut head = LentHead::new();
         let status = self.final_head(x, buffer, &mut head, responder).await?;
-        x.record.upstream = Some(x.look() - self.begun);
+        let headed = x.look();
+        x.record.upstream = Some(headed - self.begun);
+        x.record.served = Some(self.directions.sent.get().map_or(Duration::ZERO, |sent| headed - sent));
         if let Some(server) = &x.record.server {
             server.note_answer(status);
             if server.target.is_some() {

@@ -220,6 +220,7 @@ impl Directions {
     ) -> Result<(), Failure> {
         self.upload_over.set(true);
         self.request_done.set(outcome.is_ok());
+        self.sent.set(outcome.is_ok().then_some(sent));
         match outcome {
             // A server that takes no more may have answered; that answer counts (RFC 9112 §9.5).
             Ok(()) | Err(PumpError::Write(_)) => Ok(()),

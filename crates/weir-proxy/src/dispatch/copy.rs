@@ -97,6 +97,8 @@ impl Original {
 pub(super) struct Stage {
     /// All of the request was sent.
     pub written: Cell<bool>,
+    /// When that was.
+    pub written_at: Cell<Option<Instant>>,
     /// Times that it was begun to be sent.
     pub sent: Cell<u32>,
     /// Its answer is not wanted any more: it is not sent again.
@@ -112,6 +114,8 @@ pub(super) type Upload = Pin<Box<dyn Future<Output = Result<(), PumpError>>>>;
 pub(super) struct Held {
     /// The head, without what Connection names.
     pub head: LentHead,
+    /// From the last byte of the request sent to the head.
+    pub served: Duration,
     /// How its body ends.
     pub framing: Framing,
     /// The body, unread.
@@ -285,8 +289,10 @@ impl Copy {
         let read = Some(Patience { wait: Wait::ServerBody, at_most: waits.answer_body });
         let body =
             H1Body::new(Timed { read, ..timed }, buffer, framing, original.snapshot.answer_body_limits());
+        let served = self.stage.written_at.get().map_or(Duration::ZERO, |sent| now() - sent);
         Ok(Held {
             head,
+            served,
             framing,
             body: Body::H1(body),
             request_done: self.stage.written.get(),
@@ -302,6 +308,7 @@ impl Copy {
     fn begin_sending(&self, timed: &Timed) -> Option<Upload> {
         let original = Rc::clone(&self.original);
         self.stage.written.set(false);
+        self.stage.written_at.set(None);
         self.stage.sent.set(self.stage.sent.get() + 1);
         let mut sink = H1Sink::new(timed.clone());
         if original.host_of_server {
@@ -320,8 +327,12 @@ impl Copy {
         let Some(upload) = sending else { return Poll::Pending };
         let Poll::Ready(outcome) = upload.as_mut().poll(cx) else { return Poll::Pending };
         *sending = None;
+        let over = now();
         match outcome {
-            Ok(()) => self.stage.written.set(true),
+            Ok(()) => {
+                self.stage.written.set(true);
+                self.stage.written_at.set(Some(over));
+            }
             // A server that takes no more may have answered; that answer counts (RFC 9112 §9.5).
             Err(PumpError::Write(_)) => {}
             // This copy came too late; the one before it goes on.
@@ -333,7 +344,7 @@ impl Copy {
             }
         }
         self.deadlines.clear(Wait::ServerWrite);
-        self.deadlines.set(Wait::ServerHead, self.upstream.waits.answer_head);
+        self.deadlines.set_from(Wait::ServerHead, over, self.upstream.waits.answer_head);
         Poll::Ready(Ok(()))
     }
 }

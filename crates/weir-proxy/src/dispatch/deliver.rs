@@ -13,7 +13,7 @@ use weir_http::head::Head;
 use weir_upstream::body::ReadError;
 use weir_upstream::h1::head::AnswerError;
 use weir_upstream::pool::Pools;
-use weir_upstream::send::{Answer, Beyond, SendBody, SendError, SendLimits, send};
+use weir_upstream::send::{Answer, Beyond, Keep, SendBody, SendError, SendLimits, send};
 
 use crate::runtime::status::ProcessStatus;
 
@@ -69,7 +69,9 @@ impl Deliverer {
             head: snapshot.head_limits(),
             body_bytes_max: if delivery.watched { ANSWER_BODY_BYTES_MAX } else { FORGOTTEN_BYTES_MAX },
             beyond: Beyond::Cut,
+            keep: Keep::All,
             idle: waits.idle,
+            reuse_unsafe: waits.reuse_unsafe,
         };
         self.pools.sweep();
         let body = SendBody::Kept(delivery.body);

@@ -26,7 +26,7 @@ use self::copy::{CopiedRequest, compared, mirrored};
 use crate::exchange::{Exchange, RequestBody};
 use crate::inbound::responder::Responder;
 use crate::inbound::tap::{TapReader, tap};
-use crate::runtime::lanes::{LaneLimits, Work};
+use crate::runtime::lanes::{LaneLimits, Load, Work};
 use crate::runtime::mirrors::{Beside, Comparing, Mirroring};
 use crate::runtime::worker::Worker;
 
@@ -96,7 +96,7 @@ impl Copies {
         responder: &mut Responder,
     ) -> Self {
         let tap = drawn.compare.as_ref().map(|compare| {
-            let (writer, reader) = tap(&compare.rule, x.begun, compare.body_bytes_max, &x.worker.taps);
+            let (writer, reader) = tap(&compare.rule, compare.body_bytes_max, &x.worker.compared);
             responder.tap(writer);
             reader
         });
@@ -176,22 +176,26 @@ impl Copies {
             begun: now(),
             head_limits: self.limits.head,
         };
+        let head_bytes = self.head.memory_bytes();
         let add = |to: &Arc<Mirroring>, work: Work| {
             let limits = LaneLimits { waiting: to.queue_max, bytes: self.limits.lane_bytes };
             let lanes = &self.worker.lanes;
-            let is_taken = !is_short_of_memory
-                && lanes.add(to.number, (work, bytes), limits, &self.worker.tracker).is_ok();
+            let load = Load { work, body_bytes: bytes, head_bytes };
+            let is_taken =
+                !is_short_of_memory && lanes.add(to.number, load, limits, &self.worker.tracker).is_ok();
             if !is_taken {
                 to.count(MirrorOutcome::DroppedQueue);
             }
             is_taken
         };
         for to in &self.drawn.mirrors {
-            add(to, Box::pin(mirrored(copied(to))));
+            let copy = copied(to);
+            add(to, Box::new(|| Box::pin(mirrored(copy))));
         }
         if let (Some(compare), Some(tap)) = (&self.drawn.compare, &self.tap) {
             let to = &compare.mirroring;
-            if !add(to, Box::pin(compared(copied(to), Arc::clone(compare), tap.clone()))) {
+            let (copy, comparing, tap) = (copied(to), Arc::clone(compare), tap.clone());
+            if !add(to, Box::new(|| Box::pin(compared(copy, comparing, tap)))) {
                 compare.count(CompareOutcome::Failed);
             }
         }

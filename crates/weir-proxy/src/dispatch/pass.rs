@@ -31,6 +31,7 @@ pub(super) async fn on(
     responder: &mut Responder,
 ) -> Result<(), Failure> {
     x.record.upstream = Some(x.look() - x.begun);
+    x.record.served = Some(held.served);
     respond::begin(x, &mut held.head, held.framing, respond::Source::Server, request_read, responder);
     let client = Rc::clone(&x.client);
     let Held { body, upload, deadlines, .. } = &mut *held;

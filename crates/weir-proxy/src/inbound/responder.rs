@@ -3,6 +3,7 @@
 //! One enum, so that the stages and the dispatch modes know no protocol; a new protocol is a new variant.
 
 use std::io;
+use std::time::Duration;
 
 use weir_http::framing::Framing;
 use weir_http::head::Head;
@@ -71,6 +72,14 @@ impl Responder {
         }
     }
 
+    /// Says how long the server took whose answer begins next, to whoever compares it.
+    pub(crate) fn served(&mut self, after: Duration) {
+        match self {
+            Self::H1(H1Responder { tap: Some(tap), .. }) => tap.served(after),
+            Self::H1(_) => {}
+        }
+    }
+
     /// How the body of an answer with this framing can be sent to this client.
     pub(crate) fn delivery(&self, framing: Framing) -> Delivery {
         match self {
@@ -115,14 +124,20 @@ impl BodySink for Responder {
                 if let Some(tap) = &responder.tap {
                     tap.data(chunk);
                 }
-                responder.sink.data(chunk).await
+                responder.sink.data(chunk).await?;
+                responder.note_left();
+                Ok(())
             }
         }
     }
 
     async fn flush(&mut self) -> io::Result<()> {
         match self {
-            Self::H1(responder) => responder.sink.flush().await,
+            Self::H1(responder) => {
+                responder.sink.flush().await?;
+                responder.note_left();
+                Ok(())
+            }
         }
     }
 
@@ -200,6 +215,15 @@ impl H1Responder {
             // RFC 9112 §7.1: chunks are never sent to HTTP/1.0. To later clients they keep the connection usable.
             (Framing::Chunked | Framing::UntilClose, Version::Http10) => Delivery::UntilClose,
             (Framing::Chunked | Framing::UntilClose, Version::Http11) => Delivery::Chunked,
+        }
+    }
+
+    /// Tells whoever compares the answer that it can't be taken back any more.
+    fn note_left(&self) {
+        if let Some(tap) = &self.tap
+            && self.sink.written_bytes() > self.written_before
+        {
+            tap.has_left();
         }
     }
 

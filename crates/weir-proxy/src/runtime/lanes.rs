@@ -1,7 +1,7 @@
 //! Where copies for mirrors wait on a worker: a lane for each mirror, with a bound on what it holds.
 //!
-//! A mirror that does not answer fills its own lane and nothing else. What a lane has no room for is not taken; whoever
-//! brings it counts that.
+//! A mirror that does not answer fills its own lane and nothing else, except the room for heads, which all lanes of the worker
+//! share. What there is no room for is not taken; whoever brings it counts that.
 
 use std::cell::{Cell, RefCell};
 use std::collections::{HashMap, VecDeque};
@@ -13,12 +13,32 @@ use super::tracker::Tracker;
 /// Copies of one mirror that are on their way at the same time, from one worker.
 const RUNNING_MAX: usize = 64;
 
-/// What a copy does when it is its turn. While it waits it must not hold its worker.
-pub type Work = Pin<Box<dyn Future<Output = ()>>>;
+/// Heads of all copies of a worker, of those that wait and of those on their way.
+const HEADS_BYTES_MAX: usize = 32 << 20;
+
+/// What a copy does when it is its turn; it is made then, because what is needed for sending is larger than a copy that waits.
+/// That must not hold its worker.
+pub type Work = Box<dyn FnOnce() -> Pin<Box<dyn Future<Output = ()>>>>;
+
+/// A copy, and what it takes.
+pub struct Load {
+    /// What is done with it.
+    pub work: Work,
+    /// Bytes of its body.
+    pub body_bytes: u64,
+    /// Bytes of memory for its head. Copies of one request share it, and each is charged for it.
+    pub head_bytes: usize,
+}
 
 /// The lanes of a worker; those that are empty are forgotten.
 #[derive(Debug, Default)]
-pub struct Lanes(Rc<RefCell<HashMap<u64, Rc<Lane>>>>);
+pub struct Lanes(Rc<All>);
+
+#[derive(Debug, Default)]
+struct All {
+    lanes: RefCell<HashMap<u64, Rc<Lane>>>,
+    heads_bytes: Cell<usize>,
+}
 
 /// What one lane may hold.
 #[derive(Debug, Clone, Copy)]
@@ -37,7 +57,7 @@ pub struct LaneFull;
 struct Lane {
     running: Cell<usize>,
     bytes: Cell<u64>,
-    waiting: RefCell<VecDeque<(Work, u64)>>,
+    waiting: RefCell<VecDeque<Load>>,
 }
 
 impl std::fmt::Debug for Lane {
@@ -50,37 +70,44 @@ impl std::fmt::Debug for Lane {
 }
 
 impl Lanes {
-    /// Takes a copy with a body of so many bytes: it begins now, or waits for others in its lane.
+    /// Takes a copy: it begins now, or waits for others in its lane.
     ///
     /// # Errors
-    /// There is no room in the lane.
+    /// There is no room.
     pub fn add(
         &self,
         number: u64,
-        (work, bytes): (Work, u64),
+        load: Load,
         limits: LaneLimits,
         tracker: &Tracker,
     ) -> Result<(), LaneFull> {
-        let lane = Rc::clone(self.0.borrow_mut().entry(number).or_default());
+        let heads_bytes = self.0.heads_bytes.get() + load.head_bytes;
+        if heads_bytes > HEADS_BYTES_MAX {
+            return Err(LaneFull);
+        }
+        let lane = Rc::clone(self.0.lanes.borrow_mut().entry(number).or_default());
         let held = lane.bytes.get();
         let must_wait = lane.running.get() >= RUNNING_MAX;
         let is_full = must_wait && lane.waiting.borrow().len() >= limits.waiting;
-        if is_full || (held > 0 && held.saturating_add(bytes) > limits.bytes) {
+        if is_full || (held > 0 && held.saturating_add(load.body_bytes) > limits.bytes) {
             return Err(LaneFull);
         }
-        lane.bytes.set(held + bytes);
+        lane.bytes.set(held + load.body_bytes);
+        self.0.heads_bytes.set(heads_bytes);
         if must_wait {
-            lane.waiting.borrow_mut().push_back((work, bytes));
+            lane.waiting.borrow_mut().push_back(load);
             return Ok(());
         }
         lane.running.set(lane.running.get() + 1);
-        let running = Running { lanes: Rc::clone(&self.0), number, lane };
+        let running = Running { all: Rc::clone(&self.0), number, lane };
         tracker.begin(async move {
-            let mut next = Some((work, bytes));
-            while let Some((work, bytes)) = next {
-                let held = Held { lane: &running.lane, bytes };
-                work.await;
+            let mut next = Some(load);
+            while let Some(Load { work, body_bytes, head_bytes }) = next {
+                let held = Held { running: &running, body_bytes, head_bytes };
+                work().await;
                 drop(held);
+                // Work that waits for nothing, as that of copies which have waited for too long, must not hold up the worker.
+                tokio::task::yield_now().await;
                 next = running.lane.waiting.borrow_mut().pop_front();
             }
         });
@@ -89,25 +116,28 @@ impl Lanes {
 
     #[cfg(test)]
     fn waiting(&self) -> usize {
-        self.0.borrow().values().map(|lane| lane.waiting.borrow().len()).sum()
+        self.0.lanes.borrow().values().map(|lane| lane.waiting.borrow().len()).sum()
     }
 }
 
-/// Gives back the room of a body, also if its work panics.
+/// Gives back the room of a copy, also if its work panics.
 struct Held<'l> {
-    lane: &'l Lane,
-    bytes: u64,
+    running: &'l Running,
+    body_bytes: u64,
+    head_bytes: usize,
 }
 
 impl Drop for Held<'_> {
     fn drop(&mut self) {
-        self.lane.bytes.set(self.lane.bytes.get() - self.bytes);
+        let Running { all, lane, .. } = self.running;
+        lane.bytes.set(lane.bytes.get() - self.body_bytes);
+        all.heads_bytes.set(all.heads_bytes.get() - self.head_bytes);
     }
 }
 
 /// One of those that take copies of a lane, one after the other.
 struct Running {
-    lanes: Rc<RefCell<HashMap<u64, Rc<Lane>>>>,
+    all: Rc<All>,
     number: u64,
     lane: Rc<Lane>,
 }
@@ -116,7 +146,7 @@ impl Drop for Running {
     fn drop(&mut self) {
         self.lane.running.set(self.lane.running.get() - 1);
         if self.lane.running.get() == 0 && self.lane.waiting.borrow().is_empty() {
-            self.lanes.borrow_mut().remove(&self.number);
+            self.all.lanes.borrow_mut().remove(&self.number);
         }
     }
 }

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use tokio::sync::{Notify, Semaphore};
 use tokio::time::Instant;
+use weir_upstream::body::Room;
 use weir_upstream::body::replay::ReplayPool;
 use weir_upstream::io::deadline::now;
 use weir_upstream::local_groups::LocalGroups;
@@ -26,11 +27,13 @@ use super::snapshot::{LocalSnapshot, Snapshot};
 use super::tracker::Tracker;
 use crate::access_log::LogHandle;
 use crate::inbound::registry::Registry;
-use crate::inbound::tap::TapTotal;
 
 /// Steps of handshakes that are computed in one round of the worker. One costs some hundred microseconds, so whoever is
 /// being served waits about a millisecond at most.
 pub(crate) const HANDSHAKE_TURNS: usize = 4;
+
+/// Bodies of answers that are compared, of clients and of copies together.
+const COMPARED_BYTES_MAX: usize = 64 << 20;
 
 /// What all exchanges of a worker share.
 #[derive(Debug)]
@@ -47,8 +50,8 @@ pub struct Worker {
     pub tracker: Tracker,
     /// Where copies for mirrors wait.
     pub lanes: Lanes,
-    /// What is held of answers that are compared.
-    pub(crate) taps: TapTotal,
+    /// Room for the bodies of answers that are compared, of both sides, until they are.
+    pub compared: Room,
     /// Where bodies are kept that more than one server gets.
     pub replay: ReplayPool,
     /// Client connections.
@@ -94,7 +97,7 @@ impl Worker {
             digests: RandomState::new(),
             tracker: Tracker::default(),
             lanes: Lanes::default(),
-            taps: TapTotal::default(),
+            compared: Room::new(COMPARED_BYTES_MAX),
             replay,
             registry: Rc::new(Registry::new(Arc::clone(&counters))),
             counters,

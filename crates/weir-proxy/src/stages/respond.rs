@@ -38,6 +38,9 @@ pub(crate) fn begin(
     if source == Source::Server {
         clean(head);
         head.append(K::Via, via(head.version()));
+        if let Some(after) = x.record.served {
+            responder.served(after);
+        }
     }
     frame(head, framing, delivery);
     // RFC 9110 §6.6.1: a recipient with a clock adds a Date where there is none.

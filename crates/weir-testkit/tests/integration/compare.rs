@@ -298,3 +298,55 @@ fn a_copy_that_is_slower_than_it_may_be_is_a_difference() {
     assert_eq!(kinds(&report), [("latency", 1)]);
     assert!(report.status.copy_seconds > report.status.client_seconds, "{report:?}");
 }
+
+/// Bodies that are not compared counted against `limit`, and an answer that did not end within `timeout` was not compared.
+#[test]
+fn of_bodies_that_are_not_compared_neither_size_nor_end_matters() {
+    let large = Server::saying(&"x".repeat(100_000));
+    let small = Server::saying("small");
+    let endless = || {
+        Server::start(|mut connection| {
+            connection.expect_request();
+            connection.send("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n");
+            connection.until_end();
+        })
+    };
+    let (first, second) = (endless(), endless());
+    for (main, other) in [(&large, &small), (&small, &large)] {
+        let proxy = comparing(main, other, ", body: off, limit: 2KiB");
+        fetch(&proxy, "/").expect(200);
+        assert_eq!(outcomes(&until(&proxy, 1)), [("same", 1)]);
+    }
+    let proxy = comparing(&first, &second, ", body: off, timeout: 100ms");
+    let mut client = connect(&proxy);
+    client.send(get("/")).answer_head().expect(200);
+    assert_eq!(outcomes(&until(&proxy, 1)), [("same", 1)], "while the client still reads");
+    let proxy = comparing(&first, &second, ", timeout: 100ms");
+    client.reset();
+    let mut client = connect(&proxy);
+    client.send(get("/")).answer_head().expect(200);
+    assert_eq!(outcomes(&until(&proxy, 1)), [("failed", 1)], "bodies are compared when they are whole");
+}
+
+/// The client's answer was timed from the receipt of its head, so that a client which was slow with its body made the servers of
+/// the route look slow beside the copy.
+#[test]
+fn the_time_that_a_client_takes_for_its_body_is_not_the_servers() {
+    for dispatch in ["balance", "race"] {
+        let (main, other) = (Server::saying("a"), Server::saying("a"));
+        let proxy = proxy::start(&format!(
+            "services: [{{host: \"*\", upstream: [\"{main}\"], dispatch: {dispatch}, compare: {{upstream: [\"{other}\"], methods: POST}}}}]\n"
+        ));
+        // A machine may be so busy that a server takes as long as the client; not every time.
+        let is_told_apart = (1..=20).any(|number| {
+            let before = proxy.status().comparisons[0].client_seconds;
+            let mut client = connect(&proxy);
+            client.send("POST / HTTP/1.1\r\nHost: a.test\r\nContent-Length: 2\r\n\r\na");
+            assert!(client.is_silent());
+            client.send("b").answer().expect(200);
+            // The client waited for 30 ms at least, and its server for none of them.
+            until(&proxy, number).status.client_seconds - before < 0.02
+        });
+        assert!(is_told_apart, "{dispatch}: {:?}", status(&proxy));
+    }
+}

@@ -418,3 +418,49 @@ services: [{{host: \"*\", upstream: [\"{main}\"], mirror: {{upstream: m, queue: 
     fetch(&proxy, "/").expect(200);
     until(&proxy, MirrorOutcome::Sent, 2);
 }
+
+/// Each copy of a write opened a connection of its own: a write must not be sent twice, and a kept connection may be dead. One
+/// that was used a moment ago may be taken (`semantics.md` §2.2).
+#[test]
+fn semantics_2_2_copies_of_writes_share_a_connection() {
+    let (main, mirror) = (Server::saying("main"), Server::saying("mirror"));
+    let proxy = mirrored(&main, &to(&mirror, ""), "", "timeouts: {reuse_unsafe: 60s, upstream_idle: 60s}");
+    let mut client = connect(&proxy);
+    for number in 1..=10 {
+        client.send(post("abc")).answer().expect(200);
+        until(&proxy, MirrorOutcome::Sent, number);
+    }
+    assert_eq!((mirror.requests().len(), mirror.connections()), (10, 1));
+}
+
+#[test]
+fn semantics_2_2_a_write_is_not_copied_twice_when_its_connection_dies() {
+    let main = Server::saying("main");
+    let mirror = Server::start(|mut connection| {
+        connection.expect_request();
+        connection.send(sized("once"));
+        // The second one is read, and answered with the end of the connection.
+        connection.expect_request();
+    });
+    let proxy = mirrored(&main, &to(&mirror, ""), "", "timeouts: {reuse_unsafe: 60s, upstream_idle: 60s}");
+    for number in 1..=2 {
+        ask(&proxy, post("abc")).expect(200);
+        let outcome = if number == 1 { MirrorOutcome::Sent } else { MirrorOutcome::Failed };
+        until(&proxy, outcome, 1);
+    }
+    assert_eq!((mirror.requests().len(), mirror.connections()), (2, 1));
+}
+
+/// What a mirror answers interests nobody, so an answer without an end is an answer.
+#[test]
+fn a_mirror_whose_answer_does_not_end_has_answered() {
+    let main = Server::saying("main");
+    let mirror = Server::start(|mut connection| {
+        connection.expect_request();
+        connection.send("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n");
+        connection.until_end();
+    });
+    let proxy = mirrored(&main, &to(&mirror, ", timeout: 100ms"), "", "");
+    fetch(&proxy, "/").expect(200);
+    until(&proxy, MirrorOutcome::Sent, 1);
+}

@@ -22,15 +22,17 @@ use weir_upstream::h1::head::HeadLimits;
 use weir_upstream::io::deadline::now;
 use weir_upstream::member::Server;
 use weir_upstream::pool::{Connection, Pools};
-use weir_upstream::send::{Answer, Beyond, SendBody, SendError, SendLimits, send};
+use weir_upstream::send::{Answer, Beyond, Keep, SendBody, SendError, SendLimits, send};
 
-const LIMITS: SendLimits = SendLimits {
+const LIMITS: SendLimits<'static> = SendLimits {
     connect: Duration::from_secs(5),
     whole: Duration::from_secs(5),
     head: HeadLimits { bytes_max: 8192, fields_max: 100 },
     body_bytes_max: 1000,
     beyond: Beyond::Refused,
+    keep: Keep::All,
     idle: Duration::from_secs(5),
+    reuse_unsafe: Duration::ZERO,
 };
 
 /// The server as the proxy would have it, believed by this authority.

@@ -5,6 +5,7 @@
 
 mod error;
 pub mod replay;
+mod room;
 mod source;
 
 use std::future::poll_fn;
@@ -14,6 +15,7 @@ use bytes::{Buf, Bytes};
 use weir_http::head::Head;
 
 pub use error::ReadError;
+pub use room::{Charge, KeptBytes, NoRoom, Room};
 pub use source::{BodyLimits, H1Body};
 
 use self::replay::{Replay, ReplayBody, ReplayLimits, ReplayPool, Source};

@@ -11,15 +11,19 @@ use weir_core::server::{ServerAddress, Transport};
 use weir_http::target::Scheme;
 
 use super::*;
+use crate::body::Room;
+use crate::io::deadline::pause;
 use crate::io::stream::Stream;
 
-const LIMITS: SendLimits = SendLimits {
+const LIMITS: SendLimits<'static> = SendLimits {
     connect: Duration::from_secs(2),
     whole: Duration::from_secs(5),
     head: HeadLimits { bytes_max: 1024, fields_max: 16 },
     body_bytes_max: 100,
     beyond: Beyond::Refused,
+    keep: Keep::All,
     idle: Duration::from_secs(4),
+    reuse_unsafe: Duration::ZERO,
 };
 
 fn server_at(address: SocketAddr, base: &str) -> Arc<Server> {
@@ -264,5 +268,128 @@ fn an_answer_may_come_before_the_body_has_been_taken() {
         let (answer, _stream) =
             tokio::join!(send(&server, &request, SendBody::Memory(long), &LIMITS, None), serving);
         assert_eq!(answer.unwrap().head.status(), 413);
+    });
+}
+
+/// A mirror must not get a write twice, so copies of writes took no kept connection at all: each one opened its own. One that
+/// carried a request a moment ago is allowed (`semantics.md` §2.2).
+#[test]
+fn semantics_2_2_what_must_not_be_sent_twice_takes_a_connection_that_was_used_a_moment_ago() {
+    for (reuse_unsafe, taken) in [(Duration::from_secs(1), true), (Duration::ZERO, false)] {
+        local(async {
+            let (pools, server) = (Pools::default(), nowhere());
+            let mut pipe = keep(&pools, &server);
+            let serving = async {
+                let head = head_of(&mut pipe).await;
+                pipe.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n").await.unwrap();
+                head
+            };
+            let request = Head::request(b"POST", b"/");
+            let limits = SendLimits { reuse_unsafe, ..LIMITS };
+            let sending = send(&server, &request, SendBody::Memory(Bytes::new()), &limits, Some(&pools));
+            if taken {
+                let (answer, head) = tokio::join!(sending, serving);
+                assert!(answer.is_ok() && head.starts_with("POST / "));
+            } else {
+                assert!(matches!(sending.await, Err(SendError::Connect(_))), "nobody listens there");
+            }
+            assert_eq!(pools.len(), 1);
+        });
+    }
+}
+
+#[test]
+fn semantics_2_2_what_must_not_be_sent_twice_is_not_sent_again_when_its_connection_was_dead() {
+    for (method, again) in [(&b"POST"[..], false), (b"PUT", true)] {
+        local(async {
+            let (pools, server) = (Pools::default(), nowhere());
+            let mut pipe = keep(&pools, &server);
+            let serving = async {
+                head_of(&mut pipe).await;
+                drop(pipe);
+            };
+            let request = Head::request(method, b"/");
+            let limits = SendLimits { reuse_unsafe: Duration::from_secs(1), ..LIMITS };
+            let sending = send(&server, &request, SendBody::Memory(Bytes::new()), &limits, Some(&pools));
+            let error = tokio::join!(sending, serving).0.unwrap_err();
+            assert_eq!(matches!(error, SendError::Connect(_)), again, "{error}");
+        });
+    }
+}
+
+/// An answer that never ends was no answer, although nobody wanted more of it than its head.
+#[test]
+fn an_answer_whose_content_nobody_wants_is_there_with_its_head() {
+    for said in [
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n",
+        "HTTP/1.1 200 OK\r\n\r\nok",
+        &format!("HTTP/1.1 200 OK\r\nContent-Length: 300\r\n\r\n{}", "x".repeat(300)),
+    ] {
+        local(async {
+            let (pools, server) = (Pools::default(), nowhere());
+            let mut pipe = keep(&pools, &server);
+            let request = Head::request(b"GET", b"/");
+            let limits = SendLimits { keep: Keep::Nothing, beyond: Beyond::Cut, ..LIMITS };
+            let sending = send(&server, &request, SendBody::Memory(Bytes::new()), &limits, Some(&pools));
+            let serving = async {
+                head_of(&mut pipe).await;
+                pipe.write_all(said.as_bytes()).await.unwrap();
+            };
+            let (answer, ()) = tokio::join!(sending, serving);
+            let answer = answer.unwrap();
+            assert_eq!((answer.head.status(), answer.body.len(), answer.cut), (200, 0, true));
+            assert_eq!(pools.len(), 0);
+        });
+    }
+}
+
+#[test]
+fn content_that_finds_no_room_is_cut_and_gives_back_what_it_took() {
+    let room = Room::new(150);
+    let ask = async |said: &'static str| {
+        let (pools, server) = (Pools::default(), nowhere());
+        let mut pipe = keep(&pools, &server);
+        let request = Head::request(b"GET", b"/");
+        let limits = SendLimits { keep: Keep::Within(&room), beyond: Beyond::Cut, ..LIMITS };
+        let sending = send(&server, &request, SendBody::Memory(Bytes::new()), &limits, Some(&pools));
+        let serving = async {
+            head_of(&mut pipe).await;
+            pipe.write_all(said.as_bytes()).await.unwrap();
+        };
+        tokio::join!(sending, serving).0.unwrap()
+    };
+    const SAID: &str = concat!(
+        "HTTP/1.1 200 OK\r\nContent-Length: 80\r\n\r\n",
+        "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"
+    );
+    local(async {
+        let first = ask(SAID).await;
+        assert_eq!((first.body.len(), first.cut, room.used_bytes()), (80, false, 80));
+        let second = ask(SAID).await;
+        assert_eq!((second.cut, room.used_bytes()), (true, 80 + second.body.capacity()));
+        drop(second);
+        drop(first);
+        assert_eq!(room.used_bytes(), 0);
+    });
+}
+
+/// A large body took its time to be sent, and that counted as time that the server took.
+#[test]
+fn the_time_until_an_answer_begins_is_counted_from_the_end_of_the_request() {
+    local(async {
+        let (pools, server) = (Pools::default(), nowhere());
+        let mut pipe = keep(&pools, &server);
+        let body = Bytes::from(vec![7; 1 << 17]);
+        let request = Head::request(b"PUT", b"/");
+        let sending = send(&server, &request, SendBody::Memory(body.clone()), &LIMITS, Some(&pools));
+        let serving = async {
+            head_of(&mut pipe).await;
+            pause(Duration::from_secs(2)).await;
+            pipe.read_exact(&mut vec![0; body.len()]).await.unwrap();
+            pause(Duration::from_secs(1)).await;
+            pipe.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n").await.unwrap();
+        };
+        let answer = tokio::join!(sending, serving).0.unwrap();
+        assert_eq!(answer.head_after, Duration::from_secs(1));
     });
 }

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use weir_config::model::Model;
+use weir_config::model::{Action, Model};
 use weir_config::{LoadError, Loaded};
 
 use crate::failure::Failure;
@@ -69,13 +69,29 @@ fn contents(model: &Model) -> String {
         1 => format!("1 {noun}"),
         count => format!("{count} {noun}s"),
     };
-    [
+    let routes = || model.services.iter().flat_map(|service| &service.routes);
+    let forwards = || {
+        routes().filter_map(|route| match &route.action {
+            Action::Forward(forward) => Some(forward),
+            Action::Redirect(_) | Action::Respond(_) => None,
+        })
+    };
+    let mirrors: usize = forwards().map(|forward| forward.mirrors.len()).sum();
+    let compared = forwards().filter(|forward| forward.compare.is_some()).count();
+    let mut parts = vec![
         counted(model.services.len(), "service"),
-        counted(model.services.iter().map(|service| service.routes.len()).sum(), "route"),
+        counted(routes().count(), "route"),
         counted(model.upstreams.len(), "upstream"),
         counted(model.upstreams.iter().map(|upstream| upstream.servers.len()).sum(), "server"),
-    ]
-    .join(", ")
+    ];
+    // What most have none of is told by those that have.
+    if mirrors > 0 {
+        parts.push(counted(mirrors, "mirror"));
+    }
+    if compared > 0 {
+        parts.push(format!("answers of {} compared", counted(compared, "route")));
+    }
+    parts.join(", ")
 }
 
 #[cfg(test)]
@@ -99,6 +115,13 @@ mod tests {
         check(
             "listen: [':0']\nservices: [{host: a, respond: {body: x}}]\n",
             "1 service, 1 route, 0 upstreams, 0 servers",
+        );
+        let copied =
+            "listen: [':0']\nservices: [{host: a, upstream: m, mirror: [n, o], compare: {upstream: p}}]\n";
+        let upstream = |name: &str| format!("{name}: {{servers: ['{name}:1']}}");
+        check(
+            &format!("{copied}upstreams: {{{}}}\n", ["m", "n", "o", "p"].map(upstream).join(", ")),
+            "1 service, 1 route, 4 upstreams, 4 servers, 2 mirrors, answers of 1 route compared",
         );
     }
 }

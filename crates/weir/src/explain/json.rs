@@ -5,6 +5,7 @@ use weir_config::model::{Action, Model, Route};
 use weir_tls::authorities::Origin;
 
 use super::answer::{self, Answer};
+use super::beside;
 
 /// The explanation: `request`, `service`, `route` (`null` when there is none), `answer` (when Weir answers itself),
 /// `routes` in the order in which they are tried, and `other_services`.
@@ -61,7 +62,7 @@ fn route(model: &Model, route: &Route, method: &str) -> Value {
     let Some((forward, upstream)) = answer::upstream(model, route) else {
         return json!({ "name": route.name, "wants": wants });
     };
-    json!({
+    let mut json = json!({
         "name": route.name,
         "wants": wants,
         "mode": forward.dispatch.of(method.as_bytes()).mode().name(),
@@ -79,7 +80,9 @@ fn route(model: &Model, route: &Route, method: &str) -> Value {
             }),
         })),
         "path": answer::path_edit(&forward.path),
-    })
+    });
+    beside::add_json(model, forward, method, &mut json);
+    json
 }
 
 /// What a route answers itself.

@@ -6,6 +6,7 @@ use weir_config::model::{Action, Model, Route, Upstream};
 use weir_tls::target::ClientTls;
 
 use super::answer::{self, Answer, Outcome, Tried};
+use super::beside;
 use crate::output::Paint;
 
 /// Routes and servers that are listed; of the others only the number. JSON has them all.
@@ -102,6 +103,12 @@ impl Text {
                 }
                 if let Some(edit) = answer::path_edit(&forward.path) {
                     self.row("path", &edit);
+                }
+                for mirror in &forward.mirrors {
+                    self.row("mirror", &beside::mirror_text(model, mirror));
+                }
+                if let Some(compare) = &forward.compare {
+                    self.row("compare", &beside::compare_text(model, compare, method));
                 }
             }
             Action::Redirect(redirect) => {

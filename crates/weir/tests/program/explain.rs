@@ -209,3 +209,43 @@ fn what_a_client_must_prove_is_told() {
     let told: Value = serde_json::from_str(&stdout).unwrap();
     assert_eq!(told["route"]["wants"], "an API key in `X-API-Key`");
 }
+
+/// A route told nothing of who gets copies of its requests, although that is what one wants to know of it first.
+#[test]
+fn copies_for_others_are_told() {
+    let scratch = Scratch::new("explain");
+    let file = scratch.file(
+        "weir.yaml",
+        "\
+listen: ['127.0.0.1:0']
+admin: off
+services:
+  - host: shop.example
+    upstream: ['127.0.0.1:9001']
+    mirror: [{upstream: next, share: 12.5%, timeout: 2500ms}, {upstream: ['127.0.0.1:9003']}]
+    compare: {upstream: other, headers: [ETag], body: json, ignore: [$.a, $.b], latency: 50ms, share: 7%}
+upstreams:
+  next: {servers: ['127.0.0.1:9002']}
+  other: {servers: ['127.0.0.1:9004']}
+",
+    );
+    let told = |method: &str| finished(&["explain", "-c", &file, method, "http://shop.example/"], 0).0;
+    let get = told("GET");
+    for row in [
+        "  mirror    next, 12.5% of all requests, for 2.5s at most\n",
+        "  mirror    shop.example / mirror 2, all requests, for 10s at most\n",
+        "  compare   other, 7% of GET, HEAD, OPTIONS: status, `ETag`, body as JSON without 2 paths, latency up to 50ms more\n",
+    ] {
+        assert!(get.contains(row), "{row}{get}");
+    }
+    assert!(told("POST").contains("  compare   other, but not POST: only GET, HEAD, OPTIONS\n"));
+    let (json, _) = finished(&["explain", "--json", "-c", &file, "POST", "http://shop.example/"], 0);
+    let route = &serde_json::from_str::<Value>(&json).unwrap()["route"];
+    assert_eq!(
+        route["mirrors"][0],
+        serde_json::json!({"upstream": "next", "share": 0.125, "queue": 1000, "timeout_seconds": 2.5})
+    );
+    let compare = &route["compare"];
+    assert_eq!((&compare["takes_method"], &compare["body"]), (&false.into(), &"json".into()));
+    assert_eq!((&compare["headers"], &compare["ignored_paths"]), (&serde_json::json!(["ETag"]), &2.into()));
+}

@@ -118,6 +118,12 @@ fn what_can_not_be_is_refused_with_the_place_and_a_way_out() {
 fn what_is_probably_a_mistake_is_told() {
     warned("mirror: main", "the route's own servers get each request twice");
     warned("compare: {upstream: main}", "the route's own servers get each request twice");
+    warned(
+        "mirror: canary, compare: {upstream: canary}",
+        "a mirror of the route too, and gets such requests twice",
+    );
+    let (said, _) = outcome(&route("mirror: {upstream: [\"c:1\"]}, compare: {upstream: canary}"));
+    assert_eq!(said, [""]);
     warned("compare: {upstream: canary, ignore: [$.a]}", "`ignore` has no effect");
     let (said, _) = outcome(&route("mirror: canary"));
     assert!(!said[0].contains("no route uses"), "{said:?}");

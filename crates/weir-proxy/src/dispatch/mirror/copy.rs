@@ -9,7 +9,7 @@ use bytes::Bytes;
 use smallvec::SmallVec;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
-use weir_core::compare::{self, CompareOutcome, Seen, request_shown};
+use weir_core::compare::{self, BodyRule, CompareOutcome, Seen, request_shown};
 use weir_core::mirror::MirrorOutcome;
 use weir_core::ports::ComparisonExample;
 use weir_http::head::Head;
@@ -17,7 +17,7 @@ use weir_upstream::body::replay::Content;
 use weir_upstream::h1::head::HeadLimits;
 use weir_upstream::io::deadline::{Deadlines, Wait, now};
 use weir_upstream::select;
-use weir_upstream::send::{Answer, Beyond, SendBody, SendError, SendLimits, send};
+use weir_upstream::send::{Answer, Beyond, Keep, SendBody, SendError, SendLimits, send};
 
 use crate::dispatch::write::KeptBody;
 use crate::inbound::tap::{TapReader, fields};
@@ -32,6 +32,8 @@ const ANSWER_BYTES_MAX: usize = 64 * 1024;
 const COMPARED_AT_ONCE_BYTES_MAX: usize = 32 * 1024;
 
 /// Comparisons of large bodies that may be made at the same time; others are not made.
+///
+/// One in the process: each takes a processor for a while, and for JSON up to 128 MiB beside its bodies.
 static LARGE_COMPARISONS: Semaphore = Semaphore::const_new(1);
 
 /// A request that is whole, and where it goes.
@@ -70,7 +72,7 @@ impl CopiedRequest {
     }
 
     /// Sends it to one server of the mirror, or to the next one where that can't be connected to.
-    async fn send(&self, body_bytes_max: usize) -> Result<Answer, Unsent> {
+    async fn send(&self, keep: Keep<'_>, body_bytes_max: usize) -> Result<Answer, Unsent> {
         let worker = self.worker.upgrade().filter(|_| !self.time_left().is_zero()).ok_or(Unsent::Waited)?;
         let upstream = &*self.to.upstream;
         let ticket = select::ticket(upstream);
@@ -83,7 +85,9 @@ impl CopiedRequest {
                 head: self.head_limits,
                 body_bytes_max,
                 beyond: Beyond::Cut,
+                keep,
                 idle: upstream.waits.idle,
+                reuse_unsafe: upstream.waits.reuse_unsafe,
             };
             let server = &group.servers[place];
             match send(server, &self.head, self.body(), &limits, Some(&worker.pools)).await {
@@ -111,7 +115,7 @@ impl CopiedRequest {
 
 /// Sends a copy whose answer goes nowhere.
 pub(super) async fn mirrored(copy: CopiedRequest) {
-    let outcome = match copy.send(ANSWER_BYTES_MAX).await {
+    let outcome = match copy.send(Keep::Nothing, ANSWER_BYTES_MAX).await {
         Ok(_) => MirrorOutcome::Sent,
         Err(unsent) => unsent.outcome(),
     };
@@ -120,8 +124,13 @@ pub(super) async fn mirrored(copy: CopiedRequest) {
 
 /// Sends a copy, and compares its answer with the one that the client got.
 pub(super) async fn compared(copy: CopiedRequest, compare: Arc<Comparing>, tap: TapReader) {
-    let sent = copy.send(compare.body_bytes_max).await;
-    let answer = match sent {
+    let sent = match (compare.rule.body, copy.worker.upgrade().map(|worker| worker.compared.clone())) {
+        (BodyRule::Exact | BodyRule::Json, Some(room)) => {
+            copy.send(Keep::Within(&room), compare.body_bytes_max).await
+        }
+        (BodyRule::Off, _) | (_, None) => copy.send(Keep::Nothing, ANSWER_BYTES_MAX).await,
+    };
+    let mut answer = match sent {
         Ok(answer) => answer,
         Err(unsent) => {
             copy.to.count(unsent.outcome());
@@ -129,11 +138,13 @@ pub(super) async fn compared(copy: CopiedRequest, compare: Arc<Comparing>, tap: 
         }
     };
     copy.to.count(MirrorOutcome::Sent);
+    // Both bodies are charged until they have been compared, wherever that is.
+    let _theirs_charge = answer.charge.take();
     let theirs = seen(answer, &compare);
     let deadlines = Deadlines::new();
     deadlines.set(Wait::Request, copy.time_left());
     let ours = deadlines.guard(pin!(tap.answer())).await;
-    let (Some(theirs), Ok(Some(ours))) = (theirs, ours) else {
+    let (Some(theirs), Ok(Some((ours, _ours_charge)))) = (theirs, ours) else {
         return compare.count(CompareOutcome::Incomplete);
     };
     let latencies = (ours.latency, theirs.latency);
@@ -161,15 +172,20 @@ async fn verdict(compare: &Comparing, ours: Seen, theirs: Seen) -> Option<compar
     if ours.body.len() + theirs.body.len() <= COMPARED_AT_ONCE_BYTES_MAX {
         return Some(compare::compare(&compare.rule, &ours, &theirs));
     }
-    // One at a time in the process: each takes a processor for a while, and many times the memory of its bodies.
-    let Ok(_turn) = LARGE_COMPARISONS.try_acquire() else { return None };
+    let turn = LARGE_COMPARISONS.try_acquire().ok()?;
     let rule = Arc::clone(&compare.rule);
-    tokio::task::spawn_blocking(move || compare::compare(&rule, &ours, &theirs)).await.ok()
+    let compared = move || {
+        // Over there, because the thread goes on when nobody waits for it any more.
+        let _turn = turn;
+        compare::compare(&rule, &ours, &theirs)
+    };
+    tokio::task::spawn_blocking(compared).await.ok()
 }
 
 /// What is compared of an answer; `None` when it is too large.
 fn seen(answer: Answer, compare: &Comparing) -> Option<Seen> {
     let (fields, encoding) = fields(&compare.rule, &answer.head);
     let (status, latency) = (answer.head.status(), answer.head_after);
-    (!answer.cut).then_some(Seen { status, fields, encoding, body: answer.body, latency })
+    let is_whole = !answer.cut || compare.rule.body == BodyRule::Off;
+    is_whole.then_some(Seen { status, fields, encoding, body: answer.body, latency })
 }

@@ -9,7 +9,7 @@ use weir_http::field::KnownName as K;
 use weir_http::head::Head;
 use weir_upstream::h1::head::HeadLimits;
 use weir_upstream::member::Server;
-use weir_upstream::send::{Beyond, SendBody, SendLimits, send};
+use weir_upstream::send::{Beyond, Keep, SendBody, SendLimits, send};
 
 use super::key_source::Document;
 
@@ -17,13 +17,15 @@ use super::key_source::Document;
 const DOCUMENT_BYTES_MAX: usize = 256 * 1024;
 
 /// What fetching may cost. An issuer is asked once in minutes, so no connection to it is kept.
-const LIMITS: SendLimits = SendLimits {
+const LIMITS: SendLimits<'static> = SendLimits {
     connect: Duration::from_secs(5),
     whole: Duration::from_secs(10),
     head: HeadLimits { bytes_max: 32 * 1024, fields_max: 100 },
     body_bytes_max: DOCUMENT_BYTES_MAX,
     beyond: Beyond::Refused,
+    keep: Keep::All,
     idle: Duration::ZERO,
+    reuse_unsafe: Duration::ZERO,
 };
 
 /// Whom to ask, and for what.

@@ -14,12 +14,17 @@ fn on_a_worker(test: impl Future<Output = ()> + 'static) {
     runtime.expect("a runtime can be made").block_on(test);
 }
 
-fn held(gate: &Rc<Notify>, done: &Rc<Cell<usize>>) -> Work {
+fn load(work: impl Future<Output = ()> + 'static, body_bytes: u64) -> Load {
+    Load { work: Box::new(|| Box::pin(work)), body_bytes, head_bytes: 1000 }
+}
+
+fn held(gate: &Rc<Notify>, done: &Rc<Cell<usize>>, body_bytes: u64) -> Load {
     let (gate, done) = (Rc::clone(gate), Rc::clone(done));
-    Box::pin(async move {
+    let work = async move {
         gate.notified().await;
         done.set(done.get() + 1);
-    })
+    };
+    load(work, body_bytes)
 }
 
 #[test]
@@ -28,17 +33,17 @@ fn a_lane_takes_so_many_and_no_more_and_other_lanes_do_not_notice() {
         let (lanes, tracker) = (Lanes::default(), Tracker::default());
         let (gate, done) = (Rc::<Notify>::default(), Rc::<Cell<usize>>::default());
         for _ in 0..RUNNING_MAX + LIMITS.waiting {
-            assert_eq!(lanes.add(1, (held(&gate, &done), 0), LIMITS, &tracker), Ok(()));
+            assert_eq!(lanes.add(1, held(&gate, &done, 0), LIMITS, &tracker), Ok(()));
         }
-        assert_eq!(lanes.add(1, (held(&gate, &done), 0), LIMITS, &tracker), Err(LaneFull));
-        assert_eq!(lanes.add(2, (Box::pin(std::future::ready(())), 0), LIMITS, &tracker), Ok(()));
+        assert_eq!(lanes.add(1, held(&gate, &done, 0), LIMITS, &tracker), Err(LaneFull));
+        assert_eq!(lanes.add(2, load(std::future::ready(()), 0), LIMITS, &tracker), Ok(()));
         assert_eq!(lanes.waiting(), LIMITS.waiting);
         while !tracker.is_empty() {
             gate.notify_one();
             tokio::task::yield_now().await;
         }
         assert_eq!(done.get(), RUNNING_MAX + LIMITS.waiting, "those that waited had their turn");
-        assert!(lanes.0.borrow().is_empty(), "an empty lane is forgotten");
+        assert!(lanes.0.lanes.borrow().is_empty(), "an empty lane is forgotten");
     });
 }
 
@@ -47,15 +52,15 @@ fn bodies_have_a_bound_of_their_own_and_one_is_always_taken() {
     on_a_worker(async {
         let (lanes, tracker) = (Lanes::default(), Tracker::default());
         let (gate, done) = (Rc::<Notify>::default(), Rc::<Cell<usize>>::default());
-        assert_eq!(lanes.add(1, (held(&gate, &done), 60), LIMITS, &tracker), Ok(()));
-        assert_eq!(lanes.add(1, (held(&gate, &done), 41), LIMITS, &tracker), Err(LaneFull));
-        assert_eq!(lanes.add(1, (held(&gate, &done), 40), LIMITS, &tracker), Ok(()));
-        assert_eq!(lanes.add(2, (held(&gate, &done), 1000), LIMITS, &tracker), Ok(()));
+        assert_eq!(lanes.add(1, held(&gate, &done, 60), LIMITS, &tracker), Ok(()));
+        assert_eq!(lanes.add(1, held(&gate, &done, 41), LIMITS, &tracker), Err(LaneFull));
+        assert_eq!(lanes.add(1, held(&gate, &done, 40), LIMITS, &tracker), Ok(()));
+        assert_eq!(lanes.add(2, held(&gate, &done, 1000), LIMITS, &tracker), Ok(()));
         while !tracker.is_empty() {
             gate.notify_one();
             tokio::task::yield_now().await;
         }
-        assert_eq!(lanes.add(1, (held(&gate, &done), 100), LIMITS, &tracker), Ok(()), "room was given back");
+        assert_eq!(lanes.add(1, held(&gate, &done, 100), LIMITS, &tracker), Ok(()), "room was given back");
     });
 }
 
@@ -63,9 +68,57 @@ fn bodies_have_a_bound_of_their_own_and_one_is_always_taken() {
 fn work_that_panics_gives_its_room_back() {
     on_a_worker(async {
         let (lanes, tracker) = (Lanes::default(), Tracker::default());
-        let work: Work = Box::pin(async { panic!("a bug") });
-        assert_eq!(lanes.add(1, (work, 90), LIMITS, &tracker), Ok(()));
+        let work = load(async { panic!("a bug") }, 90);
+        assert_eq!(lanes.add(1, work, LIMITS, &tracker), Ok(()));
         tracker.emptied().await;
-        assert!(lanes.0.borrow().is_empty());
+        assert!(lanes.0.lanes.borrow().is_empty() && lanes.0.heads_bytes.get() == 0);
+    });
+}
+
+/// Copies without a body cost nothing of what a lane may hold, so a queue of 100,000 long heads took gigabytes.
+#[test]
+fn heads_have_a_bound_over_all_lanes() {
+    on_a_worker(async {
+        let (lanes, tracker) = (Lanes::default(), Tracker::default());
+        let (gate, done) = (Rc::<Notify>::default(), Rc::<Cell<usize>>::default());
+        let large = || Load { head_bytes: HEADS_BYTES_MAX / 2 - 500, ..held(&gate, &done, 0) };
+        assert_eq!(lanes.add(1, large(), LIMITS, &tracker), Ok(()));
+        assert_eq!(lanes.add(2, large(), LIMITS, &tracker), Ok(()));
+        assert_eq!(lanes.add(3, held(&gate, &done, 0), LIMITS, &tracker), Ok(()));
+        assert_eq!(lanes.add(4, held(&gate, &done, 0), LIMITS, &tracker), Err(LaneFull));
+        while !tracker.is_empty() {
+            gate.notify_one();
+            tokio::task::yield_now().await;
+        }
+        assert_eq!((lanes.0.heads_bytes.get(), lanes.0.lanes.borrow().len()), (0, 0));
+        assert_eq!(lanes.add(4, large(), LIMITS, &tracker), Ok(()), "room was given back");
+    });
+}
+
+/// A mirror that has hung for its `timeout` leaves a queue of copies whose time is over. Whoever took the first of them took all
+/// of them in one go, and requests waited for that.
+#[test]
+fn others_have_their_turn_between_copies_that_wait_for_nothing() {
+    on_a_worker(async {
+        let (lanes, tracker) = (Lanes::default(), Tracker::default());
+        let (gate, done) = (Rc::<Notify>::default(), Rc::<Cell<usize>>::default());
+        for _ in 0..RUNNING_MAX {
+            assert_eq!(lanes.add(1, held(&gate, &done, 0), LIMITS, &tracker), Ok(()));
+        }
+        let many = LaneLimits { waiting: 1000, ..LIMITS };
+        for _ in 0..many.waiting {
+            let done = Rc::clone(&done);
+            let work = async move { done.set(done.get() + 1) };
+            assert_eq!(lanes.add(1, load(work, 0), many, &tracker), Ok(()));
+        }
+        let mut most = 0;
+        while !tracker.is_empty() {
+            let before = done.get();
+            gate.notify_one();
+            tokio::task::yield_now().await;
+            most = most.max(done.get() - before);
+        }
+        assert_eq!(done.get(), RUNNING_MAX + many.waiting);
+        assert!(most <= RUNNING_MAX, "{most} at once");
     });
 }
