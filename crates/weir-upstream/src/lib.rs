@@ -14,6 +14,7 @@ pub mod latency;
 pub mod local_groups;
 pub mod member;
 pub mod message_counts;
+pub mod names;
 pub mod pool;
 pub mod recruit;
 pub mod roster;

@@ -1,14 +1,17 @@
 //! Making servers for an upstream, at the start and while it runs.
 
 use std::fmt;
+use std::net::IpAddr;
 use std::sync::Arc;
 
+use weir_core::health::State;
 use weir_core::server::{ServerAddress, Transport};
 use weir_http::target::Scheme;
 use weir_tls::target::{ClientTls, Name, Target};
 
 use crate::member::Server;
 use crate::message_counts::MessageCounts;
+use crate::roster::{Member, Origin};
 
 /// What all servers of an upstream have in common.
 #[derive(Debug, Clone, Default)]
@@ -38,6 +41,58 @@ impl fmt::Display for Unfit {
 }
 
 impl std::error::Error for Unfit {}
+
+/// Servers that are found by a name: one for each of its addresses.
+#[derive(Debug, Clone)]
+pub struct NamedServers {
+    /// As it was written, with the name.
+    address: ServerAddress,
+    /// The name alone.
+    name: Box<str>,
+    /// What each is told in TLS handshakes: certificates are for the name.
+    target: Option<Arc<Target>>,
+    weight: u32,
+}
+
+impl NamedServers {
+    /// Those of an address that has a name; `None` for any other.
+    pub fn new(address: ServerAddress, target: Option<Arc<Target>>, weight: u32) -> Option<Self> {
+        let Transport::Name(name, _) = &address.transport else { return None };
+        Some(Self { name: name.clone(), address, target, weight })
+    }
+
+    /// The name that is asked for.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The whole address, as it was written.
+    pub fn written(&self) -> &str {
+        &self.address.written
+    }
+
+    /// The server at one of the addresses. It is called by that address; `Host` and certificates are those of the name.
+    pub fn member(&self, ip: IpAddr, recruit: &Recruit) -> Member {
+        let host = Server::new(self.address.clone()).host;
+        let shown = match ip {
+            IpAddr::V4(ip) => ip.to_string(),
+            IpAddr::V6(ip) => format!("[{ip}]"),
+        };
+        let port = match &self.address.transport {
+            Transport::Ip(_, port) | Transport::Name(_, port) => *port,
+            Transport::Unix(_) => 0,
+        };
+        let address = ServerAddress {
+            written: self.address.written.replacen(&*self.name, &shown, 1).into(),
+            transport: Transport::Ip(ip, port),
+            ..self.address.clone()
+        };
+        let mut server = recruit.with_target(address, self.target.clone());
+        server.host = host;
+        let found_as = Some(self.address.written.clone());
+        Member { found_as, ..Member::new(Arc::new(server), self.weight, Origin::Name, State::Healthy) }
+    }
+}
 
 impl Recruit {
     /// The server at this address.

@@ -75,6 +75,8 @@ pub struct Member {
     pub leaves_at: Option<Instant>,
     /// It leaves then, unless it has said before that it is still there.
     pub lease_until: Option<Instant>,
+    /// The name under which it was found, if it was.
+    pub found_as: Option<Box<str>>,
 }
 
 impl Member {
@@ -92,6 +94,7 @@ impl Member {
             warm_since: None,
             leaves_at: None,
             lease_until: None,
+            found_as: None,
         }
     }
 
@@ -205,6 +208,38 @@ impl Roster {
                 true
             }
         }
+    }
+
+    /// Takes note of all that were found under a name: the new ones join, and those that were found before and not now leave
+    /// when their requests have ended, after `drain` at the latest. Says how many joined and how many leave.
+    pub fn found(
+        &mut self,
+        name: &str,
+        wanted: Vec<Member>,
+        drain: Duration,
+        moment: Moment,
+    ) -> (usize, usize) {
+        let is_wanted =
+            |member: &Member| wanted.iter().any(|wanted| wanted.server.name() == member.server.name());
+        let lost: Vec<Box<str>> = self
+            .members
+            .iter()
+            .filter(|member| member.found_as.as_deref() == Some(name) && !is_wanted(member))
+            .filter(|member| member.leaves_at.is_none())
+            .map(|member| member.server.name().into())
+            .collect();
+        for server in &lost {
+            // It is one of the members that were looked at.
+            let _ = self.leave_by(server, moment.instant + drain, moment);
+        }
+        let mut joined = 0;
+        for member in wanted {
+            match self.member(member.server.name()) {
+                Some(known) if known.leaves_at.is_none() => {}
+                Some(_) | None => joined += usize::from(self.join(member, moment)),
+            }
+        }
+        (joined, lost.len())
     }
 
     /// Lets a member go at once. Requests that it has end.

@@ -5,7 +5,7 @@
 
 use std::fmt;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -15,7 +15,7 @@ use weir_core::retry::RetryPolicy;
 
 use crate::group::Group;
 use crate::member::Server;
-use crate::recruit::Recruit;
+use crate::recruit::{NamedServers, Recruit};
 use crate::roster::Roster;
 use crate::slot::{Slot, Slots};
 
@@ -49,6 +49,12 @@ pub struct Upstream {
     pub verdicts: Verdicts,
     /// What is needed to make one more server.
     pub recruit: Recruit,
+    /// Servers that are found by name.
+    pub named: Vec<NamedServers>,
+    /// How many of those names were asked for at least once.
+    asked: Mutex<Vec<Box<str>>>,
+    /// Rung when one more was.
+    one_more: Condvar,
     slot: Slot,
     rotation: AtomicUsize,
     roster: Mutex<Roster>,
@@ -102,6 +108,9 @@ impl Upstream {
             waits,
             verdicts: Verdicts::default(),
             recruit: Recruit::default(),
+            named: Vec::new(),
+            asked: Mutex::default(),
+            one_more: Condvar::new(),
             slot: SLOTS.take(),
             rotation: AtomicUsize::new(0),
             roster: Mutex::new(roster),
@@ -116,6 +125,28 @@ impl Upstream {
     #[must_use]
     pub fn with_recruit(self, recruit: Recruit) -> Self {
         Self { recruit, ..self }
+    }
+
+    /// The same, with servers that are found by name.
+    #[must_use]
+    pub fn with_named(self, named: Vec<NamedServers>) -> Self {
+        Self { named, ..self }
+    }
+
+    /// Notes that a name was asked for, whatever came of it.
+    pub fn note_found(&self, servers: &NamedServers) {
+        let mut asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
+        if !asked.iter().any(|known| **known == *servers.written()) {
+            asked.push(servers.written().into());
+            self.one_more.notify_all();
+        }
+    }
+
+    /// Blocks until every name was asked for once, for so long at most.
+    pub fn wait_found(&self, at_most: Duration) {
+        let asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
+        // Whoever waited for too long goes on without them.
+        let _ = self.one_more.wait_timeout_while(asked, at_most, |asked| asked.len() < self.named.len());
     }
 
     /// The next place in the rotation, exact over all workers. One for each request; its repeats use the same.

@@ -94,6 +94,7 @@ pub(crate) fn model(file: File, around: &Surroundings<'_>, problems: &mut Proble
         state,
         access_log: access_log(file.access_log, around.base_dir),
         trusted_proxies: file.trusted_proxies,
+        resolver: file.resolver,
         forwarded: file.forwarded,
         limits,
         timeouts: file.timeouts,

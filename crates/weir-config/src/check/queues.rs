@@ -32,11 +32,13 @@ pub(super) struct Queues {
 }
 
 impl Queues {
-    /// Takes what a route says of the queue of its upstream. `name` is that of an upstream that has one.
+    /// Takes what a route says of the queue of its upstream. `name` is that of an upstream that has one; `found_by_name` says
+    /// whether some of its servers are.
     pub(super) fn add(
         &mut self,
         upstream: UpstreamId,
         name: Option<&str>,
+        found_by_name: bool,
         written: &DispatchesFile,
         problems: &mut Problems,
     ) {
@@ -50,6 +52,16 @@ impl Queues {
                 problems.push(
                     Problem::error(place(file, "catch_up", *span), "a durable queue needs an upstream with a name")
                         .hint("declare the servers under `upstreams`, so that the file is found again when a route changes"),
+                );
+            }
+            if rule.catch_up == CatchUp::Durable && found_by_name {
+                // `semantics.md` §3.3: after a restart nobody would know whose the backlog of an address is.
+                problems.push(
+                    Problem::error(
+                        place(file, "catch_up", *span),
+                        "a durable queue can't be for servers that are found by name",
+                    )
+                    .hint("write the servers with their addresses, or `catch_up: memory`"),
                 );
             }
             let (first, first_span) = *self.first.entry(upstream).or_insert((rule, *span));

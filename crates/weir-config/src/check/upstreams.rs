@@ -123,7 +123,8 @@ impl Upstreams {
         let name = self.list[upstream.0].name.as_str();
         // One in place has a name with a space.
         let name = Some(name).filter(|name| !name.contains(' '));
-        self.queues.add(upstream, name, written, problems);
+        let found_by_name = self.list[upstream.0].servers.iter().any(|server| server.resolve);
+        self.queues.add(upstream, name, found_by_name, written, problems);
     }
 
     fn add(&mut self, name: String, file: UpstreamFile, problems: &mut Problems) -> UpstreamId {
@@ -164,6 +165,21 @@ impl Upstreams {
                     Problem::error(span, message)
                         .beside(first, "first written here")
                         .hint("to send it more, write `{address: …, weight: 2}`"),
+                );
+            }
+            if server.resolve && !matches!(server.address.transport, Transport::Name(..)) {
+                problems.push(
+                    Problem::error(
+                        span,
+                        "`resolve` is for a server with a name, and this one has an address",
+                    )
+                    .hint("take `resolve` away"),
+                );
+            }
+            if server.resolve && server.primary {
+                problems.push(
+                    Problem::error(span, "a primary server is one, and a name may have several addresses")
+                        .hint("mark a server that is written with its address"),
                 );
             }
             if server.primary

@@ -26,7 +26,7 @@ pub fn duplicate(servers: Vec<ServerAddress>, port: u16, metrics_port: u16) -> R
         let message = format!("the port {port} can't be for clients and for metrics");
         return Err(vec![Complaint::new(message).hint("choose another one with `-p` or `-m`")]);
     }
-    let server = |address| Server { address, weight: 1, primary: false, target: None };
+    let server = |address| Server { address, weight: 1, primary: false, target: None, resolve: false };
     let servers = servers.into_iter().map(server).collect();
     let rule = Dispatch::Duplicate(usual_duplicate());
     let dispatches = Dispatches {

@@ -94,6 +94,7 @@ fn model(
         state: state(),
         access_log: AccessLog::On { format: AccessLogFormat::Common, target: LogTarget::Stderr },
         trusted_proxies: Vec::new(),
+        resolver: Vec::new(),
         forwarded: false,
         limits: Limits::default(),
         timeouts: Timeouts::default(),
@@ -145,7 +146,7 @@ fn parse_servers(written: &[String], repeats: Repeats) -> Result<Vec<Server>, Ve
                 address.written = format!("{}#{}", address.written, before + 1).into();
             }
         }
-        servers.push(Server { address, weight: 1, primary: false, target: None });
+        servers.push(Server { address, weight: 1, primary: false, target: None, resolve: false });
     }
     if written.is_empty() {
         complaints.push(Complaint::new("there is no server").hint("write at least one: `127.0.0.1:9001`"));

@@ -27,6 +27,7 @@ pub(crate) struct ServerFile {
     address: Option<At<ServerAddress>>,
     weight: Option<u64>,
     primary: bool,
+    resolve: bool,
 }
 
 /// A server as a mapping
@@ -58,6 +59,13 @@ pub(crate) static SERVER: Table<ServerFile> = Table {
             value: &Kept(Boolean, |server: &mut ServerFile, primary| server.primary = primary),
             doc: "Whether it is the one whose acknowledgement `acknowledge: primary` waits for; without any it is the first one.",
         },
+        Field {
+            name: "resolve",
+            presence: Unless("false"),
+            value: &Kept(Boolean, |server: &mut ServerFile, resolve| server.resolve = resolve),
+            doc: "Whether each address of its name is a server of its own, for as long as the name has it. The name is asked for \
+                  again when the answer is too old; while nobody knows it, those that were found stay.",
+        },
     ],
     within: None,
     later: &[],
@@ -71,7 +79,7 @@ pub(crate) type ServerKind =
 /// An entry of `servers`.
 pub(crate) const SERVER_KIND: ServerKind = Either(
     Mapped(Placed(SERVER_ADDRESS), |address| At {
-        value: Server { address: address.value, weight: 1, primary: false, target: None },
+        value: Server { address: address.value, weight: 1, primary: false, target: None, resolve: false },
         span: address.span,
     }),
     Refined(Mapping(&SERVER), server),
@@ -80,7 +88,13 @@ pub(crate) const SERVER_KIND: ServerKind = Either(
 fn server(file: ServerFile, _: Span, _: &mut Decoder<'_>) -> Option<At<Server>> {
     let weight = u32::try_from(file.weight.unwrap_or(1)).ok()?;
     file.address.map(|address| At {
-        value: Server { address: address.value, weight, primary: file.primary, target: None },
+        value: Server {
+            address: address.value,
+            weight,
+            primary: file.primary,
+            target: None,
+            resolve: file.resolve,
+        },
         span: address.span,
     })
 }

@@ -6,7 +6,9 @@ use std::path::PathBuf;
 use ipnet::IpNet;
 
 use crate::address;
+use crate::complaint::Complaint;
 use crate::model::{AccessLog, Admin, Drain, Replay, Timeouts};
+use crate::node::shortened;
 use crate::source::{At, Span};
 
 use super::describe::Presence::{Default as Unless, Optional, Required};
@@ -23,6 +25,20 @@ use super::upstream::{INLINE, NAME_PATTERN, UpstreamFile, upstream_name};
 
 /// More threads than this are a mistake on any machine.
 const WORKERS_MAX: u64 = 1024;
+
+/// A name server.
+const RESOLVER: Parsed<SocketAddr> = Parsed {
+    label: "name server",
+    pattern: r"^([0-9.]+|\[[0-9a-fA-F:.]+\]):[0-9]{1,5}$",
+    parse: name_server,
+};
+
+fn name_server(text: &str) -> Result<SocketAddr, Complaint> {
+    text.parse().map_err(|_| {
+        Complaint::new(format!("`{}` is not the address of a name server", shortened(text)))
+            .hint("write an address and a port: `10.0.0.53:53`")
+    })
+}
 
 /// A whole file as it was written.
 #[derive(Debug, Default)]
@@ -41,6 +57,8 @@ pub(crate) struct File {
     pub(crate) access_log: Option<AccessLog>,
     /// `trusted_proxies`
     pub(crate) trusted_proxies: Vec<IpNet>,
+    /// `resolver`
+    pub(crate) resolver: Vec<SocketAddr>,
     /// `forwarded`
     pub(crate) forwarded: bool,
     /// `backend_server`
@@ -145,6 +163,14 @@ pub(crate) static FILE: Table<File> = Table {
                 file.trusted_proxies = networks;
             }),
             doc: "Peers whose `X-Forwarded-*` fields are believed: addresses and networks (`10.0.0.0/8`).",
+        },
+        Field {
+            name: "resolver",
+            presence: Optional,
+            value: &Kept(OneOrList(RESOLVER, "addresses of name servers"), |file: &mut File, servers| {
+                file.resolver = servers;
+            }),
+            doc: "Who is asked for the names of servers with `resolve: true`, as `10.0.0.53:53`. Without it whom the system asks.",
         },
         Field {
             name: "forwarded",

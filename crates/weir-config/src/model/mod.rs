@@ -48,6 +48,8 @@ pub struct Model {
     pub access_log: AccessLog,
     /// Peers whose X-Forwarded-* fields are believed.
     pub trusted_proxies: Vec<IpNet>,
+    /// Who is asked for the addresses of names; whom the system asks when there are none.
+    pub resolver: Vec<SocketAddr>,
     /// Whether `Forwarded` (RFC 7239) is sent to servers beside X-Forwarded-*.
     pub forwarded: bool,
     /// Limits.

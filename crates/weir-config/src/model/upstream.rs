@@ -44,6 +44,8 @@ pub struct Server {
     pub primary: bool,
     /// What it is told in TLS handshakes, exactly when it has `https://`.
     pub target: Option<Arc<Target>>,
+    /// Whether each address of its name is a server of its own; then it has a name.
+    pub resolve: bool,
 }
 
 /// What a server gets as Host.

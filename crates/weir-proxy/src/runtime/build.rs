@@ -8,7 +8,7 @@ use weir_core::health::{PANIC_PERCENT, State};
 use weir_core::route::RouteTable;
 use weir_upstream::io::deadline::now;
 use weir_upstream::message_counts::MessageCounts;
-use weir_upstream::recruit::Recruit;
+use weir_upstream::recruit::{NamedServers, Recruit};
 use weir_upstream::roster::{Member, Origin, Roster};
 use weir_upstream::upstream::{Upstream, Waits};
 
@@ -70,6 +70,7 @@ fn build(model: &Model, verifiers: &Verifiers, queues: &Queues, before: Option<&
         services,
         upstreams,
         trusted_proxies: model.trusted_proxies.clone(),
+        resolver: model.resolver.clone(),
         forwarded: model.forwarded,
         own_fields: own_fields(model, &subject_headers),
         subject_headers,
@@ -169,7 +170,11 @@ fn upstream(upstream: &model::Upstream, messages: Option<&Arc<MessageCounts>>) -
         let member = Member::new(Arc::new(new), server.weight, Origin::File, State::Healthy);
         Member { is_primary: server.primary, ..member }
     };
-    let roster = Roster::new(upstream.servers.iter().map(member).collect(), PANIC_PERCENT);
+    let (found, written): (Vec<_>, Vec<_>) = upstream.servers.iter().partition(|server| server.resolve);
+    let roster = Roster::new(written.into_iter().map(member).collect(), PANIC_PERCENT);
+    let named = found
+        .into_iter()
+        .filter_map(|server| NamedServers::new(server.address.clone(), server.target.clone(), server.weight));
     let timeouts = &upstream.timeouts;
     let waits = Waits {
         connect: timeouts.connect,
@@ -179,7 +184,7 @@ fn upstream(upstream: &model::Upstream, messages: Option<&Arc<MessageCounts>>) -
         reuse_unsafe: timeouts.reuse_unsafe,
     };
     let made = Upstream::new(&upstream.name, roster, upstream.balance, upstream.retry.clone(), waits);
-    made.with_recruit(recruit)
+    made.with_recruit(recruit).with_named(named.collect())
 }
 
 fn service(service: &model::Service, shared: &mut Shared<'_>) -> Service {

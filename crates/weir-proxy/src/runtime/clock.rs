@@ -4,6 +4,8 @@ use std::cell::RefCell;
 use std::time::{Duration, SystemTime};
 
 use tokio::time::Instant;
+use weir_upstream::io::deadline::now;
+use weir_upstream::roster::Moment;
 
 /// The `Date` of answers, made anew when its second is over.
 #[derive(Debug)]
@@ -43,6 +45,12 @@ impl DateClock {
 #[expect(clippy::disallowed_methods, reason = "this is the clock module")]
 pub fn time_of_day() -> SystemTime {
     SystemTime::now()
+}
+
+/// This moment by both clocks.
+pub(crate) fn moment() -> Moment {
+    let since_epoch = time_of_day().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    Moment { instant: now(), since_epoch }
 }
 
 #[cfg(test)]

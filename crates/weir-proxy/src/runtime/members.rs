@@ -1,27 +1,21 @@
 //! Changing who belongs to an upstream while the proxy runs, for people and for servers that register themselves.
 
 use std::sync::Arc;
-use std::time::{Duration, UNIX_EPOCH};
+use std::time::Duration;
 
 use weir_config::address;
 use weir_core::health::State;
 use weir_core::ports::members::{
     Changed, LEASE_MAX, LEASE_MIN, Leaving, MemberChange, MemberControl, MemberError,
 };
-use weir_upstream::io::deadline::now;
 use weir_upstream::roster::{Member, Moment, NoSuchServer, Origin, Roster};
 use weir_upstream::upstream::Upstream;
 
-use super::clock::time_of_day;
+use super::clock::moment;
 use super::status::ProcessStatus;
 
 /// The largest weight; the rotation of weighted servers is laid out in advance.
 const WEIGHT_MAX: u32 = 1000;
-
-/// This moment by both clocks.
-pub(super) fn moment() -> Moment {
-    Moment { instant: now(), since_epoch: time_of_day().duration_since(UNIX_EPOCH).unwrap_or_default() }
-}
 
 impl ProcessStatus {
     fn upstream(&self, name: &str) -> Result<Arc<Upstream>, MemberError> {

@@ -10,6 +10,7 @@ pub mod counters;
 mod differences;
 pub mod dispatch;
 pub(crate) mod exhaustion;
+mod found;
 pub mod inbox;
 mod keepers;
 mod key;

@@ -40,6 +40,9 @@ use crate::inbound::listener::Entrance;
 /// How long the last lines of the access log may take to be written.
 const LOG_FINISH_TIME: Duration = Duration::from_secs(2);
 
+/// How long the start waits for the addresses of names. Who is not known by then may be found later.
+const FIND_TIME: Duration = Duration::from_secs(2);
+
 /// Why the data plane can't start.
 #[derive(Debug)]
 pub enum StartError {
@@ -174,6 +177,9 @@ impl Proxy {
             queues,
             control,
         };
+        proxy.begin_tasks(tls.iter().flatten().cloned().collect());
+        // Else the first requests would find nobody.
+        snapshot.upstreams.iter().for_each(|upstream| upstream.wait_found(FIND_TIME));
         for (index, counters) in counters.into_iter().enumerate() {
             let (inbox, receiver) = mpsc::channel(INBOX_MESSAGES_MAX);
             let mut sockets = Vec::new();
@@ -201,7 +207,6 @@ impl Proxy {
             proxy.threads.push(thread);
             proxy.running += 1;
         }
-        proxy.begin_tasks(tls.into_iter().flatten().collect());
         Ok(proxy)
     }
 

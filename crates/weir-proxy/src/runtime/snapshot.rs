@@ -3,6 +3,7 @@
 //! Nothing on a request's way reads the configuration by name. Everything a route needs is in its [`Route`], and what a
 //! route does not use costs it nothing.
 
+use std::net::SocketAddr;
 use std::ops::Deref;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -38,6 +39,8 @@ pub struct Snapshot {
     pub upstreams: Vec<Arc<Upstream>>,
     /// Peers whose X-Forwarded-* fields are believed.
     pub trusted_proxies: Vec<IpNet>,
+    /// Who is asked for the addresses of names; whom the system asks when there are none.
+    pub resolver: Vec<SocketAddr>,
     /// Whether servers get `Forwarded` too.
     pub forwarded: bool,
     /// Fields in which some listener passes on the subject of a client's certificate.

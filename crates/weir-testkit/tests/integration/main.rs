@@ -22,6 +22,7 @@ mod duplicate;
 mod durable;
 mod fields;
 mod forwarded;
+mod found;
 mod garbage;
 mod hedge;
 mod host;

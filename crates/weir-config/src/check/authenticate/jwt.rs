@@ -179,7 +179,8 @@ fn jwks(
         );
         return None;
     }
-    let mut server = Server { address: url.value.server.clone(), weight: 1, primary: false, target: None };
+    let mut server =
+        Server { address: url.value.server.clone(), weight: 1, primary: false, target: None, resolve: false };
     let place = At { value: server.clone(), span: url.span };
     let tls = sources.trust.client_tls(written.value.tls.clone(), std::slice::from_ref(&place), problems);
     server.target = upstream_tls::target(tls.as_ref(), &server, url.span, problems);

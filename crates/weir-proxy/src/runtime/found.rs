@@ -1,0 +1,86 @@
+//! Servers that are found by name: each address of the name is one, for as long as the name has it.
+//!
+//! A name that nobody knows, or for which nobody answers, takes nothing away: who was found last stays. Servers that are
+//! there are worth more than an answer about them.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use weir_upstream::io::deadline::pause;
+use weir_upstream::names::{Found, Names, NotFound};
+use weir_upstream::recruit::NamedServers;
+use weir_upstream::upstream::Upstream;
+
+use super::clock::moment;
+
+/// How long requests to an address that the name lost may go on before it is forgotten.
+const DRAIN: Duration = Duration::from_secs(60);
+
+/// The first pause after a failure; the next is twice as long.
+const RETRY_MIN: Duration = Duration::from_secs(1);
+
+/// The longest pause after a failure.
+const RETRY_MAX: Duration = Duration::from_secs(30);
+
+/// Asks for the addresses of a name again and again, and lets servers join and leave.
+pub(super) async fn keep(upstream: Arc<Upstream>, servers: NamedServers, names: Names) {
+    let mut failures = 0;
+    loop {
+        match names.addresses(servers.name()).await {
+            Ok(found) => {
+                if failures > 0 {
+                    tracing::info!(
+                        upstream = &*upstream.name,
+                        name = servers.name(),
+                        "a name is known again"
+                    );
+                }
+                failures = 0;
+                take(&upstream, &servers, &found);
+                upstream.note_found(&servers);
+                pause(found.ttl).await;
+            }
+            Err(error) => {
+                if failures == 0 {
+                    tell(&upstream, &servers, &error);
+                }
+                failures += 1;
+                upstream.note_found(&servers);
+                pause(pause_after(failures)).await;
+            }
+        }
+    }
+}
+
+fn pause_after(failures: u32) -> Duration {
+    let doublings = failures.saturating_sub(1).min(16);
+    (RETRY_MIN * 2u32.pow(doublings)).min(RETRY_MAX)
+}
+
+fn take(upstream: &Upstream, servers: &NamedServers, found: &Found) {
+    let moment = moment();
+    let wanted = found.addresses.iter().map(|address| servers.member(*address, &upstream.recruit));
+    let wanted: Vec<_> = wanted.collect();
+    let (joined, left) = upstream.change(|roster| roster.found(servers.written(), wanted, DRAIN, moment));
+    if joined + left > 0 {
+        let name = servers.name();
+        tracing::info!(upstream = &*upstream.name, name, joined, left, "a name has other addresses");
+    }
+}
+
+fn tell(upstream: &Upstream, servers: &NamedServers, error: &NotFound) {
+    let (upstream, name) = (&*upstream.name, servers.name());
+    tracing::warn!(upstream, name, %error, "a name is not known; servers that were found before stay");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_grow_and_have_an_end() {
+        let pauses: Vec<u64> = (1..8).map(|failures| pause_after(failures).as_secs()).collect();
+        assert_eq!(pauses, [1, 2, 4, 8, 16, 30, 30]);
+        assert_eq!(pause_after(u32::MAX), RETRY_MAX);
+    }
+}

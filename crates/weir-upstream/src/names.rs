@@ -1,0 +1,113 @@
+//! Finding the addresses of a name, and how long they may be believed.
+//!
+//! For servers that are found by name: each address is a server, and the name is asked for again when the answer is too old.
+//! A connection to a server that is merely written with a name resolves it by the system instead
+//! ([`connect`](crate::connect)). The library is named here and nowhere else.
+
+use std::fmt;
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use hickory_resolver::TokioResolver;
+use hickory_resolver::config::{
+    ConnectionConfig, LookupIpStrategy, NameServerConfig, ResolverConfig, ResolverOpts,
+};
+use hickory_resolver::net::runtime::TokioRuntimeProvider;
+
+/// The most addresses of one name that are used.
+pub const ADDRESSES_MAX: usize = 256;
+
+/// An answer is not asked for again before this, however short it says it is good for.
+const TTL_MIN: Duration = Duration::from_secs(1);
+
+/// An answer is asked for again after this at the latest, however long it says it is good for: somebody who moves a service
+/// does not wait for a day.
+const TTL_MAX: Duration = Duration::from_secs(300);
+
+/// Somebody who knows addresses.
+#[derive(Clone)]
+pub struct Names(TokioResolver);
+
+impl fmt::Debug for Names {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Names").finish_non_exhaustive()
+    }
+}
+
+/// The addresses of a name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Found {
+    /// At least one, none twice, in order; at most [`ADDRESSES_MAX`].
+    pub addresses: Vec<IpAddr>,
+    /// How long they may be believed.
+    pub ttl: Duration,
+}
+
+/// Why a name has no address. It may have one later.
+#[derive(Debug)]
+pub struct NotFound(Box<str>);
+
+impl fmt::Display for NotFound {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for NotFound {}
+
+impl Names {
+    /// Asks whom the system asks, or these.
+    ///
+    /// # Errors
+    /// The system's configuration can't be read.
+    pub fn new(asked: &[SocketAddr]) -> Result<Self, NotFound> {
+        let built = match asked {
+            [] => TokioResolver::builder_tokio().map(|mut builder| {
+                adjust(builder.options_mut());
+                builder.build()
+            }),
+            asked => {
+                let servers = asked.iter().map(name_server).collect();
+                let config = ResolverConfig::from_name_servers(servers);
+                let mut builder = TokioResolver::builder_with_config(config, TokioRuntimeProvider::default());
+                adjust(builder.options_mut());
+                Ok(builder.build())
+            }
+        };
+        let failed = |error: &dyn fmt::Display| NotFound(error.to_string().into());
+        built.map_err(|error| failed(&error))?.map(Self).map_err(|error| failed(&error))
+    }
+
+    /// The addresses of a name: those of IPv4, and those of IPv6 where there are no others, because a name that has both is
+    /// mostly one server with two. Cancel safe.
+    ///
+    /// # Errors
+    /// Nobody knows one, or nobody answers.
+    pub async fn addresses(&self, name: &str) -> Result<Found, NotFound> {
+        let found = self.0.lookup_ip(name).await.map_err(|error| NotFound(error.to_string().into()))?;
+        let ttl = found.valid_until().saturating_duration_since(crate::io::deadline::now().into_std());
+        let mut addresses: Vec<IpAddr> = found.iter().collect();
+        addresses.sort_unstable();
+        addresses.dedup();
+        addresses.truncate(ADDRESSES_MAX);
+        match addresses.is_empty() {
+            true => Err(NotFound("the name has no address".into())),
+            false => Ok(Found { addresses, ttl: ttl.clamp(TTL_MIN, TTL_MAX) }),
+        }
+    }
+}
+
+/// Nothing is remembered here: whoever asks again wants to know it anew.
+fn adjust(options: &mut ResolverOpts) {
+    options.cache_size = 0;
+    options.ip_strategy = LookupIpStrategy::Ipv4thenIpv6;
+}
+
+fn name_server(address: &SocketAddr) -> NameServerConfig {
+    let at = |mut connection: ConnectionConfig| {
+        connection.port = address.port();
+        connection
+    };
+    let connections = vec![at(ConnectionConfig::udp()), at(ConnectionConfig::tcp())];
+    NameServerConfig::new(address.ip(), true, connections)
+}
