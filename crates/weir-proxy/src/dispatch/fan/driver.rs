@@ -40,6 +40,8 @@ struct Copy {
     started: Instant,
     stage: Rc<Stage>,
     state: State,
+    /// Its answer is not for the client, but its write shall arrive.
+    kept: bool,
 }
 
 enum State {
@@ -157,7 +159,10 @@ impl<'r> Driver<'r> {
                 Act::Answer { copy } => decision = Some(self.choose(x, copy)),
                 Act::GiveUp(why) => decision = Some(Err(self.given_up(why))),
                 Act::AnswerDelivered { server } => decision = Some(self.choose_delivered(x, server)),
-                Act::Keep { .. } => self.count(x, CopyOutcome::Kept),
+                Act::Keep { copy } => {
+                    self.count(x, CopyOutcome::Kept);
+                    self.copies.iter_mut().filter(|kept| kept.number == copy).for_each(|kept| kept.kept = true);
+                }
                 // The queue is told of each copy when it ends; what that means is its to decide.
                 Act::Done { .. } | Act::Queue { .. } | Act::DeadLetter { .. } => {}
             }
@@ -207,7 +212,7 @@ impl<'r> Driver<'r> {
         let original = Rc::clone(&self.original);
         let sending = Box::pin(copy::send(original, target, reuse, Rc::clone(&stage)));
         let state = State::Sending(sending);
-        self.copies.push(Copy { number, server, started: now(), stage, state });
+        self.copies.push(Copy { number, server, started: now(), stage, state, kept: false });
     }
 
     fn cancel(&mut self, x: &Exchange, number: u32) {
@@ -259,9 +264,14 @@ impl<'r> Driver<'r> {
     }
 
     fn poll_happened(&mut self, x: &Exchange, cx: &mut Context<'_>) -> Poll<Result<Happened, Failure>> {
-        for place in 0..self.copies.len() {
-            if let Poll::Ready(happened) = self.poll_copy(place, x, cx) {
-                return Poll::Ready(happened);
+        // Whether an answer that is held back has broken is known before another one could make it the best.
+        for held in [true, false] {
+            for place in 0..self.copies.len() {
+                if matches!(self.copies[place].state, State::Held(_)) == held
+                    && let Poll::Ready(happened) = self.poll_copy(place, x, cx)
+                {
+                    return Poll::Ready(happened);
+                }
             }
         }
         self.poll_body(cx)?;
@@ -333,9 +343,15 @@ impl<'r> Driver<'r> {
                     Poll::Ready(Ok(Happened::Broken { copy: number }))
                 }
             },
-            State::Held(held) => {
+            State::Held(held) if copy.kept => {
                 held.poll_upload(cx);
                 Poll::Pending
+            }
+            State::Held(held) => {
+                ready!(held.poll_broken(cx));
+                self.count(x, CopyOutcome::Failed);
+                self.copies.remove(place);
+                Poll::Ready(Ok(Happened::Broken { copy: number }))
             }
         }
     }
