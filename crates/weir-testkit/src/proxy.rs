@@ -11,7 +11,7 @@ use weir_core::ports::members::SharedMemberControl;
 use weir_core::ports::{ComparisonReport, Status};
 use weir_proxy::Proxy;
 use weir_proxy::runtime::inbox::{Inspection, Query};
-use weir_proxy::runtime::queues::OpenQueue;
+use weir_proxy::runtime::queues::{OpenQueue, QueueError};
 use weir_proxy::runtime::sockets::BoundAddress;
 use weir_store::Queue;
 
@@ -156,11 +156,23 @@ impl Running {
     /// Requests that begin from now on go where this configuration says, as far as it can change while running.
     ///
     /// # Panics
-    /// When the configuration is wrong.
+    /// When the configuration is wrong or can't be put in use.
     pub fn publish(&self, yaml: &str) {
-        self.runtime.block_on(self.proxy().publish(&model(yaml)));
+        self.try_publish(yaml).unwrap_or_else(|error| panic!("the configuration can't be put in use: {error}"));
+    }
+
+    /// Like [`publish`](Self::publish), for a configuration that may be refused.
+    ///
+    /// # Errors
+    /// It can't be put in use.
+    ///
+    /// # Panics
+    /// When the configuration is wrong.
+    pub fn try_publish(&self, yaml: &str) -> Result<(), QueueError> {
+        self.runtime.block_on(self.proxy().publish(&model(yaml)))?;
         // The message is in the inbox of every worker; an answer to the next one says that it was taken.
         self.runtime.block_on(self.proxy().inspect(Query::Connections));
+        Ok(())
     }
 
     /// What the process says of itself.
