@@ -158,7 +158,8 @@ impl Running {
     /// # Panics
     /// When the configuration is wrong or can't be put in use.
     pub fn publish(&self, yaml: &str) {
-        self.try_publish(yaml).unwrap_or_else(|error| panic!("the configuration can't be put in use: {error}"));
+        self.try_publish(yaml)
+            .unwrap_or_else(|error| panic!("the configuration can't be put in use: {error}"));
     }
 
     /// Like [`publish`](Self::publish), for a configuration that may be refused.

@@ -54,7 +54,9 @@ mod tests {
 
     #[test]
     fn nonsense_is_no_wait_and_a_huge_one_does_not_overflow() {
-        for value in ["", " ", "-1", "+5", "1.5", "5s", "soon", "1, 2", "Sun, 06 Nov 1994 08:49:37", "\u{ff15}"] {
+        for value in
+            ["", " ", "-1", "+5", "1.5", "5s", "soon", "1, 2", "Sun, 06 Nov 1994 08:49:37", "\u{ff15}"]
+        {
             check(value, DATE, None);
         }
         check("99999999999999999999999999", DATE, Some(u64::MAX));

@@ -84,7 +84,10 @@ impl Queues {
                 }
                 Some(queue) => {
                     if queue.is_durable() != is_durable {
-                        tracing::warn!(upstream, "it stays in its file; another `catch_up` is used after the next start");
+                        tracing::warn!(
+                            upstream,
+                            "it stays in its file; another `catch_up` is used after the next start"
+                        );
                     }
                 }
                 None if new.contains_key(upstream) => {}

@@ -161,7 +161,10 @@ impl<'r> Driver<'r> {
                 Act::AnswerDelivered { server } => decision = Some(self.choose_delivered(x, server)),
                 Act::Keep { copy } => {
                     self.count(x, CopyOutcome::Kept);
-                    self.copies.iter_mut().filter(|kept| kept.number == copy).for_each(|kept| kept.kept = true);
+                    self.copies
+                        .iter_mut()
+                        .filter(|kept| kept.number == copy)
+                        .for_each(|kept| kept.kept = true);
                 }
                 // The queue is told of each copy when it ends; what that means is its to decide.
                 Act::Done { .. } | Act::Queue { .. } | Act::DeadLetter { .. } => {}
