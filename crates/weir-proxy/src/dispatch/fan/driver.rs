@@ -79,6 +79,8 @@ pub(super) struct Driver<'r> {
     failure: Option<Failure>,
     /// Whether the machine knows that the body has come whole.
     told_whole: bool,
+    /// When that was, if there is a body.
+    whole_at: Option<Instant>,
     /// Whether it knows that the body can't be sent again.
     told_lost: bool,
     /// The write that the request is, with its place in the queue.
@@ -109,6 +111,7 @@ impl<'r> Driver<'r> {
             news: SmallVec::new(),
             failure: None,
             told_whole: false,
+            whole_at: None,
             told_lost: false,
             write,
             agreement: Agreement::default(),
@@ -233,10 +236,18 @@ impl<'r> Driver<'r> {
         }
     }
 
-    /// Counts how long a server took, where that matters.
+    /// Counts how long a server took, where that matters: as the machine counts its wait, from the start of the copy, but not
+    /// before the client's body was whole. An answer that came before that says nothing of how long one takes.
     fn observe(&self, server: usize, started: Instant) {
-        if matches!(self.machine, Fan::Hedge(_)) {
-            self.group.servers[server].latencies.observe(now() - started);
+        if !matches!(self.machine, Fan::Hedge(_)) {
+            return;
+        }
+        let since = match self.replay {
+            None => Some(started),
+            Some(_) => self.whole_at.map(|whole| whole.max(started)),
+        };
+        if let Some(since) = since {
+            self.group.servers[server].latencies.observe(now() - since);
         }
     }
 
@@ -280,6 +291,7 @@ impl<'r> Driver<'r> {
         self.poll_body(cx)?;
         if !self.told_whole && self.is_request_read() {
             self.told_whole = true;
+            self.whole_at = self.replay.is_some().then(now);
             if let (Some(write), Some(replay)) = (&mut self.write, &self.replay) {
                 write.supply(replay);
             }
