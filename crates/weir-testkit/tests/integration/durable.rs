@@ -272,3 +272,38 @@ fn a_queue_in_memory_does_not_become_durable_while_it_runs() {
     ask(&proxy, post("y")).expect(200);
     assert!(proxy.status().queues[0].durable);
 }
+
+/// `semantics.md` §3.3: a full disk is 503, with nothing acknowledged and nothing sent; what was acknowledged before is delivered, and
+/// when there is room again, writes are taken again.
+#[test]
+fn semantics_3_3_on_a_full_disk_nothing_is_acknowledged_and_nothing_lost() {
+    let state = State::new();
+    let steady = Server::saying("a");
+    let (flaky, down) = Server::down(503);
+    let proxy = proxy::start_with_small_disk(&state.yaml(&[&steady, &flaky], ", acknowledge: 1"), 400);
+    let (kept, large) = ("k".repeat(600_000), "l".repeat(1_200_000));
+    ask(&proxy, post(&kept)).expect(200);
+    until(&proxy, |queue| queue.servers[1].backlog == 1);
+    for refusals in 1..=3 {
+        let refused = ask(&proxy, post(&large)).expect(503);
+        assert!(refused.has("Retry-After"));
+        let queue = &proxy.status().queues[0];
+        assert_eq!((queue.accepted_total, queue.backlog_writes), (1, 1));
+        assert_eq!(queue.write_errors_total, refusals);
+    }
+    assert_eq!(steady.requests().len(), 1, "what is refused goes to nobody");
+    // What still fits is taken.
+    ask(&proxy, post("small")).expect(200);
+    down.store(false, Ordering::SeqCst);
+    until(&proxy, |queue| queue.backlog_writes == 0);
+    ask(&proxy, post(&large)).expect(200);
+    until(&proxy, |queue| queue.backlog_writes == 0);
+    let texts = [kept.as_str(), "small", large.as_str()];
+    assert!(bodies(&steady) == texts);
+    let mut order = bodies(&flaky);
+    order.dedup();
+    assert!(order == texts);
+    drop(proxy);
+    let queue = &state.proxy(&[&steady, &flaky], "").status().queues[0];
+    assert_eq!((queue.backlog_writes, queue.backlog_bytes), (0, 0));
+}

@@ -198,7 +198,7 @@ fn a_full_disk_refuses_and_forgets_nothing() {
     let directory = Directory::new();
     let limits = QueueLimits::default();
     block_on(async {
-        let queue = Queue::open_bounded(directory.path(), "q", limits, Some(400)).unwrap();
+        let queue = Queue::open_bounded(directory.path(), "q", limits, 400).unwrap();
         queue.configure(&["a:1"]);
         let kept = queue.accept(new_write("kept", &[0]), Some(body(600_000))).await.unwrap();
         for size in [1_200_000, 3 << 20] {
