@@ -422,6 +422,47 @@ services: [{{host: \"*\", upstream: [\"{steady}\", \"{down}\"], dispatch: duplic
     }
 }
 
+/// The word means two things. Of a server: what waits for it. Of a queue: every write that some server has yet to get, once, also
+/// while it is in progress; that is what the bound is held against.
+#[test]
+fn a_backlog_is_that_of_a_server_or_that_of_the_queue() {
+    let (slow, release) = Server::held(sized("slow"));
+    let ((one, one_down), (other, other_down)) = (Server::down(503), Server::down(503));
+    let proxy = duplicate(&[&slow, &one, &other], ", backlog: 1", "");
+    let counts = || {
+        let queue = proxy.status().queues.remove(0);
+        (
+            queue.backlog_writes,
+            queue.backlog_bytes > 0,
+            queue.servers.iter().map(|server| (server.backlog, server.live)).collect::<Vec<_>>(),
+        )
+    };
+    let mut client = connect(&proxy);
+    client.send(post("x"));
+    slow.wait_requests(1);
+    while counts().2[1..] != [(1, 0), (1, 0)] {
+        std::thread::yield_now();
+    }
+    assert_eq!(
+        counts(),
+        (1, true, vec![(0, 1), (1, 0), (1, 0)]),
+        "two wait, one is in progress, and it is one write"
+    );
+    ask(&proxy, post("no room")).expect(503);
+    release.send(()).expect("the server waits");
+    client.answer().expect(200);
+    assert_eq!(counts(), (1, true, vec![(0, 0), (1, 0), (1, 0)]));
+    one_down.store(false, Ordering::SeqCst);
+    while counts().2[1].0 > 0 {
+        std::thread::yield_now();
+    }
+    assert_eq!(counts(), (1, true, vec![(0, 0), (0, 0), (1, 0)]));
+    other_down.store(false, Ordering::SeqCst);
+    while counts() != (0, false, vec![(0, 0); 3]) {
+        std::thread::yield_now();
+    }
+}
+
 #[test]
 fn a_full_backlog_refuses_or_drops() {
     let (down, _) = Server::down(503);

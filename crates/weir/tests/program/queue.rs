@@ -77,6 +77,11 @@ fn what_waits_is_listed_shown_retried_and_dropped() {
     assert!(text.starts_with("orders  in memory, 2 of 100000 writes"), "{text}");
     let line = text.lines().find(|line| line.contains(&stage.dead)).unwrap();
     assert!(line.contains("  2 "), "{text}");
+    let metrics = stage.ask("GET", "/metrics", "");
+    let dead = format!("weir_queue_backlog_writes{{upstream=\"orders\",server=\"{}\"}} 2\n", stage.dead);
+    for line in [&*dead, "weir_queue_held_writes{upstream=\"orders\"} 2\n"] {
+        assert!(metrics.contains(line), "{line}\n{metrics}");
+    }
     let (text, _) = stage.queue(&["list", "--writes", "--server", &stage.dead, "--max", "1"], 0);
     assert!(text.contains("POST /orders/1?key=2") && !text.contains("/orders/2\n"), "{text}");
     assert!(text.contains("more with `--from "), "{text}");
