@@ -35,7 +35,7 @@ pub struct Running {
 /// # Panics
 /// When the configuration is wrong or the proxy can't be started.
 pub fn start(yaml: &str) -> Running {
-    start_with(yaml, |directory, name, limits| Queue::open(directory, name, limits))
+    start_with(yaml, Queue::open)
 }
 
 /// The same with a disk on which a durable queue may have so many pages of 4 KiB.

@@ -463,6 +463,32 @@ fn a_backlog_is_that_of_a_server_or_that_of_the_queue() {
     }
 }
 
+/// There is no bound on the copies that a server gets at a time, so each of them has its time, also when nobody waits for it any more;
+/// the first one that ends so closes the gate.
+#[test]
+fn a_server_that_never_answers_gets_no_more_copies_once_the_first_has_had_its_time() {
+    let deaf = Server::start(|mut connection| {
+        connection.request_head();
+        connection.until_end();
+    });
+    let steady = Server::saying("a");
+    let proxy = duplicate(&[&steady, &deaf], "", ", timeouts: {answer_head: 100ms, answer_body: 100ms}");
+    let mut clients: Vec<_> = (0..5).map(|_| connect(&proxy)).collect();
+    for (number, client) in clients.iter_mut().enumerate() {
+        // With and without a body that goes on when the client has its answer.
+        client.send(post(&"x".repeat(number * 1000))).answer().expect(200);
+    }
+    let server = || proxy.status().queues[0].servers[1].clone();
+    while server().live > 0 {
+        std::thread::yield_now();
+    }
+    assert!(server().gate_closed);
+    for number in 1..=20 {
+        ask(&proxy, post("later")).expect(200);
+        assert_eq!((server().live, server().backlog), (0, 5 + number));
+    }
+}
+
 #[test]
 fn a_full_backlog_refuses_or_drops() {
     let (down, _) = Server::down(503);

@@ -169,7 +169,7 @@ impl<'r> Driver<'r> {
                         .filter(|kept| kept.number == copy)
                         .for_each(|kept| kept.kept = true);
                 }
-                // The queue is told of each copy when it ends; what that means is its to decide.
+                // The queue is told of each copy when it ends, and decides the same by itself; see `act.rs`.
                 Act::Done { .. } | Act::Queue { .. } | Act::DeadLetter { .. } => {}
             }
         }
