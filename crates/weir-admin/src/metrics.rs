@@ -143,6 +143,7 @@ fn queues(status: &Status, page: &mut Page) {
     let mut per_queue = |metric: &Metric, value: fn(&QueueStatus) -> u64| {
         page.labelled(metric, status.queues.iter().map(|queue| ([&*queue.name], value(queue))));
     };
+    per_queue(&metric::QUEUE_HELD_WRITES, |queue| queue.backlog_writes as u64);
     per_queue(&metric::QUEUE_ACCEPTED, |queue| queue.accepted_total);
     per_queue(&metric::QUEUE_FULL, |queue| queue.full_total);
     per_queue(&metric::QUEUE_WRITE_ERRORS, |queue| queue.write_errors_total);

@@ -216,6 +216,14 @@ pub const QUEUE_DEAD_WRITES: Metric = Metric {
     labels: PER_SERVER,
 };
 
+/// What `backlog` bounds.
+pub const QUEUE_HELD_WRITES: Metric = Metric {
+    name: "weir_queue_held_writes",
+    kind: Kind::Gauge,
+    help: "Writes that some server has yet to get, each once, those in progress included; bounded by `backlog`.",
+    labels: &["upstream"],
+};
+
 /// Writes that were accepted.
 pub const QUEUE_ACCEPTED: Metric = Metric {
     name: "weir_queue_accepted_total",
@@ -461,6 +469,7 @@ pub const ALL: &[Metric] = &[
     QUEUE_BACKLOG_WRITES,
     QUEUE_OLDEST_AGE,
     QUEUE_DEAD_WRITES,
+    QUEUE_HELD_WRITES,
     QUEUE_ACCEPTED,
     QUEUE_FULL,
     QUEUE_WRITE_ERRORS,

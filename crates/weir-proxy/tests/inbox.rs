@@ -123,7 +123,7 @@ async fn what_is_published_holds_for_the_next_request_and_not_for_those_that_run
     running.ask("/running");
     assert_eq!(at_old.head(), "GET /running HTTP/1.1");
 
-    proxy.publish(&model(1, &new)).await;
+    proxy.publish(&model(1, &new)).await.expect("it has no queue");
     assert_eq!(connections(&proxy).await.len(), 2, "nobody loses a connection");
     let servers = |proxy: &Proxy| proxy.status_source().status().upstreams[0].servers[0].address.clone();
     assert_eq!(servers(&proxy), new.address().to_string());

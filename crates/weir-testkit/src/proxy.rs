@@ -1,7 +1,7 @@
 //! A proxy that runs in the test's own process.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use tokio::runtime::{Builder, Runtime};
@@ -9,11 +9,12 @@ use weir_config::model::Model;
 use weir_core::dispatch::CatchUp;
 use weir_core::ports::members::SharedMemberControl;
 use weir_core::ports::{ComparisonReport, Status};
+use weir_core::queue::QueueLimits;
 use weir_proxy::Proxy;
 use weir_proxy::runtime::inbox::{Inspection, Query};
-use weir_proxy::runtime::queues::OpenQueue;
+use weir_proxy::runtime::queues::{OpenQueue, QueueError};
 use weir_proxy::runtime::sockets::BoundAddress;
-use weir_store::Queue;
+use weir_store::{OpenError, Queue};
 
 use crate::server::Server;
 
@@ -34,17 +35,35 @@ pub struct Running {
 /// # Panics
 /// When the configuration is wrong or the proxy can't be started.
 pub fn start(yaml: &str) -> Running {
+    start_with(yaml, Queue::open)
+}
+
+/// The same with a disk on which a durable queue may have so many pages of 4 KiB.
+///
+/// # Panics
+/// See [`start`].
+pub fn start_with_small_disk(yaml: &str, pages_max: u32) -> Running {
+    start_with(yaml, move |directory, name, limits| Queue::open_bounded(directory, name, limits, pages_max))
+}
+
+fn start_with(
+    yaml: &str,
+    open: impl Fn(&Path, &str, QueueLimits) -> Result<Queue, OpenError> + Send + Sync + 'static,
+) -> Running {
     let model = model(yaml);
-    let queues = queues(model.state.join("queue"));
+    let queues = queues(model.state.join("queue"), open);
     let runtime = Builder::new_current_thread().enable_all().build().expect("a small runtime can be made");
     let proxy = Proxy::start(&model, queues).unwrap_or_else(|error| panic!("the proxy can't start: {error}"));
     Running { proxy: Some(proxy), runtime }
 }
 
 /// Queues as the program has them.
-fn queues(directory: PathBuf) -> Arc<OpenQueue> {
+fn queues(
+    directory: PathBuf,
+    open: impl Fn(&Path, &str, QueueLimits) -> Result<Queue, OpenError> + Send + Sync + 'static,
+) -> Arc<OpenQueue> {
     Arc::new(move |name, catch_up, limits| match catch_up {
-        CatchUp::Durable => match Queue::open(&directory, name, limits) {
+        CatchUp::Durable => match open(&directory, name, limits) {
             Ok(queue) => Ok(Arc::new(queue)),
             Err(error) => Err(error.to_string()),
         },
@@ -156,11 +175,24 @@ impl Running {
     /// Requests that begin from now on go where this configuration says, as far as it can change while running.
     ///
     /// # Panics
-    /// When the configuration is wrong.
+    /// When the configuration is wrong or can't be put in use.
     pub fn publish(&self, yaml: &str) {
-        self.runtime.block_on(self.proxy().publish(&model(yaml)));
+        self.try_publish(yaml)
+            .unwrap_or_else(|error| panic!("the configuration can't be put in use: {error}"));
+    }
+
+    /// Like [`publish`](Self::publish), for a configuration that may be refused.
+    ///
+    /// # Errors
+    /// It can't be put in use.
+    ///
+    /// # Panics
+    /// When the configuration is wrong.
+    pub fn try_publish(&self, yaml: &str) -> Result<(), QueueError> {
+        self.runtime.block_on(self.proxy().publish(&model(yaml)))?;
         // The message is in the inbox of every worker; an answer to the next one says that it was taken.
         self.runtime.block_on(self.proxy().inspect(Query::Connections));
+        Ok(())
     }
 
     /// What the process says of itself.

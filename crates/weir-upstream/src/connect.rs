@@ -12,6 +12,7 @@ use weir_http::target::Scheme;
 use weir_tls::handshake::HandshakeError;
 use weir_tls::target::Target;
 
+use crate::io::exhaustion::is_exhaustion;
 use crate::io::stream::Stream;
 use crate::io::tls::Input;
 use crate::member::Server;
@@ -23,6 +24,16 @@ pub enum ConnectError {
     Network(io::Error),
     /// It was reached, and the two do not come together. Not a byte of any request was sent.
     Handshake(HandshakeError),
+}
+
+impl ConnectError {
+    /// Whether it was for want of descriptors or memory of ours: that says nothing of the server.
+    pub fn is_exhaustion(&self) -> bool {
+        match self {
+            Self::Network(error) => is_exhaustion(error),
+            Self::Handshake(_) => false,
+        }
+    }
 }
 
 impl fmt::Display for ConnectError {

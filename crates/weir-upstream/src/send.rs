@@ -268,10 +268,16 @@ impl Sending<'_> {
         let connected = connect(self.server).await;
         self.deadlines.clear(Wait::Connect);
         let stream = connected.map_err(|error| {
-            self.server.counters.connect_failed(match &error {
-                ConnectError::Network(_) => None,
-                ConnectError::Handshake(error) => Some(error.fault),
-            });
+            match &error {
+                // The server is not to blame; room is made for those who come next.
+                _ if error.is_exhaustion() => self.pools.into_iter().for_each(Pools::shed),
+                ConnectError::Network(_) => {
+                    self.server.counters.connect_failed(None);
+                }
+                ConnectError::Handshake(error) => {
+                    self.server.counters.connect_failed(Some(error.fault));
+                }
+            }
             SendError::Connect(error)
         })?;
         if self.server.counters.connected() {

@@ -1,6 +1,8 @@
 //! What several values mean together.
 #![allow(clippy::unwrap_used)]
 
+mod dispatch;
+
 use std::path::Path;
 
 use crate::load;
@@ -453,111 +455,4 @@ fn the_other_shape_is_as_strict() {
     check_replaced("proxy:", "admin: off\nproxy:", &["unknown key `admin`", health]);
     check("proxy: 5", &["expected a mapping (`proxy`), found `5`"]);
     check("proxy: {}", &["`proxy` needs `listen`", "`proxy` needs `services`"]);
-}
-
-#[test]
-fn keys_belong_to_modes_and_numbers_to_servers() {
-    let check = |servers: &str, dispatch: &str, expected: &[&str]| {
-        check(&format!("services: [{{host: a, upstream: [{servers}], dispatch: {dispatch}}}]"), expected);
-    };
-    let three = "\"b:1\", \"b:2\", \"b:3\"";
-    check(
-        three,
-        "{mode: race, budget: 5%}",
-        &["error `budget` means nothing to `race` | it belongs to `hedge`"],
-    );
-    check(
-        three,
-        "{mode: balance, otherwise: best}",
-        &["error `otherwise` means nothing to `balance` | it belongs to `race` or `majority`"],
-    );
-    check(three, "{mode: duplicate, acknowledge: 3}", &[]);
-    check(
-        three,
-        "{mode: duplicate, acknowledge: 4}",
-        &["error 4 servers can't acknowledge: there are 3 | write `all`"],
-    );
-    check(
-        three,
-        "{mode: race, width: 4}",
-        &["warning `width` is more than the servers, of which there are 3"],
-    );
-    check(three, "{mode: race, otherwise: 500, best: 4xx}", &["warning `best` has no effect"]);
-    check(three, "{mode: majority, best: 4xx}", &["warning `best` has no effect"]);
-    check(three, "{mode: majority, otherwise: best, best: [4xx, 2xx]}", &[]);
-}
-
-#[test]
-fn a_writing_method_beside_a_duplicate_is_not_forgotten() {
-    let check = |dispatch: &str, expected: &[&str]| {
-        check(
-            &format!("services: [{{host: a, upstream: [\"b:1\", \"b:2\"], dispatch: {dispatch}}}]"),
-            expected,
-        );
-    };
-    check("{POST: duplicate}", &["warning `PUT`, `PATCH` or `DELETE` would go to one server only"]);
-    check("{POST: duplicate, PUT: duplicate, PATCH: balance, DELETE: duplicate}", &[]);
-    check("{GET: balance, \"*\": duplicate}", &[]);
-    check("duplicate", &[]);
-}
-
-#[test]
-fn an_upstream_has_one_primary() {
-    check(
-        "services: [{host: a, upstream: [{address: \"b:1\", primary: true}, {address: \"b:2\", primary: true}]}]",
-        &["error an upstream has one primary server"],
-    );
-}
-
-#[test]
-fn an_upstream_has_one_queue() {
-    let check = |one: &str, other: &str, expected: &[&str]| {
-        check(
-            &format!(
-                "services: [{{host: a, routes: [{{path: /x, upstream: u, dispatch: {one}}}, {{path: /, upstream: u, dispatch: {other}}}]}}]
-upstreams: {{u: {{servers: [\"b:1\", \"b:2\"]}}}}"
-            ),
-            expected,
-        );
-    };
-    let durable = "{mode: duplicate, catch_up: durable, keep: 1h}";
-    check(durable, durable, &[]);
-    check(
-        durable,
-        "{mode: duplicate, catch_up: durable, keep: 60m, acknowledge: all, answer_timeout: 1s}",
-        &[],
-    );
-    check(durable, "{mode: duplicate, catch_up: \"off\"}", &[]);
-    check(durable, "race", &[]);
-    check(
-        durable,
-        "duplicate",
-        &["error the upstream `u` has one queue, and `catch_up` is another one here"],
-    );
-    let differs =
-        |key: &str| format!("error the upstream `u` has one queue, and `{key}` is another one here");
-    for (key, value) in [
-        ("keep", "2h"),
-        ("order", "strict"),
-        ("backlog", "7"),
-        ("backlog_bytes", "2MiB"),
-        ("full", "drop_oldest"),
-    ] {
-        check("duplicate", &format!("{{mode: duplicate, {key}: {value}}}"), &[&differs(key)]);
-    }
-    check(
-        "duplicate",
-        "{GET: balance, POST: {mode: duplicate, keep: 1h}, \"*\": duplicate}",
-        &[&differs("keep")],
-    );
-}
-
-#[test]
-fn a_durable_queue_belongs_to_a_name() {
-    let servers = "upstream: [\"b:1\", \"b:2\"]";
-    check(
-        &format!("services: [{{host: a, {servers}, dispatch: {{mode: duplicate, catch_up: durable}}}}]"),
-        &["error a durable queue needs an upstream with a name | declare the servers"],
-    );
-    check(&format!("services: [{{host: a, {servers}, dispatch: duplicate}}]"), &[]);
 }

@@ -1,6 +1,6 @@
 //! Upstreams get their numbers; references to them are looked up.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
 use weir_core::server::Transport;
@@ -29,6 +29,8 @@ pub(super) struct Upstreams {
     trust: Trust,
     list: Vec<Upstream>,
     names: HashMap<String, Declared>,
+    /// Names that were made up for upstreams in place.
+    made_names: HashSet<String>,
     /// Whether every name in the file is known; a list that could not be read would make good names unknown.
     complete: bool,
     checked: Vec<Span>,
@@ -50,6 +52,7 @@ impl Upstreams {
             trust,
             list: Vec::new(),
             names: HashMap::new(),
+            made_names: HashSet::new(),
             complete: !problems.has_errors(),
             checked: Vec::new(),
             queues: Queues::default(),
@@ -82,7 +85,10 @@ impl Upstreams {
         problems: &mut Problems,
     ) -> Option<UpstreamId> {
         let name = match reference.value {
-            UpstreamRef::Inline(file) => return Some(self.add(inline_name, *file, problems)),
+            UpstreamRef::Inline(file) => {
+                let name = self.unlike_others(inline_name);
+                return Some(self.add(name, *file, problems));
+            }
             UpstreamRef::Name(name) => name,
         };
         if let Some(declared) = self.names.get_mut(&name) {
@@ -125,6 +131,16 @@ impl Upstreams {
         let name = Some(name).filter(|name| !name.contains(' '));
         let found_by_name = self.list[upstream.0].servers.iter().any(|server| server.resolve);
         self.queues.add(upstream, name, found_by_name, written, problems);
+    }
+
+    /// The name, or one like it that no other upstream in place has: by its name an upstream has its queue and its metrics. Names of
+    /// services and routes that are made up may be the same as written ones.
+    fn unlike_others(&mut self, name: String) -> String {
+        let numbered = (2..).map(|number| format!("{name} ({number})"));
+        let free = std::iter::once(name.clone()).chain(numbered).find(|name| !self.made_names.contains(name));
+        let free = free.unwrap_or(name);
+        self.made_names.insert(free.clone());
+        free
     }
 
     fn add(&mut self, name: String, file: UpstreamFile, problems: &mut Problems) -> UpstreamId {

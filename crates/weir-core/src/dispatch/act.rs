@@ -2,6 +2,11 @@
 //!
 //! `balance` has one attempt at a time and words of its own (`event.rs`). Here attempts overlap, so they are called
 //! *copies* and told apart by the numbers that the machine gives them, from 0 on, without gaps.
+//!
+//! [`Act::Done`], [`Act::Queue`] and [`Act::DeadLetter`] ask for nothing where there is a queue: it is told what came of each copy, and
+//! comes to the same conclusion by the same [`Verdict`](crate::queue::Verdict). They are the machine's account of the delivery, on
+//! which it bases what the client is told, said aloud so that the simulation can hold it at each step against what the servers
+//! have and what a queue would keep. Without them the machine could believe a server to have a write, and nobody would see it.
 
 use std::time::Duration;
 

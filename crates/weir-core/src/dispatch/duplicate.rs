@@ -1,7 +1,8 @@
 //! Mode `duplicate`: every server gets the write, at least once (`semantics.md` §3.1 to §3.3).
 //!
 //! Two things are kept apart. *Delivery*: each server ends in exactly one of `Done` (it took the write), `Queue` (it gets it
-//! from its backlog) and `DeadLetter` (it refused it); without a catch-up, what failed is only counted. *The client's
+//! from its backlog) and `DeadLetter` (it refused it), which the machine says and the queue, told of the same outcomes, does (see
+//! `act.rs`); without a catch-up, what failed is only counted. *The client's
 //! answer*: it comes as soon as the rule of acknowledgement is met, can't be met any more, or has taken too long. Delivery
 //! goes on after that: copies that are still under way are kept, never cancelled, and their fate is told here.
 //!

@@ -5,6 +5,10 @@
 //! than nearly all answers do, so it is rare; and it is paid for from a [`Budget`], so that it stays rare when everything is
 //! slow. The first final answer wins, whoever gave it, and the other copy is cancelled.
 //!
+//! The wait counts from the start of the copy, connecting included, but not before the client's body is whole: a client that
+//! uploads slowly does not make its server slow. What the driver measures counts from the same moment. A server that does not
+//! take a large body holds up its end, and with it the hedge; that is for the deadlines of the connection.
+//!
 //! Beside that one copy the mode is `balance`: passing over is free, and what failed is repeated by the retry policy where
 //! that is safe. The two meet in one rule: **while another copy is under way, it is the repeat.** Only when the last one
 //! under way has failed, the policy is asked for a new one. An answer that the policy would repeat is held back meanwhile,
@@ -32,6 +36,8 @@ pub struct HedgeFacts {
     pub servers: usize,
     /// The published percentile of the time to an answer's head; `None` without history.
     pub percentile: Option<Duration>,
+    /// Whether the client's body is here already, or there is none; else [`Happened::BodyWhole`] says when it is.
+    pub body_whole: bool,
 }
 
 /// The state of one request in mode `hedge`. What it promises: [`Fan`](super::Fan).
@@ -45,6 +51,7 @@ pub struct Hedge<'r> {
     request: RequestFacts,
     servers: usize,
     delay: Duration,
+    body_whole: bool,
     /// Copies so far; the number of the next one.
     started: u32,
     /// Copies of which a byte may have been sent, those under way not counted.
@@ -90,6 +97,7 @@ impl<'r> Hedge<'r> {
             request: facts.request,
             servers: facts.servers,
             delay: rule.delay(facts.percentile),
+            body_whole: facts.body_whole,
             started: 0,
             sent: 0,
             live: SmallVec::new(),
@@ -145,6 +153,10 @@ impl<'r> Hedge<'r> {
             }
             Happened::ReplayLost => self.replay_lost = true,
             Happened::Timer => self.on_timer(now, &mut acts),
+            Happened::BodyWhole if !self.body_whole => {
+                self.body_whole = true;
+                self.wait(now, &mut acts);
+            }
             Happened::Whole { .. }
             | Happened::Delivered { .. }
             | Happened::Refused { .. }
@@ -171,7 +183,7 @@ impl<'r> Hedge<'r> {
 
     /// The hedge is due: it is launched if the request may be sent again, somebody else can be asked, and it can be paid.
     fn on_timer(&mut self, now: Duration, acts: &mut Acts) {
-        if self.hedged || self.replay_lost {
+        if self.hedged || self.replay_lost || !self.body_whole {
             return;
         }
         if now < self.due {
@@ -267,7 +279,12 @@ impl<'r> Hedge<'r> {
         self.started += 1;
         self.live.push(Live { copy, server: None });
         acts.push(Act::Start { copy, to: To::Balanced, reuse });
-        if !self.hedged && !self.replay_lost && self.servers > 1 {
+        self.wait(now, acts);
+    }
+
+    /// From now on the copy that was started last is waited for, if there may be a hedge.
+    fn wait(&mut self, now: Duration, acts: &mut Acts) {
+        if !self.hedged && !self.replay_lost && self.body_whole && self.servers > 1 {
             self.due = now.saturating_add(self.delay);
             acts.push(Act::WakeAt(self.due));
         }

@@ -245,9 +245,11 @@ pub struct QueueStatus {
     pub durable: bool,
     /// Its bounds.
     pub limits: QueueLimits,
-    /// Bytes of writes that some server has yet to get.
+    /// Bytes of writes that some server has yet to get, as [`backlog_writes`](Self::backlog_writes) counts them.
     pub backlog_bytes: u64,
-    /// Writes that some server has yet to get.
+    /// Writes that some server has yet to get: each once, however many servers that are, and also while live copies of it are in
+    /// progress. That is what the bound is held against. What waits for one server is its
+    /// [`backlog`](QueueServerStatus::backlog); those of all servers may be more together, or less.
     pub backlog_writes: usize,
     /// Bytes of dead letters.
     pub dead_bytes: u64,
@@ -274,7 +276,7 @@ pub struct QueueServerStatus {
     pub configured: bool,
     /// Whether it gets no live copies.
     pub gate_closed: bool,
-    /// Writes that wait for it, the one in flight included.
+    /// Writes that wait for it, the one in flight included; live copies in progress are not.
     pub backlog: usize,
     /// How long ago the oldest of them was accepted.
     pub oldest_age: Option<Duration>,

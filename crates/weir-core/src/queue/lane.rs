@@ -149,6 +149,12 @@ impl Lane {
 
     /// A live copy failed and joins the backlog. Copies that fail beside each other are one failure, not many.
     pub(super) fn note_live_failure(&mut self, outcome: Outcome, random: u64, now: Duration) {
+        if !outcome.is_of_server() {
+            if self.backlog.is_empty() {
+                self.note_failure_here(outcome, random, now);
+            }
+            return;
+        }
         if self.backlog.is_empty() || (self.failures == 0 && self.flying.is_none()) {
             self.failures = 1;
             self.due = now + backoff::delay(1, outcome.retry_after(), random);
@@ -162,11 +168,21 @@ impl Lane {
     }
 
     pub(super) fn note_failure(&mut self, outcome: Outcome, random: u64, now: Duration) {
+        if !outcome.is_of_server() {
+            return self.note_failure_here(outcome, random, now);
+        }
         self.failures = self.failures.saturating_add(1);
         self.due = now + backoff::delay(self.failures, outcome.retry_after(), random);
         self.server_says_when = outcome.retry_after().is_some();
         self.last = Some(outcome);
         self.counts.failures_total += 1;
+    }
+
+    /// It was not for the server that it failed: nothing is counted against it, and it is tried again soon. What was known of the
+    /// server stays.
+    fn note_failure_here(&mut self, outcome: Outcome, random: u64, now: Duration) {
+        self.due = self.due.max(now + backoff::delay(1, None, random));
+        self.last = Some(outcome);
     }
 
     /// The server has answered a delivery with something final: the next one may begin.

@@ -28,6 +28,9 @@ pub enum Failure {
     Timeout,
     /// What came is no HTTP.
     Garbage,
+    /// It failed here, for want of something of ours: a file descriptor, memory, a body that can be read. That says nothing of
+    /// the server, and is not counted as a failure of it.
+    Here,
 }
 
 /// What an outcome means.
@@ -60,6 +63,11 @@ impl Outcome {
             Self::Answered { status, .. } => Verdict::of(status),
             Self::Failed(_) => Verdict::Again,
         }
+    }
+
+    /// Whether it says anything of the server.
+    pub fn is_of_server(self) -> bool {
+        self != Self::Failed(Failure::Here)
     }
 
     /// The status, if there was an answer.
@@ -96,6 +104,7 @@ impl Failure {
             Self::Reset => "reset",
             Self::Timeout => "timeout",
             Self::Garbage => "garbage",
+            Self::Here => "failed_here",
         }
     }
 }
@@ -126,8 +135,10 @@ mod tests {
 
     #[test]
     fn no_answer_is_repeated() {
-        for failure in [Failure::Unreachable, Failure::Reset, Failure::Timeout, Failure::Garbage] {
+        use Failure as F;
+        for failure in [F::Unreachable, F::Reset, F::Timeout, F::Garbage, F::Here] {
             assert_eq!(Outcome::Failed(failure).verdict(), Verdict::Again);
+            assert_eq!(Outcome::Failed(failure).is_of_server(), failure != F::Here);
             assert_eq!(Outcome::Failed(failure).status(), None);
         }
     }

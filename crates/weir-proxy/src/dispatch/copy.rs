@@ -12,7 +12,7 @@ use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -361,6 +361,22 @@ impl Held {
             && let Poll::Ready(outcome) = upload.as_mut().poll(cx)
         {
             self.uploaded(outcome.is_ok());
+        }
+    }
+
+    /// Waits until the answer, which is held back meanwhile, turns out to be broken. Sends the rest of the request on.
+    pub(super) fn poll_broken(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        self.poll_upload(cx);
+        if let Poll::Ready(error) = self.body.poll_broken(cx) {
+            tracing::debug!(%error, "an answer that was held back has broken");
+            return Poll::Ready(());
+        }
+        loop {
+            match ready!(self.deadlines.poll_passed(cx)) {
+                // It takes no more of the request; the answer is there all the same.
+                Wait::ServerWrite => self.uploaded(false),
+                _ => return Poll::Ready(()),
+            }
         }
     }
 

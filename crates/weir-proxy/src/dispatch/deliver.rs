@@ -8,13 +8,13 @@ use bytes::Bytes;
 use weir_core::health::Word;
 use weir_core::ports::queue::{ANSWER_BODY_BYTES_MAX, Deliver, Delivered, Delivery, KeptAnswer, LocalFuture};
 use weir_core::queue::{Failure, Outcome};
-use weir_http::field::KnownName as K;
 use weir_http::head::Head;
 use weir_upstream::body::ReadError;
 use weir_upstream::h1::head::AnswerError;
 use weir_upstream::pool::Pools;
 use weir_upstream::send::{Answer, Beyond, Keep, SendBody, SendError, SendLimits, send};
 
+use super::retry_after::retry_after;
 use crate::runtime::status::ProcessStatus;
 
 /// A server that takes a body more slowly than this is given up, and asked again later.
@@ -47,7 +47,7 @@ impl Deliverer {
     async fn send(&self, delivery: Delivery) -> io::Result<Delivered> {
         let lost = |failure| Ok(Delivered { outcome: Outcome::Failed(failure), answer: None });
         let Some(snapshot) = self.status.upgrade().map(|status| status.snapshot()) else {
-            return lost(Failure::Unreachable);
+            return lost(Failure::Here);
         };
         let upstream = snapshot.upstreams.iter().find(|upstream| upstream.name == self.upstream);
         let server = upstream.and_then(|upstream| {
@@ -58,7 +58,7 @@ impl Deliverer {
             });
             Some((found?, upstream.waits))
         });
-        let Some((server, waits)) = server else { return lost(Failure::Unreachable) };
+        let Some((server, waits)) = server else { return lost(Failure::Here) };
         let mut request = Head::default();
         if request.parse_request(&delivery.head, usize::MAX).is_err() {
             return Err(io::Error::new(io::ErrorKind::InvalidData, "the head of a kept write is malformed"));
@@ -97,18 +97,14 @@ fn delivered(answer: Answer, watched: bool) -> Delivered {
     Delivered { outcome, answer: kept }
 }
 
-/// RFC 9110 §10.2.3, as a number of seconds; a date is as good as none.
-pub(super) fn retry_after(head: &Head) -> Option<Duration> {
-    let text = std::str::from_utf8(head.get(K::RetryAfter)?).ok()?;
-    text.trim().parse().ok().map(Duration::from_secs)
-}
-
 fn failure(error: &SendError) -> Failure {
     match error {
+        SendError::Connect(error) if error.is_exhaustion() => Failure::Here,
         SendError::Connect(_) | SendError::ConnectTimeout => Failure::Unreachable,
         SendError::Timeout => Failure::Timeout,
         SendError::Head(AnswerError::Closed | AnswerError::Truncated | AnswerError::Io(_)) => Failure::Reset,
-        SendError::Body(_) | SendError::Request(_) => Failure::Reset,
+        SendError::Body(_) => Failure::Reset,
+        SendError::Request(_) => Failure::Here,
         SendError::Head(AnswerError::Head(_))
         | SendError::Framing(_)
         | SendError::Connection(_)

@@ -51,7 +51,8 @@ impl<'r> Route<'r> {
             FanRule::Hedge(hedging) => {
                 let percentile = hedging.percentile();
                 let request = RequestFacts { safe: is_safe(&x.request), body_survives: survives(x) };
-                let facts = HedgeFacts { request, servers, percentile };
+                let body_whole = x.facts.body_is_empty();
+                let facts = HedgeFacts { request, servers, percentile, body_whole };
                 Fan::Hedge(Hedge::new(&hedging.rule, &upstream.retry, &hedging.budget, facts))
             }
             FanRule::Duplicate(duplicating) => {

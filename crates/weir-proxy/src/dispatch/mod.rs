@@ -11,6 +11,7 @@ mod linger;
 pub(crate) mod mirror;
 mod obtain;
 mod pass;
+mod retry_after;
 mod tunnel;
 mod whole;
 mod write;

@@ -12,12 +12,12 @@ use weir_core::dispatch::Reuse;
 use weir_tls::handshake::{Fault, HandshakeError};
 use weir_upstream::connect::{ConnectError, connect};
 use weir_upstream::io::deadline::Wait;
+use weir_upstream::io::exhaustion::is_exhaustion;
 use weir_upstream::member::Server;
 use weir_upstream::pool::Connection;
 use weir_upstream::upstream::Upstream;
 
 use crate::exchange::Exchange;
-use crate::runtime::exhaustion::is_exhaustion;
 use crate::runtime::worker::Worker;
 use crate::stages::failure::Failure;
 

@@ -22,8 +22,8 @@ use weir_upstream::upstream::Upstream;
 
 use super::agreement::Agreement;
 use super::copy::Lost;
-use super::deliver::retry_after;
 use super::linger::{self, Sending};
+use super::retry_after::retry_after;
 use crate::exchange::Exchange;
 use crate::runtime::dispatch::Duplicating;
 use crate::runtime::worker::Worker;
@@ -116,8 +116,10 @@ impl Write {
     /// A live copy has failed.
     pub(super) fn missed(&mut self, server: usize, lost: &Lost) {
         let miss = match lost {
+            // The server was not asked: it waits for the write, and is not blamed.
+            Lost::NotSent { failure: Failure::Exhausted, .. } | Lost::Request(_) => Miss::Here,
             Lost::NotSent { .. } => Miss::Unreachable,
-            Lost::Failed { cause: Cause::Reset, .. } | Lost::Request(_) => Miss::Reset,
+            Lost::Failed { cause: Cause::Reset, .. } => Miss::Reset,
             Lost::Failed { cause: Cause::Timeout, .. } => Miss::Timeout,
             Lost::Failed { cause: Cause::Garbage, .. } => Miss::Garbage,
         };

@@ -11,12 +11,12 @@ use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use tokio::sync::OwnedSemaphorePermit;
 use weir_core::address::NetworkSet;
 use weir_upstream::io::deadline::pause;
+use weir_upstream::io::exhaustion::is_exhaustion;
 use weir_upstream::io::stream::Stream;
 
 use super::client::Peer;
 use super::connection::{self, Accepted};
 use crate::runtime::certificates::ListenerTls;
-use crate::runtime::exhaustion::is_exhaustion;
 use crate::runtime::worker::Worker;
 
 /// How long accepting pauses when the system has no file descriptor or memory left.

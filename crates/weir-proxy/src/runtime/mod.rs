@@ -9,7 +9,6 @@ pub(crate) mod control;
 pub mod counters;
 mod differences;
 pub mod dispatch;
-pub(crate) mod exhaustion;
 mod found;
 pub mod inbox;
 mod keepers;

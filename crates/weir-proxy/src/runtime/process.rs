@@ -29,7 +29,7 @@ use super::inbox::{INBOX_MESSAGES_MAX, Inbox, Inspection, Message, Query};
 use super::keepers;
 use super::percentiles;
 use super::permits::Permits;
-use super::queues::{OpenQueue, Queues};
+use super::queues::{OpenQueue, QueueError, Queues};
 use super::run::{self, AcceptEnded, Setup};
 use super::sockets::{BoundAddress, ListenError, Listener};
 use super::status::ProcessStatus;
@@ -58,12 +58,7 @@ pub enum StartError {
         source: io::Error,
     },
     /// A queue of writes can't be opened.
-    Queue {
-        /// The upstream that it is for.
-        upstream: String,
-        /// Why, for people.
-        reason: String,
-    },
+    Queue(QueueError),
     /// A thread or its runtime can't be made.
     Worker(io::Error),
 }
@@ -76,9 +71,7 @@ impl fmt::Display for StartError {
             Self::AccessLog { target, source } => {
                 write!(f, "the access log `{target}` can't be opened: {source}")
             }
-            Self::Queue { upstream, reason } => {
-                write!(f, "the queue of the upstream `{upstream}` can't be opened: {reason}")
-            }
+            Self::Queue(error) => error.fmt(f),
             Self::Worker(source) => write!(f, "a worker can't be started: {source}"),
         }
     }
@@ -90,7 +83,7 @@ impl std::error::Error for StartError {
             Self::Listen(error) => Some(error),
             Self::Certificates(error) => Some(error),
             Self::AccessLog { source, .. } | Self::Worker(source) => Some(source),
-            Self::Queue { .. } => None,
+            Self::Queue(error) => Some(error),
         }
     }
 }
@@ -141,7 +134,7 @@ impl Proxy {
     pub fn start(model: &Model, open_queue: Arc<OpenQueue>) -> Result<Self, StartError> {
         raise_file_limit();
         let queues = Queues::new(open_queue);
-        queues.prepare(model).map_err(|(upstream, reason)| StartError::Queue { upstream, reason })?;
+        queues.prepare(model).map_err(StartError::Queue)?;
         let workers = model.workers.unwrap_or_else(cores).max(1);
         let (listeners, tls) = open(model, workers)?;
         let log = access_log(&model.access_log)?;
@@ -262,16 +255,19 @@ impl Proxy {
     /// Routes, upstreams, limits and timeouts are taken from it. Listeners, workers, the targets of the access log, the
     /// limit of connections and the times of draining stay as they were at the start. Servers are counted anew; a rate that
     /// stays as it is, at a route of the same name, goes on with what has been used of it.
-    pub async fn publish(&self, model: &Model) {
-        if let Err((upstream, reason)) = self.queues.prepare(model) {
-            tracing::error!(upstream, reason, "a queue can't be opened; writes to its servers wait nowhere");
-        }
+    ///
+    /// # Errors
+    /// A queue that the model needs can't be had, or not as durable as the model says. Nothing has changed then: everything goes on
+    /// as it was.
+    pub async fn publish(&self, model: &Model) -> Result<(), QueueError> {
+        self.queues.prepare(model)?;
         let before = self.status.snapshot.load_full();
         let snapshot = Arc::new(build::successor(model, &self.verifiers, &self.queues, &before));
         self.status.snapshot.store(Arc::clone(&snapshot));
         self.status.published.notify_one();
         self.begin_delivering();
         self.tell_all(|| Message::Publish(Arc::clone(&snapshot))).await;
+        Ok(())
     }
 
     /// Lets somebody deliver from every queue from which nobody does yet.

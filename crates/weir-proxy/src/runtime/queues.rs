@@ -17,6 +17,26 @@ pub fn no_queues() -> Arc<OpenQueue> {
     Arc::new(|_, _, _| Err("there is no place for queues".to_owned()))
 }
 
+/// Why a queue can't be had: a process that went on without it would let writes wait nowhere.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct QueueError {
+    /// The upstream that it is for.
+    pub upstream: String,
+    /// Why, for people.
+    pub reason: String,
+}
+
+impl fmt::Display for QueueError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the queue of the upstream `{}` can't be opened: {}", self.upstream, self.reason)
+    }
+}
+
+impl std::error::Error for QueueError {}
+
+/// Why one that is in memory is no durable one.
+const IN_MEMORY: &str = "it is in memory, and what waits in it is not moved into a file\n\nhint: `catch_up: durable` needs a restart";
+
 /// All queues of the process.
 #[derive(Clone)]
 pub struct Queues {
@@ -52,20 +72,39 @@ impl Queues {
     /// is, in memory or in a file, until the process ends: what waits in it is not moved.
     ///
     /// # Errors
-    /// One can't be opened: the name of its upstream and why, for people.
-    pub fn prepare(&self, model: &Model) -> Result<(), (String, String)> {
+    /// One can't be had as the model wants it. Nothing has changed then: what was opened is closed again.
+    pub fn prepare(&self, model: &Model) -> Result<(), QueueError> {
+        let mut new: HashMap<&str, Arc<dyn WriteQueue>> = HashMap::new();
         for (upstream, rule) in duplicates(model) {
-            let mut by_upstream = self.opened();
-            if let Some(Opened { queue, .. }) = by_upstream.get(upstream) {
-                queue.set_limits(limits(rule));
-                if queue.is_durable() != (rule.catch_up == CatchUp::Durable) {
-                    tracing::warn!(upstream, "another `catch_up` is used after the next start");
+            let is_durable = rule.catch_up == CatchUp::Durable;
+            match self.of(upstream) {
+                // What is promised for a write would not be kept.
+                Some(queue) if is_durable && !queue.is_durable() => {
+                    return Err(QueueError { upstream: upstream.to_owned(), reason: IN_MEMORY.to_owned() });
                 }
-                continue;
+                Some(queue) => {
+                    if queue.is_durable() != is_durable {
+                        tracing::warn!(
+                            upstream,
+                            "it stays in its file; another `catch_up` is used after the next start"
+                        );
+                    }
+                }
+                None if new.contains_key(upstream) => {}
+                None => {
+                    let queue = (self.open)(upstream, rule.catch_up, limits(rule))
+                        .map_err(|reason| QueueError { upstream: upstream.to_owned(), reason })?;
+                    new.insert(upstream, queue);
+                }
             }
-            let queue = (self.open)(upstream, rule.catch_up, limits(rule))
-                .map_err(|error| (upstream.to_owned(), error))?;
-            by_upstream.insert(upstream.into(), Opened { queue, runs: false });
+        }
+        let mut by_upstream = self.opened();
+        for (upstream, rule) in duplicates(model) {
+            if let Some(queue) = new.remove(upstream) {
+                by_upstream.insert(upstream.into(), Opened { queue, runs: false });
+            } else if let Some(Opened { queue, .. }) = by_upstream.get(upstream) {
+                queue.set_limits(limits(rule));
+            }
         }
         Ok(())
     }

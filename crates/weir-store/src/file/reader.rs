@@ -27,9 +27,10 @@ pub(crate) struct Loaded {
 enum Question {
     Write { sequence: Sequence, answer: oneshot::Sender<io::Result<Option<Loaded>>> },
     Piece { body: BodyNumber, number: u32, answer: oneshot::Sender<io::Result<Bytes>> },
+    Close { done: oneshot::Sender<()> },
 }
 
-/// Asks the thread. It ends when the last of these is gone.
+/// Asks the thread. It ends when the last of these is gone, or when it is closed.
 #[derive(Debug, Clone)]
 pub(crate) struct Reader {
     questions: mpsc::Sender<Question>,
@@ -40,9 +41,14 @@ impl Reader {
     pub(super) fn start(connection: Connection, name: &str) -> io::Result<Self> {
         let (questions, mut received) = mpsc::channel(QUESTIONS_MAX);
         std::thread::Builder::new().name(format!("weir-read-{name}")).spawn(move || {
+            let mut closed = None;
             while let Some(question) = received.blocking_recv() {
                 // Whoever asked may have gone meanwhile.
                 match question {
+                    Question::Close { done } => {
+                        closed = Some(done);
+                        break;
+                    }
                     Question::Write { sequence, answer } => {
                         let _ = answer.send(read_write(&connection, sequence).map_err(as_io));
                     }
@@ -51,8 +57,19 @@ impl Reader {
                     }
                 }
             }
+            drop(connection);
+            drop(closed);
         })?;
         Ok(Self { questions })
+    }
+
+    /// Ends the thread, and waits until its connection is closed. Blocks; not for a thread with a runtime.
+    pub(super) fn close(&self) {
+        let (done, closed) = oneshot::channel();
+        if self.questions.blocking_send(Question::Close { done }).is_ok() {
+            // Dropped, or gone with the thread: closed either way.
+            let _ = closed.blocking_recv();
+        }
     }
 
     /// A write, if the file has it.

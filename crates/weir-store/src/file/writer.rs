@@ -71,12 +71,14 @@ impl Writer {
         }
     }
 
-    /// Writes until the inbox is closed. However this ends, nobody waits for it in vain.
-    pub(super) fn run(mut self) {
+    /// Writes until the inbox is closed. However this ends, nobody waits for it in vain. `last` is what comes before the file is
+    /// closed.
+    pub(super) fn run(mut self, last: impl FnOnce()) {
         let _end = End(Arc::clone(&self.inbox));
         while let Some(batch) = self.inbox.take() {
             self.write(batch);
         }
+        last();
     }
 
     fn write(&mut self, mut batch: Batch) {
@@ -315,7 +317,7 @@ mod tests {
         schema::create(&connection).unwrap();
         let inbox = Arc::new(Inbox::new(1, vec!["a:1".into()]));
         let writer = Writer::new(connection, Arc::clone(&inbox), 1, 0);
-        let thread = std::thread::spawn(move || writer.run());
+        let thread = std::thread::spawn(move || writer.run(|| {}));
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         runtime.block_on(async {
             let (answer, answered) = tokio::sync::oneshot::channel::<()>();

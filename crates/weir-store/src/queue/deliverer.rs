@@ -87,7 +87,7 @@ async fn fly(mut flight: Flight, failures: u32, deliver: Rc<dyn Deliver>) {
         }
         Err(error) => {
             tracing::warn!(queue = %books.name, %sequence, %error, "a write can't be read back now");
-            books.finish(sequence, server, Outcome::Failed(Failure::Unreachable), None);
+            books.finish(sequence, server, Outcome::Failed(Failure::Here), None);
         }
     }
 }

@@ -51,11 +51,23 @@ impl Queue {
     /// # Errors
     /// The file can't be used, or can't be trusted. It is not changed then.
     pub fn open(directory: &Path, name: &str, limits: QueueLimits) -> Result<Self, OpenError> {
-        Self::open_bounded(directory, name, limits, None)
+        Self::open_with(directory, name, limits, None)
     }
 
-    /// One in a file of at most so many pages.
-    pub(super) fn open_bounded(
+    /// One in a file of at most so many pages of 4 KiB: a disk that gets full, for tests.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub fn open_bounded(
+        directory: &Path,
+        name: &str,
+        limits: QueueLimits,
+        pages_max: u32,
+    ) -> Result<Self, OpenError> {
+        Self::open_with(directory, name, limits, Some(pages_max))
+    }
+
+    fn open_with(
         directory: &Path,
         name: &str,
         limits: QueueLimits,

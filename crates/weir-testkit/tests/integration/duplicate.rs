@@ -341,7 +341,7 @@ fn deaf() -> (Server, Arc<AtomicBool>) {
 fn a_body_is_read_also_when_no_server_reads_it() {
     for bytes in [1, 1 << 20] {
         let ((first, first_down), (second, second_down)) = (deaf(), deaf());
-        let proxy = duplicate(&[&first, &second], ", answer_timeout: 100ms", "");
+        let proxy = duplicate(&[&first, &second], ", answer_timeout: 500ms", "");
         let body = "x".repeat(bytes);
         ask(&proxy, post(&body)).expect(503);
         // Both have a backlog now, so that this one has no copy at all.
@@ -419,6 +419,73 @@ services: [{{host: \"*\", upstream: [\"{steady}\", \"{down}\"], dispatch: duplic
     is_down.store(false, Ordering::SeqCst);
     while proxy.status().queues[0].backlog_writes > 0 {
         std::thread::yield_now();
+    }
+}
+
+/// The word means two things. Of a server: what waits for it. Of a queue: every write that some server has yet to get, once, also
+/// while it is in progress; that is what the bound is held against.
+#[test]
+fn a_backlog_is_that_of_a_server_or_that_of_the_queue() {
+    let (slow, release) = Server::held(sized("slow"));
+    let ((one, one_down), (other, other_down)) = (Server::down(503), Server::down(503));
+    let proxy = duplicate(&[&slow, &one, &other], ", backlog: 1", "");
+    let counts = || {
+        let queue = proxy.status().queues.remove(0);
+        (
+            queue.backlog_writes,
+            queue.backlog_bytes > 0,
+            queue.servers.iter().map(|server| (server.backlog, server.live)).collect::<Vec<_>>(),
+        )
+    };
+    let mut client = connect(&proxy);
+    client.send(post("x"));
+    slow.wait_requests(1);
+    while counts().2[1..] != [(1, 0), (1, 0)] {
+        std::thread::yield_now();
+    }
+    assert_eq!(
+        counts(),
+        (1, true, vec![(0, 1), (1, 0), (1, 0)]),
+        "two wait, one is in progress, and it is one write"
+    );
+    ask(&proxy, post("no room")).expect(503);
+    release.send(()).expect("the server waits");
+    client.answer().expect(200);
+    assert_eq!(counts(), (1, true, vec![(0, 0), (1, 0), (1, 0)]));
+    one_down.store(false, Ordering::SeqCst);
+    while counts().2[1].0 > 0 {
+        std::thread::yield_now();
+    }
+    assert_eq!(counts(), (1, true, vec![(0, 0), (0, 0), (1, 0)]));
+    other_down.store(false, Ordering::SeqCst);
+    while counts() != (0, false, vec![(0, 0); 3]) {
+        std::thread::yield_now();
+    }
+}
+
+/// There is no bound on the copies that a server gets at a time, so each of them has its time, also when nobody waits for it any more;
+/// the first one that ends so closes the gate.
+#[test]
+fn a_server_that_never_answers_gets_no_more_copies_once_the_first_has_had_its_time() {
+    let deaf = Server::start(|mut connection| {
+        connection.request_head();
+        connection.until_end();
+    });
+    let steady = Server::saying("a");
+    let proxy = duplicate(&[&steady, &deaf], "", ", timeouts: {answer_head: 100ms, answer_body: 100ms}");
+    let mut clients: Vec<_> = (0..5).map(|_| connect(&proxy)).collect();
+    for (number, client) in clients.iter_mut().enumerate() {
+        // With and without a body that goes on when the client has its answer.
+        client.send(post(&"x".repeat(number * 1000))).answer().expect(200);
+    }
+    let server = || proxy.status().queues[0].servers[1].clone();
+    while server().live > 0 {
+        std::thread::yield_now();
+    }
+    assert!(server().gate_closed);
+    for number in 1..=20 {
+        ask(&proxy, post("later")).expect(200);
+        assert_eq!((server().live, server().backlog), (0, 5 + number));
     }
 }
 

@@ -208,3 +208,102 @@ fn a_server_that_left_the_configuration_is_an_orphan() {
     let orphan = queue.servers.iter().find(|server| !server.configured).expect("it is listed");
     assert_eq!((&*orphan.name, orphan.backlog), (&*flaky.to_string(), 1));
 }
+
+/// A configuration whose queue can't be opened was put in use all the same: writes were acknowledged and waited nowhere.
+#[test]
+fn a_configuration_whose_queue_can_not_be_opened_changes_nothing() {
+    let state = State::new();
+    let (steady, other) = (Server::saying("a"), Server::saying("b"));
+    let (flaky, _down) = Server::down(503);
+    let proxy = state.proxy(&[&steady, &flaky], ", backlog: 1");
+    ask(&proxy, post("first")).expect(200);
+    until(&proxy, |queue| queue.servers[1].backlog == 1);
+    let directory = state.0.join("queue");
+    std::fs::write(directory.join("bad.sqlite"), b"no database at all").unwrap();
+    let duplicate = "dispatch: {mode: duplicate, catch_up: durable, backlog: 9}";
+    let yaml = format!(
+        "state: \"{}\"
+services:
+  - {{host: \"new.test\", upstream: good, {duplicate}}}
+  - {{host: \"bad.test\", upstream: bad, {duplicate}}}
+  - {{host: \"*\", upstream: web, {duplicate}}}
+upstreams: {{good: {{servers: [\"{other}\"]}}, bad: {{servers: [\"{other}\"]}}, web: {{servers: [\"{steady}\"]}}}}
+",
+        state.0.display()
+    );
+    for _ in 0..2 {
+        let error = proxy.try_publish(&yaml).expect_err("a queue is damaged");
+        assert_eq!(error.upstream, "bad");
+        assert!(
+            error.to_string().starts_with("the queue of the upstream `bad` can't be opened: "),
+            "{error}"
+        );
+    }
+    // Everything is as it was: the bound, the servers, who has which file.
+    ask(&proxy, post("second")).expect(503);
+    assert_eq!(bodies(&steady), ["first"]);
+    let status = proxy.status();
+    assert_eq!((status.queues.len(), status.queues[0].limits.backlog_writes_max), (1, 1));
+    drop(weir_store::Queue::open(&directory, "good", weir_core::queue::QueueLimits::default()).unwrap());
+    // And when the cause is gone, it goes.
+    std::fs::remove_file(directory.join("bad.sqlite")).unwrap();
+    proxy.publish(&yaml);
+    ask(&proxy, post("third")).expect(200);
+    assert_eq!(bodies(&steady), ["first", "third"]);
+    assert_eq!(proxy.status().queues.len(), 3);
+}
+
+/// What waits in memory is not moved into a file, so a route that promises a file can't be put in use without a restart: it was,
+/// and promised what it did not keep.
+#[test]
+fn a_queue_in_memory_does_not_become_durable_while_it_runs() {
+    let state = State::new();
+    let server = Server::saying("a");
+    let durable = state.yaml(&[&server], "");
+    let in_memory = durable.replace("durable", "memory");
+    let proxy = proxy::start(&in_memory);
+    let error = proxy.try_publish(&durable).expect_err("it is in memory").to_string();
+    assert!(error.contains("hint: `catch_up: durable` needs a restart"), "{error}");
+    ask(&proxy, post("x")).expect(200);
+    assert!(!proxy.status().queues[0].durable);
+    // The other way more is kept than was asked for.
+    let proxy = proxy::start(&durable);
+    proxy.publish(&in_memory);
+    ask(&proxy, post("y")).expect(200);
+    assert!(proxy.status().queues[0].durable);
+}
+
+/// `semantics.md` §3.3: a full disk is 503, with nothing acknowledged and nothing sent; what was acknowledged before is delivered, and
+/// when there is room again, writes are taken again.
+#[test]
+fn semantics_3_3_on_a_full_disk_nothing_is_acknowledged_and_nothing_lost() {
+    let state = State::new();
+    let steady = Server::saying("a");
+    let (flaky, down) = Server::down(503);
+    let proxy = proxy::start_with_small_disk(&state.yaml(&[&steady, &flaky], ", acknowledge: 1"), 400);
+    let (kept, large) = ("k".repeat(600_000), "l".repeat(1_200_000));
+    ask(&proxy, post(&kept)).expect(200);
+    until(&proxy, |queue| queue.servers[1].backlog == 1);
+    for refusals in 1..=3 {
+        let refused = ask(&proxy, post(&large)).expect(503);
+        assert!(refused.has("Retry-After"));
+        let queue = &proxy.status().queues[0];
+        assert_eq!((queue.accepted_total, queue.backlog_writes), (1, 1));
+        assert_eq!(queue.write_errors_total, refusals);
+    }
+    assert_eq!(steady.requests().len(), 1, "what is refused goes to nobody");
+    // What still fits is taken.
+    ask(&proxy, post("small")).expect(200);
+    down.store(false, Ordering::SeqCst);
+    until(&proxy, |queue| queue.backlog_writes == 0);
+    ask(&proxy, post(&large)).expect(200);
+    until(&proxy, |queue| queue.backlog_writes == 0);
+    let texts = [kept.as_str(), "small", large.as_str()];
+    assert!(bodies(&steady) == texts);
+    let mut order = bodies(&flaky);
+    order.dedup();
+    assert!(order == texts);
+    drop(proxy);
+    let queue = &state.proxy(&[&steady, &flaky], "").status().queues[0];
+    assert_eq!((queue.backlog_writes, queue.backlog_bytes), (0, 0));
+}

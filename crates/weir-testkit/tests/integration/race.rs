@@ -116,6 +116,60 @@ fn where_nothing_is_usable_the_best_is_given_or_a_fixed_status() {
     assert!(answer.field("Proxy-Status").is_some_and(|status| status.contains("destination_unavailable")));
 }
 
+/// The best answer so far was held back for a moment when a usable one might still come; when its connection broke meanwhile, that
+/// was seen only when it was passed on, and the client got half an answer although another one had come.
+#[test]
+fn an_answer_that_breaks_while_it_is_held_back_is_not_the_best_any_more() {
+    let half = [
+        "Content-Length: 100000\r\n\r\nhalf",
+        "Content-Length: 100000\r\n\r\n",
+        "Transfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n",
+        "Transfer-Encoding: chunked\r\n\r\n8\r\nhalf",
+        "Transfer-Encoding: chunked\r\n\r\n",
+    ];
+    for (rest, resets) in half.iter().flat_map(|rest| [(rest, false), (rest, true)]) {
+        let answer = format!("HTTP/1.1 404 No\r\n{rest}");
+        let broken = Server::start(move |mut connection| {
+            connection.expect_request();
+            connection.send(&answer);
+            if resets {
+                connection.reset();
+            }
+        });
+        let (worse, release) = Server::held("HTTP/1.1 500 No\r\nContent-Length: 5\r\n\r\nworse");
+        let proxy = race(&[&broken, &worse], ", usable: 2xx", "");
+        let mut client = connect(&proxy);
+        client.send(get("/"));
+        broken.wait_ended(1);
+        worse.wait_requests(1);
+        release.send(()).expect("the server waits");
+        assert_eq!(client.answer().expect(500).text(), "worse", "{rest:?} {resets}");
+    }
+}
+
+/// A connection that ends behind a whole answer breaks nothing.
+#[test]
+fn an_answer_whose_connection_ends_behind_it_is_held_back_in_peace() {
+    let large = "x".repeat(100_000);
+    for rest in [
+        "Content-Length: 6\r\n\r\nbetter".to_owned(),
+        "Transfer-Encoding: chunked\r\n\r\n3\r\nbet\r\n3\r\nter\r\n0\r\nX-Mine: 1\r\n\r\n".to_owned(),
+        "Connection: close\r\n\r\nbetter".to_owned(),
+        "Connection: close\r\n\r\n".to_owned(),
+        format!("Content-Length: 100000\r\n\r\n{large}"),
+    ] {
+        let better = Server::closing(format!("HTTP/1.1 404 No\r\n{rest}"));
+        let (worse, release) = Server::held("HTTP/1.1 500 No\r\nContent-Length: 5\r\n\r\nworse");
+        let proxy = race(&[&better, &worse], ", usable: 2xx", "");
+        let mut client = connect(&proxy);
+        client.send(get("/"));
+        better.wait_ended(1);
+        worse.wait_requests(1);
+        release.send(()).expect("the server waits");
+        client.answer().expect(404);
+    }
+}
+
 #[test]
 fn servers_that_can_not_be_reached_are_passed_over() {
     let good = Server::saying("good");

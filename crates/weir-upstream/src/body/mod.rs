@@ -82,6 +82,16 @@ impl Body {
         poll_fn(|cx| self.poll_fill(cx)).await
     }
 
+    /// Waits until it is known that it can't be read to its end, without using up anything: for a body that is held back. What is
+    /// not known before more is read stays unknown, as when the server has sent more than fits into the buffer, or over TLS.
+    pub fn poll_broken(&mut self, cx: &mut Context<'_>) -> Poll<ReadError> {
+        match self {
+            Self::H1(body) => body.poll_broken(cx),
+            // Nobody holds back what others read too.
+            Self::Empty | Self::Memory(_) | Self::Replay(_) => Poll::Pending,
+        }
+    }
+
     /// Says that nobody waits for more until it is asked for again, so that its deadline does not run meanwhile.
     pub fn pause(&self) {
         match self {

@@ -100,6 +100,44 @@ impl H1Body {
         Poll::Ready(Ok(()))
     }
 
+    /// See [`Body::poll_broken`](super::Body::poll_broken).
+    pub fn poll_broken(&mut self, cx: &mut Context<'_>) -> Poll<ReadError> {
+        // What is here can be lent, whatever becomes of the connection.
+        match self.poll_fill(cx) {
+            Poll::Ready(Err(error)) => return Poll::Ready(error),
+            Poll::Ready(Ok(())) if !self.is_here() => {}
+            Poll::Ready(Ok(())) | Poll::Pending => return Poll::Pending,
+        }
+        match ready!(self.from.stream.poll_over(cx)) {
+            Err(error) => Poll::Ready(ReadError::Io(error)),
+            // More was to come, unless nobody but the end of the connection could say so.
+            Ok(()) => match self.decoder.clone().connection_ended() {
+                Err(error) => Poll::Ready(error.into()),
+                Ok(()) => Poll::Pending,
+            },
+        }
+    }
+
+    /// Whether the rest, to its end, is in the buffer.
+    fn is_here(&self) -> bool {
+        let (mut decoder, mut rest) = (self.decoder.clone(), &self.buffer.unread()[self.available..]);
+        decoder.consumed(self.available);
+        loop {
+            if self.ended || decoder.is_end() {
+                return true;
+            }
+            match decoder.step(rest) {
+                Ok(Step::Content { skip, length }) => {
+                    decoder.consumed(length);
+                    rest = &rest[skip + length..];
+                }
+                Ok(Step::End { .. }) => return true,
+                // What is malformed is told when it is read.
+                Ok(Step::More { .. }) | Err(_) => return false,
+            }
+        }
+    }
+
     /// See [`Body::chunk`](super::Body::chunk).
     #[inline]
     pub fn chunk(&self) -> &[u8] {

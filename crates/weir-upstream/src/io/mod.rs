@@ -2,6 +2,7 @@
 
 pub mod buffer;
 pub mod deadline;
+pub mod exhaustion;
 pub mod lent;
 mod socket;
 pub mod stream;

@@ -235,6 +235,24 @@ impl Stream {
         }
     }
 
+    /// Waits until the other side has ended the connection and nothing that it sent is left to be read: an error for a reset.
+    /// Bytes that nobody has asked for yet come before that, and end the wait for good: ask again at another time.
+    ///
+    /// Under TLS this is never told: what the network has given may still be in the session.
+    pub fn poll_over(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let Kind::Plain(transport) = &*self.kind.borrow() else { return Poll::Pending };
+        loop {
+            match transport.poll_peek(cx) {
+                Poll::Pending => return Poll::Pending,
+                Poll::Ready(Ok(0)) => return Poll::Ready(Ok(())),
+                Poll::Ready(Ok(_)) => return Poll::Pending,
+                // The readiness was stale and is cleared now; ask once more to be woken.
+                Poll::Ready(Err(error)) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
+            }
+        }
+    }
+
     /// Begins a new watch for resets; see [`poll_reset`](Self::poll_reset).
     pub fn watch_again(&self) {
         self.watched.set(false);

@@ -393,3 +393,32 @@ fn the_time_until_an_answer_begins_is_counted_from_the_end_of_the_request() {
         assert_eq!(answer.head_after, Duration::from_secs(1));
     });
 }
+
+/// What has no file descriptor can't blame the server: in a process of its own that may open few files.
+#[test]
+fn want_of_descriptors_is_not_counted_against_the_server() {
+    if std::env::var_os("WEIR_TEST_FEW_FILES").is_none() {
+        let name = "send::tests::want_of_descriptors_is_not_counted_against_the_server";
+        let limited = format!("ulimit -n 32; exec \"$0\" --exact {name} --nocapture");
+        let child = std::process::Command::new("sh")
+            .args(["-c", &limited])
+            .arg(std::env::current_exe().unwrap())
+            .env("WEIR_TEST_FEW_FILES", "1")
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&child.stdout);
+        assert!(child.status.success() && said.contains("1 passed"), "{said}");
+        return;
+    }
+    local(async {
+        let server = nowhere();
+        let taken: Vec<_> = std::iter::from_fn(|| std::fs::File::open("/dev/null").ok()).collect();
+        let mut request = Head::default();
+        request.parse_request(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n", 10).unwrap();
+        let sent = send(&server, &request, SendBody::Memory(Bytes::new()), &LIMITS, None).await;
+        drop(taken);
+        let error = sent.unwrap_err();
+        assert!(matches!(&error, SendError::Connect(error) if error.is_exhaustion()), "{error}");
+        assert_eq!(server.counters.connect_failures.load(Ordering::Relaxed), 0);
+    });
+}

@@ -19,7 +19,7 @@ pub(crate) fn queues(value: &Value, color: bool) -> String {
         let durable = if queue["durable"] == true { "durable" } else { "in memory" };
         let name = Paint::Strong.on(color, word(&queue["name"]));
         text.push_str(&format!(
-            "{name}  {durable}, {} of {} writes, {} of {} bytes wait\n",
+            "{name}  {durable}, {} of {} writes, {} of {} bytes wait or are in progress\n",
             queue["backlog_writes"],
             queue["backlog_writes_max"],
             queue["backlog_bytes"],

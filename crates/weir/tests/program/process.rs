@@ -1,11 +1,13 @@
 //! The program as a child process, and what it prints.
 
+use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::time::Duration;
 
+use nix::pty::openpty;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
@@ -29,7 +31,18 @@ pub(crate) fn run(arguments: &[&str]) -> Output {
 
 /// Runs it to its end, demands this exit code, and gives stdout and stderr.
 pub(crate) fn finished(arguments: &[&str], code: i32) -> (String, String) {
-    let output = run(arguments);
+    checked(run(arguments), arguments, code)
+}
+
+/// The same for somebody who sits at a terminal and types this.
+pub(crate) fn finished_at_terminal(arguments: &[&str], typed: &str, code: i32) -> (String, String) {
+    let terminal = openpty(None, None).unwrap();
+    // The system keeps it until it is read.
+    File::from(terminal.master.try_clone().unwrap()).write_all(typed.as_bytes()).unwrap();
+    checked(command(arguments).stdin(terminal.slave).output().unwrap(), arguments, code)
+}
+
+fn checked(output: Output, arguments: &[&str], code: i32) -> (String, String) {
     let text = |bytes| String::from_utf8(bytes).unwrap();
     let (stdout, stderr) = (text(output.stdout), text(output.stderr));
     assert_eq!(output.status.code(), Some(code), "{arguments:?}\n{stdout}\n{stderr}");

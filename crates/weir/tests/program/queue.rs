@@ -7,7 +7,7 @@ use nix::sys::signal::Signal;
 use serde_json::Value;
 use weir_testkit::server::Server;
 
-use super::process::{Running, answer, finished, send};
+use super::process::{Running, answer, finished, finished_at_terminal, send};
 use super::scratch::Scratch;
 
 /// A Weir that duplicates to a server that answers, and to one that nobody is at.
@@ -77,6 +77,11 @@ fn what_waits_is_listed_shown_retried_and_dropped() {
     assert!(text.starts_with("orders  in memory, 2 of 100000 writes"), "{text}");
     let line = text.lines().find(|line| line.contains(&stage.dead)).unwrap();
     assert!(line.contains("  2 "), "{text}");
+    let metrics = stage.ask("GET", "/metrics", "");
+    let dead = format!("weir_queue_backlog_writes{{upstream=\"orders\",server=\"{}\"}} 2\n", stage.dead);
+    for line in [&*dead, "weir_queue_held_writes{upstream=\"orders\"} 2\n"] {
+        assert!(metrics.contains(line), "{line}\n{metrics}");
+    }
     let (text, _) = stage.queue(&["list", "--writes", "--server", &stage.dead, "--max", "1"], 0);
     assert!(text.contains("POST /orders/1?key=2") && !text.contains("/orders/2\n"), "{text}");
     assert!(text.contains("more with `--from "), "{text}");
@@ -100,6 +105,34 @@ fn what_waits_is_listed_shown_retried_and_dropped() {
     assert_eq!(stage.queue(&["list", "--writes"], 0).0, "nothing waits, and nothing is dead\n");
     let (_, stderr) = stage.queue(&["list", "--writes", "--queue", "other"], 1);
     assert!(stderr.contains("no queue `other`") && stderr.contains("`orders`"), "{stderr}");
+}
+
+/// What is dropped is gone, so whoever sits at a terminal is asked; everything but a yes is a no.
+#[test]
+fn at_a_terminal_nothing_is_dropped_without_a_yes() {
+    let stage = Stage::set("queue-terminal", "memory");
+    stage.write("/orders/1", 1);
+    let drop_all = ["queue", "drop", "--all", "--admin", &stage.admin];
+    // An empty line, words that are no yes, and the end of the input.
+    for no in ["n\n", "\n", "no\n", "yess\n", "drop\n", "\x04"] {
+        let (stdout, stderr) = finished_at_terminal(&drop_all, no, 1);
+        assert!(stdout.is_empty(), "{no:?}: {stdout}");
+        let question =
+            "drop everything that waits or is dead? Servers that have not got it will not get it. [y/N] ";
+        assert!(stderr.starts_with(question) && stderr.contains("nothing was dropped"), "{no:?}: {stderr}");
+        assert_eq!(stage.servers()[1]["backlog"], 1, "{no:?}");
+    }
+    let (_, stderr) = finished_at_terminal(&["queue", "drop", "1", "--admin", &stage.admin], "n\n", 1);
+    assert!(stderr.starts_with("drop write 1? "), "{stderr}");
+    // Who has written it is not asked: the no is not read.
+    finished_at_terminal(&["queue", "drop", "1", "--yes", "--admin", &stage.admin], "n\n", 0);
+    for yes in ["y\n", "YES\n", " yes \n"] {
+        stage.write("/orders/2", stage.servers()[1]["backlog"].as_u64().unwrap() + 1);
+        // The one on its way stays: ask until it is not.
+        while stage.servers()[1]["backlog"] != 0 {
+            finished_at_terminal(&drop_all, yes, 0);
+        }
+    }
 }
 
 #[test]

@@ -271,7 +271,8 @@ pub(crate) static DISPATCH: Table<DispatchFile> = Table {
                 Integer { label: "`backlog`", min: 1, max: 100_000_000 },
                 |dispatch: &mut DispatchFile, number| dispatch.backlog = Some(number),
             ),
-            doc: "duplicate: how many writes may wait, from 1 to 100,000,000. Each costs about 200 bytes of memory, also \
+            doc: "duplicate: how many writes may wait or be in progress, each once however many servers it waits for, from 1 to \
+                  100,000,000. Each costs about 200 bytes of memory, also \
                   with `durable`. An upstream has one queue, so all that duplicates to it says the same of it.",
         },
         Field {

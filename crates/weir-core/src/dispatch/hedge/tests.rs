@@ -74,7 +74,7 @@ fn check(
 ) -> usize {
     let budget = Budget::new(0.0);
     (tokens..10).for_each(|_| assert!(budget.take()));
-    let facts = HedgeFacts { request, servers: 3, percentile: None };
+    let facts = HedgeFacts { request, servers: 3, percentile: None, body_whole: true };
     let rule = rule();
     let mut machine = Hedge::new(&rule, policy, &budget, facts);
     assert_eq!(machine.begin(Duration::ZERO)[..], *first);
@@ -111,6 +111,32 @@ fn the_first_answer_wins_whoever_gave_it() {
     }
 }
 
+/// A client that took its time over a body made its server look slow: a second one was asked before the first could have
+/// answered.
+#[test]
+fn the_wait_counts_from_the_end_of_the_clients_body() {
+    let budget = Budget::new(0.0);
+    let (rule, policy) = (rule(), usual());
+    let at = Duration::from_millis;
+    let facts = HedgeFacts { request: SAFE, servers: 3, percentile: None, body_whole: false };
+    let mut machine = Hedge::new(&rule, &policy, &budget, facts);
+    assert_eq!(machine.begin(at(0))[..], [start(0, Reuse::Any)]);
+    assert!(machine.on(picked(0), at(0)).is_empty());
+    assert!(machine.on(Happened::Timer, at(1000)).is_empty(), "of an exchange before");
+    assert_eq!(machine.on(Happened::BodyWhole, at(5000))[..], [wake(5000 + DELAY)]);
+    assert!(machine.on(Happened::BodyWhole, at(5001)).is_empty(), "told twice");
+    assert_eq!(machine.on(Happened::Timer, at(5001))[..], [wake(5000 + DELAY)]);
+    assert_eq!(machine.on(Happened::Timer, at(5000 + DELAY))[..], *HEDGE);
+    // A copy that begins later has its own time.
+    let mut machine = Hedge::new(&rule, &policy, &budget, facts);
+    assert_eq!(machine.begin(at(0)).len(), 1);
+    assert!(machine.on(picked(0), at(0)).is_empty());
+    assert_eq!(machine.on(refused(0), at(10))[..], [start(1, Reuse::Any)]);
+    assert!(machine.on(picked(1), at(10)).is_empty());
+    assert_eq!(machine.on(Happened::BodyWhole, at(30))[..], [wake(30 + DELAY)]);
+    assert_eq!(machine.on(refused(1), at(40))[..], [start(2, Reuse::Any), wake(40 + DELAY)]);
+}
+
 #[test]
 fn there_is_no_hedge_where_it_could_do_harm_or_cannot_be_paid() {
     let slow: [(u64, Happened, &[Act]); 3] =
@@ -122,7 +148,7 @@ fn there_is_no_hedge_where_it_could_do_harm_or_cannot_be_paid() {
     check(10, &usual(), SAFE, FIRST, &lost);
     let budget = Budget::new(0.0);
     let (rule, policy) = (rule(), usual());
-    let facts = HedgeFacts { request: SAFE, servers: 1, percentile: None };
+    let facts = HedgeFacts { request: SAFE, servers: 1, percentile: None, body_whole: true };
     let mut alone = Hedge::new(&rule, &policy, &budget, facts);
     assert_eq!(alone.begin(Duration::ZERO)[..], [start(0, Reuse::Any)], "there is nobody else");
 }
@@ -226,8 +252,12 @@ fn a_repeat_may_be_hedged_too_but_only_once() {
 #[test]
 fn what_was_sent_is_known_for_the_log() {
     let (rule, policy, budget) = (rule(), usual(), Budget::new(0.0));
-    let mut machine =
-        Hedge::new(&rule, &policy, &budget, HedgeFacts { request: SAFE, servers: 2, percentile: None });
+    let mut machine = Hedge::new(
+        &rule,
+        &policy,
+        &budget,
+        HedgeFacts { request: SAFE, servers: 2, percentile: None, body_whole: true },
+    );
     let _ = machine.begin(Duration::ZERO);
     let _ = machine.on(picked(0), Duration::ZERO);
     assert_eq!((machine.attempts(), machine.hedge()), (1, None));
@@ -293,7 +323,7 @@ fn balance(policy: &RetryPolicy, request: RequestFacts, servers: usize, fates: &
 
 fn hedge(policy: &RetryPolicy, request: RequestFacts, servers: usize, fates: &[(Fate, usize)]) -> Course {
     let (rule, budget) = (rule(), Budget::new(0.0));
-    let facts = HedgeFacts { request, servers, percentile: None };
+    let facts = HedgeFacts { request, servers, percentile: None, body_whole: true };
     let mut machine = Hedge::new(&rule, policy, &budget, facts);
     let (mut asked, mut acts) = (Vec::new(), machine.begin(Duration::ZERO));
     loop {

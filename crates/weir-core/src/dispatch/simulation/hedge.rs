@@ -33,6 +33,8 @@ struct Watcher<'w> {
     /// The hedge is to be launched in this step.
     due: bool,
     last_start: Duration,
+    /// When the client's body came to its end.
+    whole_at: Option<Duration>,
     replay_lost: bool,
     /// Whether the policy wants what ended last to be repeated.
     wanted: bool,
@@ -43,6 +45,11 @@ struct Watcher<'w> {
 }
 
 impl Watcher<'_> {
+    /// When the last copy has taken too long: its client's own slowness does not count.
+    fn due_at(&self) -> Option<Duration> {
+        self.whole_at.map(|whole| whole.max(self.last_start) + self.delay)
+    }
+
     fn may_repeat(&self) -> bool {
         self.safe && !self.replay_lost && self.wanted && self.sent < self.policy.attempts
     }
@@ -108,11 +115,12 @@ impl Watch for Watcher<'_> {
                 self.unwanted.take_if(|unwanted| *unwanted == copy);
             }
             Happened::ReplayLost => self.replay_lost = true,
+            Happened::BodyWhole => self.whole_at = Some(now),
             Happened::Timer => {
                 let others = (0..self.up.len())
                     .any(|server| !self.asked.contains(&server) && !self.unreachable.contains(&server));
                 let may = self.safe && !self.replay_lost && !self.hedged && ledger.under_way() == 1;
-                let in_time = now >= self.last_start + self.delay;
+                let in_time = self.due_at().is_some_and(|due| now >= due);
                 self.fired |= in_time;
                 self.due = may && others && in_time && *self.tokens >= TOKEN;
             }
@@ -129,7 +137,7 @@ impl Watch for Watcher<'_> {
                     None => {}
                     Some(Happened::Timer) => {
                         assert!(self.safe && live == 1 && !self.hedged, "no hedge is allowed");
-                        assert!(now >= self.last_start + self.delay, "a hedge too early");
+                        assert!(self.due_at().is_some_and(|due| now >= due), "a hedge too early");
                         *self.tokens = self.tokens.checked_sub(TOKEN).expect("the budget is exceeded");
                         (self.hedge, self.hedged, self.due) = (Some(copy), true, false);
                     }
@@ -159,7 +167,7 @@ impl Watch for Watcher<'_> {
                 assert_eq!(why == Why::NoServer, self.asked.is_empty());
             }
             Act::Cancel { copy } => assert_ne!(self.winner, Some(copy), "the winner is cancelled"),
-            Act::WakeAt(moment) => assert!(self.safe && moment == self.last_start + self.delay),
+            Act::WakeAt(moment) => assert!(self.safe && Some(moment) == self.due_at()),
             other => panic!("{other:?} in a hedge"),
         }
     }
@@ -176,7 +184,7 @@ impl Watch for Watcher<'_> {
         assert!(ledger.held().count() <= 1);
         assert!(!self.due, "the hedge is due");
         if self.safe && !self.hedged && !self.replay_lost && live == 1 && !self.fired && self.up.len() > 1 {
-            assert_eq!(ledger.wake, Some(self.last_start + self.delay), "nobody wakes us for the hedge");
+            assert_eq!(ledger.wake, self.due_at(), "nobody wakes us for the hedge");
         }
     }
 }
@@ -214,6 +222,12 @@ pub(super) fn play(mut dice: Dice, loud: bool) {
             let at = world.dice.delay(20);
             world.plan(at, Happened::ReplayLost);
         }
+        let body_whole = world.dice.percent(60);
+        world.ledger.body_whole = body_whole;
+        if !body_whole && world.dice.percent(90) {
+            let at = world.dice.delay(30);
+            world.plan(at, Happened::BodyWhole);
+        }
         let mut watcher = Watcher {
             policy: &policy,
             safe: request.safe,
@@ -230,12 +244,13 @@ pub(super) fn play(mut dice: Dice, loud: bool) {
             fired: false,
             due: false,
             last_start: Duration::ZERO,
+            whole_at: body_whole.then_some(Duration::ZERO),
             replay_lost: false,
             wanted: false,
             unwanted: None,
             winner: None,
         };
-        let facts = HedgeFacts { request, servers, percentile };
+        let facts = HedgeFacts { request, servers, percentile, body_whole };
         world.run(&mut Fan::Hedge(Hedge::new(&rule, &policy, &budget, facts)), &mut watcher);
     }
     assert_eq!((0..).take_while(|_| budget.take()).count() as u64, tokens / TOKEN, "the budget");

@@ -4,6 +4,9 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod books;
+mod random;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
@@ -13,30 +16,10 @@ use super::super::{
     Burial, Effect, Effects, Failure, Full, Ledger, Next, Outcome, QueueLimits, Restored, Sequence, ServerId,
     State, Verdict, WantedTarget,
 };
+use random::{Random, pick};
 
 const SERVERS: [&str; 3] = ["a:1", "b:1", "c:1"];
 const KEEP: Duration = Duration::from_secs(600);
-
-/// Numbers from a seed (splitmix64).
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    fn below(&mut self, bound: u64) -> u64 {
-        self.next() % bound
-    }
-
-    fn one_in(&mut self, bound: u64) -> bool {
-        self.below(bound) == 0
-    }
-}
 
 /// A write as the disk has it; the servers by name.
 #[derive(Clone)]
@@ -132,11 +115,12 @@ impl World {
 
     fn outcome(&mut self) -> Outcome {
         let retry_after = self.random.one_in(4).then(|| Duration::from_secs(self.random.below(30)));
-        match self.random.below(8) {
+        match self.random.below(9) {
             0..4 => Outcome::Answered { status: 200, retry_after: None },
             4 => Outcome::Answered { status: 422, retry_after: None },
             5 => Outcome::Answered { status: 503, retry_after },
             6 => Outcome::Failed(Failure::Reset),
+            7 => Outcome::Failed(Failure::Here),
             _ => Outcome::Failed(Failure::Unreachable),
         }
     }
@@ -454,42 +438,6 @@ impl World {
             assert!(lane.backlog() == 0 && !lane.gate().is_closed(), "seed {}: {lane:?}", self.seed);
         }
         assert_eq!(self.ledger.backlog_bytes(), 0, "seed {}", self.seed);
-    }
-}
-
-fn pick<T: Copy + Ord>(random: &mut Random, set: &BTreeSet<T>) -> Option<T> {
-    let count = set.len() as u64;
-    (count > 0).then(|| set.iter().nth(usize::try_from(random.below(count)).unwrap()).copied()).flatten()
-}
-
-impl Ledger {
-    /// The sums that are kept are those of what is there.
-    fn check_books(&self, seed: u64) {
-        let bytes = |writes: &BTreeMap<Sequence, super::super::Write>| -> u64 {
-            writes.values().map(|write| write.bytes).sum()
-        };
-        assert_eq!(self.held_bytes, bytes(&self.held), "seed {seed}");
-        assert_eq!(self.buried_bytes, bytes(&self.buried), "seed {seed}");
-        assert_eq!((self.reserved_bytes, self.reserved_writes), (0, 0), "seed {seed}");
-        assert!(self.held.values().all(super::super::Write::is_open), "seed {seed}");
-        assert!(self.buried.values().all(|write| !write.is_open() && !write.targets.is_empty()));
-        for lane in &self.lanes {
-            let server = lane.gate.server();
-            let states = |wanted: fn(&State) -> bool| -> BTreeSet<Sequence> {
-                let all = self.held.iter().chain(&self.buried);
-                all.filter(|(_, write)| write.state(server).as_ref().is_some_and(wanted))
-                    .map(|(sequence, _)| *sequence)
-                    .collect()
-            };
-            let waiting = states(|state| matches!(state, State::Waiting { .. } | State::Flying { .. }));
-            assert_eq!(lane.backlog, waiting, "seed {seed}: {}", lane.name);
-            let flying = states(|state| matches!(state, State::Flying { .. }));
-            assert_eq!(lane.flying.into_iter().collect::<BTreeSet<_>>(), flying, "seed {seed}");
-            assert_eq!(lane.live, states(|state| *state == State::Live).len(), "seed {seed}");
-            assert_eq!(lane.dead, states(|state| !state.is_open()).len(), "seed {seed}");
-            let closed = !waiting.is_empty() || (self.limits.strict_order && lane.live > 0);
-            assert_eq!(lane.gate.is_closed(), closed, "seed {seed}: the gate of {}", lane.name);
-        }
     }
 }
 

@@ -110,6 +110,42 @@ fn a_gate_closes_with_the_first_failure_and_opens_when_nothing_is_left() {
     );
 }
 
+/// A copy that failed for want of something of ours counted as a failure of its server, which then was left alone for longer
+/// and longer. The order holds all the same.
+#[test]
+fn what_fails_here_is_not_counted_against_the_server() {
+    let here = Outcome::Failed(Failure::Here);
+    let mut bench = Bench::new(QueueLimits::default());
+    let (first, _) = bench.accept();
+    bench.settle(first, B, here);
+    assert!(bench.closed(B), "nothing overtakes what waits");
+    for _ in 0..20 {
+        bench.now += Duration::from_millis(250);
+        assert_eq!(bench.next(), deliver(B, first, 0), "tried again soon, each time");
+        bench.finish(first, B, here);
+    }
+    let lane = &bench.ledger.lanes()[B.index()];
+    assert_eq!((lane.failures(), lane.counts().failures_total), (0, 0));
+    assert_eq!(lane.last_failure(), Some(here));
+}
+
+/// What is known of a server that is down is not forgotten because something failed here.
+#[test]
+fn what_fails_here_does_not_make_a_server_that_is_down_well() {
+    let here = Outcome::Failed(Failure::Here);
+    let mut bench = Bench::new(QueueLimits::default());
+    let (first, _) = bench.accept();
+    let (second, _) = bench.accept();
+    bench.settle(first, B, Outcome::Answered { status: 503, retry_after: Some(Duration::from_secs(60)) });
+    bench.settle(second, B, here);
+    bench.now += Duration::from_secs(59);
+    assert!(matches!(bench.next(), Next::Wait(_)), "the server has said when");
+    bench.now += Duration::from_secs(1);
+    assert_eq!(bench.next(), deliver(B, first, 1));
+    bench.finish(first, B, here);
+    assert_eq!(bench.ledger.lanes()[B.index()].failures(), 1);
+}
+
 /// A live copy that fails after later ones were sent takes its place by its number.
 #[test]
 fn a_late_failure_goes_before_what_came_after_it() {

@@ -40,6 +40,8 @@ struct Copy {
     started: Instant,
     stage: Rc<Stage>,
     state: State,
+    /// Its answer is not for the client, but its write shall arrive.
+    kept: bool,
 }
 
 enum State {
@@ -77,6 +79,8 @@ pub(super) struct Driver<'r> {
     failure: Option<Failure>,
     /// Whether the machine knows that the body has come whole.
     told_whole: bool,
+    /// When that was, if there is a body.
+    whole_at: Option<Instant>,
     /// Whether it knows that the body can't be sent again.
     told_lost: bool,
     /// The write that the request is, with its place in the queue.
@@ -107,6 +111,7 @@ impl<'r> Driver<'r> {
             news: SmallVec::new(),
             failure: None,
             told_whole: false,
+            whole_at: None,
             told_lost: false,
             write,
             agreement: Agreement::default(),
@@ -157,8 +162,14 @@ impl<'r> Driver<'r> {
                 Act::Answer { copy } => decision = Some(self.choose(x, copy)),
                 Act::GiveUp(why) => decision = Some(Err(self.given_up(why))),
                 Act::AnswerDelivered { server } => decision = Some(self.choose_delivered(x, server)),
-                Act::Keep { .. } => self.count(x, CopyOutcome::Kept),
-                // The queue is told of each copy when it ends; what that means is its to decide.
+                Act::Keep { copy } => {
+                    self.count(x, CopyOutcome::Kept);
+                    self.copies
+                        .iter_mut()
+                        .filter(|kept| kept.number == copy)
+                        .for_each(|kept| kept.kept = true);
+                }
+                // The queue is told of each copy when it ends, and decides the same by itself; see `act.rs`.
                 Act::Done { .. } | Act::Queue { .. } | Act::DeadLetter { .. } => {}
             }
         }
@@ -207,7 +218,7 @@ impl<'r> Driver<'r> {
         let original = Rc::clone(&self.original);
         let sending = Box::pin(copy::send(original, target, reuse, Rc::clone(&stage)));
         let state = State::Sending(sending);
-        self.copies.push(Copy { number, server, started: now(), stage, state });
+        self.copies.push(Copy { number, server, started: now(), stage, state, kept: false });
     }
 
     fn cancel(&mut self, x: &Exchange, number: u32) {
@@ -225,10 +236,18 @@ impl<'r> Driver<'r> {
         }
     }
 
-    /// Counts how long a server took, where that matters.
+    /// Counts how long a server took, where that matters: as the machine counts its wait, from the start of the copy, but not
+    /// before the client's body was whole. An answer that came before that says nothing of how long one takes.
     fn observe(&self, server: usize, started: Instant) {
-        if matches!(self.machine, Fan::Hedge(_)) {
-            self.group.servers[server].latencies.observe(now() - started);
+        if !matches!(self.machine, Fan::Hedge(_)) {
+            return;
+        }
+        let since = match self.replay {
+            None => Some(started),
+            Some(_) => self.whole_at.map(|whole| whole.max(started)),
+        };
+        if let Some(since) = since {
+            self.group.servers[server].latencies.observe(now() - since);
         }
     }
 
@@ -259,14 +278,20 @@ impl<'r> Driver<'r> {
     }
 
     fn poll_happened(&mut self, x: &Exchange, cx: &mut Context<'_>) -> Poll<Result<Happened, Failure>> {
-        for place in 0..self.copies.len() {
-            if let Poll::Ready(happened) = self.poll_copy(place, x, cx) {
-                return Poll::Ready(happened);
+        // Whether an answer that is held back has broken is known before another one could make it the best.
+        for held in [true, false] {
+            for place in 0..self.copies.len() {
+                if matches!(self.copies[place].state, State::Held(_)) == held
+                    && let Poll::Ready(happened) = self.poll_copy(place, x, cx)
+                {
+                    return Poll::Ready(happened);
+                }
             }
         }
         self.poll_body(cx)?;
         if !self.told_whole && self.is_request_read() {
             self.told_whole = true;
+            self.whole_at = self.replay.is_some().then(now);
             if let (Some(write), Some(replay)) = (&mut self.write, &self.replay) {
                 write.supply(replay);
             }
@@ -333,9 +358,15 @@ impl<'r> Driver<'r> {
                     Poll::Ready(Ok(Happened::Broken { copy: number }))
                 }
             },
-            State::Held(held) => {
+            State::Held(held) if copy.kept => {
                 held.poll_upload(cx);
                 Poll::Pending
+            }
+            State::Held(held) => {
+                ready!(held.poll_broken(cx));
+                self.count(x, CopyOutcome::Failed);
+                self.copies.remove(place);
+                Poll::Ready(Ok(Happened::Broken { copy: number }))
             }
         }
     }

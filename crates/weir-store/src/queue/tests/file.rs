@@ -184,6 +184,23 @@ fn a_log_without_its_file_is_refused() {
     assert!(!directory.path().join("q.sqlite").exists());
 }
 
+/// The connection that reads could be the last one to be closed, and left the log of the file beside it: whoever saved or moved
+/// the file alone lost what was in the log.
+#[test]
+fn a_queue_that_was_closed_is_one_file() {
+    let directory = Directory::new();
+    for _ in 0..30 {
+        block_on(async {
+            let queue = open(directory.path());
+            queue.configure(&["a:1"]);
+            drop(queue.accept(new_write("w", &[0]), Some(body(300_000))).await.unwrap());
+            // The thread that reads has something to do until the end.
+            queue.list(Selection::default(), Sequence(0), 100).await.unwrap();
+        });
+        assert!(!directory.path().join("q.sqlite-wal").exists());
+    }
+}
+
 /// A process that died while it made the file for the first time leaves one beside its place, which nobody misses.
 #[test]
 fn a_file_that_was_never_ready_is_made_anew() {
@@ -198,7 +215,7 @@ fn a_full_disk_refuses_and_forgets_nothing() {
     let directory = Directory::new();
     let limits = QueueLimits::default();
     block_on(async {
-        let queue = Queue::open_bounded(directory.path(), "q", limits, Some(400)).unwrap();
+        let queue = Queue::open_bounded(directory.path(), "q", limits, 400).unwrap();
         queue.configure(&["a:1"]);
         let kept = queue.accept(new_write("kept", &[0]), Some(body(600_000))).await.unwrap();
         for size in [1_200_000, 3 << 20] {

@@ -53,6 +53,12 @@ impl Content {
         }
     }
 
+    /// The same, whose file somebody waits for with this patience.
+    #[cfg(test)]
+    pub(super) fn with_patience(&self, at_most: std::time::Duration) -> Self {
+        Self { file: self.file.as_ref().map(|file| file.with_patience(at_most)), ..self.detached() }
+    }
+
     pub(super) fn lend(&self, position: u64) -> Bytes {
         lend_from(&self.pieces, position)
     }

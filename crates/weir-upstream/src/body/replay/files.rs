@@ -9,12 +9,14 @@ use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::sync::oneshot;
 
 use super::error::ReplayError;
 use super::memory::Reservation;
+use super::patience::Patient;
 
 /// Threads: one may stand still with its disk while the other serves what lies in the system's cache.
 const THREADS: usize = 2;
@@ -29,6 +31,8 @@ const NAME_TRIES: usize = 16;
 #[derive(Debug)]
 pub(super) struct FileThreads {
     directory: PathBuf,
+    /// How long somebody waits for a job at most.
+    at_most: Option<Duration>,
     jobs: OnceLock<SyncSender<Job>>,
 }
 
@@ -41,10 +45,10 @@ pub(super) struct SpoolFile {
 }
 
 /// What will have become of writing.
-pub(super) type Written = oneshot::Receiver<io::Result<Arc<SpoolFile>>>;
+pub(super) type Written = Patient<Arc<SpoolFile>>;
 
 /// What will have been read.
-pub(super) type Read = oneshot::Receiver<io::Result<Bytes>>;
+pub(super) type Read = Patient<Bytes>;
 
 #[derive(Debug)]
 enum Job {
@@ -70,9 +74,10 @@ enum Job {
 }
 
 impl FileThreads {
-    /// Threads that keep their files in this directory, which is made when it is needed.
-    pub(super) fn new(directory: PathBuf) -> Self {
-        Self { directory, jobs: OnceLock::new() }
+    /// Threads that keep their files in this directory, which is made when it is needed. Somebody waits for a job for so long at
+    /// most.
+    pub(super) fn new(directory: PathBuf, at_most: Option<Duration>) -> Self {
+        Self { directory, at_most, jobs: OnceLock::new() }
     }
 
     /// Writes pieces one behind the other from an offset on, into a new file if there is none yet. When nobody waits for
@@ -88,7 +93,7 @@ impl FileThreads {
     ) -> Result<Written, ReplayError> {
         let (reply, outcome) = oneshot::channel();
         self.submit(Job::Write { file, threads: Arc::clone(self), offset, pieces, reply })?;
-        Ok(outcome)
+        Ok(Patient::new(outcome, self.at_most))
     }
 
     /// Waits until everything before has been done, and has the threads stand still until what it gives is dropped.
@@ -131,7 +136,20 @@ impl SpoolFile {
     ) -> Result<Read, ReplayError> {
         let (reply, outcome) = oneshot::channel();
         self.threads.submit(Job::Read { file: Arc::clone(self), offset, length, reservation, reply })?;
-        Ok(outcome)
+        Ok(Patient::new(outcome, self.threads.at_most))
+    }
+
+    /// The same file, with threads of its own that somebody waits for with this patience.
+    #[cfg(test)]
+    pub(super) fn with_patience(&self, at_most: Duration) -> Arc<Self> {
+        let threads = Arc::new(FileThreads::new(self.threads.directory.clone(), Some(at_most)));
+        Arc::new(Self { file: Some(self.file().try_clone().expect("it is open")), threads })
+    }
+
+    /// See [`FileThreads::hold`].
+    #[cfg(test)]
+    pub(super) fn hold(&self) -> SyncSender<()> {
+        self.threads.hold()
     }
 
     #[cfg(test)]

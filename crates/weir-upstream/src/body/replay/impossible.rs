@@ -11,7 +11,7 @@ pub enum Impossible {
     Disk,
     /// Too much waited already to be written to, or read from, spool files.
     QueueFull,
-    /// Its spool file could not be made, written or read.
+    /// Its spool file could not be made, written or read, or not in time.
     Io,
     /// The memory that all replays share was used up.
     Total,

@@ -15,6 +15,7 @@ mod impossible;
 mod kept;
 mod limits;
 mod memory;
+mod patience;
 mod pool;
 mod reader;
 mod source;

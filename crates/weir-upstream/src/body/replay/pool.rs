@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::files::FileThreads;
 use super::impossible::{Impossible, ImpossibleCounts};
 use super::memory::MemoryTotal;
+use super::patience::FILE_TIME_MAX;
 
 /// What all replays of the process share. Clones are the same pool.
 #[derive(Debug, Clone)]
@@ -21,13 +22,20 @@ impl ReplayPool {
     ///
     /// Memory is what is kept of bodies, what waits to be written and what was read from files. The last quarter is for
     /// replays that hold at most 16 KiB. The directory is made, for our user alone, when the first file is; the two threads
-    /// begin then too.
+    /// begin then too. A disk that takes longer than 30 s for a piece of a file is as good as none.
     pub fn new(total_bytes: usize, spool: Option<PathBuf>) -> Self {
         Self {
             memory: Arc::new(MemoryTotal::new(total_bytes)),
-            files: spool.map(|directory| Arc::new(FileThreads::new(directory))),
+            files: spool.map(|directory| Arc::new(FileThreads::new(directory, FILE_TIME_MAX))),
             counts: Arc::default(),
         }
+    }
+
+    /// The same, with this patience for the disk.
+    #[cfg(test)]
+    pub(super) fn with_patience(total_bytes: usize, spool: PathBuf, at_most: std::time::Duration) -> Self {
+        let files = Some(Arc::new(FileThreads::new(spool, Some(at_most))));
+        Self { files, ..Self::new(total_bytes, None) }
     }
 
     /// Bytes that are reserved now.

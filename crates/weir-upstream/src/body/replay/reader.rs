@@ -101,7 +101,6 @@ impl ReplayBody {
             if let Some(reading) = &mut self.reading {
                 let outcome = ready!(Pin::new(reading).poll(cx));
                 self.reading = None;
-                let outcome = outcome.unwrap_or_else(|_| Err(std::io::Error::other("its thread ended")));
                 self.lent = outcome.map_err(|error| self.failed(ReplayError::Spool(Arc::new(error))))?;
                 return Poll::Ready(Ok(()));
             }

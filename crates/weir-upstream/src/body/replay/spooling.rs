@@ -73,9 +73,7 @@ impl Spooling {
         let outcome = ready!(Pin::new(outcome).poll(cx));
         let end = *end;
         self.writing = None;
-        let file = outcome
-            .unwrap_or_else(|_| Err(std::io::Error::other("its thread ended")))
-            .map_err(|error| ReplayError::Spool(Arc::new(error)))?;
+        let file = outcome.map_err(|error| ReplayError::Spool(Arc::new(error)))?;
         self.file = Some(file);
         self.written = end;
         Poll::Ready(Ok(()))

@@ -1,13 +1,16 @@
 //! Disks that are full, slow or not there.
 
 use std::process::Command;
+use std::sync::Arc;
 use std::task::{Context, Waker};
+use std::time::Duration;
 
 use tokio::io::AsyncWriteExt;
 
 use super::scene::{Directory, content, counts, limits, local, read, settle, sized, step, try_fill};
 use crate::body::ReadError;
 use crate::body::replay::{ReplayBody, ReplayError, ReplayPool, State};
+use crate::io::deadline::now;
 
 const KIB: usize = 1024;
 const MIB: usize = 1024 * KIB;
@@ -276,5 +279,65 @@ fn a_reader_that_finds_no_memory_for_the_file_says_so() {
         assert_eq!(counts(&pool), [0, 0, 0, 0, 1]);
         readers.truncate(1);
         assert!(read(&mut ReplayBody::of(later)).await.unwrap() == sent);
+    });
+}
+
+fn is_late(error: &ReadError) -> bool {
+    matches!(error, ReadError::Replay(ReplayError::Spool(error)) if error.kind() == std::io::ErrorKind::TimedOut)
+}
+
+/// Nothing ended the wait for a disk that stood still: neither the server nor the client was late, and the client waited for ever.
+#[test]
+fn a_disk_that_stands_still_for_too_long_while_it_is_written_is_no_disk() {
+    let directory = Directory::new();
+    for lossy in [false, true] {
+        local(async {
+            let pool = ReplayPool::with_patience(4 * MIB, directory.path(), Duration::from_secs(30));
+            let sent = content(MIB);
+            let (replay, mut client) = sized(sent.len(), limits(128 * KIB, Some(1 << 30), lossy), &pool);
+            let (mut quick, mut slow) = (replay.reader(), replay.reader());
+            let held = pool.files.as_ref().unwrap().hold();
+            let begun = now();
+            let sending = async {
+                let _ = client.write_all(&sent).await;
+                std::future::pending::<()>().await;
+            };
+            let one = tokio::select! { one = read(&mut quick) => one, () = sending => unreachable!() };
+            assert_eq!((now() - begun).as_secs(), 30);
+            if lossy {
+                assert!(one.unwrap() == sent);
+                assert!(read(&mut slow).await.is_err());
+            } else {
+                assert!(is_late(&one.unwrap_err()) && is_late(&read(&mut slow).await.unwrap_err()));
+                assert_eq!(replay.state(), State::Failed);
+            }
+            assert_eq!(counts(&pool), [0, 0, 0, 1, 0]);
+            // What the disk still has to do is left undone, and holds no memory longer than that.
+            drop((replay, quick, slow, held));
+            settle(&pool);
+            assert_eq!(pool.used_bytes(), 0);
+        });
+    }
+}
+
+#[test]
+fn a_disk_that_stands_still_for_too_long_while_it_is_read_is_an_error() {
+    let directory = Directory::new();
+    local(async {
+        // As long as the disk works nobody is impatient: the clock jumps to whatever is waited for.
+        let pool = ReplayPool::new(4 * MIB, Some(directory.path()));
+        let sent = content(300_000);
+        let (replay, mut client) = sized(sent.len(), limits(0, Some(1 << 30), false), &pool);
+        let (whole, _) = tokio::join!(replay.whole(), client.write_all(&sent));
+        whole.unwrap();
+        let content = replay.content().unwrap();
+        let impatient = content.with_patience(Duration::from_secs(30));
+        let held = impatient.file.as_ref().unwrap().hold();
+        let begun = now();
+        assert!(is_late(&read(&mut ReplayBody::of(Arc::new(impatient))).await.unwrap_err()));
+        assert_eq!((now() - begun).as_secs(), 30);
+        assert_eq!(counts(&pool), [0, 0, 0, 1, 0]);
+        drop(held);
+        assert!(read(&mut ReplayBody::of(content)).await.unwrap() == sent);
     });
 }
