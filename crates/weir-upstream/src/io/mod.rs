@@ -3,6 +3,7 @@
 pub mod buffer;
 pub mod deadline;
 pub mod lent;
+pub mod pipe;
 mod socket;
 pub mod stream;
 pub mod timed;
