@@ -23,7 +23,7 @@ use weir_http::framing::Framing;
 use weir_http::head::Head;
 use weir_upstream::body::replay::{Replay, ReplayError};
 use weir_upstream::body::{Body, H1Body, ReadError};
-use weir_upstream::connect::{ConnectError, connect};
+use weir_upstream::connect::ConnectError;
 use weir_upstream::h1::pump::{PumpError, pump};
 use weir_upstream::h1::sink::H1Sink;
 use weir_upstream::io::buffer::ReadBuffer;
@@ -220,7 +220,8 @@ impl Copy {
         let since = self.original.connecting.get().unwrap_or_else(now);
         self.original.connecting.set(Some(since));
         self.deadlines.set_from(Wait::Connect, since, self.upstream.waits.connect);
-        let outcome = self.deadlines.guard(pin!(connect(&self.server))).await;
+        let connecting = pin!(self.original.worker.dial.connect(&self.server));
+        let outcome = self.deadlines.guard(connecting).await;
         self.deadlines.clear(Wait::Connect);
         let server = &self.server;
         let lost = |timed_out, failure| Err(Lost::NotSent { timed_out, failure });

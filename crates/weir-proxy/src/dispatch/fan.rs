@@ -2,6 +2,7 @@
 //! between, [`Driver`] performs what the state machine of the mode decides.
 
 mod driver;
+mod tally;
 
 use std::future::poll_fn;
 use std::rc::Rc;
@@ -114,10 +115,11 @@ async fn with_body(
     let decided = driver.decide(x).await;
     x.client.deadlines.clear(Wait::Dispatch);
     let request_read = driver.is_request_read();
+    let goes_on = matches!(route.rule, FanRule::Duplicate(_)).then(|| driver.patience());
     x.record.attempts = driver.attempts();
     driver.leave(x);
     match decided {
-        Ok(Winner::Live(held)) => pass::on(x, held, request_read, responder).await,
+        Ok(Winner::Live(held)) => pass::on(x, held, request_read, goes_on, responder).await,
         Ok(Winner::Delivered(answer)) => pass::delivered(x, &answer, request_read, responder).await,
         Err(failure) => Err(failure),
     }

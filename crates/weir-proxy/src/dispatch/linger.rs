@@ -71,6 +71,15 @@ pub(super) fn let_held_go(worker: &Rc<Worker>, mut held: Held) {
     }
 }
 
+/// Lets go of a copy of a write whose answer has begun: it is sent to its end all the same, within so long.
+pub(super) fn let_write_go(worker: &Rc<Worker>, held: Held, patience: Duration) {
+    held.deadlines.move_to_task();
+    // Nobody else ends a copy that goes on alone.
+    held.deadlines.set(Wait::Request, patience);
+    let keeper = Rc::clone(worker);
+    worker.tracker.begin(async move { see_out(held, &keeper).await });
+}
+
 /// Sends a request to its end whose answer nobody waits for any more, and reads that answer if it is small.
 pub(super) async fn see_out(mut held: Held, worker: &Worker) {
     let mut left = LINGER_BYTES_MAX;

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use weir_core::dispatch::Reuse;
 use weir_tls::handshake::{Fault, HandshakeError};
-use weir_upstream::connect::{ConnectError, connect};
+use weir_upstream::connect::ConnectError;
 use weir_upstream::io::deadline::Wait;
 use weir_upstream::io::exhaustion::is_exhaustion;
 use weir_upstream::member::Server;
@@ -73,7 +73,7 @@ pub(super) async fn fresh(
     if let servers @ 2.. = servers as u32 {
         deadlines.set(Wait::ConnectTry, (upstream.waits.connect / servers).max(TRY_TIME_MIN));
     }
-    let mut connecting = pin!(connect(server));
+    let mut connecting = pin!(x.worker.dial.connect(server));
     let connected = poll_fn(|cx| {
         if let Poll::Ready(connected) = connecting.as_mut().poll(cx) {
             return Poll::Ready(Ok(connected));

@@ -4,6 +4,7 @@ use std::future::poll_fn;
 use std::pin::pin;
 use std::rc::Rc;
 use std::task::Poll;
+use std::time::Duration;
 
 use bytes::Bytes;
 use weir_core::ports::queue::KeptAnswer;
@@ -15,12 +16,14 @@ use weir_upstream::h1::pump::{PumpError, pump};
 use weir_upstream::io::deadline::Wait;
 
 use super::copy::Held;
+use super::linger;
 use crate::exchange::Exchange;
 use crate::inbound::responder::Responder;
 use crate::stages::failure::Failure;
 use crate::stages::respond;
 
-/// Passes this answer on, to its end. The rest of its request goes on meanwhile.
+/// Passes this answer on, to its end. The rest of its request goes on meanwhile; that of a write may go on for so long
+/// behind it, because a server that answers early does not have all of it yet.
 ///
 /// # Errors
 /// The client is gone, or the answer broke off.
@@ -28,6 +31,7 @@ pub(super) async fn on(
     x: &mut Exchange,
     mut held: Box<Held>,
     request_read: bool,
+    goes_on: Option<Duration>,
     responder: &mut Responder,
 ) -> Result<(), Failure> {
     x.record.upstream = Some(x.look() - x.begun);
@@ -80,9 +84,12 @@ pub(super) async fn on(
         held.uploaded(done);
     }
     x.look();
-    outcome?;
-    held.finish(&x.worker);
-    Ok(())
+    match goes_on.filter(|_| held.upload.is_some()) {
+        Some(patience) => linger::let_write_go(&x.worker, *held, patience),
+        None if outcome.is_ok() => held.finish(&x.worker),
+        None => {}
+    }
+    outcome
 }
 
 /// Passes an answer on that was kept whole. One that was too large to be kept comes without its body: what matters of the

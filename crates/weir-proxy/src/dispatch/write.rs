@@ -38,10 +38,14 @@ pub(super) struct Write {
     /// Answers that the catch-up got, by the places of their servers.
     answers: SmallVec<[(usize, KeptAnswer); 2]>,
     supplied: bool,
-    /// Its body, as the queue has it.
+    /// Its body, as the queue has it, until it was taken out of the memory that requests share.
     body: Option<Arc<KeptBody>>,
-    /// Whether a server gets it from its backlog, so that it may stay for long and there is something to hear of it.
+    /// Whether a server gets it from its backlog, so that there is something to hear of it.
     waits: bool,
+    /// Whether the queue keeps it for longer than the exchange: because it waits, or as a dead letter.
+    stays: bool,
+    /// Live copies of which nothing was heard yet.
+    unsettled: usize,
 }
 
 impl Write {
@@ -76,7 +80,8 @@ impl Write {
                 AcceptError::Body(_) => Failure::BodyNotKept,
             }
         })?;
-        let waits = accepted.live().len() < servers.len();
+        let unsettled = accepted.live().len();
+        let waits = unsettled < servers.len();
         Ok(Some(Self {
             accepted,
             watch: None,
@@ -85,6 +90,8 @@ impl Write {
             supplied,
             body: None,
             waits,
+            stays: waits,
+            unsettled,
         }))
     }
 
@@ -129,8 +136,10 @@ impl Write {
     fn settle(&mut self, server: usize, outcome: Outcome) {
         if let Some(server) = self.servers.get(server) {
             self.accepted.settle(*server, outcome);
-            if outcome.verdict() == Verdict::Again {
-                self.waits = true;
+            self.unsettled = self.unsettled.saturating_sub(1);
+            self.waits |= outcome.verdict() == Verdict::Again;
+            if outcome.verdict() != Verdict::Delivered {
+                self.stays = true;
                 self.detach();
             }
         }
@@ -163,14 +172,14 @@ impl Write {
     }
 
     /// The exchange is over. What waits longer counts against the queue's own bound, not against the memory of requests.
-    pub(super) fn leave(&self) {
-        if self.waits {
+    pub(super) fn leave(&mut self) {
+        if self.stays {
             self.detach();
         }
     }
 
-    fn detach(&self) {
-        if let Some(body) = &self.body {
+    fn detach(&mut self) {
+        if let Some(body) = self.body.take() {
             body.detach();
         }
     }
@@ -179,6 +188,15 @@ impl Write {
     pub(super) fn answer_of(&mut self, server: usize) -> Option<KeptAnswer> {
         let place = self.answers.iter().position(|(known, _)| *known == server)?;
         Some(self.answers.swap_remove(place).1)
+    }
+}
+
+impl Drop for Write {
+    /// The exchange may have been cut: copies that nobody sees through go to the backlogs.
+    fn drop(&mut self) {
+        if self.stays || self.unsettled > 0 {
+            self.detach();
+        }
     }
 }
 

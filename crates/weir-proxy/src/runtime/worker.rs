@@ -20,6 +20,7 @@ use weir_upstream::pool::Pools;
 use super::authentication::memory::ProofMemory;
 use super::clock::DateClock;
 use super::counters::WorkerCounters;
+use super::dial::Dial;
 use super::inbox::{Inspection, Query};
 use super::lanes::Lanes;
 use super::permits::Permits;
@@ -40,6 +41,8 @@ const COMPARED_BYTES_MAX: usize = 64 << 20;
 pub struct Worker {
     /// The snapshot that new exchanges begin under.
     view: RefCell<LocalSnapshot>,
+    /// Opens connections to servers.
+    pub(crate) dial: Dial,
     /// Idle connections to servers.
     pub pools: Pools,
     /// The servers of upstreams now.
@@ -92,6 +95,7 @@ impl Worker {
     ) -> Self {
         Self {
             view: RefCell::new(LocalSnapshot::new(snapshot)),
+            dial: Dial::default(),
             pools: Pools::default(),
             groups: LocalGroups::default(),
             digests: RandomState::new(),

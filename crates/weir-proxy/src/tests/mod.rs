@@ -11,6 +11,7 @@ mod certificate;
 mod client_timeout;
 mod concurrency;
 mod conversation;
+mod copies;
 mod handshake;
 mod handshake_end;
 mod handshake_turns;

@@ -26,7 +26,7 @@ use crate::runtime::build;
 use crate::runtime::certificates::ListenerTls;
 use crate::runtime::counters::WorkerCounters;
 use crate::runtime::permits::Permits;
-use crate::runtime::queues::{Queues, no_queues};
+use crate::runtime::queues::{OpenQueue, Queues, no_queues};
 use crate::runtime::snapshot::Snapshot;
 use crate::runtime::worker::Worker;
 
@@ -63,27 +63,35 @@ pub(super) struct Rig {
 
 /// Runs a test on a worker with this configuration beside listener and services, under a paused clock.
 pub(super) fn paused<T>(config: &str, test: impl AsyncFnOnce(Rig) -> T) -> T {
+    paused_with(config, no_queues(), test)
+}
+
+/// The same with queues for mode `duplicate`.
+pub(super) fn paused_with<T>(config: &str, queues: Arc<OpenQueue>, test: impl AsyncFnOnce(Rig) -> T) -> T {
     let runtime = Builder::new_current_thread()
         .enable_all()
         .start_paused(true)
         .build_local(LocalOptions::default())
         .unwrap();
-    let test = async { tokio::time::timeout(PATIENCE, test(Rig::new(config))).await };
+    let test = async { tokio::time::timeout(PATIENCE, test(Rig::new(config, queues))).await };
     runtime.block_on(test).expect("it waits for what never comes")
 }
 
 /// The snapshot of a configuration in which one upstream serves every host, unless it has services of its own.
-pub(super) fn snapshot(config: &str) -> Arc<Snapshot> {
+fn snapshot(config: &str, queues: Arc<OpenQueue>) -> Arc<Snapshot> {
     let services = if config.contains("services:") { "" } else { "services: [{host: '*', upstream: u}]" };
     let text = format!("listen: ['127.0.0.1:0']\n{services}\n{config}\n");
     let loaded = weir_config::parse("test", text.as_bytes(), &|_| None, Path::new(""));
     let loaded = loaded.unwrap_or_else(|report| panic!("{report}"));
-    Arc::new(build::snapshot(&loaded.model, &Verifiers::default(), &Queues::new(no_queues())))
+    let queues = Queues::new(queues);
+    // Where there is no place for them, writes wait nowhere.
+    let _ = queues.prepare(&loaded.model);
+    Arc::new(build::snapshot(&loaded.model, &Verifiers::default(), &queues))
 }
 
 impl Rig {
-    fn new(config: &str) -> Self {
-        let snapshot = snapshot(config);
+    fn new(config: &str, queues: Arc<OpenQueue>) -> Self {
+        let snapshot = snapshot(config, queues);
         let counters = Arc::new(WorkerCounters::default());
         let permits = Permits::new(&snapshot.limits);
         let worker = Rc::new(Worker::new(
@@ -118,13 +126,17 @@ impl Rig {
         bytes: usize,
     ) -> (DuplexStream, impl Future<Output = ()> + 'static) {
         let (theirs, ours) = duplex(bytes);
-        let accepted = Accepted {
-            stream: Stream::test(ours),
-            peer: PEER,
-            proxy_header: self.proxy_headers,
-            permit: None,
-        };
-        (theirs, connection::serve(Rc::clone(&self.worker), tls, accepted))
+        (theirs, self.serve(tls, Stream::test(ours)))
+    }
+
+    /// What serves a client at the other end of this stream.
+    pub(super) fn serve(
+        &self,
+        tls: Option<Arc<ListenerTls>>,
+        stream: Stream,
+    ) -> impl Future<Output = ()> + 'static {
+        let accepted = Accepted { stream, peer: PEER, proxy_header: self.proxy_headers, permit: None };
+        connection::serve(Rc::clone(&self.worker), tls, accepted)
     }
 
     /// How many handshakes have ended like this.

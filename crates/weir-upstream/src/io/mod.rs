@@ -4,6 +4,7 @@ pub mod buffer;
 pub mod deadline;
 pub mod exhaustion;
 pub mod lent;
+pub mod pipe;
 mod socket;
 pub mod stream;
 pub mod timed;

@@ -13,6 +13,7 @@ use tokio::io::DuplexStream;
 use tokio::net::{TcpStream, UnixStream};
 
 use super::buffer::ReadBuffer;
+use super::pipe::{Pipe, Resetter};
 use super::tls::{Input, Session};
 use super::transport::{Ask, Transport};
 
@@ -54,7 +55,13 @@ impl Stream {
 
     /// A pipe in memory, for tests with paused clocks.
     pub fn test(pipe: DuplexStream) -> Self {
-        Self::of(Kind::Plain(Transport::Test { pipe, ahead: Vec::new(), ended: false }))
+        Self::test_that_resets(pipe).0
+    }
+
+    /// The same, which may be reset.
+    pub fn test_that_resets(pipe: DuplexStream) -> (Self, Resetter) {
+        let (pipe, resetter) = Pipe::new(pipe);
+        (Self::of(Kind::Plain(Transport::Test(pipe))), resetter)
     }
 
     /// This stream with TLS on it, as either side; [`poll_handshake`](Self::poll_handshake) comes next. A stream that

@@ -8,9 +8,10 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use socket2::SockRef;
-use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, Interest, ReadBuf};
+use tokio::io::{AsyncWrite, Interest};
 use tokio::net::{TcpStream, UnixStream};
 
+use super::pipe::Pipe;
 use super::socket;
 
 /// A socket, or a pipe in memory.
@@ -18,12 +19,8 @@ use super::socket;
 pub(super) enum Transport {
     Tcp(TcpStream),
     Unix(UnixStream),
-    /// It can't be asked whether it is readable without reading, so it keeps what it read to answer.
-    Test {
-        pipe: DuplexStream,
-        ahead: Vec<u8>,
-        ended: bool,
-    },
+    /// For tests.
+    Test(Pipe),
 }
 
 /// Of whom it is asked whether something has come.
@@ -41,7 +38,7 @@ impl Transport {
         match self {
             Self::Tcp(stream) => socket::poll_readable(stream, cx),
             Self::Unix(stream) => socket::poll_readable(stream, cx),
-            Self::Test { pipe, ahead, ended } => poll_ahead(pipe, ahead, ended, cx),
+            Self::Test(pipe) => pipe.poll_readable(cx),
         }
     }
 
@@ -51,16 +48,7 @@ impl Transport {
         match self {
             Self::Tcp(stream) => socket::poll_read(stream, cx, room),
             Self::Unix(stream) => socket::poll_read(stream, cx, room),
-            Self::Test { ahead, .. } if !ahead.is_empty() => {
-                let count = ahead.len().min(room.len());
-                room[..count].copy_from_slice(&ahead[..count]);
-                ahead.drain(..count);
-                Poll::Ready(Ok(count))
-            }
-            Self::Test { pipe, .. } => {
-                let mut room = ReadBuf::new(room);
-                Pin::new(pipe).poll_read(cx, &mut room).map_ok(|()| room.filled().len())
-            }
+            Self::Test(pipe) => pipe.poll_read(cx, room),
         }
     }
 
@@ -85,7 +73,10 @@ impl Transport {
         match self {
             Self::Tcp(stream) => socket::poll_write(stream, cx, slices),
             Self::Unix(stream) => socket::poll_write(stream, cx, slices),
-            Self::Test { pipe, .. } => Pin::new(pipe).poll_write_vectored(cx, slices),
+            Self::Test(pipe) => {
+                pipe.check()?;
+                Pin::new(&mut pipe.end).poll_write_vectored(cx, slices)
+            }
         }
     }
 
@@ -94,11 +85,12 @@ impl Transport {
         match self {
             Self::Tcp(stream) => Pin::new(stream).poll_shutdown(cx),
             Self::Unix(stream) => Pin::new(stream).poll_shutdown(cx),
-            Self::Test { pipe, .. } => Pin::new(pipe).poll_shutdown(cx),
+            Self::Test(pipe) => Pin::new(&mut pipe.end).poll_shutdown(cx),
         }
     }
 
-    /// Looks at what has come, without taking it; waits until something has. A pipe in memory is never looked at.
+    /// Looks at what has come, without taking it; waits until something has. Of a pipe in memory, only
+    /// resets are seen.
     pub(super) fn poll_peek(&self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
         match self {
             Self::Tcp(stream) => {
@@ -109,22 +101,22 @@ impl Transport {
                 ready!(stream.poll_read_ready(cx))?;
                 Poll::Ready(stream.try_io(Interest::READABLE, || peek(&SockRef::from(stream))))
             }
-            Self::Test { .. } => Poll::Pending,
+            Self::Test(pipe) => pipe.poll_reset(cx).map(Err),
         }
     }
 
     /// Whether nothing has come, neither bytes nor the end nor an error.
-    pub(super) fn is_quiet(&self, ask: Ask) -> bool {
+    pub(super) fn is_quiet(&mut self, ask: Ask) -> bool {
         let seen = match (self, ask) {
             (Self::Tcp(stream), Ask::Runtime) => {
-                stream.try_io(Interest::READABLE, || peek(&SockRef::from(stream)))
+                stream.try_io(Interest::READABLE, || peek(&SockRef::from(&*stream)))
             }
             (Self::Unix(stream), Ask::Runtime) => {
-                stream.try_io(Interest::READABLE, || peek(&SockRef::from(stream)))
+                stream.try_io(Interest::READABLE, || peek(&SockRef::from(&*stream)))
             }
-            (Self::Tcp(stream), Ask::System) => peek(&SockRef::from(stream)),
-            (Self::Unix(stream), Ask::System) => peek(&SockRef::from(stream)),
-            (Self::Test { ahead, ended, .. }, _) => return ahead.is_empty() && !ended,
+            (Self::Tcp(stream), Ask::System) => peek(&SockRef::from(&*stream)),
+            (Self::Unix(stream), Ask::System) => peek(&SockRef::from(&*stream)),
+            (Self::Test(pipe), _) => return pipe.is_quiet(),
         };
         matches!(seen, Err(error) if error.kind() == io::ErrorKind::WouldBlock)
     }
@@ -136,14 +128,12 @@ impl Transport {
             (Self::Unix(stream), Ask::Runtime) => stream.try_read(bytes),
             (Self::Tcp(stream), Ask::System) => (&*SockRef::from(&*stream)).read(bytes),
             (Self::Unix(stream), Ask::System) => (&*SockRef::from(&*stream)).read(bytes),
-            (Self::Test { ahead, ended, .. }, _) => {
-                if ahead.is_empty() && !*ended {
+            (Self::Test(pipe), _) => {
+                pipe.check()?;
+                if pipe.ahead.is_empty() && !pipe.ended {
                     return Err(io::ErrorKind::WouldBlock.into());
                 }
-                let count = ahead.len().min(bytes.len());
-                bytes[..count].copy_from_slice(&ahead[..count]);
-                ahead.drain(..count);
-                Ok(count)
+                Ok(pipe.take_ahead(bytes))
             }
         }
     }
@@ -161,29 +151,11 @@ impl Transport {
         match self {
             Self::Tcp(stream) => Some(stream.as_raw_fd()),
             Self::Unix(stream) => Some(stream.as_raw_fd()),
-            Self::Test { .. } => None,
+            Self::Test(_) => None,
         }
     }
 }
 
 fn peek(socket: &SockRef<'_>) -> io::Result<usize> {
     socket.peek(&mut [MaybeUninit::uninit()])
-}
-
-fn poll_ahead(
-    pipe: &mut DuplexStream,
-    ahead: &mut Vec<u8>,
-    ended: &mut bool,
-    cx: &mut Context<'_>,
-) -> Poll<()> {
-    if !ahead.is_empty() || *ended {
-        return Poll::Ready(());
-    }
-    let mut bytes = [0; 1024];
-    let mut room = ReadBuf::new(&mut bytes);
-    match ready!(Pin::new(pipe).poll_read(cx, &mut room)) {
-        Ok(()) if !room.filled().is_empty() => ahead.extend_from_slice(room.filled()),
-        Ok(()) | Err(_) => *ended = true,
-    }
-    Poll::Ready(())
 }

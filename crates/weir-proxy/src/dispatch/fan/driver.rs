@@ -24,6 +24,7 @@ use weir_upstream::local_groups::LocalGroup;
 use weir_upstream::select;
 use weir_upstream::upstream::Upstream;
 
+use super::tally::Tally;
 use crate::dispatch::agreement::Agreement;
 use crate::dispatch::copy::{self, Held, Lost, Original, Stage};
 use crate::dispatch::deliver::BYTES_PER_SECOND_MIN;
@@ -42,6 +43,7 @@ struct Copy {
     state: State,
     /// Its answer is not for the client, but its write shall arrive.
     kept: bool,
+    tally: Tally,
 }
 
 enum State {
@@ -145,15 +147,11 @@ impl<'r> Driver<'r> {
         }
     }
 
-    fn count(&self, x: &Exchange, outcome: CopyOutcome) {
-        x.worker.counters.count_copy(x.record.mode.unwrap_or_default(), outcome);
-    }
-
     fn perform(&mut self, x: &mut Exchange, acts: Acts) -> Option<Result<Winner, Failure>> {
         let mut decision = None;
         for act in acts {
             match act {
-                Act::Start { copy, to, reuse } => self.start(copy, to, reuse),
+                Act::Start { copy, to, reuse } => self.start(x, copy, to, reuse),
                 Act::Cancel { copy } => self.cancel(x, copy),
                 Act::WakeAt(at) => {
                     let deadlines = &x.client.deadlines;
@@ -162,13 +160,7 @@ impl<'r> Driver<'r> {
                 Act::Answer { copy } => decision = Some(self.choose(x, copy)),
                 Act::GiveUp(why) => decision = Some(Err(self.given_up(why))),
                 Act::AnswerDelivered { server } => decision = Some(self.choose_delivered(x, server)),
-                Act::Keep { copy } => {
-                    self.count(x, CopyOutcome::Kept);
-                    self.copies
-                        .iter_mut()
-                        .filter(|kept| kept.number == copy)
-                        .for_each(|kept| kept.kept = true);
-                }
+                Act::Keep { copy } => self.keep(copy),
                 // The queue is told of each copy when it ends, and decides the same by itself; see `act.rs`.
                 Act::Done { .. } | Act::Queue { .. } | Act::DeadLetter { .. } => {}
             }
@@ -179,9 +171,9 @@ impl<'r> Driver<'r> {
     fn choose(&mut self, x: &mut Exchange, number: u32) -> Result<Winner, Failure> {
         let place = self.copies.iter().position(|copy| copy.number == number);
         match place.map(|place| self.copies.remove(place)) {
-            Some(Copy { server, state: State::Held(held), .. }) => {
+            Some(Copy { server, state: State::Held(held), mut tally, .. }) => {
                 x.record.server = Some(Arc::clone(&self.group.servers[server]));
-                self.count(x, CopyOutcome::Answered);
+                tally.becomes(CopyOutcome::Answered);
                 if self.hedge() == Some(number) {
                     x.worker.counters.hedges_won.add(1);
                 }
@@ -198,7 +190,14 @@ impl<'r> Driver<'r> {
         answer.map(Winner::Delivered).ok_or(Failure::NotAcknowledged)
     }
 
-    fn start(&mut self, number: u32, to: To, reuse: Reuse) {
+    fn keep(&mut self, number: u32) {
+        if let Some(copy) = self.copies.iter_mut().find(|copy| copy.number == number) {
+            copy.kept = true;
+            copy.tally.becomes(CopyOutcome::Kept);
+        }
+    }
+
+    fn start(&mut self, x: &Exchange, number: u32, to: To, reuse: Reuse) {
         let server = match to {
             To::Server(server) => server,
             To::Balanced => {
@@ -218,12 +217,12 @@ impl<'r> Driver<'r> {
         let original = Rc::clone(&self.original);
         let sending = Box::pin(copy::send(original, target, reuse, Rc::clone(&stage)));
         let state = State::Sending(sending);
-        self.copies.push(Copy { number, server, started: now(), stage, state, kept: false });
+        let tally = Tally::new(&x.worker.counters, x.record.mode.unwrap_or_default());
+        self.copies.push(Copy { number, server, started: now(), stage, state, kept: false, tally });
     }
 
     fn cancel(&mut self, x: &Exchange, number: u32) {
         let Some(place) = self.copies.iter().position(|copy| copy.number == number) else { return };
-        self.count(x, CopyOutcome::Cancelled);
         let Copy { server, started, stage, state, .. } = self.copies.remove(place);
         match state {
             State::Sending(sending) => {
@@ -338,11 +337,13 @@ impl<'r> Driver<'r> {
             State::Sending(sending) => match ready!(sending.as_mut().poll(cx)) {
                 Ok(held) => Poll::Ready(Ok(self.hold(place, held, x))),
                 Err(lost) => {
-                    self.count(x, CopyOutcome::Failed);
-                    let Copy { server, .. } = self.copies.remove(place);
+                    let Copy { server, mut tally, .. } = self.copies.remove(place);
                     // A client that breaks off says nothing of the server.
-                    if let Some(write) = self.write.as_mut().filter(|_| !matches!(lost, Lost::Request(_))) {
-                        write.missed(server, &lost);
+                    if !matches!(lost, Lost::Request(_)) {
+                        tally.becomes(CopyOutcome::Failed);
+                        if let Some(write) = &mut self.write {
+                            write.missed(server, &lost);
+                        }
                     }
                     Poll::Ready(self.lose(number, lost))
                 }
@@ -353,8 +354,7 @@ impl<'r> Driver<'r> {
                     Poll::Ready(Ok(Happened::Whole { copy: number, digest }))
                 }
                 Err(Unread) => {
-                    self.count(x, CopyOutcome::Failed);
-                    self.copies.remove(place);
+                    self.copies.remove(place).tally.becomes(CopyOutcome::Failed);
                     Poll::Ready(Ok(Happened::Broken { copy: number }))
                 }
             },
@@ -364,8 +364,7 @@ impl<'r> Driver<'r> {
             }
             State::Held(held) => {
                 ready!(held.poll_broken(cx));
-                self.count(x, CopyOutcome::Failed);
-                self.copies.remove(place);
+                self.copies.remove(place).tally.becomes(CopyOutcome::Failed);
                 Poll::Ready(Ok(Happened::Broken { copy: number }))
             }
         }
@@ -439,35 +438,37 @@ impl<'r> Driver<'r> {
         if let Some(write) = &mut write {
             write.leave();
         }
-        let body_bytes = self.body_bytes();
-        let patience =
-            self.upstream.waits.answer_head + Duration::from_secs(body_bytes / BYTES_PER_SECOND_MIN);
+        let patience = self.patience();
         let agreement = std::mem::take(&mut self.agreement);
         let left = Rc::new(RefCell::new(Left { write, agreement, upstream: Arc::clone(self.upstream) }));
-        for Copy { server, stage, state, .. } in self.copies.drain(..) {
-            let worker = Rc::clone(&x.worker);
-            stage.deadlines.move_to_task();
-            // Nobody else ends a copy that goes on alone.
-            stage.deadlines.set(Wait::Request, patience);
+        for Copy { server, stage, state, mut tally, .. } in self.copies.drain(..) {
             match state {
                 State::Sending(sending) => {
+                    let worker = Rc::clone(&x.worker);
+                    stage.deadlines.move_to_task();
+                    // Nobody else ends a copy that goes on alone.
+                    stage.deadlines.set(Wait::Request, patience);
+                    tally.becomes(CopyOutcome::Kept);
                     let task = write::see_through(Rc::clone(&left), server, sending, worker);
                     x.worker.tracker.begin(task);
                 }
                 State::Held(held) if held.is_sent() => linger::let_held_go(&x.worker, *held),
                 State::Held(held) => {
-                    x.worker.tracker.begin(async move { linger::see_out(*held, &worker).await });
+                    tally.becomes(CopyOutcome::Kept);
+                    linger::let_write_go(&x.worker, *held, patience);
                 }
                 State::Reading(_) => {}
             }
         }
     }
 
-    fn body_bytes(&self) -> u64 {
-        match self.replay.as_ref().map(|replay| replay.state()) {
+    /// How long a copy of a write may go on without its exchange.
+    pub(super) fn patience(&self) -> Duration {
+        let body_bytes = match self.replay.as_ref().map(|replay| replay.state()) {
             Some(replay::State::Whole { bytes }) => bytes,
             _ => 0,
-        }
+        };
+        self.upstream.waits.answer_head + Duration::from_secs(body_bytes / BYTES_PER_SECOND_MIN)
     }
 
     /// Times that a byte of the request may have been sent (`semantics.md` §2.2).

@@ -1,0 +1,60 @@
+//! How a worker opens connections to servers: over the network, and in tests of this crate to servers in memory.
+//!
+//! A paused clock does not wait for sockets: it would turn to the next deadline while the system still carries the bytes. So
+//! tests of what happens between several servers need servers without sockets, and this is the only place where a
+//! connection to one is opened for an exchange. Outside of tests it is nothing but a call.
+
+#[cfg(test)]
+use std::cell::OnceCell;
+#[cfg(test)]
+use std::rc::Rc;
+
+use weir_upstream::connect::{ConnectError, connect};
+use weir_upstream::io::stream::Stream;
+use weir_upstream::member::Server;
+
+/// Opens connections.
+#[derive(Debug, Default)]
+pub(crate) struct Dial {
+    #[cfg(test)]
+    staged: OnceCell<Rc<dyn Staged>>,
+}
+
+/// Servers in memory.
+#[cfg(test)]
+pub(crate) trait Staged: std::fmt::Debug {
+    /// Connects to one of them.
+    fn connect(&self, server: &Server) -> std::pin::Pin<Box<dyn Future<Output = std::io::Result<Stream>>>>;
+}
+
+impl Dial {
+    /// Opens a connection over which a request can be sent. See [`connect`].
+    #[cfg(not(test))]
+    pub(crate) fn connect<'s>(
+        &self,
+        server: &'s Server,
+    ) -> impl Future<Output = Result<Stream, ConnectError>> + use<'s> {
+        connect(server)
+    }
+
+    #[cfg(test)]
+    pub(crate) fn connect<'s>(
+        &self,
+        server: &'s Server,
+    ) -> impl Future<Output = Result<Stream, ConnectError>> + use<'s> {
+        let staged = self.staged.get().map(|staged| staged.connect(server));
+        async move {
+            match staged {
+                Some(connecting) => connecting.await.map_err(ConnectError::Network),
+                None => connect(server).await,
+            }
+        }
+    }
+
+    /// From now on these are the servers.
+    #[cfg(test)]
+    pub(crate) fn stage(&self, servers: Rc<dyn Staged>) {
+        let staged = self.staged.set(servers);
+        assert!(staged.is_ok(), "servers are put on the stage once");
+    }
+}
