@@ -1,4 +1,4 @@
--- What the load generator `wrk` sends for the scenarios with writes: 127 bytes.
+-- What the load generator `wrk` sends for the scenarios with writes.
 wrk.method = "POST"
 wrk.body = "@BODY@"
 wrk.headers["Content-Type"] = "text/plain"

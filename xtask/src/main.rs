@@ -49,12 +49,18 @@ enum Task {
         /// Where every byte goes.
         upstream: SocketAddr,
     },
-    /// The load generator of `bench hedge`.
+    /// The load generator of `bench hedge` and `bench mirror`.
     #[command(hide = true)]
     Callers(bench::callers::Options),
     /// The servers of `bench hedge`.
     #[command(hide = true)]
     Laggards(bench::laggard::Options),
+    /// The mirror of `bench mirror`, which never reads.
+    #[command(hide = true)]
+    Deaf {
+        /// Address to listen on.
+        listen: SocketAddr,
+    },
     /// The load generator of `bench tls-handshakes`.
     #[command(hide = true)]
     Handshakes(bench::handshakes::Options),
@@ -70,6 +76,7 @@ fn main() -> ExitCode {
         Task::Relay { listen, upstream } => relay::run(listen, upstream).map(|()| true),
         Task::Callers(options) => bench::callers::serve(&options).map(|()| true),
         Task::Laggards(options) => bench::laggard::serve(&options).map(|()| true),
+        Task::Deaf { listen } => bench::deaf::serve(listen).map(|()| true),
         Task::Handshakes(options) => bench::handshakes::serve(&options).map(|()| true),
     };
     match outcome {

@@ -7,6 +7,7 @@
 
 use std::net::SocketAddr;
 use std::process::{Command, Stdio};
+use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
@@ -17,10 +18,8 @@ use tokio::net::TcpStream;
 use tokio::task::LocalSet;
 
 use super::child::Running;
-use super::load::{Load, Order};
+use super::load::{Load, Method, Order};
 use super::peer;
-
-const REQUEST: &[u8] = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n";
 
 /// Longer than any answer of a scenario with callers.
 const ANSWER_BYTES: usize = 8192;
@@ -36,21 +35,35 @@ pub(crate) struct Options {
     /// How long.
     #[arg(long)]
     seconds: u32,
+    /// Requests in a second, of all connections together; without it, each sends the next one when it has an answer.
+    #[arg(long)]
+    per_second: Option<u32>,
+    /// What to POST; without it, GET.
+    #[arg(long)]
+    body: Option<String>,
 }
 
 /// Runs the program on one core against one address.
 ///
 /// # Errors
 /// When it cannot be started or says something unknown.
-pub(crate) fn run(core: usize, order: &Order) -> Result<Load> {
+pub(crate) fn run(core: usize, order: &Order, method: Method, per_second: Option<u32>) -> Result<Load> {
     let mut program = Command::new(peer::release("xtask"));
     program.arg("callers").arg(order.address.to_string());
     program.args(["--connections", &order.connections.to_string(), "--seconds", &order.seconds.to_string()]);
+    if let Some(body) = method.body() {
+        program.arg("--body").arg(body);
+    }
+    if let Some(per_second) = per_second {
+        program.args(["--per-second", &per_second.to_string()]);
+    }
     let text = Running::start_on(core, program.stdout(Stdio::piped()))?.output()?;
-    parse(&text).with_context(|| format!("the callers said something unknown:\n{text}"))
+    let wanted = per_second.map_or(0, |per_second| u64::from(per_second) * u64::from(order.seconds));
+    parse(&text, wanted).with_context(|| format!("the callers said something unknown:\n{text}"))
 }
 
-fn parse(text: &str) -> Option<Load> {
+/// `wanted`: how many there should have been.
+fn parse(text: &str, wanted: u64) -> Option<Load> {
     let said: Value = serde_json::from_str(text).ok()?;
     let done = said["done"].as_u64()?;
     let mut troubles = Vec::new();
@@ -59,6 +72,8 @@ fn parse(text: &str) -> Option<Load> {
     }
     if done == 0 {
         troubles.push("no request was answered".to_owned());
+    } else if done < wanted / 20 * 19 {
+        troubles.push(format!("only {done} of {wanted} requests had their turn: this is saturation"));
     }
     Load::said(&said, done, troubles)
 }
@@ -70,15 +85,18 @@ fn parse(text: &str) -> Option<Load> {
 pub(crate) fn serve(options: &Options) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let (start, address) = (now(), options.address);
+    let request = options.request();
     let time = Duration::from_secs(options.seconds.into());
     let mut seen = Seen::default();
     LocalSet::new().block_on(&runtime, async {
         let callers: Vec<_> = (0..options.connections)
-            .map(|_| {
+            .map(|number| {
+                let (request, turns) = (Rc::clone(&request), options.turns(start, number));
                 tokio::task::spawn_local(async move {
                     let mut times = Vec::new();
                     // At the end everybody hangs up, in the middle of whatever they wait for.
-                    let failed = tokio::time::timeout(time, call(address, &mut times)).await.ok();
+                    let failed =
+                        tokio::time::timeout(time, call(address, &request, turns, &mut times)).await.ok();
                     (times, failed.and_then(Result::err).map(|error| format!("{error:#}")))
                 })
             })
@@ -98,13 +116,21 @@ pub(crate) fn serve(options: &Options) -> Result<()> {
 ///
 /// # Errors
 /// When an answer is none, or the connection ends. There is no other end.
-async fn call(address: SocketAddr, times: &mut Vec<Duration>) -> Result<()> {
+async fn call(
+    address: SocketAddr,
+    request: &[u8],
+    mut turns: Option<Turns>,
+    times: &mut Vec<Duration>,
+) -> Result<()> {
     let mut connection = TcpStream::connect(address).await?;
     connection.set_nodelay(true)?;
     let mut answer = Vec::with_capacity(ANSWER_BYTES);
     loop {
-        let begun = now();
-        connection.write_all(REQUEST).await?;
+        let begun = match &mut turns {
+            Some(turns) => turns.take().await,
+            None => now(),
+        };
+        connection.write_all(request).await?;
         answer.clear();
         while !is_whole(&answer)? {
             if connection.read_buf(&mut answer).await? == 0 {
@@ -113,6 +139,51 @@ async fn call(address: SocketAddr, times: &mut Vec<Duration>) -> Result<()> {
         }
         times.push(now() - begun);
     }
+}
+
+impl Options {
+    fn request(&self) -> Rc<[u8]> {
+        let head = "/ HTTP/1.1\r\nHost: localhost\r\n";
+        let request = match &self.body {
+            None => format!("GET {head}\r\n"),
+            Some(body) => {
+                format!("POST {head}Content-Type: text/plain\r\nContent-Length: {}\r\n\r\n{body}", body.len())
+            }
+        };
+        request.into_bytes().into()
+    }
+
+    /// The turns of one connection, between those of the others.
+    fn turns(&self, start: Instant, number: u32) -> Option<Turns> {
+        let step = Duration::from_secs(self.connections.into()) / self.per_second?;
+        Some(Turns { next: start + step * number / self.connections, step })
+    }
+}
+
+/// When the requests of a connection have their turn.
+#[derive(Debug)]
+struct Turns {
+    next: Instant,
+    step: Duration,
+}
+
+impl Turns {
+    /// Waits for the next one, and says since when whoever makes this request has waited: since its turn, if the connection
+    /// was still busy with an earlier one. A peer that stops for a while is not asked less because of that.
+    async fn take(&mut self) -> Instant {
+        let turn = self.next;
+        self.next += self.step;
+        if now() >= turn {
+            return turn;
+        }
+        wait_until(turn).await;
+        now()
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "a load generator; nothing of the proxy runs here")]
+async fn wait_until(turn: Instant) {
+    tokio::time::sleep_until(turn.into()).await;
 }
 
 /// Whether all of the answer is here.
@@ -169,7 +240,7 @@ mod tests {
 
     use std::time::Duration;
 
-    use super::{Seen, is_whole, parse};
+    use super::{Options, Seen, is_whole, parse};
 
     fn said(failures: &[&str]) -> String {
         let mut seen = Seen { times: (1..=100).map(Duration::from_micros).collect(), ..Seen::default() };
@@ -179,21 +250,21 @@ mod tests {
 
     #[test]
     fn a_good_run_is_read() {
-        let load = parse(&said(&[])).unwrap();
+        let load = parse(&said(&[]), 0).unwrap();
         assert_eq!((load.done, load.per_second), (100, 50.0));
         assert_eq!((load.median_us, load.p99_us), (50.0, 99.0));
         assert!(load.troubles.is_empty());
-        assert_eq!(parse("{}"), None);
+        assert_eq!(parse("{}", 0), None);
     }
 
     #[test]
     fn failures_make_a_run_worthless() {
         assert_eq!(
-            parse(&said(&["reset", "refused"])).unwrap().troubles,
+            parse(&said(&["reset", "refused"]), 0).unwrap().troubles,
             ["2 callers gave up, the first: reset"]
         );
         let none = Seen::default().json(Duration::from_secs(2)).to_string();
-        assert_eq!(parse(&none).unwrap().troubles, ["no request was answered"]);
+        assert_eq!(parse(&none, 0).unwrap().troubles, ["no request was answered"]);
     }
 
     #[test]
@@ -206,5 +277,55 @@ mod tests {
         assert!(is_whole(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello!").is_err());
         assert!(is_whole(b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n").is_err());
         assert!(is_whole(b"HTTP/1.1 200 OK\r\n\r\n").is_err());
+    }
+
+    #[test]
+    fn a_peer_that_is_too_slow_for_the_turns_makes_a_run_worthless() {
+        assert!(parse(&said(&[]), 105).unwrap().troubles.is_empty());
+        assert_eq!(
+            parse(&said(&[]), 200).unwrap().troubles,
+            ["only 100 of 200 requests had their turn: this is saturation"]
+        );
+    }
+
+    #[test]
+    fn a_turn_that_was_missed_counts_from_when_it_was() {
+        let options = Options {
+            address: ([127, 0, 0, 1], 1).into(),
+            connections: 4,
+            seconds: 1,
+            per_second: Some(1000),
+            body: None,
+        };
+        let long_ago = super::now() - Duration::from_secs(3600);
+        let mut turns = options.turns(long_ago, 3).unwrap();
+        let taken =
+            tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(async {
+                let missed = [turns.take().await, turns.take().await].map(|turn| turn - long_ago);
+                // From here on it is in time.
+                turns.next = super::now() + Duration::from_millis(2);
+                let turn = turns.next;
+                assert!(turns.take().await >= turn);
+                missed
+            });
+        assert_eq!(
+            taken.map(|time| time.as_millis()),
+            [3, 7],
+            "a quarter of 4 ms apart, each 4 ms after the last"
+        );
+    }
+
+    #[test]
+    fn a_write_has_a_length() {
+        let options = |body: Option<&str>| Options {
+            address: ([127, 0, 0, 1], 1).into(),
+            connections: 1,
+            seconds: 1,
+            per_second: None,
+            body: body.map(str::to_owned),
+        };
+        assert!(options(None).request().starts_with(b"GET / "));
+        assert!(options(Some("12345")).request().ends_with(b"\r\nContent-Length: 5\r\n\r\n12345"));
+        assert!(options(None).turns(super::now(), 0).is_none());
     }
 }

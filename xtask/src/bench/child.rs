@@ -31,10 +31,19 @@ impl Running {
         let mut only = CpuSet::new();
         only.set(core)?;
         sched_setaffinity(this, &only).with_context(|| format!("cannot run on core {core}"))?;
-        let started = command.spawn();
+        let started = Self::start(command);
         sched_setaffinity(this, &before)?;
-        let child =
-            started.with_context(|| format!("cannot start `{}`", command.get_program().to_string_lossy()))?;
+        started
+    }
+
+    /// Starts a program on all cores.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub(crate) fn start(command: &mut Command) -> Result<Self> {
+        let child = command
+            .spawn()
+            .with_context(|| format!("cannot start `{}`", command.get_program().to_string_lossy()))?;
         if let Ok(mut running) = RUNNING.lock() {
             running.push(child.id());
         }

@@ -4,7 +4,7 @@
 //! has the same share of them, and no two servers the same ones.
 
 use std::cell::Cell;
-use std::io::{self, BufRead};
+use std::io;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -17,8 +17,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::LocalSet;
 
-/// What the program is told to say how many requests it got.
-pub(crate) const COUNT: &str = "count";
+use super::counter;
 
 /// How long an answer takes. Many times the step of the runtime's timers, which is a millisecond.
 const FAST: Duration = Duration::from_millis(5);
@@ -48,19 +47,13 @@ struct Server {
     all: Arc<AtomicU64>,
 }
 
-/// The program itself: serves until it is ended, and says for each line of its input how many requests it got.
+/// The program itself: serves until it is ended, and says how many requests it got when it is asked.
 ///
 /// # Errors
 /// When an address cannot be listened on.
 pub(crate) fn serve(options: &Options) -> Result<()> {
     let Options { body, addresses } = options;
-    let all = Arc::new(AtomicU64::new(0));
-    let counted = Arc::clone(&all);
-    std::thread::spawn(move || {
-        for _asked in io::stdin().lock().lines() {
-            println!("{}", counted.load(Relaxed));
-        }
-    });
+    let all = counter::answer();
     let answer = format!(
         "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: {}\r\n\r\n{body}",
         body.len()

@@ -17,20 +17,21 @@ use clap::builder::{PossibleValuesParser, TypedValueParser as _};
 use rustls::client::Resumption;
 use rustls::pki_types::CertificateDer;
 
-use super::answer::{self, Answer};
+use super::answer;
 use super::callers;
 use super::certificate;
 use super::child::{self, Running};
 use super::handshakes;
-use super::load::{Load, Order};
+use super::load::{Load, Method, Order};
 use super::mode::Mode;
 use super::offer::{self, Agreed, Group, Trust};
 use super::peer::{self, Peer, Protocol};
 use super::report::{self, Entry, Sample};
 use super::scenario::{Generator, Line, Scenario};
 use super::servers;
+use super::store;
 use super::template;
-use super::wrk::{self, Method};
+use super::wrk;
 use crate::packages::{self, Need};
 use crate::workspace;
 
@@ -77,8 +78,8 @@ pub(crate) struct Options {
 }
 
 impl Options {
-    fn order(&self, address: SocketAddr, seconds: u32) -> Order {
-        Order { address, connections: self.connections.unwrap_or(self.scenario.connections), seconds }
+    fn connections(&self) -> u32 {
+        self.connections.unwrap_or(self.scenario.connections)
     }
 }
 
@@ -93,7 +94,8 @@ struct Bench<'o> {
 struct Started {
     peer: Peer,
     running: Running,
-    address: SocketAddr,
+    /// Where, if it listens.
+    address: Option<SocketAddr>,
     /// What came of a handshake with what the load generators offer, and of one with everything.
     agreed: Option<[Agreed; 2]>,
 }
@@ -143,6 +145,7 @@ impl Bench<'_> {
         let Options { scenario, rounds, seconds, .. } = *self.options;
         let certificate = self.prepare_tls()?;
         self.prepare_bodies()?;
+        self.prepare_disk()?;
         let mut servers = scenario.servers.start(OTHER_CORE, &self.directory, scenario.answer)?;
         let mut started = Vec::new();
         for &peer in peers {
@@ -154,24 +157,32 @@ impl Bench<'_> {
             .map(|line| peers.iter().filter(|peer| line.peers.contains(peer)).count())
             .sum();
         let time = (seconds * rounds + 1) * u32::try_from(runs).unwrap_or(u32::MAX);
-        let connections = self.options.connections.unwrap_or(scenario.connections);
+        let connections = self.options.connections();
         eprintln!(
             "{}: {} peers, {rounds} rounds of {seconds} s, {connections} connections: about {time} s",
             scenario.name,
             peers.len(),
         );
-        for one in &started {
-            for line in scenario.lines.iter().filter(|line| line.peers.contains(&one.peer)) {
+        for one in &mut started {
+            let peer = one.peer;
+            for line in scenario.lines.iter().filter(|line| line.peers.contains(&peer)) {
                 // Opens connections and touches the memory that stays in use.
-                self.load(one, line, 1, || Ok(()))?;
+                self.load(one, line, 1, None, |_| Ok(()))?;
             }
         }
+        servers.rest()?;
         let entries = started.iter().map(|one| Entry { peer: one.peer, agreed: one.agreed }).collect();
         let mut samples = Vec::new();
         for round in 1..=rounds {
             for line in scenario.lines {
-                for one in started.iter().filter(|one| line.peers.contains(&one.peer)) {
-                    let sample = self.measure_one(one, &mut servers, line, round)?;
+                for one in started.iter_mut().filter(|one| line.peers.contains(&one.peer)) {
+                    let in_commit = samples.iter().rev().find_map(|sample: &Sample| {
+                        sample
+                            .load
+                            .in_commit
+                            .filter(|_| sample.peer == Peer::Store && sample.line == line.name)
+                    });
+                    let sample = self.measure_one(one, &mut servers, line, round, in_commit)?;
                     eprintln!("{}", sample.text(scenario));
                     samples.push(sample);
                 }
@@ -179,7 +190,7 @@ impl Bench<'_> {
             started.rotate_left(1);
         }
         if let Some(file) = &self.options.profile {
-            self.profile(&started, file)?;
+            self.profile(&mut started, file)?;
         }
         Ok((samples, entries))
     }
@@ -200,9 +211,21 @@ impl Bench<'_> {
 
     /// Writes what `wrk` sends, if it is more than a head.
     fn prepare_bodies(&mut self) -> Result<()> {
-        if self.options.scenario.lines.iter().any(|line| line.generator == Generator::Wrk(Method::Post)) {
-            let body = Answer::Small.body();
+        let methods = self.options.scenario.lines.iter().filter_map(|line| line.generator.method());
+        if let Some(body) = methods.filter_map(Method::body).next() {
             self.wrk.post = Some(template::write("post.lua", &self.directory, &[], &[("@BODY@", &*body)])?);
+        }
+        Ok(())
+    }
+
+    /// Makes sure that what is to be durable is, and forgets what earlier runs left behind.
+    fn prepare_disk(&self) -> Result<()> {
+        if self.options.scenario.mode == Mode::Durable {
+            eprintln!("the files are on {}", store::file_system(&self.directory)?);
+            let state = self.directory.join("state");
+            if state.exists() {
+                fs::remove_dir_all(&state).with_context(|| format!("cannot remove `{}`", state.display()))?;
+            }
         }
         Ok(())
     }
@@ -219,12 +242,13 @@ impl Bench<'_> {
         let words =
             [scenario.protocol.word(), answer.word(), scenario.servers.word(), scenario.mode_of(peer).word()];
         let (running, address) = peer.start(PROXY_CORE, &self.directory, servers, &words)?;
-        let agreed = match certificate {
-            None => {
+        let agreed = match (address, certificate) {
+            (None, _) => None,
+            (Some(address), None) => {
                 answer::check(peer.name(), answer::connect(address)?, answer)?;
                 None
             }
-            Some(certificate) => {
+            (Some(address), Some(certificate)) => {
                 let ask = |group| {
                     let trust = Trust::Only(certificate.clone());
                     let config = Arc::new(offer::client(group, trust, Resumption::disabled())?);
@@ -239,86 +263,98 @@ impl Bench<'_> {
         Ok(Started { peer, running, address, agreed })
     }
 
-    /// Runs the load of a line against a peer; `begins` is called when all is prepared.
+    /// Runs the load of a line against a peer, and says how much CPU time that took. `begins` is called when all is prepared;
+    /// `in_commit` is how many writes became durable at once when the queue was asked last.
     fn load(
         &self,
-        one: &Started,
+        one: &mut Started,
         line: &Line,
         seconds: u32,
-        begins: impl FnOnce() -> Result<()>,
-    ) -> Result<Load> {
-        let order = self.options.order(one.address, seconds);
-        match line.generator {
-            Generator::Wrk(method) => {
-                begins()?;
-                wrk::run(OTHER_CORE, &order, method, &self.wrk)
-            }
-            Generator::Callers => {
-                begins()?;
-                callers::run(OTHER_CORE, &order)
+        in_commit: Option<f64>,
+        begins: impl FnOnce(&Running) -> Result<()>,
+    ) -> Result<(Load, Duration)> {
+        let Started { peer, running, address, .. } = one;
+        let order = || {
+            let address = address.with_context(|| format!("{} does not listen", peer.name()))?;
+            Ok::<_, anyhow::Error>(Order { address, connections: self.options.connections(), seconds })
+        };
+        let begin = |running: &Running| {
+            begins(running)?;
+            running.cpu_time()
+        };
+        let (before, load) = match line.generator {
+            Generator::Wrk(method) => (begin(running)?, wrk::run(OTHER_CORE, &order()?, method, &self.wrk)?),
+            Generator::Callers(method, per_second) => {
+                (begin(running)?, callers::run(OTHER_CORE, &order()?, method, per_second)?)
             }
             Generator::Handshakes(kind) => {
-                let prepared = handshakes::prepare(OTHER_CORE, &order, kind)
-                    .with_context(|| format!("with {}, {}", one.peer.name(), line.name))?;
-                begins()?;
-                prepared.run()
+                let prepared = handshakes::prepare(OTHER_CORE, &order()?, kind)
+                    .with_context(|| format!("with {}, {}", peer.name(), line.name))?;
+                (begin(running)?, prepared.run()?)
             }
+            Generator::Writes(writes) => {
+                store::prepare(running, writes.of(*peer == Peer::Sqlite, in_commit), seconds)?;
+                (begin(running)?, store::run(running)?)
+            }
+        };
+        let used = running.cpu_time()?.saturating_sub(before);
+        if let Generator::Writes(_) = line.generator {
+            store::clean(running)?;
         }
+        Ok((load, used))
     }
 
     #[expect(clippy::cast_precision_loss, reason = "counts of requests stay far below 2^52")]
     fn measure_one(
         &self,
-        one: &Started,
+        one: &mut Started,
         servers: &mut servers::Started,
         line: &'static Line,
         round: u32,
+        in_commit: Option<f64>,
     ) -> Result<Sample> {
-        let mut before = (Duration::ZERO, None);
-        let mut load = self.load(one, line, self.options.seconds, || {
-            before = (one.running.cpu_time()?, servers.requests()?);
+        let Options { scenario, seconds, .. } = *self.options;
+        let mut before = None;
+        let (mut load, used) = self.load(one, line, seconds, in_commit, |_| {
+            before = servers.requests()?;
             Ok(())
         })?;
-        let used = one.running.cpu_time()?.saturating_sub(before.0).as_secs_f64();
+        let used = used.as_secs_f64();
         // At its end each connection has a request on its way, which the servers have got and the load generator does not count.
-        let sent = load.done + u64::from(self.options.order(one.address, 1).connections);
-        let got = servers.requests()?.zip(before.1).map(|(after, before)| after.saturating_sub(before));
-        let asked = got.map(|got| got as f64 / sent as f64);
-        let mode = self.options.scenario.mode_of(one.peer);
-        let copies = self.options.scenario.copies_of(one.peer);
-        if let Some(asked) =
-            asked.filter(|asked| mode != Mode::Hedge && (asked / f64::from(copies) - 1.0).abs() > 0.01)
-        {
-            load.troubles.push(format!("{asked:.3} requests at the servers for one of a client's"));
-        }
+        let sent = load.done + u64::from(self.options.connections());
+        let got = servers.requests()?.zip(before).map(|(after, before)| after.saturating_sub(before));
+        let asked = got.map(|got| got as f64 / sent as f64).filter(|_| one.peer.listens());
+        load.troubles.extend(asked.and_then(|asked| scenario.trouble_with(one.peer, asked)));
+        servers.rest()?;
+        let copies = scenario.copies_of(one.peer);
         Ok(Sample {
             peer: one.peer,
             line: line.name,
             round,
             cpu_us: used * 1e6 / (load.done.max(1) * u64::from(copies)) as f64,
-            core_share: used / f64::from(self.options.seconds),
+            core_share: used / f64::from(seconds),
             asked,
             load,
         })
     }
 
     /// One more run of Weir for each line under `perf record`.
-    fn profile(&self, started: &[Started], file: &Path) -> Result<()> {
+    fn profile(&self, started: &mut [Started], file: &Path) -> Result<()> {
         let weir = started
-            .iter()
+            .iter_mut()
             .find(|one| one.peer == Peer::Weir)
             .context("`--profile` needs weir among the peers")?;
         let Options { scenario, seconds, .. } = *self.options;
-        for line in scenario.lines {
+        for line in scenario.lines.iter().filter(|line| line.peers.contains(&Peer::Weir)) {
             let mut file = file.to_owned().into_os_string();
             if scenario.lines.len() > 1 {
                 file.push(format!(".{}", line.name.replace(", ", "-")));
             }
             let mut recording = None;
-            self.load(weir, line, seconds, || {
+            self.load(weir, line, seconds, None, |running| {
                 let mut perf = Command::new("perf");
                 perf.args(["record", "--quiet", "--call-graph", "fp", "--output"]).arg(&file);
-                perf.args(["--pid", &weir.running.id().to_string(), "--", "sleep", &seconds.to_string()]);
+                perf.args(["--pid", &running.id().to_string(), "--", "sleep", &seconds.to_string()]);
                 recording = Some(Running::start_on(OTHER_CORE, perf.stdout(Stdio::piped()))?);
                 Ok(())
             })?;

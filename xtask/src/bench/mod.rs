@@ -4,6 +4,9 @@ mod answer;
 pub(crate) mod callers;
 mod certificate;
 mod child;
+mod counter;
+pub(crate) mod deaf;
+mod goal;
 pub(crate) mod handshakes;
 pub(crate) mod laggard;
 mod load;
@@ -14,6 +17,7 @@ mod peer;
 mod report;
 mod scenario;
 mod servers;
+mod store;
 mod template;
 mod wrk;
 

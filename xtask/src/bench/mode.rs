@@ -11,6 +11,10 @@ pub(crate) enum Mode {
     Duplicate,
     /// A second server gets it when the first is slow.
     Hedge,
+    /// All servers get it, after it has been written to a file.
+    Durable,
+    /// One server gets it, and another one a copy for which nobody waits.
+    Mirror,
 }
 
 impl Mode {
@@ -21,14 +25,16 @@ impl Mode {
             Self::Race => "race",
             Self::Duplicate => "duplicate",
             Self::Hedge => "hedge",
+            Self::Durable => "durable",
+            Self::Mirror => "mirror",
         }
     }
 
     /// Whether every server gets every request.
     pub(crate) fn asks_all(self) -> bool {
         match self {
-            Self::Balance | Self::Hedge => false,
-            Self::Race | Self::Duplicate => true,
+            Self::Balance | Self::Hedge | Self::Mirror => false,
+            Self::Race | Self::Duplicate | Self::Durable => true,
         }
     }
 }

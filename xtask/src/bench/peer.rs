@@ -9,6 +9,7 @@ use clap::ValueEnum;
 
 use super::answer;
 use super::child::Running;
+use super::store;
 use super::template::{self, Blanks};
 use crate::workspace;
 
@@ -44,11 +45,16 @@ pub(crate) enum Peer {
     Haproxy,
     /// This project with `balance` in front of the same servers: what a plain request costs.
     Balance,
+    /// The queue for writes of this project, without a proxy.
+    Store,
+    /// SQLite alone, with the same rows and as many writes in a transaction as the queue.
+    Sqlite,
 }
 
 impl Peer {
     /// All of them, in the order of the table.
-    pub(crate) const ALL: [Self; 5] = [Self::Relay, Self::Weir, Self::Nginx, Self::Haproxy, Self::Balance];
+    pub(crate) const ALL: [Self; 7] =
+        [Self::Relay, Self::Weir, Self::Nginx, Self::Haproxy, Self::Balance, Self::Store, Self::Sqlite];
 
     /// Its name in the table.
     pub(crate) fn name(self) -> &'static str {
@@ -58,6 +64,8 @@ impl Peer {
             Self::Nginx => "nginx",
             Self::Haproxy => "haproxy",
             Self::Balance => "balance",
+            Self::Store => "store",
+            Self::Sqlite => "sqlite",
         }
     }
 
@@ -66,6 +74,8 @@ impl Peer {
         match self {
             Self::Relay => "bytes copied, nothing parsed".to_owned(),
             Self::Weir | Self::Balance => first_line(Command::new(release("weir")).arg("--version")),
+            Self::Store => "the queue, without a proxy".to_owned(),
+            Self::Sqlite => first_line(&mut Command::new(store::program())),
             Self::Nginx => first_line(Command::new(daemon("nginx")).arg("-v")),
             Self::Haproxy => first_line(Command::new(daemon("haproxy")).arg("-v")),
         }
@@ -76,8 +86,14 @@ impl Peer {
         match self {
             Self::Relay => Some("xtask"),
             Self::Weir | Self::Balance => Some("weir"),
+            Self::Store | Self::Sqlite => Some(store::PACKAGE),
             Self::Nginx | Self::Haproxy => None,
         }
+    }
+
+    /// Whether it is a proxy, and not a program that is only told what to do.
+    pub(crate) fn listens(self) -> bool {
+        !matches!(self, Self::Store | Self::Sqlite)
     }
 
     /// The command that starts it, its configuration written into `directory`.
@@ -111,6 +127,7 @@ impl Peer {
                 command = Command::new(release("weir"));
                 command.args(["run", "-c"]).arg(file);
             }
+            Self::Store | Self::Sqlite => command = store::command(self.name(), directory),
             Self::Nginx => command = nginx(directory, &written("nginx.conf")?),
             Self::Haproxy => {
                 command = Command::new(daemon("haproxy"));
@@ -120,7 +137,8 @@ impl Peer {
         Ok(command)
     }
 
-    /// Starts it on one core and waits until it listens. `words` choose the lines of its configuration.
+    /// Starts it on one core and waits until it listens. `words` choose the lines of its configuration. One that does not listen
+    /// has no address, and all cores.
     ///
     /// # Errors
     /// When it does not.
@@ -130,12 +148,15 @@ impl Peer {
         directory: &Path,
         servers: &[SocketAddr],
         words: &[&str],
-    ) -> Result<(Running, SocketAddr)> {
+    ) -> Result<(Running, Option<SocketAddr>)> {
         let listen = answer::free_address()?;
         let mut command = self.command(directory, listen, servers, words)?;
+        if !self.listens() {
+            return Ok((Running::start(&mut command)?, None));
+        }
         let mut running = Running::start_on(core, command.stdout(Stdio::null()))?;
         answer::wait_until_ready(self.name(), listen, &mut running)?;
-        Ok((running, listen))
+        Ok((running, Some(listen)))
     }
 }
 
@@ -145,7 +166,11 @@ impl Peer {
 /// When that fails.
 pub(crate) fn build(package: &str) -> Result<()> {
     eprintln!("building {package} (release)");
-    let status = workspace::cargo().args(["build", "--quiet", "--release", "--package", package]).status()?;
+    // Only where a program is an example: what tests and examples need of others would change the programs beside them.
+    let programs = if package == store::PACKAGE { "--examples" } else { "--bins" };
+    let status = workspace::cargo()
+        .args(["build", "--quiet", "--release", programs, "--package", package])
+        .status()?;
     if !status.success() {
         bail!("`cargo build --release --package {package}` failed");
     }

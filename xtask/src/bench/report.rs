@@ -5,10 +5,11 @@ use std::process::Command;
 
 use serde_json::{Value, json};
 
+use super::goal::{Figure, Goal};
 use super::load::Load;
 use super::offer::Agreed;
 use super::peer::Peer;
-use super::scenario::{Figure, Goal, Scenario};
+use super::scenario::Scenario;
 
 /// One peer in one round, doing what one line is about.
 #[derive(Debug, Clone)]
@@ -35,13 +36,15 @@ impl Sample {
             Figure::Cpu => Some(self.cpu_us),
             Figure::P99 => Some(self.load.p99_us),
             Figure::Asked => self.asked,
+            Figure::PerSecond => Some(self.load.per_second),
         }
     }
 
     /// What is printed while the measurement goes on.
     pub(crate) fn text(&self, scenario: &Scenario) -> String {
         let Self { peer, line, round, cpu_us, core_share, asked, load } = self;
-        let asked = asked.map_or(String::new(), |asked| format!("  {asked:.3} at the servers"));
+        let asked = asked.map_or(String::new(), |asked| format!("  {asked:.3} at {}", scenario.counted()));
+        let in_commit = load.in_commit.map_or(String::new(), |count| format!("  {count:.1} in a commit"));
         let troubles = if load.troubles.is_empty() {
             String::new()
         } else {
@@ -49,7 +52,7 @@ impl Sample {
         };
         let unit = scenario.unit;
         format!(
-            "round {round}  {:<8} {line}  {cpu_us:6.2} µs/{unit}  {:>8.0} answers/s  {:3.0} % of its core  p99 {}{asked}{troubles}",
+            "round {round}  {:<8} {line}  {cpu_us:6.2} µs/{unit}  {:>8.0} answers/s  {:3.0} % of its core  p99 {}{asked}{in_commit}{troubles}",
             peer.name(),
             load.per_second,
             core_share * 100.0,
@@ -91,6 +94,7 @@ struct Summary {
     median_us: f64,
     p99_us: f64,
     asked: Option<f64>,
+    in_commit: Option<f64>,
 }
 
 /// Prints the table and the lines below it.
@@ -102,15 +106,21 @@ pub(crate) fn print(scenario: &Scenario, samples: &[Sample], entries: &[Entry]) 
     let others = others(scenario);
     let heads: String = others.iter().map(|other| format!(" ÷ {} |", other.name())).collect();
     let counted = samples.iter().any(|sample| sample.asked.is_some());
-    let (asked, dashes) = if counted { (" at the servers |", "---|") } else { ("", "") };
-    println!("| | peer | CPU µs/{unit} | lowest – highest |{heads} answers/s | p50 | p99 |{asked}");
-    println!("|---|---|---|---|{}---|---|---|{dashes}", "---|".repeat(others.len()));
+    let in_groups = samples.iter().any(|sample| sample.load.in_commit.is_some());
+    let asked = if counted { format!(" at {} |", scenario.counted()) } else { String::new() };
+    let in_commit = if in_groups { " in a commit |" } else { "" };
+    println!(
+        "| | peer | CPU µs/{unit} | lowest – highest |{heads} answers/s | p50 | p99 |{asked}{in_commit}"
+    );
+    let columns = others.len() + usize::from(counted) + usize::from(in_groups);
+    println!("|---|---|---|---|---|---|---|{}", "---|".repeat(columns));
     for summary in summaries(scenario, samples) {
         let ratios: String =
             others.iter().map(|other| format!(" {} |", ratio_text(samples, &summary, *other))).collect();
-        let asked = summary.asked.map_or(String::new(), |asked| format!(" {asked:.3} |"));
+        let asked = if counted { cell(summary.asked, 3) } else { String::new() };
+        let in_commit = if in_groups { cell(summary.in_commit, 1) } else { String::new() };
         println!(
-            "| {} | {} | {:.2} | {:.2} – {:.2} |{ratios} {:.0} | {} | {} |{asked}",
+            "| {} | {} | {:.2} | {:.2} – {:.2} |{ratios} {:.0} | {} | {} |{asked}{in_commit}",
             summary.line,
             summary.peer.name(),
             summary.cpu_us,
@@ -129,9 +139,14 @@ pub(crate) fn print(scenario: &Scenario, samples: &[Sample], entries: &[Entry]) 
     println!("{}", machine().join("; "));
 }
 
+fn cell(value: Option<f64>, digits: usize) -> String {
+    value.map_or(" – |".to_owned(), |value| format!(" {value:.digits$} |"))
+}
+
 /// Who is compared with, in the order of the table.
 fn others(scenario: &Scenario) -> Vec<Peer> {
-    let takes = |peer: &Peer| scenario.takes(*peer) && !matches!(peer, Peer::Weir | Peer::Relay);
+    let takes =
+        |peer: &Peer| scenario.takes(*peer) && !matches!(peer, Peer::Weir | Peer::Relay | Peer::Store);
     Peer::ALL.into_iter().filter(takes).collect()
 }
 
@@ -144,11 +159,10 @@ fn ratio_text(samples: &[Sample], summary: &Summary, other: Peer) -> String {
 fn goals(scenario: &Scenario, samples: &[Sample]) -> Vec<String> {
     let of_line = scenario.lines.iter().flat_map(|line| line.goals.iter().map(move |goal| (line.name, goal)));
     let sentence = |(line, goal): (&'static str, &Goal)| {
-        let Goal { figure, peer, at_most } = *goal;
-        let ratio = ratio(samples, line, figure, Peer::Weir, peer)?;
-        let verdict = if ratio <= at_most { "met" } else { "MISSED" };
-        let (figure, peer) = (figure.name(), peer.name());
-        Some(format!("{line}: {figure}weir ÷ {peer}: {ratio:.2}, goal at most {at_most:.2}: {verdict}"))
+        let Goal { figure, ours, peer, bound } = *goal;
+        let ratio = ratio(samples, line, figure, ours, peer)?;
+        let (figure, ours, peer) = (figure.name(), ours.name(), peer.name());
+        Some(format!("{line}: {figure}{ours} ÷ {peer}: {ratio:.2}, {}", bound.judge(ratio)))
     };
     of_line.filter_map(sentence).collect()
 }
@@ -162,7 +176,7 @@ pub(crate) fn json(scenario: &Scenario, samples: &[Sample], entries: &[Entry]) -
                 "line": sample.line, "peer": sample.peer.name(), "round": sample.round, "cpu_us": sample.cpu_us,
                 "core_share": sample.core_share, "asked": sample.asked, "count": sample.load.done,
                 "per_second": sample.load.per_second, "p50_us": sample.load.median_us,
-                "p99_us": sample.load.p99_us, "troubles": sample.load.troubles,
+                "p99_us": sample.load.p99_us, "in_commit": sample.load.in_commit, "troubles": sample.load.troubles,
             })
         })
         .collect();
@@ -172,10 +186,11 @@ pub(crate) fn json(scenario: &Scenario, samples: &[Sample], entries: &[Entry]) -
             json!({
                 "line": summary.line, "peer": summary.peer.name(), "cpu_us": summary.cpu_us,
                 "per_second": summary.per_second, "p50_us": summary.median_us, "p99_us": summary.p99_us,
-                "asked": summary.asked,
+                "asked": summary.asked, "in_commit": summary.in_commit,
                 "of_nginx": ratio(samples, summary.line, Figure::Cpu, summary.peer, Peer::Nginx),
                 "of_haproxy": ratio(samples, summary.line, Figure::Cpu, summary.peer, Peer::Haproxy),
                 "of_balance": ratio(samples, summary.line, Figure::Cpu, summary.peer, Peer::Balance),
+                "of_sqlite": ratio(samples, summary.line, Figure::Cpu, summary.peer, Peer::Sqlite),
             })
         })
         .collect();
@@ -203,8 +218,8 @@ fn summaries(scenario: &Scenario, samples: &[Sample]) -> Vec<Summary> {
             values
         };
         let cpu = of(|sample| sample.cpu_us);
-        // Either all rounds were counted or none.
-        let asked = of(|sample| sample.asked.unwrap_or(f64::NAN));
+        // Either all rounds of a line were counted or none.
+        let counted = |value| median(&of(value)).filter(|median| !median.is_nan());
         Some(Summary {
             peer,
             line,
@@ -214,7 +229,8 @@ fn summaries(scenario: &Scenario, samples: &[Sample]) -> Vec<Summary> {
             per_second: median(&of(|sample| sample.load.per_second))?,
             median_us: median(&of(|sample| sample.load.median_us))?,
             p99_us: median(&of(|sample| sample.load.p99_us))?,
-            asked: median(&asked).filter(|asked| !asked.is_nan()),
+            asked: counted(|sample| sample.asked.unwrap_or(f64::NAN)),
+            in_commit: counted(|sample| sample.load.in_commit.unwrap_or(f64::NAN)),
         })
     };
     let rows = scenario.lines.iter().flat_map(|line| Peer::ALL.map(|peer| (line.name, peer)));
@@ -276,98 +292,4 @@ fn machine() -> Vec<String> {
 }
 
 #[cfg(test)]
-mod tests {
-    #![allow(clippy::expect_used)]
-
-    use super::{Load, Peer, Sample, Scenario, goals, is_valid, json, median};
-
-    fn scenario() -> &'static Scenario {
-        Scenario::named("tls-handshakes").expect("it is in the table")
-    }
-
-    fn sample(line: &'static str, peer: Peer, round: u32, cpu_us: f64) -> Sample {
-        let load = Load { done: 1, per_second: 1.0, median_us: 1.0, p99_us: 1.0, troubles: Vec::new() };
-        Sample { peer, line, round, cpu_us, core_share: 1.0, asked: None, load }
-    }
-
-    #[test]
-    fn the_median_is_the_middle() {
-        assert_eq!(median(&[]), None);
-        assert_eq!(median(&[1.0, 2.0, 9.0]), Some(2.0));
-        assert_eq!(median(&[1.0, 2.0, 4.0, 9.0]), Some(3.0));
-    }
-
-    #[test]
-    fn a_ratio_is_taken_within_each_round() {
-        let full = |peer, round, cpu_us| sample("full", peer, round, cpu_us);
-        let samples = [
-            full(Peer::Weir, 1, 9.0),
-            full(Peer::Nginx, 1, 12.0),
-            full(Peer::Weir, 2, 9.0),
-            full(Peer::Nginx, 2, 12.0),
-            // A machine that was busy for a while was busy for both.
-            full(Peer::Weir, 3, 90.0),
-            full(Peer::Nginx, 3, 120.0),
-            full(Peer::Weir, 4, 100.0),
-            full(Peer::Nginx, 4, 12.0),
-            full(Peer::Weir, 5, 9.0),
-            full(Peer::Nginx, 5, 12.0),
-        ];
-        let report = json(scenario(), &samples, &[]);
-        assert_eq!(report["medians"][0]["of_nginx"], 0.75);
-        assert_eq!(report["medians"][0]["of_haproxy"], serde_json::Value::Null);
-    }
-
-    #[test]
-    fn lines_are_not_mixed() {
-        let samples = [
-            sample("full", Peer::Weir, 1, 75.0),
-            sample("full", Peer::Nginx, 1, 100.0),
-            sample("resumed", Peer::Weir, 1, 45.0),
-            sample("resumed", Peer::Nginx, 1, 50.0),
-            sample("full, X25519MLKEM768", Peer::Weir, 1, 90.0),
-        ];
-        assert_eq!(
-            goals(scenario(), &samples),
-            [
-                "full: weir ÷ nginx: 0.75, goal at most 0.80: met",
-                "resumed: weir ÷ nginx: 0.90, goal at most 0.80: MISSED",
-            ]
-        );
-        let report = json(scenario(), &samples, &[]);
-        let rows: Vec<_> = (0..5).map(|row| report["medians"][row]["cpu_us"].as_f64()).collect();
-        assert_eq!(rows, [75.0, 100.0, 45.0, 50.0, 90.0].map(Some));
-        assert!(goals(scenario(), &samples[..1]).is_empty(), "nobody to compare with");
-    }
-
-    #[test]
-    fn every_figure_has_its_own_goal() {
-        let hedge = Scenario::named("hedge").expect("it is in the table");
-        let seen = |peer, p99_us, asked| {
-            let mut sample = sample("GET", peer, 1, 9.0);
-            (sample.load.p99_us, sample.asked) = (p99_us, Some(asked));
-            sample
-        };
-        let samples = [seen(Peer::Weir, 12.0, 1.07), seen(Peer::Balance, 200.0, 1.0)];
-        assert_eq!(
-            goals(hedge, &samples),
-            [
-                "GET: p99, weir ÷ balance: 0.06, goal at most 0.20: met",
-                "GET: requests at the servers, weir ÷ balance: 1.07, goal at most 1.06: MISSED",
-            ]
-        );
-        let report = json(hedge, &samples, &[]);
-        assert_eq!(report["medians"][0]["asked"], 1.07);
-        assert_eq!(report["medians"][0]["of_balance"], 1.0);
-    }
-
-    #[test]
-    fn one_bad_round_makes_the_whole_invalid() {
-        let good = sample("full", Peer::Weir, 1, 9.0);
-        let mut bad = sample("full", Peer::Weir, 2, 9.0);
-        bad.load.troubles.push("Socket errors".to_owned());
-        assert!(is_valid(std::slice::from_ref(&good)));
-        assert!(!is_valid(&[good, bad.clone()]));
-        assert!(bad.text(scenario()).contains("INVALID"));
-    }
-}
+mod tests;

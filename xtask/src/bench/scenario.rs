@@ -5,12 +5,14 @@
 use clap::builder::PossibleValue;
 
 use super::answer::Answer;
+use super::goal::{Bound, Figure, Goal};
 use super::handshakes;
+use super::load::Method;
 use super::mode::Mode;
 use super::offer::Group;
 use super::peer::{Peer, Protocol};
 use super::servers::Servers;
-use super::wrk::Method;
+use super::store::Writes;
 
 /// One kind of measurement.
 #[derive(Debug)]
@@ -44,41 +46,8 @@ pub(crate) struct Line {
     pub(crate) generator: Generator,
     /// With whom.
     pub(crate) peers: &'static [Peer],
-    /// What Weir may be at most, beside another peer.
+    /// What one of them may be at most or at least, beside another.
     pub(crate) goals: &'static [Goal],
-}
-
-/// A figure of Weir's is at most this much of the same figure of another peer.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Goal {
-    /// Which.
-    pub(crate) figure: Figure,
-    /// Of whom.
-    pub(crate) peer: Peer,
-    /// How much of it.
-    pub(crate) at_most: f64,
-}
-
-/// What is compared.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Figure {
-    /// CPU time for one.
-    Cpu,
-    /// The time within which 99 of 100 were answered.
-    P99,
-    /// Requests that the servers got for each request of a client.
-    Asked,
-}
-
-impl Figure {
-    /// What stands before a goal; nothing for the figure that all scenarios have.
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Self::Cpu => "",
-            Self::P99 => "p99, ",
-            Self::Asked => "requests at the servers, ",
-        }
-    }
 }
 
 /// Who makes the load.
@@ -86,18 +55,29 @@ impl Figure {
 pub(crate) enum Generator {
     /// Requests on kept-alive connections.
     Wrk(Method),
-    /// The same, each request timed.
-    Callers,
+    /// The same, each request timed; so many in a second, or one after the other as fast as they are answered.
+    Callers(Method, Option<u32>),
     /// New connections, one request on each.
     Handshakes(handshakes::Kind),
+    /// Durable writes without a proxy.
+    Writes(Writes),
 }
 
 impl Generator {
     /// The package of this project that it is, if it is one.
     pub(crate) fn package(self) -> Option<&'static str> {
         match self {
-            Self::Wrk(_) => None,
-            Self::Callers | Self::Handshakes(_) => Some("xtask"),
+            Self::Wrk(_) | Self::Writes(_) => None,
+            Self::Callers(..) | Self::Handshakes(_) => Some("xtask"),
+        }
+    }
+
+    /// What is sent.
+    pub(crate) fn method(self) -> Option<Method> {
+        match self {
+            Self::Wrk(method) | Self::Callers(method, _) => Some(method),
+            Self::Handshakes(_) => Some(Method::Get),
+            Self::Writes(_) => None,
         }
     }
 }
@@ -108,8 +88,21 @@ const SPEAKING_TLS: &[Peer] = &[Peer::Weir, Peer::Nginx, Peer::Haproxy];
 /// The others know no such mode, so Weir is held against itself.
 const BESIDE_BALANCE: &[Peer] = &[Peer::Weir, Peer::Balance];
 
+/// There is no other store for writes, so the queue is held against what it is built on.
+const BESIDE_SQLITE: &[Peer] = &[Peer::Store, Peer::Sqlite];
+
+/// What the queue shall do of what SQLite alone does.
+const DURABLE: &[Goal] =
+    &[Goal { figure: Figure::PerSecond, ours: Peer::Store, peer: Peer::Sqlite, bound: Bound::AtLeast(0.7) }];
+
+/// A mirror is nothing that a client notices. Why not 1: CONTRIBUTING.md.
+const UNNOTICED: &[Goal] = &[beside_balance(Figure::P99, 1.25)];
+
+/// Requests in a second of the scenario `mirror`: a fraction of what one core can do.
+const BELOW_SATURATION: Option<u32> = Some(4000);
+
 /// All of them.
-pub(crate) static SCENARIOS: [Scenario; 7] = [
+pub(crate) static SCENARIOS: [Scenario; 9] = [
     Scenario {
         name: "small",
         about: "CPU time per request: 64 kept-alive connections, answers of 127 bytes",
@@ -202,7 +195,7 @@ pub(crate) static SCENARIOS: [Scenario; 7] = [
             name: "GET",
             generator: Generator::Wrk(Method::Get),
             peers: BESIDE_BALANCE,
-            goals: &[cpu(Peer::Balance, 1.3)],
+            goals: &[beside_balance(Figure::Cpu, 1.3)],
         }],
     },
     Scenario {
@@ -216,9 +209,9 @@ pub(crate) static SCENARIOS: [Scenario; 7] = [
         unit: "exchange",
         lines: &[Line {
             name: "POST",
-            generator: Generator::Wrk(Method::Post),
+            generator: Generator::Wrk(Method::Post(127)),
             peers: BESIDE_BALANCE,
-            goals: &[cpu(Peer::Balance, 1.3)],
+            goals: &[beside_balance(Figure::Cpu, 1.3)],
         }],
     },
     Scenario {
@@ -232,18 +225,71 @@ pub(crate) static SCENARIOS: [Scenario; 7] = [
         unit: "request",
         lines: &[Line {
             name: "GET",
-            generator: Generator::Callers,
+            generator: Generator::Callers(Method::Get, None),
             peers: BESIDE_BALANCE,
-            goals: &[
-                Goal { figure: Figure::P99, peer: Peer::Balance, at_most: 0.2 },
-                Goal { figure: Figure::Asked, peer: Peer::Balance, at_most: 1.06 },
-            ],
+            goals: &[beside_balance(Figure::P99, 0.2), beside_balance(Figure::Asked, 1.06)],
         }],
+    },
+    Scenario {
+        name: "durable",
+        about: "Durable writes of 1 KiB for two servers in a second: the queue beside SQLite alone with as many in a commit, and the whole proxy with 64 connections",
+        protocol: Protocol::Plain,
+        answer: Answer::Small,
+        servers: Servers::Two,
+        mode: Mode::Durable,
+        connections: 64,
+        unit: "write",
+        lines: &[
+            durable("16 at a time", 16, true),
+            durable("64 at a time", 64, true),
+            durable("256 at a time", 256, true),
+            durable("64 at a time, kept", 64, false),
+            Line {
+                name: "POST",
+                generator: Generator::Wrk(Method::Post(1024)),
+                peers: &[Peer::Weir],
+                goals: &[],
+            },
+        ],
+    },
+    Scenario {
+        name: "mirror",
+        about: "What clients notice of a mirror that never reads: 16 kept-alive connections, 4000 requests in a second; beside the same without a mirror",
+        protocol: Protocol::Plain,
+        answer: Answer::Small,
+        servers: Servers::Deaf,
+        mode: Mode::Mirror,
+        connections: 16,
+        unit: "request",
+        lines: &[
+            Line {
+                name: "GET",
+                generator: Generator::Callers(Method::Get, BELOW_SATURATION),
+                peers: BESIDE_BALANCE,
+                goals: UNNOTICED,
+            },
+            Line {
+                name: "POST",
+                generator: Generator::Callers(Method::Post(127), BELOW_SATURATION),
+                peers: BESIDE_BALANCE,
+                // A body is kept for the copy, which takes time of the same core.
+                goals: &[],
+            },
+        ],
     },
 ];
 
 const fn cpu(peer: Peer, at_most: f64) -> Goal {
-    Goal { figure: Figure::Cpu, peer, at_most }
+    Goal { figure: Figure::Cpu, ours: Peer::Weir, peer, bound: Bound::AtMost(at_most) }
+}
+
+const fn beside_balance(figure: Figure, at_most: f64) -> Goal {
+    Goal { figure, ours: Peer::Weir, peer: Peer::Balance, bound: Bound::AtMost(at_most) }
+}
+
+const fn durable(name: &'static str, at_a_time: u32, settled: bool) -> Line {
+    let generator = Generator::Writes(Writes { at_a_time, settled });
+    Line { name, generator, peers: BESIDE_SQLITE, goals: DURABLE }
 }
 
 const fn new_connections(resumed: bool, group: Group) -> Generator {
@@ -266,10 +312,33 @@ impl Scenario {
         if peer == Peer::Weir { self.mode } else { Mode::Balance }
     }
 
-    /// The servers that get each request of a client, and so what CPU time is divided by. A hedge is no copy: it
-    /// belongs to what a request costs.
+    /// What CPU time is divided by: the servers that get each request of a client. A hedge and a copy for a mirror belong
+    /// to what a request costs, and so does all that is done for a write that is to be durable.
     pub(crate) fn copies_of(&self, peer: Peer) -> u32 {
-        if self.mode_of(peer).asks_all() { self.servers.count() } else { 1 }
+        match self.mode_of(peer) {
+            mode if mode != Mode::Durable && mode.asks_all() => self.servers.count(),
+            _ => 1,
+        }
+    }
+
+    /// What is wrong with so many requests at the servers for one of a client's, if something is.
+    pub(crate) fn trouble_with(&self, peer: Peer, asked: f64) -> Option<String> {
+        let right = match (self.servers, self.mode_of(peer)) {
+            (_, Mode::Hedge) => true,
+            // It gets few: it has no room for more.
+            (Servers::Deaf, Mode::Mirror) => asked > 0.0,
+            (Servers::Deaf, _) => asked == 0.0,
+            (servers, mode) => {
+                let wanted = f64::from(if mode.asks_all() { servers.count() } else { 1 });
+                (asked / wanted - 1.0).abs() <= 0.01
+            }
+        };
+        (!right).then(|| format!("{asked:.3} requests at {} for one of a client's", self.counted()))
+    }
+
+    /// Where requests are counted.
+    pub(crate) fn counted(&self) -> &'static str {
+        if self.servers == Servers::Deaf { "the mirror" } else { "the servers" }
     }
 
     /// Whether the peer has a part in any line.
@@ -280,7 +349,7 @@ impl Scenario {
 
 #[cfg(test)]
 mod tests {
-    use super::{Figure, Generator, Mode, Peer, Protocol, SCENARIOS, Scenario, Servers};
+    use super::{Bound, Figure, Generator, Mode, Peer, Protocol, SCENARIOS, Scenario, Servers};
 
     #[test]
     fn the_table_holds_together() {
@@ -288,20 +357,27 @@ mod tests {
             assert!(Scenario::named(scenario.name).is_some_and(|found| std::ptr::eq(found, scenario)));
             assert!(!scenario.lines.is_empty(), "{}", scenario.name);
             for line in scenario.lines {
-                assert!(line.peers.contains(&Peer::Weir), "{}: {}", scenario.name, line.name);
+                let ours = |peer: &Peer| matches!(peer, Peer::Weir | Peer::Store);
+                assert!(line.peers.iter().any(ours), "{}: {}", scenario.name, line.name);
+                let listen = !matches!(line.generator, Generator::Writes(_));
+                assert!(line.peers.iter().all(|peer| peer.listens() == listen), "{}", line.name);
                 let same = scenario.lines.iter().filter(|other| other.name == line.name).count();
                 assert_eq!(same, 1, "the report tells lines apart by name: {}", line.name);
                 for goal in line.goals {
-                    assert!(line.peers.contains(&goal.peer) && goal.peer != Peer::Weir);
-                    assert!(goal.at_most < 1.0 || goal.peer == Peer::Balance, "others are beaten");
+                    assert!(line.peers.contains(&goal.peer) && line.peers.contains(&goal.ours));
+                    assert!(ours(&goal.ours) && !ours(&goal.peer));
+                    let beaten = matches!(goal.bound, Bound::AtMost(bound) if bound < 1.0);
+                    assert!(beaten || matches!(goal.peer, Peer::Balance | Peer::Sqlite), "others are beaten");
                     assert!(
                         goal.figure != Figure::Asked || scenario.servers != Servers::One,
                         "nobody counts"
                     );
                 }
-                let alone = line.peers.iter().all(|peer| matches!(peer, Peer::Weir | Peer::Balance));
+                let others = [Peer::Relay, Peer::Nginx, Peer::Haproxy];
+                let alone = !line.peers.iter().any(|peer| others.contains(peer));
                 assert!(alone || scenario.servers == Servers::One, "the others are told of one server");
-                assert_eq!(line.peers.contains(&Peer::Balance), scenario.mode != Mode::Balance);
+                let beside_itself = !matches!(scenario.mode, Mode::Balance | Mode::Durable);
+                assert_eq!(line.peers.contains(&Peer::Balance), beside_itself);
                 let tls = scenario.protocol == Protocol::Tls;
                 assert!(
                     tls || !matches!(line.generator, Generator::Handshakes(_)),
@@ -312,5 +388,18 @@ mod tests {
             }
         }
         assert!(Scenario::named("tls").is_none());
+    }
+
+    #[test]
+    fn requests_at_the_servers_are_as_many_as_the_mode_says() {
+        let right = |name: &str, peer, asked| {
+            Scenario::named(name).is_some_and(|scenario| scenario.trouble_with(peer, asked).is_none())
+        };
+        assert!(right("race3", Peer::Weir, 2.98) && !right("race3", Peer::Weir, 2.9));
+        assert!(right("race3", Peer::Balance, 1.0) && !right("race3", Peer::Balance, 3.0));
+        assert!(right("durable", Peer::Weir, 2.0) && !right("durable", Peer::Weir, 1.0));
+        assert!(right("hedge", Peer::Weir, 1.5));
+        assert!(right("mirror", Peer::Weir, 0.01) && !right("mirror", Peer::Weir, 0.0), "no copies");
+        assert!(right("mirror", Peer::Balance, 0.0) && !right("mirror", Peer::Balance, 0.01));
     }
 }

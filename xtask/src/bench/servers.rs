@@ -8,27 +8,35 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, Result};
 
 use super::answer::{self, Answer};
-use super::child::Running;
-use super::laggard;
+use super::child::{Running, pause};
+use super::counter;
 use super::peer;
 use super::template::{self, Blanks};
+
+/// So many [`pause`]s without a new copy are longer than the `timeout` of the mirror in `bench/peers/weir.yaml`.
+const QUIET: usize = 120;
 
 /// Who answers behind the peers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Servers {
     /// nginx.
     One,
+    /// nginx at two addresses.
+    Two,
     /// nginx at three addresses: three servers that are equally fast.
     Three,
     /// Three servers that are slow now and then.
     Laggards,
+    /// nginx, and beside it one that never reads, for copies.
+    Deaf,
 }
 
 impl Servers {
-    /// How many there are.
+    /// How many there are that answer.
     pub(crate) fn count(self) -> u32 {
         match self {
-            Self::One => 1,
+            Self::One | Self::Deaf => 1,
+            Self::Two => 2,
             Self::Three | Self::Laggards => 3,
         }
     }
@@ -36,7 +44,8 @@ impl Servers {
     /// The word before those lines of the configurations that are for as many.
     pub(crate) fn word(self) -> &'static str {
         match self {
-            Self::One => "one",
+            Self::One | Self::Deaf => "one",
+            Self::Two => "two",
             Self::Three | Self::Laggards => "three",
         }
     }
@@ -44,8 +53,8 @@ impl Servers {
     /// The package of this project that they are, if they are one.
     pub(crate) fn package(self) -> Option<&'static str> {
         match self {
-            Self::One | Self::Three => None,
-            Self::Laggards => Some("xtask"),
+            Self::One | Self::Two | Self::Three => None,
+            Self::Laggards | Self::Deaf => Some("xtask"),
         }
     }
 
@@ -54,22 +63,29 @@ impl Servers {
     /// # Errors
     /// When they do not start or do not answer.
     pub(crate) fn start(self, core: usize, directory: &Path, answer: Answer) -> Result<Started> {
-        let addresses = answer::free_addresses(self.count())?;
+        let mut addresses = answer::free_addresses(self.count() + 1)?;
+        let beside = addresses.pop();
         let mut running = match self {
-            Self::One | Self::Three => {
+            Self::One | Self::Two | Self::Three | Self::Deaf => {
                 Running::start_on(core, &mut self.nginx(directory, answer, &addresses)?)?
             }
             Self::Laggards => {
-                let mut program = Command::new(peer::release("xtask"));
-                program.arg("laggards").arg(answer.body()).args(addresses.iter().map(ToString::to_string));
-                Running::start_on(core, program.stdin(Stdio::piped()).stdout(Stdio::piped()))?
+                let addresses: Vec<String> = addresses.iter().map(ToString::to_string).collect();
+                start_own(core, &[&["laggards".to_owned(), answer.body()][..], &addresses].concat())?
             }
         };
         for address in &addresses {
             answer::wait_until_ready("the server", *address, &mut running)?;
             answer::check("the server", answer::connect(*address)?, answer)?;
         }
-        Ok(Started { running, servers: self, addresses })
+        let mut deaf = None;
+        if let (Self::Deaf, Some(address)) = (self, beside) {
+            let mut running = start_own(core, &["deaf".to_owned(), address.to_string()])?;
+            answer::wait_until_ready("the mirror", address, &mut running)?;
+            deaf = Some(running);
+            addresses.push(address);
+        }
+        Ok(Started { running, deaf, servers: self, addresses })
     }
 
     fn nginx(self, directory: &Path, answer: Answer, addresses: &[SocketAddr]) -> Result<Command> {
@@ -82,39 +98,62 @@ impl Servers {
     }
 }
 
+/// Starts a program of this one on a core, to be spoken with.
+fn start_own(core: usize, arguments: &[String]) -> Result<Running> {
+    let mut program = Command::new(peer::release("xtask"));
+    Running::start_on(core, program.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()))
+}
+
 /// Servers that listen.
 #[derive(Debug)]
 pub(crate) struct Started {
     running: Running,
+    deaf: Option<Running>,
     servers: Servers,
     addresses: Vec<SocketAddr>,
 }
 
 impl Started {
-    /// Where they listen.
+    /// Waits until the mirror has got nothing for longer than a copy may wait and take, so that none is begun while another peer
+    /// is measured.
+    ///
+    /// # Errors
+    /// When it does not say.
+    pub(crate) fn rest(&mut self) -> Result<()> {
+        let Some(deaf) = &mut self.deaf else { return Ok(()) };
+        let mut before = counter::ask(deaf)?;
+        let mut quiet = 0;
+        while quiet < QUIET {
+            pause();
+            let now = counter::ask(deaf)?;
+            quiet = if now == before { quiet + 1 } else { 0 };
+            before = now;
+        }
+        Ok(())
+    }
+
+    /// Where they listen; the one for copies comes last.
     pub(crate) fn addresses(&self) -> &[SocketAddr] {
         &self.addresses
     }
 
-    /// How many requests they have got since they started, if somebody counts; asking may add one.
+    /// How many requests they have got since they started, if somebody counts; asking may add one. Beside a server that never
+    /// reads, how many connections that one has got, each for one copy.
     ///
     /// # Errors
     /// When they do not say.
     pub(crate) fn requests(&mut self) -> Result<Option<u64>> {
         match (self.servers, self.addresses.as_slice()) {
-            (Servers::Three, [first, ..]) => {
+            (Servers::Two | Servers::Three, [first, ..]) => {
                 let mut connection = answer::connect(*first)?;
                 write!(connection, "GET /count HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")?;
                 let mut status = String::new();
                 connection.read_to_string(&mut status)?;
                 stub_status(&status).with_context(|| format!("the server counts nothing: {status}")).map(Some)
             }
-            (Servers::Laggards, _) => {
-                self.running.tell(laggard::COUNT)?;
-                let count = self.running.hear()?;
-                count.parse().map(Some).with_context(|| format!("the servers said `{count}` and no count"))
-            }
-            (Servers::One | Servers::Three, _) => Ok(None),
+            (Servers::Laggards, _) => counter::ask(&mut self.running).map(Some),
+            (Servers::Deaf, _) => self.deaf.as_mut().map(counter::ask).transpose(),
+            (Servers::One | Servers::Two | Servers::Three, _) => Ok(None),
         }
     }
 }

@@ -148,6 +148,8 @@ mod tests {
                 ["plain", "small", "three", "race"],
                 ["plain", "small", "three", "duplicate"],
                 ["plain", "small", "three", "hedge"],
+                ["plain", "small", "two", "durable"],
+                ["plain", "small", "one", "mirror"],
             ] {
                 let filled = fill(&text, &words, &blanks).unwrap();
                 let left = filled.lines().find(|line| line.trim_start().starts_with('@'));

@@ -10,17 +10,8 @@ use rustls::server::Acceptor;
 use rustls::{CipherSuite, NamedGroup};
 
 use super::child::Running;
-use super::load::{Load, Order};
+use super::load::{Load, Method, Order};
 use super::offer::{Group, SUITE};
-
-/// What is sent.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Method {
-    /// GET.
-    Get,
-    /// POST with a body of 127 bytes.
-    Post,
-}
 
 /// What it reads from files.
 #[derive(Debug, Default)]
@@ -37,7 +28,7 @@ pub(crate) struct Files {
 /// When it cannot be started or says something unknown.
 pub(crate) fn run(core: usize, order: &Order, method: Method, files: &Files) -> Result<Load> {
     let mut command = command(order, files.tls.as_deref());
-    if let (Method::Post, Some(script)) = (method, &files.post) {
+    if let (Method::Post(_), Some(script)) = (method, &files.post) {
         command.arg("--script").arg(script);
     }
     let text = Running::start_on(core, command.stdout(Stdio::piped()))?.output()?;
@@ -119,7 +110,14 @@ fn parse(text: &str) -> Option<Load> {
     if done == Some(0) {
         troubles.push("no request was answered".to_owned());
     }
-    Some(Load { done: done?, per_second: per_second?, median_us: median_us?, p99_us: p99_us?, troubles })
+    Some(Load {
+        done: done?,
+        per_second: per_second?,
+        median_us: median_us?,
+        p99_us: p99_us?,
+        in_commit: None,
+        troubles,
+    })
 }
 
 /// `1.25ms`, `310.00us`, `2.00s`, `1.50m`.
@@ -159,6 +157,7 @@ mod tests {
             per_second: 61_779.4,
             median_us: 998.0,
             p99_us: 2250.0,
+            in_commit: None,
             troubles: Vec::new(),
         };
         assert_eq!(parse(&format!("{GOOD}Requests/sec:  61779.40\nTransfer/sec: 15.85MB\n")), Some(expected));

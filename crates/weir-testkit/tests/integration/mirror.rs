@@ -183,6 +183,23 @@ fn a_mirror_that_never_reads_fills_its_queue_and_nothing_else() {
     assert!(proxy.status().replay_bytes <= 600 << 10, "{}", proxy.status().replay_bytes);
 }
 
+/// Behind a mirror that did not answer, all copies that waited were begun with what little time they had left, when the first ones
+/// were given up: each opened a connection for nothing, a thousand in a tenth of a second, and requests of clients waited
+/// for the worker that did this.
+#[test]
+fn a_copy_that_has_waited_for_long_is_not_begun() {
+    let main = Server::saying("main");
+    let (mirror, _never) = deaf();
+    let proxy = mirrored(&main, &to(&mirror, ", timeout: 4s"), "", "");
+    let mut client = connect(&proxy);
+    for _ in 0..100 {
+        client.send(get("/")).answer().expect(200);
+    }
+    until(&proxy, MirrorOutcome::DroppedQueue, 100 - 64);
+    until(&proxy, MirrorOutcome::Failed, 64);
+    assert_eq!(mirror.connections(), 64);
+}
+
 #[test]
 fn a_body_that_can_not_be_kept_goes_on_without_its_copy() {
     let (main, mirror) = (Server::saying("main"), Server::saying("mirror"));

@@ -71,9 +71,16 @@ impl CopiedRequest {
         (self.begun + self.to.timeout).saturating_duration_since(now())
     }
 
+    /// Whether there is time enough. One that has waited for half of its time is not begun: behind a mirror that does not answer
+    /// all that waited would have a moment left each, so that they open as many connections as there are, all at once,
+    /// for nothing, while requests of clients wait for the worker.
+    fn can_begin(&self) -> bool {
+        self.time_left() > self.to.timeout / 2
+    }
+
     /// Sends it to one server of the mirror, or to the next one where that can't be connected to.
     async fn send(&self, keep: Keep<'_>, body_bytes_max: usize) -> Result<Answer, Unsent> {
-        let worker = self.worker.upgrade().filter(|_| !self.time_left().is_zero()).ok_or(Unsent::Waited)?;
+        let worker = self.worker.upgrade().filter(|_| self.can_begin()).ok_or(Unsent::Waited)?;
         let upstream = &*self.to.upstream;
         let ticket = select::ticket(upstream);
         let group = worker.groups.of(upstream);
