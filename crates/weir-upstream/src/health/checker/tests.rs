@@ -12,6 +12,8 @@ use weir_http::target::Scheme;
 
 use super::*;
 
+mod speed;
+
 const SECOND: Duration = Duration::from_secs(1);
 
 fn local<T>(test: impl Future<Output = T>) -> T {
