@@ -166,7 +166,7 @@ fn status() -> Status {
             name: "shop".to_owned(),
             requests_total: 6,
         }],
-        mirrors: vec![MirrorStatus { upstream: "next".to_owned(), copies: [1, 2, 3, 4] }],
+        mirrors: vec![MirrorStatus { upstream: "next".to_owned(), copies: [1, 2, 3, 5, 4] }],
         comparisons: vec![ComparisonStatus {
             service: "shop".to_owned(),
             route: "/a".to_owned(),

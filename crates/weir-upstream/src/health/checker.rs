@@ -61,6 +61,9 @@ impl Drop for Watched {
     }
 }
 
+/// Servers whose state has changed.
+pub type Turns = Vec<(Arc<Server>, Turn)>;
+
 type Ended = Result<(Id, Result<(), Failure>), JoinError>;
 
 impl Checker {
@@ -112,12 +115,12 @@ impl Checker {
     /// always in one task, on a runtime that takes tasks of its own thread alone.
     ///
     /// Cancel safe: nothing is lost, and checks that are under way go on.
-    pub async fn turns(&mut self) -> Vec<(Arc<Server>, Turn)> {
+    pub async fn turns(&mut self) -> Turns {
         poll_fn(|cx| self.poll_turns(cx)).await
     }
 
-    fn poll_turns(&mut self, cx: &mut Context<'_>) -> Poll<Vec<(Arc<Server>, Turn)>> {
-        let mut turns = Vec::new();
+    fn poll_turns(&mut self, cx: &mut Context<'_>) -> Poll<Turns> {
+        let mut turns = Turns::new();
         loop {
             let now = now();
             self.begin_due(now - self.began);

@@ -5,3 +5,4 @@
 
 pub mod checker;
 pub mod probe;
+pub mod watch;
