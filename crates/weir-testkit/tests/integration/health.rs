@@ -12,6 +12,8 @@ use weir_testkit::certificate::{Authority, Files};
 use weir_testkit::client::{ask, fetch};
 use weir_testkit::proxy::{self, Running};
 use weir_testkit::server::{Server, sized};
+use weir_testkit::socket::PATIENCE;
+use weir_upstream::io::deadline::now;
 
 const USUAL: MemberChange = MemberChange { weight: None, word: None, lease: None };
 
@@ -71,13 +73,13 @@ upstreams: {{web: {{servers: [{}], health: {{{health}}}{upstream}}}}}
 /// Waits until this is true of the process.
 #[track_caller]
 fn until(proxy: &Running, what: &str, is_true: impl Fn(&Status) -> bool) -> Status {
-    let begun = std::time::Instant::now();
+    let begun = now();
     loop {
         let status = proxy.status();
         if is_true(&status) {
             return status;
         }
-        assert!(begun.elapsed() < weir_testkit::socket::PATIENCE, "never {what}: {:?}", status.upstreams);
+        assert!(now() - begun < PATIENCE, "never {what}: {:?}", status.upstreams);
         std::thread::yield_now();
     }
 }
