@@ -1,6 +1,8 @@
 //! The machine by tables, and against a simple account of the same rules over random outcomes.
 
 use super::super::check::Probe;
+use super::super::shares::{Standing, WHOLE_PERMILLE, shares};
+use super::super::state::Word;
 use super::*;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -216,6 +218,61 @@ fn simulate(seed: u64) {
         let jitter = if outcomes.len() == 1 { 1.0 } else { rule.jitter };
         let earliest = (begun + pace.mul_f64(1.0 - jitter)).saturating_sub(Duration::from_nanos(100));
         assert!(next >= earliest, "seed {seed}: {next:?} < {earliest:?}");
+    }
+}
+
+/// An upstream whose servers go up and down, with checks and an operator. After each step nobody gets anything who is
+/// UNREACHABLE, DRAINING or DISABLED, nor who is NOT_INITIATED while somebody is HEALTHY, unless in a panic; then all do but
+/// those whom the operator has taken out; and there is a panic exactly when less than the threshold is left.
+fn simulate_upstream(seed: u64) {
+    let mut random = Random(seed);
+    let rule = check_of(1 + random.below(3) as u32, 1 + random.below(3) as u32);
+    let panic_percent = [0, 10, 50, 100][random.below(4) as usize];
+    let mut servers: Vec<(Checks, Word, bool, u32)> = (0..1 + random.below(6))
+        .map(|_| {
+            (Checks::new(Duration::ZERO), Word::InService, random.below(3) > 0, 1 + random.below(5) as u32)
+        })
+        .collect();
+    for _ in 0..300 {
+        let one = random.below(servers.len() as u64) as usize;
+        let (checks, word, is_up, _) = &mut servers[one];
+        match random.below(10) {
+            0 => *is_up = !*is_up,
+            1 => *word = [Word::InService, Word::Drain, Word::Disable][random.below(3) as usize],
+            2 => checks.restart(Duration::ZERO),
+            _ => {
+                checks.begin(Duration::ZERO);
+                checks.end(&rule, if *is_up { Ok(()) } else { Err("down") }, random.next(), Duration::ZERO);
+            }
+        }
+        let standing = |(checks, word, _, weight): &(Checks, Word, bool, u32)| Standing {
+            weight: *weight,
+            state: word.state(checks.state()),
+            is_ejected: false,
+            warmth_permille: WHOLE_PERMILLE,
+        };
+        let standings: Vec<Standing> = servers.iter().map(standing).collect();
+        let found = shares(&standings, panic_percent);
+        let any_healthy = standings.iter().any(|it| it.state == State::Healthy);
+        for (standing, share) in standings.iter().zip(&found.of) {
+            let gets = match standing.state {
+                State::Healthy => true,
+                State::NotInitiated => found.panic || !any_healthy,
+                State::Unreachable => found.panic,
+                State::Draining | State::Disabled => false,
+            };
+            assert_eq!(*share > 0, gets, "seed {seed}: {standings:?} {found:?}");
+        }
+        assert!(!found.panic || panic_percent > 0, "seed {seed}: it was forbidden");
+        let is_alone_left = standings.iter().all(|it| matches!(it.state, State::Healthy | State::Draining));
+        assert!(!(found.panic && is_alone_left), "seed {seed}: all are well");
+    }
+}
+
+#[test]
+fn simulation_of_an_upstream() {
+    for seed in 0..1000 {
+        simulate_upstream(seed);
     }
 }
 
