@@ -240,14 +240,14 @@ pub async fn send(
 pub async fn send_over(
     connection: Connection,
     request: &Head,
-    limits: &SendLimits,
+    limits: &SendLimits<'_>,
 ) -> Result<Answer, SendError> {
     let deadlines = Rc::new(Deadlines::new());
     deadlines.set(Wait::Request, limits.whole);
-    let (begun, deadlines_too) = (now(), Rc::clone(&deadlines));
+    let (sent, deadlines_too) = (Cell::new(None), Rc::clone(&deadlines));
     let (server, body) = (Arc::clone(&connection.server), SendBody::Memory(Bytes::new()));
     let sending =
-        Sending { server: &server, request, body, limits, pools: None, deadlines: deadlines_too, begun };
+        Sending { server: &server, request, body, limits, pools: None, deadlines: deadlines_too, sent };
     let outcome = deadlines.guard(pin!(sending.over(connection))).await;
     outcome.unwrap_or(Err(SendError::Timeout))
 }

@@ -23,7 +23,7 @@ use crate::h1::head::{AnswerError, HeadLimits};
 use crate::io::deadline::{Deadlines, Wait, now};
 use crate::member::Server;
 use crate::pool::Connection;
-use crate::send::{Answer, Beyond, SendError, SendLimits, send_over};
+use crate::send::{Answer, Beyond, Keep, SendError, SendLimits, send_over};
 
 /// Heads of answers to checks.
 const HEAD_LIMITS: HeadLimits = HeadLimits { bytes_max: 32 * 1024, fields_max: 100 };
@@ -173,14 +173,16 @@ impl HttpQuestion {
     }
 }
 
-fn limits(whole: Duration) -> SendLimits {
+fn limits(whole: Duration) -> SendLimits<'static> {
     SendLimits {
         connect: whole,
         whole,
         head: HEAD_LIMITS,
         body_bytes_max: HttpProbe::BODY_BYTES_MAX,
         beyond: Beyond::Cut,
+        keep: Keep::All,
         idle: Duration::ZERO,
+        reuse_unsafe: Duration::ZERO,
     }
 }
 
