@@ -147,7 +147,9 @@ impl Prober {
 
 impl HttpQuestion {
     fn new(probe: &HttpProbe, server: &Server) -> Self {
-        let twin = Server::new(server.address.clone()).with_target(server.target.clone());
+        let mut twin = Server::new(server.address.clone()).with_target(server.target.clone());
+        // One that was found by name is asked for by it.
+        twin.host = server.host.clone();
         let mut head = Head::request(probe.method.as_bytes(), probe.path.as_bytes());
         if let Some(host) = &probe.host {
             head.append(K::Host, host.as_bytes());
