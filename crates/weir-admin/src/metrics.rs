@@ -9,11 +9,13 @@ mod tests;
 
 use std::collections::HashMap;
 use std::fmt::{Display, Write};
+use std::time::Duration;
 
 use hyper::header::{ACCEPT, HeaderMap};
 use weir_core::compare::{CompareOutcome, DifferenceKind};
 use weir_core::dispatch::Mode;
 use weir_core::handshake::HandshakeOutcome;
+use weir_core::health::{CheckOutcome, State};
 use weir_core::metric::{self, ANSWER_CLASSES, Kind, Metric};
 use weir_core::mirror::MirrorOutcome;
 use weir_core::ports::queue::{QueueServerStatus, QueueStatus};
@@ -227,11 +229,40 @@ pub(crate) fn page(status: &Status, dialect: Dialect) -> String {
     per_server(&metric::UPSTREAM_CONNECTIONS, |server| server.connections_total);
     per_server(&metric::UPSTREAM_CONNECT_FAILURES, |server| server.connect_failures_total);
     per_server(&metric::UPSTREAM_FAILURES, |server| server.failures_total);
+    health(&servers, status, &mut page);
     messages(&mut page, status);
     if dialect == Dialect::OpenMetrics {
         page.text.push_str("# EOF\n");
     }
     page.text
+}
+
+/// The states of servers, and what their checks say.
+fn health(servers: &[DistinctServer<'_>], status: &Status, page: &mut Page) {
+    let states = servers.iter().flat_map(|server| {
+        let [upstream, name] = server.labels;
+        State::ALL.map(|state| ([upstream, name, state.name()], u64::from(server.sum.state == state)))
+    });
+    page.labelled(&metric::SERVER_STATE, states);
+    let checked = || servers.iter().filter_map(|server| Some((server.labels, server.sum.checks.as_ref()?)));
+    let seconds = |at: Duration| at.as_secs_f64();
+    let last = checked().map(|(labels, checks)| (labels, checks.last_success.map_or(0.0, seconds)));
+    page.labelled(&metric::SERVER_LAST_SUCCESS, last);
+    let outcomes = checked().flat_map(|([upstream, name], checks)| {
+        let labels = CheckOutcome::ALL.map(|outcome| [upstream, name, outcome.name()]);
+        labels.into_iter().zip(checks.by_outcome)
+    });
+    page.labelled(&metric::HEALTH_CHECKS, outcomes);
+    let changes = servers.iter().map(|server| (server.labels, server.sum.changes_total));
+    page.labelled(&metric::HEALTH_CHANGES, changes);
+    let mut panics: Vec<([&str; 1], u64)> = Vec::new();
+    for upstream in &status.upstreams {
+        let labels = [upstream.name.as_str()];
+        if !panics.iter().any(|(known, _)| *known == labels) {
+            panics.push((labels, upstream.panic.into()));
+        }
+    }
+    page.labelled(&metric::UPSTREAM_PANIC, panics);
 }
 
 /// Messages under the names of `weir duplicate`'s original, where they are counted.
@@ -266,7 +297,10 @@ fn distinct_servers(status: &Status) -> Vec<DistinctServer<'_>> {
             let labels = [upstream.name.as_str(), server.address.as_str()];
             let place = *places.entry(labels).or_insert(distinct.len());
             if place == distinct.len() {
-                distinct.push(DistinctServer { labels, sum: ServerStatus::default() });
+                // A state can't be summed; the first one's is told.
+                let (state, checks) = (server.state, server.checks.clone());
+                let sum = ServerStatus { state, checks, ..ServerStatus::default() };
+                distinct.push(DistinctServer { labels, sum });
             }
             let sum = &mut distinct[place].sum;
             sum.requests_in_flight += server.requests_in_flight;
@@ -274,6 +308,7 @@ fn distinct_servers(status: &Status) -> Vec<DistinctServer<'_>> {
             sum.connections_total += server.connections_total;
             sum.connect_failures_total += server.connect_failures_total;
             sum.failures_total += server.failures_total;
+            sum.changes_total += server.changes_total;
         }
     }
     distinct

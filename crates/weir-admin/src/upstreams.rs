@@ -1,9 +1,9 @@
 //! Upstreams, their servers and what was changed of them, as JSON.
 
-use serde_json::{Value, json};
-use weir_core::health::{Change, Word};
+use serde_json::{Map, Value, json};
+use weir_core::health::{Change, CheckOutcome, Word};
 use weir_core::ports::members::{Changed, DifferenceKind, Leaving, MemberDifference};
-use weir_core::ports::{ServerStatus, UpstreamStatus};
+use weir_core::ports::{CheckStatus, ServerStatus, UpstreamStatus};
 
 /// An upstream with its servers.
 pub(crate) fn upstream(upstream: &UpstreamStatus) -> Value {
@@ -27,11 +27,23 @@ pub(crate) fn server(server: &ServerStatus) -> Value {
         "origin": server.origin,
         "lease_seconds": server.lease.map(|lease| lease.as_secs_f64()),
         "changes": server.changes.iter().map(change).collect::<Vec<_>>(),
+        "checks": server.checks.as_ref().map(checks),
         "requests_in_flight": server.requests_in_flight,
         "requests_total": server.requests_total,
         "connections_total": server.connections_total,
         "connect_failures_total": server.connect_failures_total,
         "failures_total": server.failures_total,
+    })
+}
+
+fn checks(checks: &CheckStatus) -> Value {
+    let by_outcome = CheckOutcome::ALL.into_iter().zip(checks.by_outcome);
+    let by_outcome: Map<String, Value> =
+        by_outcome.map(|(outcome, count)| (outcome.name().to_owned(), count.into())).collect();
+    json!({
+        "last_success_seconds": checks.last_success.map(|at| at.as_secs_f64()),
+        "failures_in_a_row": checks.failures_in_a_row,
+        "total_by_outcome": by_outcome,
     })
 }
 

@@ -6,50 +6,11 @@
 //! names them; never a path, a host or anything else that a client can invent. The values come from
 //! [`Status`](crate::ports::Status); this module holds none, and does not know how a page is written.
 
-/// What kind of number a metric is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
-    /// Only grows while the process lives; its name ends in `_total`.
-    Counter,
-    /// Goes up and down.
-    Gauge,
-    /// Observations in buckets with the bounds of [`DURATION_BOUNDS_SECONDS`](crate::ports::DURATION_BOUNDS_SECONDS).
-    Histogram,
-}
+mod health;
+mod kind;
 
-impl Kind {
-    /// The word for it in the text formats of Prometheus and OpenMetrics.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Counter => "counter",
-            Self::Gauge => "gauge",
-            Self::Histogram => "histogram",
-        }
-    }
-}
-
-/// One metric.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Metric {
-    /// The whole name, with `_total` for counters.
-    pub name: &'static str,
-    /// What kind of number it is.
-    pub kind: Kind,
-    /// One line that says what is counted; ends with a full stop.
-    pub help: &'static str,
-    /// The labels' names, in the order in which they are written.
-    pub labels: &'static [&'static str],
-}
-
-impl Metric {
-    /// The name without `_total`: what OpenMetrics calls the family, whose counters get the ending back when written.
-    pub fn family(&self) -> &'static str {
-        match self.kind {
-            Kind::Counter => self.name.strip_suffix("_total").unwrap_or(self.name),
-            Kind::Gauge | Kind::Histogram => self.name,
-        }
-    }
-}
+pub use health::{HEALTH_CHANGES, HEALTH_CHECKS, SERVER_LAST_SUCCESS, SERVER_STATE, UPSTREAM_PANIC};
+pub use kind::{Kind, Metric};
 
 /// The values of the label `class`, in the order of [`Status::answers_by_class`](crate::ports::Status::answers_by_class).
 pub const ANSWER_CLASSES: [&str; 5] = ["1xx", "2xx", "3xx", "4xx", "5xx"];
@@ -491,6 +452,11 @@ pub const ALL: &[Metric] = &[
     UPSTREAM_CONNECTIONS,
     UPSTREAM_CONNECT_FAILURES,
     UPSTREAM_FAILURES,
+    SERVER_STATE,
+    SERVER_LAST_SUCCESS,
+    HEALTH_CHECKS,
+    HEALTH_CHANGES,
+    UPSTREAM_PANIC,
 ];
 
 #[cfg(test)]

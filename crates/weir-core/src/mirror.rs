@@ -9,13 +9,16 @@ pub enum MirrorOutcome {
     DroppedQueue,
     /// The body could not be kept, or never came whole.
     DroppedBody,
+    /// No server of the mirror is fit for requests: its checks fail, or somebody has taken it out.
+    DroppedUnreachable,
     /// The mirror could not be connected to, gave no answer in time, or answered nonsense.
     Failed,
 }
 
 impl MirrorOutcome {
     /// All of them.
-    pub const ALL: [Self; 4] = [Self::Sent, Self::DroppedQueue, Self::DroppedBody, Self::Failed];
+    pub const ALL: [Self; 5] =
+        [Self::Sent, Self::DroppedQueue, Self::DroppedBody, Self::DroppedUnreachable, Self::Failed];
 
     /// Its name in metrics.
     pub fn name(self) -> &'static str {
@@ -23,6 +26,7 @@ impl MirrorOutcome {
             Self::Sent => "sent",
             Self::DroppedQueue => "dropped_queue",
             Self::DroppedBody => "dropped_body",
+            Self::DroppedUnreachable => "dropped_unreachable",
             Self::Failed => "failed",
         }
     }

@@ -12,7 +12,7 @@ use std::time::Duration;
 use crate::compare::{CompareOutcome, Difference, DifferenceKind};
 use crate::dispatch::Mode;
 use crate::handshake::HandshakeOutcome;
-use crate::health::{Change, State};
+use crate::health::{Change, CheckOutcome, State};
 use crate::mirror::MirrorOutcome;
 use crate::ports::members::MemberDifference;
 use crate::ports::queue::QueueStatus;
@@ -307,6 +307,10 @@ pub struct ServerStatus {
     pub lease: Option<Duration>,
     /// Its last changes of state, the newest last.
     pub changes: Vec<Change>,
+    /// Changes of state that there were.
+    pub changes_total: u64,
+    /// What its checks say; `None` where there are none.
+    pub checks: Option<CheckStatus>,
     /// Requests in flight now.
     pub requests_in_flight: u64,
     /// Requests sent.
@@ -317,6 +321,17 @@ pub struct ServerStatus {
     pub connect_failures_total: u64,
     /// Exchanges that failed after a byte was sent.
     pub failures_total: u64,
+}
+
+/// What the checks of a server say.
+#[derive(Debug, Clone, Default)]
+pub struct CheckStatus {
+    /// When one passed last, in time since 1970.
+    pub last_success: Option<Duration>,
+    /// How many of the last ones have failed; 0 after one that passed.
+    pub failures_in_a_row: u32,
+    /// Checks by what came of them, in the order of [`CheckOutcome::ALL`].
+    pub by_outcome: [u64; CheckOutcome::ALL.len()],
 }
 
 /// Somebody who can tell the process's status.

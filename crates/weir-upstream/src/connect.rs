@@ -86,6 +86,25 @@ pub async fn connect(server: &Server) -> Result<Stream, ConnectError> {
     secure(stream, target, target.connection_in_full()).await
 }
 
+/// Connects and closes, without a byte and without TLS: whether somebody listens there.
+///
+/// The connection is closed with a FIN, as a client does that has changed its mind, and not with a reset, which many servers
+/// write into their logs. The price is that the system remembers each of them for a minute (TIME_WAIT, RFC 9293 §3.6.1): a
+/// few hundred bytes, and a port towards this one server. A server that speaks first without being asked gets a reset all
+/// the same, because what it said is not read.
+///
+/// Cancel safe.
+///
+/// # Errors
+/// The system's, of the last address that was tried.
+pub async fn reach(to: &Transport) -> io::Result<()> {
+    match to {
+        Transport::Ip(ip, port) => TcpStream::connect((*ip, *port)).await.map(drop),
+        Transport::Name(name, port) => TcpStream::connect((&**name, *port)).await.map(drop),
+        Transport::Unix(path) => UnixStream::connect(path).await.map(drop),
+    }
+}
+
 async fn open(to: &Transport) -> io::Result<Stream> {
     match to {
         Transport::Ip(ip, port) => TcpStream::connect((*ip, *port)).await.map(Stream::tcp),

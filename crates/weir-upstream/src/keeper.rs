@@ -1,4 +1,5 @@
-//! What is done beside requests for the members of an upstream: those that leave are let go, leases end.
+//! What is done beside requests for the members of an upstream: those that leave are let go, leases end, and where that is
+//! wanted all are checked.
 //!
 //! One task for each upstream, on the thread that has everything beside requests. It sleeps until something is due or
 //! somebody has changed something.
@@ -9,6 +10,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use crate::health::checker::Turns;
+use crate::health::watch::{self, Watch};
 use crate::io::deadline::{now, pause};
 use crate::roster::{Gone, Roster};
 use crate::upstream::Upstream;
@@ -21,17 +24,30 @@ const IDLE: Duration = Duration::from_secs(24 * 3600);
 
 /// Keeps the members of an upstream in order, until it is dropped.
 pub async fn keep(upstream: Arc<Upstream>) {
+    let mut watch = Watch::of(&upstream);
     loop {
         let now = now();
         for gone in upstream.tend(|roster| roster.let_go(now)) {
             tell(&upstream, &gone);
+        }
+        if let Some(watch) = &mut watch {
+            watch.follow(&upstream);
         }
         let due = upstream.look(|roster| due_in(roster, now));
         let mut sleeping = pin!(pause(due));
         tokio::select! {
             () = upstream.changed() => {}
             () = &mut sleeping => {}
+            turns = watched(&mut watch) => watch::note(&upstream, turns),
         }
+    }
+}
+
+/// What checks have found out, where there are any.
+async fn watched(watch: &mut Option<Watch>) -> Turns {
+    match watch {
+        Some(watch) => watch.turns().await,
+        None => std::future::pending().await,
     }
 }
 

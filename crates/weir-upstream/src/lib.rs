@@ -5,9 +5,11 @@
 //! the same types and one loop moves bytes in either direction.
 
 pub mod body;
+pub mod check_record;
 pub mod connect;
 pub mod group;
 pub mod h1;
+pub mod health;
 pub mod io;
 pub mod keeper;
 pub mod latency;

@@ -12,6 +12,7 @@ use weir_http::method::Method;
 use weir_tls::handshake::Fault;
 use weir_tls::target::Target;
 
+use crate::check_record::CheckRecord;
 use crate::latency::Latencies;
 use crate::message_counts::{MessageCounts, Source};
 use crate::slot::{Slot, Slots};
@@ -29,6 +30,8 @@ pub struct Server {
     pub target: Option<Arc<Target>>,
     /// What happened with it.
     pub counters: ServerCounters,
+    /// What checks of it have said.
+    pub checks: CheckRecord,
     /// How long it takes, as far as somebody wants to know.
     pub latencies: Latencies,
     /// Where its messages are counted by method and status, if anybody wants to know.
@@ -132,6 +135,7 @@ impl Server {
             host: host.into(),
             target: None,
             counters: ServerCounters::default(),
+            checks: CheckRecord::default(),
             latencies: Latencies::default(),
             messages: None,
             gate: OnceLock::new(),

@@ -10,6 +10,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 use weir_core::health::{Change, Shares, Standing, State, WHOLE_PERMILLE, Word, shares};
 
+use crate::io::deadline::{now, since_epoch};
 use crate::member::Server;
 
 /// How many changes of a server are remembered.
@@ -67,6 +68,8 @@ pub struct Member {
     pub checked: State,
     /// Since when it is in its state.
     pub since: Duration,
+    /// Changes of its state that there were.
+    pub changes_total: u64,
     /// Its last changes, the newest last; at most [`CHANGES_MAX`].
     pub changes: VecDeque<Change>,
     /// When it joined or recovered.
@@ -77,6 +80,13 @@ pub struct Member {
     pub lease_until: Option<Instant>,
     /// The name under which it was found, if it was.
     pub found_as: Option<Box<str>>,
+}
+
+impl Moment {
+    /// Now.
+    pub fn now() -> Self {
+        Self { instant: now(), since_epoch: since_epoch() }
+    }
 }
 
 impl Member {
@@ -90,6 +100,7 @@ impl Member {
             word: Word::InService,
             checked,
             since: Duration::ZERO,
+            changes_total: 0,
             changes: VecDeque::new(),
             warm_since: None,
             leaves_at: None,
@@ -114,6 +125,7 @@ impl Member {
             self.warm_since = Some(moment.instant);
         }
         self.since = moment.since_epoch;
+        self.changes_total += 1;
         if self.changes.len() == CHANGES_MAX {
             self.changes.pop_front();
         }
@@ -323,6 +335,14 @@ impl Roster {
         moment: Moment,
     ) -> Result<bool, NoSuchServer> {
         Ok(self.member_mut(name)?.change(moment, reason, |member| member.checked = state))
+    }
+
+    /// Forgets what checks have said of a member that is not checked any more.
+    ///
+    /// # Errors
+    /// There is none of this name.
+    pub fn unchecked(&mut self, name: &str, moment: Moment) -> Result<(), NoSuchServer> {
+        self.checked(name, State::NotInitiated, "its checks begin anew", moment).map(drop)
     }
 
     /// The one that acknowledges for the others: the marked one, else the first.

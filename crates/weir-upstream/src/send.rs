@@ -232,6 +232,26 @@ pub async fn send(
     }
 }
 
+/// Sends a request without a body on this connection, which ends with the answer. [`SendLimits::connect`] has no part in it.
+/// Otherwise as [`send`].
+///
+/// # Errors
+/// See [`SendError`].
+pub async fn send_over(
+    connection: Connection,
+    request: &Head,
+    limits: &SendLimits<'_>,
+) -> Result<Answer, SendError> {
+    let deadlines = Rc::new(Deadlines::new());
+    deadlines.set(Wait::Request, limits.whole);
+    let (sent, deadlines_too) = (Cell::new(None), Rc::clone(&deadlines));
+    let (server, body) = (Arc::clone(&connection.server), SendBody::Memory(Bytes::new()));
+    let sending =
+        Sending { server: &server, request, body, limits, pools: None, deadlines: deadlines_too, sent };
+    let outcome = deadlines.guard(pin!(sending.over(connection))).await;
+    outcome.unwrap_or(Err(SendError::Timeout))
+}
+
 struct Sending<'a> {
     server: &'a Arc<Server>,
     request: &'a Head,

@@ -11,6 +11,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use tokio::sync::Notify;
 use weir_core::balance::Strategy;
+use weir_core::health::{HealthCheck, State};
 use weir_core::retry::RetryPolicy;
 
 use crate::group::Group;
@@ -55,6 +56,8 @@ pub struct Upstream {
     asked: Mutex<Vec<Box<str>>>,
     /// Rung when one more was.
     one_more: Condvar,
+    /// How its servers are checked, if they are.
+    pub health: Option<Arc<HealthCheck>>,
     slot: Slot,
     rotation: AtomicUsize,
     roster: Mutex<Roster>,
@@ -111,6 +114,7 @@ impl Upstream {
             named: Vec::new(),
             asked: Mutex::default(),
             one_more: Condvar::new(),
+            health: None,
             slot: SLOTS.take(),
             rotation: AtomicUsize::new(0),
             roster: Mutex::new(roster),
@@ -147,6 +151,17 @@ impl Upstream {
         let asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
         // Whoever waited for too long goes on without them.
         let _ = self.one_more.wait_timeout_while(asked, at_most, |asked| asked.len() < self.named.len());
+    }
+
+    /// The same, whose servers are checked so.
+    #[must_use]
+    pub fn with_health(self, health: Option<HealthCheck>) -> Self {
+        Self { health: health.map(Arc::new), ..self }
+    }
+
+    /// What is known of a server that has just come (`semantics.md` §4.4).
+    pub fn newcomer(&self) -> State {
+        if self.health.is_some() { State::NotInitiated } else { State::Healthy }
     }
 
     /// The next place in the rotation, exact over all workers. One for each request; its repeats use the same.
@@ -220,11 +235,23 @@ impl Upstream {
         if before.is_like(&servers, &shares, primary) {
             return;
         }
+        if before.panic != shares.panic {
+            self.tell_of_panic(shares.panic);
+        }
         let is_same = |(one, other)| Arc::ptr_eq(one, other);
         if before.servers.len() != servers.len() || !before.servers.iter().zip(&servers).all(is_same) {
             self.register(&servers);
         }
         self.group.store(Arc::new(Group::new(servers, shares, primary)));
         self.version.store(VERSIONS.fetch_add(1, Ordering::Relaxed), Ordering::Release);
+    }
+
+    fn tell_of_panic(&self, panic: bool) {
+        let upstream = &*self.name;
+        if panic {
+            tracing::warn!(upstream, "too few servers are left: their health is ignored, and all are asked");
+        } else {
+            tracing::info!(upstream, "enough servers are left again: their health counts");
+        }
     }
 }

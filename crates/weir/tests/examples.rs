@@ -19,6 +19,7 @@ use tokio::task::JoinSet;
 use weir_config::model::{AccessLog, ListenAddress, Model};
 use weir_core::compare::CompareOutcome;
 use weir_core::dispatch::{CatchUp, Mode};
+use weir_core::health::State;
 use weir_core::mirror::MirrorOutcome;
 use weir_core::ports::DispatchStatus;
 use weir_core::ports::queue::WriteQueue;
@@ -40,6 +41,7 @@ const ORDERS: [u16; 2] = [9003, 9002];
 async fn keeps_its_promises(name: &str, site: &Site) {
     match name {
         "minimal.yaml" => minimal(site).await,
+        "health.yaml" => health(site).await,
         "mirror.yaml" => mirror(site).await,
         "compare.yaml" => compare(site).await,
         "host-services.yaml" => host_services(site).await,
@@ -69,6 +71,34 @@ async fn minimal(site: &Site) {
     }
 }
 
+/// Waits until the checks of all servers have passed.
+async fn all_are_well(site: &Site) {
+    let states = || {
+        let upstreams = site.proxy.status_source().status().upstreams;
+        upstreams.into_iter().flat_map(|one| one.servers).map(|server| server.state).collect::<Vec<_>>()
+    };
+    let all = async {
+        while states().iter().any(|state| *state != State::Healthy) {
+            tokio::task::yield_now().await;
+        }
+    };
+    let waited = tokio::time::timeout(Duration::from_secs(20), all).await;
+    assert!(waited.is_ok(), "all are well: {:?}", site.proxy.status_source().status().upstreams);
+}
+
+async fn health(site: &Site) {
+    all_are_well(site).await;
+    let mut ports = Vec::new();
+    for _ in 0..2 {
+        let answer = site.get("any.test", "/").await;
+        assert_eq!(answer.status, 200);
+        ports.push(site.port(&answer));
+    }
+    ports.sort_unstable();
+    assert_eq!(ports, [9001, 9002]);
+    assert_eq!(site.port(&site.get("any.test", "/reports/1").await), 9003);
+}
+
 async fn mirror(site: &Site) {
     let sent = || site.proxy.status_source().status().mirrors[0].copies[MirrorOutcome::Sent as usize];
     for (path, copies) in [("/", 1), ("/payments/1", 1), ("/a", 2)] {
@@ -93,10 +123,15 @@ async fn compare(site: &Site) {
 }
 
 async fn host_services(site: &Site) {
-    for port in [9090, 9091, 9090, 9091] {
+    all_are_well(site).await;
+    let mut ports = Vec::new();
+    for _ in 0..4 {
         let answer = site.get("my-service.my-company.com", "/").await;
-        assert_eq!((answer.status, site.port(&answer)), (200, port), "in turn");
+        assert_eq!(answer.status, 200);
+        ports.push(site.port(&answer));
     }
+    ports.sort_unstable();
+    assert_eq!(ports, [9090, 9090, 9091, 9091], "in turn");
     let answer = site.get("another.my-company.com", "/").await;
     assert_eq!(answer.status, 404);
     assert!(answer.body.contains("no service for host another.my-company.com"), "{}", answer.body);

@@ -5,10 +5,11 @@ use std::collections::{BTreeMap, HashSet};
 
 use hyper::header::{ACCEPT, HeaderMap};
 use proptest::prelude::{ProptestConfig, any, prop, proptest};
+use weir_core::health::State;
 use weir_core::metric;
 use weir_core::ports::{
-    AuthenticatedStatus, CertificateStatus, ComparisonStatus, Histogram, MessageStatus, MirrorStatus,
-    ServerStatus, Status, UpstreamStatus,
+    AuthenticatedStatus, CertificateStatus, CheckStatus, ComparisonStatus, Histogram, MessageStatus,
+    MirrorStatus, ServerStatus, Status, UpstreamStatus,
 };
 
 use super::{BUCKETS, Dialect, page};
@@ -166,7 +167,7 @@ fn status() -> Status {
             name: "shop".to_owned(),
             requests_total: 6,
         }],
-        mirrors: vec![MirrorStatus { upstream: "next".to_owned(), copies: [1, 2, 3, 4] }],
+        mirrors: vec![MirrorStatus { upstream: "next".to_owned(), copies: [1, 2, 3, 5, 4] }],
         comparisons: vec![ComparisonStatus {
             service: "shop".to_owned(),
             route: "/a".to_owned(),
@@ -176,6 +177,37 @@ fn status() -> Status {
         }],
         ..Status::default()
     }
+}
+
+#[test]
+fn states_and_checks_of_servers() {
+    let checks = CheckStatus {
+        last_success: Some(std::time::Duration::from_millis(1500)),
+        failures_in_a_row: 3,
+        by_outcome: [1, 2, 3, 4],
+    };
+    let ill = ServerStatus {
+        state: State::Unreachable,
+        checks: Some(checks),
+        changes_total: 9,
+        ..server("127.0.0.1:3", 0)
+    };
+    let mut status = status();
+    status.upstreams[0].panic = true;
+    status.upstreams[0].servers.push(ill);
+    let labels = |last| ["web", "127.0.0.1:3", last];
+    check(&status, "weir_server_state", &labels("UNREACHABLE"), 1.0);
+    check(&status, "weir_server_state", &labels("HEALTHY"), 0.0);
+    check(&status, "weir_server_state", &["web", "127.0.0.1:1", "HEALTHY"], 1.0);
+    check(&status, "weir_server_last_success_timestamp_seconds", &labels("")[..2], 1.5);
+    for (outcome, count) in [("passed", 1.0), ("refused", 2.0), ("timeout", 3.0), ("answer", 4.0)] {
+        check(&status, "weir_health_checks_total", &labels(outcome), count);
+    }
+    check(&status, "weir_health_changes_total", &labels("")[..2], 9.0);
+    check(&status, "weir_upstream_panic", &["web"], 1.0);
+    check(&status, "weir_upstream_panic", &["api"], 0.0);
+    // Who is not checked has no line about checks.
+    assert!(!page(&status, Dialect::Prometheus).contains("weir_health_checks_total{upstream=\"api\""));
 }
 
 /// The value of a sample with these label values, on the page of each dialect.

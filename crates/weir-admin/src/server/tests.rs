@@ -54,7 +54,7 @@ impl StatusSource for Source {
             ready: self.ready.load(Ordering::Relaxed),
             answers_by_class: [0, 9, 0, 4, 0],
             upstreams: vec![web],
-            mirrors: vec![MirrorStatus { upstream: "next".to_owned(), copies: [4, 3, 2, 1] }],
+            mirrors: vec![MirrorStatus { upstream: "next".to_owned(), copies: [4, 3, 2, 0, 1] }],
             comparisons: vec![comparison()],
             ..Status::default()
         }
@@ -169,7 +169,7 @@ async fn health_readiness_and_the_status() {
 async fn the_status_has_mirrors_and_comparisons_without_their_examples() {
     let admin = start().await;
     let status: Value = serde_json::from_str(&admin.ask("GET", "/api/v1/status", "").await.body).unwrap();
-    let copies = serde_json::json!({"sent": 4, "dropped_queue": 3, "dropped_body": 2, "failed": 1});
+    let copies = serde_json::json!({"sent": 4, "dropped_queue": 3, "dropped_body": 2, "dropped_unreachable": 0, "failed": 1});
     assert_eq!(status["mirrors"], serde_json::json!([{"upstream": "next", "copies": copies}]));
     let compared = &status["comparisons"][0];
     assert_eq!((&compared["service"], &compared["upstream"]), (&"shop".into(), &"next".into()));

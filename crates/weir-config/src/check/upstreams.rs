@@ -33,7 +33,6 @@ pub(super) struct Upstreams {
     made_names: HashSet<String>,
     /// Whether every name in the file is known; a list that could not be read would make good names unknown.
     complete: bool,
-    checked: Vec<Span>,
     queues: Queues,
 }
 
@@ -54,7 +53,6 @@ impl Upstreams {
             names: HashMap::new(),
             made_names: HashSet::new(),
             complete: !problems.has_errors(),
-            checked: Vec::new(),
             queues: Queues::default(),
         }
     }
@@ -144,14 +142,13 @@ impl Upstreams {
     }
 
     fn add(&mut self, name: String, file: UpstreamFile, problems: &mut Problems) -> UpstreamId {
-        self.checked.extend(file.health.as_ref().map(|health| health.span));
         let id = UpstreamId(self.list.len());
         let tls = self.trust.client_tls(file.tls, &file.servers, problems);
         self.list.push(Upstream {
             name,
             servers: self.servers(file.servers, tls.as_ref(), problems),
             balance: file.balance,
-            health: file.health.map(|health| health.value),
+            health: file.health,
             retry: file.retry.map(|retry| retry.value).unwrap_or_default(),
             timeouts: file.timeouts.over(&self.timeouts),
             tls,
@@ -210,7 +207,7 @@ impl Upstreams {
         servers
     }
 
-    /// Warns of what nobody uses and of what this version does not do.
+    /// Warns of what nobody uses.
     pub(super) fn warn(&self, problems: &mut Problems) {
         // With errors a use may have been lost.
         if !problems.has_errors() {
@@ -224,27 +221,10 @@ impl Upstreams {
                 );
             }
         }
-        warn_once(
-            &self.checked,
-            "active health checks are not performed in this version; all servers count as healthy",
-            "a server that can't be connected to is passed over all the same",
-            problems,
-        );
     }
 
     /// The upstreams by number.
     pub(super) fn into_list(self) -> Vec<Upstream> {
         self.list
     }
-}
-
-/// One warning at the first place; a file with fifty upstreams would drown in fifty of them.
-fn warn_once(places: &[Span], message: &str, hint: &str, problems: &mut Problems) {
-    let Some(first) = places.iter().min() else { return };
-    let message = match places.len() {
-        1 => message.to_owned(),
-        2 => format!("{message} (here and at one more upstream)"),
-        several => format!("{message} (here and at {} more upstreams)", several - 1),
-    };
-    problems.push(Problem::warning(*first, message).hint(hint));
 }

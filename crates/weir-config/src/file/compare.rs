@@ -10,9 +10,9 @@ use crate::source::{At, Span};
 
 use super::describe::Presence::{Default as Unless, Optional, Required};
 use super::kind::{List, Mapped, OneOrList, OrWord, Placed};
-use super::mirror::{QUEUE, SHARE, TIMEOUT};
+use super::mirror::{QUEUE, TIMEOUT};
 use super::rule::{FIELD_NAME_PATTERN, METHOD, field_name};
-use super::scalar::{Boolean, DurationIn, Integer, Parsed, SizeIn, Words};
+use super::scalar::{Boolean, DurationIn, Integer, Parsed, SHARE, SizeIn, Words};
 use super::table::{Field, Kept, Mapping, Table};
 use super::upstream::{UpstreamRef, UpstreamRefKind};
 

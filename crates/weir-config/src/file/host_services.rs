@@ -32,7 +32,7 @@ use super::scalar::{Integer, Parsed, Text, Words};
 use super::service::ServiceFile;
 use super::table::{Field, Kept, Mapping, Table};
 use super::top::File;
-use super::upstream::{HEALTHY_AFTER, UNHEALTHY_AFTER, UpstreamFile, UpstreamRef};
+use super::upstream::{UpstreamFile, UpstreamRef};
 
 /// The root.
 #[derive(Debug, Default)]
@@ -254,7 +254,7 @@ static SERVICE: Table<Service> = Table {
                 List { max: Some(1), ..List::of(Placed(Mapping(&TCP_CHECK)), "a list of one mapping") },
                 |service: &mut Service, health| service.health = health,
             ),
-            doc: "Checks by connecting. Read and kept; this version does not perform them yet.",
+            doc: "Checks by connecting, as `health: {tcp: true}`.",
         },
     ],
     within: None,
@@ -355,16 +355,7 @@ pub(crate) fn converted(file: HostServices, span: Span, problems: &mut Problems)
         let Some(domain) = service.domain else { continue };
         let name = service.name.unwrap_or_else(|| At { value: domain.value.to_string(), span: domain.span });
         let retry = retry_of(&service.hosts, problems);
-        let health = service.health.into_iter().next().map(|check| At {
-            value: HealthCheck {
-                probe: Probe::Tcp,
-                interval: check.value.interval.unwrap_or(Duration::from_secs(1)),
-                timeout: check.value.timeout.unwrap_or(Duration::from_secs(1)),
-                healthy_after: HEALTHY_AFTER,
-                unhealthy_after: UNHEALTHY_AFTER,
-            },
-            span: check.span,
-        });
+        let health = service.health.into_iter().next().map(|check| tcp_check(&check.value));
         let servers = service.hosts.into_iter().filter_map(server).collect();
         let upstream =
             UpstreamFile { servers, balance: service.strategy, health, retry, ..UpstreamFile::default() };
@@ -378,6 +369,17 @@ pub(crate) fn converted(file: HostServices, span: Span, problems: &mut Problems)
         target.upstreams.push((name, upstream));
     }
     target
+}
+
+/// The two numbers that the file has, and for the rest the usual ones.
+fn tcp_check(written: &TcpCheck) -> HealthCheck {
+    let interval = written.interval.unwrap_or(HealthCheck::INTERVAL);
+    HealthCheck {
+        interval,
+        unhealthy_interval: HealthCheck::unhealthy_interval_for(interval),
+        timeout: written.timeout.unwrap_or(HealthCheck::TIMEOUT),
+        ..HealthCheck::new(Probe::Tcp)
+    }
 }
 
 fn server(host: At<Host>) -> Option<At<Server>> {

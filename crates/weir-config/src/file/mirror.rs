@@ -3,14 +3,13 @@
 use std::time::Duration;
 
 use crate::node::{Node, NodeKind};
-use crate::quantity;
 use crate::source::At;
 
 use super::decoder::Decoder;
 use super::describe::Presence::{Default as Unless, Required};
 use super::describe::Shape;
 use super::kind::{Kind, OneOrList, OrWord, Placed};
-use super::scalar::{DurationIn, Integer, Parsed};
+use super::scalar::{DurationIn, Integer, SHARE};
 use super::table::{Field, Kept, Mapping, Table};
 use super::upstream::{NAME_PATTERN, UpstreamRef, UpstreamRefKind};
 
@@ -59,10 +58,6 @@ impl Kind for OneMirror {
         matches!(node.kind, NodeKind::Scalar(_) | NodeKind::Mapping(_))
     }
 }
-
-/// A share of requests.
-pub(crate) const SHARE: Parsed<f64> =
-    Parsed { label: "share", pattern: r"^[0-9]+(\.[0-9]+)?\s*%$", parse: quantity::share };
 
 /// How many copies may wait.
 pub(crate) const QUEUE: Integer = Integer { label: "`queue`", min: 1, max: 100_000 };

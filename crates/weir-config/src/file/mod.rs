@@ -12,6 +12,7 @@ pub(crate) mod decoder;
 pub(crate) mod describe;
 pub(crate) mod dispatch;
 pub(crate) mod edit;
+pub(crate) mod health;
 pub(crate) mod host_services;
 pub(crate) mod https_only;
 mod kind;

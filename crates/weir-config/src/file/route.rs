@@ -1,6 +1,6 @@
 //! Routes: what a request must have, and what is done with it.
 
-use weir_core::route::{FieldRule, HostPattern, PathPattern, QueryRule};
+use weir_core::route::{FieldRule, PathPattern, QueryRule};
 
 use crate::complaint::Complaint;
 use crate::model::{FieldEdits, HostPolicy, HttpsOnly, Redirect, Respond};
@@ -17,7 +17,7 @@ use super::edit::FIELD_EDITS;
 use super::https_only::HTTPS_ONLY_KIND;
 use super::kind::{OneOrList, Placed};
 use super::mirror::{MIRROR_KIND, MirrorFile};
-use super::rule::{FieldRules, METHOD, PATH, PLAIN_PATH, QUERY};
+use super::rule::{FieldRules, METHOD, PATH, PLAIN_PATH, QUERY, is_sendable_host};
 use super::scalar::{Boolean, Parsed, Text};
 use super::table::{Field, Kept, Table};
 use super::upgrade::Upgrades;
@@ -91,18 +91,11 @@ fn host_policy(text: &str) -> Result<HostPolicy, Complaint> {
         "server" => return Ok(HostPolicy::Server),
         _ => {}
     }
-    let (host, port) = match text.rsplit_once(':') {
-        Some((host, port)) if !port.contains(']') => (host, Some(port)),
-        _ => (text, None),
-    };
-    let good_port = port.is_none_or(|port| {
-        !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit()) && port.parse::<u16>().is_ok()
-    });
-    match HostPattern::parse(host) {
-        Ok(HostPattern::Exact(_)) if good_port => Ok(HostPolicy::Name(text.into())),
-        Ok(_) | Err(_) => Err(Complaint::new(format!("`{}` cannot be sent as Host", shortened(text)))
-            .hint("in a route `host` is what the server gets: `keep`, `server` or a name")),
+    if is_sendable_host(text) {
+        return Ok(HostPolicy::Name(text.into()));
     }
+    Err(Complaint::new(format!("`{}` cannot be sent as Host", shortened(text)))
+        .hint("in a route `host` is what the server gets: `keep`, `server` or a name"))
 }
 
 /// A route

@@ -29,6 +29,18 @@ fn host(text: &str) -> Result<HostPattern, Complaint> {
     })
 }
 
+/// Whether a text can be sent as Host: a name or an address, perhaps with a port.
+pub(crate) fn is_sendable_host(text: &str) -> bool {
+    let (host, port) = match text.rsplit_once(':') {
+        Some((host, port)) if !port.contains(']') => (host, Some(port)),
+        _ => (text, None),
+    };
+    let good_port = port.is_none_or(|port| {
+        !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit()) && port.parse::<u16>().is_ok()
+    });
+    good_port && matches!(HostPattern::parse(host), Ok(HostPattern::Exact(_)))
+}
+
 /// A path pattern.
 pub(crate) const PATH: Parsed<PathPattern> = Parsed {
     label: "path (`/prefix/`, `exact:/path` or `regex:^/expression$`)",

@@ -78,6 +78,10 @@ fn with_article(label: &str) -> String {
     format!("{article} {label}")
 }
 
+/// A share in per cent, as a fraction from 0 to 1.
+pub(crate) const SHARE: Parsed<f64> =
+    Parsed { label: "share", pattern: r"^[0-9]+(\.[0-9]+)?\s*%$", parse: quantity::share };
+
 /// One of some words.
 pub(crate) struct Words<T: 'static> {
     /// What it is called: `balancing strategy`.

@@ -3,21 +3,21 @@
 use std::time::Duration;
 
 use weir_core::balance::Strategy;
-use weir_core::health::{HealthCheck, Probe};
+use weir_core::health::HealthCheck;
 use weir_core::retry::{RetryOn, RetryPolicy};
 
 use crate::complaint::Complaint;
 use crate::model::Server;
 use crate::node::{Node, NodeKind};
-use crate::problem::Problem;
-use crate::source::{At, Span};
+use crate::source::At;
 
 use super::decoder::Decoder;
 use super::describe::Presence::{Default as Unless, Optional, Required};
 use super::describe::Shape;
-use super::kind::{Either, Kind, List, Mapped, OneOrList, Placed, Refined};
+use super::health::HEALTH_KIND;
+use super::kind::{Either, Kind, List, Mapped, OneOrList, Placed};
 use super::limit::{UPSTREAM_TIMEOUTS, UpstreamTimeouts};
-use super::scalar::{Boolean, DurationIn, Integer, Parsed, Words};
+use super::scalar::{DurationIn, Integer, Words};
 use super::server::SERVER_KIND;
 use super::table::{Field, Kept, Mapping, Table};
 use super::upstream_tls::{UPSTREAM_TLS, UpstreamTlsFile};
@@ -30,7 +30,7 @@ pub(crate) struct UpstreamFile {
     /// `balance`
     pub(crate) balance: Strategy,
     /// `health`
-    pub(crate) health: Option<At<HealthCheck>>,
+    pub(crate) health: Option<HealthCheck>,
     /// `retry`
     pub(crate) retry: Option<At<RetryPolicy>>,
     /// `timeouts`
@@ -79,10 +79,10 @@ pub(crate) static UPSTREAM: Table<UpstreamFile> = Table {
         Field {
             name: "health",
             presence: Optional,
-            value: &Kept(Placed(Refined(Mapping(&HEALTH), health)), |upstream: &mut UpstreamFile, health| {
+            value: &Kept(HEALTH_KIND, |upstream: &mut UpstreamFile, health| {
                 upstream.health = Some(health);
             }),
-            doc: "Active checks of each server. Read and kept; this version does not perform them yet.",
+            doc: "Active checks of each server.",
         },
         Field {
             name: "retry",
@@ -168,131 +168,6 @@ pub(crate) fn upstream_name(text: &str) -> Result<String, Complaint> {
         .hint("a name has 1 to 128 letters, digits, `.`, `_` and `-`"))
 }
 
-/// `health` as it was written.
-#[derive(Debug, Default)]
-pub(crate) struct HealthFile {
-    path: Option<At<Box<str>>>,
-    tcp: Option<At<bool>>,
-    interval: Option<Duration>,
-    timeout: Option<Duration>,
-    unhealthy_after: Option<u64>,
-    healthy_after: Option<u64>,
-}
-
-/// A check that was started every few milliseconds would be an attack.
-const CHECK_TIME: DurationIn =
-    DurationIn { min: Duration::from_millis(10), max: Duration::from_secs(24 * 3600) };
-
-/// Time between two checks of one server.
-pub(crate) const CHECK_INTERVAL: Duration = Duration::from_secs(1);
-/// How long a check may take.
-pub(crate) const CHECK_TIMEOUT: Duration = Duration::from_secs(1);
-/// Failures in a row after which a server is taken out.
-pub(crate) const UNHEALTHY_AFTER: u32 = 3;
-/// Successes in a row after which it comes back.
-pub(crate) const HEALTHY_AFTER: u32 = 1;
-
-const CHECK_PATH: Parsed<Box<str>> = Parsed { label: "path", pattern: "^/", parse: check_path };
-
-/// A path with or without a query, sent as it is written.
-fn check_path(text: &str) -> Result<Box<str>, Complaint> {
-    if text.starts_with('/') && !text.contains('#') && text.bytes().all(|byte| byte.is_ascii_graphic()) {
-        return Ok(text.into());
-    }
-    Err(Complaint::new(format!("`{}` is not a path to ask for", crate::node::shortened(text)))
-        .hint("begin it with `/`, and escape spaces and letters outside ASCII"))
-}
-
-/// `health`
-pub(crate) static HEALTH: Table<HealthFile> = Table {
-    name: "health",
-    doc: "Active checks. Either `path` or `tcp: true`. Read and kept; this version does not perform them yet.",
-    fields: &[
-        Field {
-            name: "path",
-            presence: Optional,
-            value: &Kept(Placed(CHECK_PATH), |health: &mut HealthFile, path| health.path = Some(path)),
-            doc: "`GET` of this path; 2xx and 3xx are a success.",
-        },
-        Field {
-            name: "tcp",
-            presence: Optional,
-            value: &Kept(Placed(Boolean), |health: &mut HealthFile, tcp| health.tcp = Some(tcp)),
-            doc: "`true`: connect and close.",
-        },
-        Field {
-            name: "interval",
-            presence: Unless("1s"),
-            value: &Kept(CHECK_TIME, |health: &mut HealthFile, time| health.interval = Some(time)),
-            doc: "Time between two checks of one server, from `10ms`.",
-        },
-        Field {
-            name: "timeout",
-            presence: Unless("1s"),
-            value: &Kept(CHECK_TIME, |health: &mut HealthFile, time| health.timeout = Some(time)),
-            doc: "How long one check may take, from `10ms`.",
-        },
-        Field {
-            name: "unhealthy_after",
-            presence: Unless("3"),
-            value: &Kept(
-                Integer { label: "`unhealthy_after`", min: 1, max: 1000 },
-                |health: &mut HealthFile, number| health.unhealthy_after = Some(number),
-            ),
-            doc: "Failures in a row after which a server is UNREACHABLE.",
-        },
-        Field {
-            name: "healthy_after",
-            presence: Unless("1"),
-            value: &Kept(
-                Integer { label: "`healthy_after`", min: 1, max: 1000 },
-                |health: &mut HealthFile, number| health.healthy_after = Some(number),
-            ),
-            doc: "Successes in a row after which a server is HEALTHY.",
-        },
-    ],
-    within: None,
-    later: &[],
-    note: None,
-};
-
-fn health(file: HealthFile, span: Span, decoder: &mut Decoder<'_>) -> Option<HealthCheck> {
-    let probe = match (file.path, file.tcp) {
-        (Some(path), None) => Probe::Http { path: path.value },
-        (None, Some(At { value: true, .. })) => Probe::Tcp,
-        (None, Some(At { value: false, span })) => {
-            decoder.push(
-                Problem::error(span, "`tcp: false` checks nothing")
-                    .hint("write `tcp: true` or `path: /healthz`, or take `health` away"),
-            );
-            return None;
-        }
-        (Some(path), Some(tcp)) => {
-            decoder.push(
-                Problem::error(tcp.span, "a check is either `path` or `tcp`")
-                    .beside(path.span, "`path` is written here"),
-            );
-            return None;
-        }
-        (None, None) => {
-            decoder.push(
-                Problem::error(span, "`health` does not say what to check")
-                    .hint("write `path: /healthz` or `tcp: true`"),
-            );
-            return None;
-        }
-    };
-    let count =
-        |written: Option<u64>, default| written.and_then(|n| u32::try_from(n).ok()).unwrap_or(default);
-    Some(HealthCheck {
-        probe,
-        interval: file.interval.unwrap_or(CHECK_INTERVAL),
-        timeout: file.timeout.unwrap_or(CHECK_TIMEOUT),
-        unhealthy_after: count(file.unhealthy_after, UNHEALTHY_AFTER),
-        healthy_after: count(file.healthy_after, HEALTHY_AFTER),
-    })
-}
-
 /// `retry` as it was written.
 #[derive(Debug, Default)]
 pub(crate) struct RetryFile {
@@ -300,6 +175,9 @@ pub(crate) struct RetryFile {
     on: Option<Vec<RetryOn>>,
     per_try: Option<Duration>,
 }
+
+const TRY_TIME: DurationIn =
+    DurationIn { min: Duration::from_millis(10), max: Duration::from_secs(24 * 3600) };
 
 /// A word, or a status as a number.
 struct RetryOnKind;
@@ -363,7 +241,7 @@ pub(crate) static RETRY: Table<RetryFile> = Table {
         Field {
             name: "per_try",
             presence: Optional,
-            value: &Kept(CHECK_TIME, |retry: &mut RetryFile, time| retry.per_try = Some(time)),
+            value: &Kept(TRY_TIME, |retry: &mut RetryFile, time| retry.per_try = Some(time)),
             doc: "Time for each try until the answer's head, from `10ms`; `answer_head` when not written.",
         },
     ],

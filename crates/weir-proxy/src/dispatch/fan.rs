@@ -48,7 +48,9 @@ impl<'r> Route<'r> {
         let servers = group.servers.len();
         match self.rule {
             FanRule::Race(rule) => Fan::Race(Race::new(rule, servers)),
-            FanRule::Majority(rule) => Fan::Majority(Majority::new(rule, servers, |_| true)),
+            FanRule::Majority(rule) => {
+                Fan::Majority(Majority::new(rule, servers, |server| group.takes_requests(server)))
+            }
             FanRule::Hedge(hedging) => {
                 let percentile = hedging.percentile();
                 let request = RequestFacts { safe: is_safe(&x.request), body_survives: survives(x) };
@@ -105,7 +107,14 @@ async fn with_body(
         FanRule::Race(_) | FanRule::Hedge(_) | FanRule::Majority(_) => None,
     };
     invite_body(x, responder).await?;
-    let gated = write.as_ref().map_or_else(SmallVec::new, Write::gated);
+    let gated = match (&write, route.rule) {
+        (Some(write), _) => write.gated(),
+        // Nothing would keep it for them; they get nothing all the same.
+        (None, FanRule::Duplicate(_)) => {
+            (0..group.servers.len()).filter(|server| !group.takes_requests(*server)).collect()
+        }
+        (None, FanRule::Race(_) | FanRule::Hedge(_) | FanRule::Majority(_)) => SmallVec::new(),
+    };
     // What `hedge` repeats is said by the retry policy alone.
     let repeatable = is_safe(&x.request) && !matches!(route.rule, FanRule::Hedge(_));
     let host_of_server = attempt::names_server(x, route.forward);

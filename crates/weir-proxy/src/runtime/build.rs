@@ -164,14 +164,16 @@ impl Shared<'_> {
 }
 
 fn upstream(upstream: &model::Upstream, messages: Option<&Arc<MessageCounts>>) -> Upstream {
+    let newcomer = if upstream.health.is_some() { State::NotInitiated } else { State::Healthy };
+    let panic_percent = upstream.health.as_ref().map_or(PANIC_PERCENT, |check| check.panic_percent);
     let recruit = Recruit { tls: upstream.tls.clone(), messages: messages.cloned() };
     let member = |server: &model::Server| {
         let new = recruit.with_target(server.address.clone(), server.target.clone());
-        let member = Member::new(Arc::new(new), server.weight, Origin::File, State::Healthy);
+        let member = Member::new(Arc::new(new), server.weight, Origin::File, newcomer);
         Member { is_primary: server.primary, ..member }
     };
     let (found, written): (Vec<_>, Vec<_>) = upstream.servers.iter().partition(|server| server.resolve);
-    let roster = Roster::new(written.into_iter().map(member).collect(), PANIC_PERCENT);
+    let roster = Roster::new(written.into_iter().map(member).collect(), panic_percent);
     let named = found
         .into_iter()
         .filter_map(|server| NamedServers::new(server.address.clone(), server.target.clone(), server.weight));
@@ -184,7 +186,7 @@ fn upstream(upstream: &model::Upstream, messages: Option<&Arc<MessageCounts>>) -
         reuse_unsafe: timeouts.reuse_unsafe,
     };
     let made = Upstream::new(&upstream.name, roster, upstream.balance, upstream.retry.clone(), waits);
-    made.with_recruit(recruit).with_named(named.collect())
+    made.with_recruit(recruit).with_named(named.collect()).with_health(upstream.health.clone())
 }
 
 fn service(service: &model::Service, shared: &mut Shared<'_>) -> Service {

@@ -4,8 +4,7 @@ use std::cell::RefCell;
 use std::time::{Duration, SystemTime};
 
 use tokio::time::Instant;
-use weir_upstream::io::deadline::now;
-use weir_upstream::roster::Moment;
+use weir_upstream::io::deadline::since_epoch;
 
 /// The `Date` of answers, made anew when its second is over.
 #[derive(Debug)]
@@ -41,16 +40,9 @@ impl DateClock {
     }
 }
 
-/// The system's time of day; the only place that asks for it.
-#[expect(clippy::disallowed_methods, reason = "this is the clock module")]
+/// The system's time of day.
 pub fn time_of_day() -> SystemTime {
-    SystemTime::now()
-}
-
-/// This moment by both clocks.
-pub(crate) fn moment() -> Moment {
-    let since_epoch = time_of_day().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    Moment { instant: now(), since_epoch }
+    SystemTime::UNIX_EPOCH + since_epoch()
 }
 
 #[cfg(test)]

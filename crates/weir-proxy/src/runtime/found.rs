@@ -9,9 +9,8 @@ use std::time::Duration;
 use weir_upstream::io::deadline::pause;
 use weir_upstream::names::{Found, Names, NotFound};
 use weir_upstream::recruit::NamedServers;
+use weir_upstream::roster::{Member, Moment};
 use weir_upstream::upstream::Upstream;
-
-use super::clock::moment;
 
 /// How long requests to an address that the name lost may go on before it is forgotten.
 const DRAIN: Duration = Duration::from_secs(60);
@@ -58,9 +57,10 @@ fn pause_after(failures: u32) -> Duration {
 }
 
 fn take(upstream: &Upstream, servers: &NamedServers, found: &Found) {
-    let moment = moment();
-    let wanted = found.addresses.iter().map(|address| servers.member(*address, &upstream.recruit));
-    let wanted: Vec<_> = wanted.collect();
+    let moment = Moment::now();
+    let checked = upstream.newcomer();
+    let member = |address| Member { checked, ..servers.member(address, &upstream.recruit) };
+    let wanted: Vec<_> = found.addresses.iter().map(|address| member(*address)).collect();
     let (joined, left) = upstream.change(|roster| roster.found(servers.written(), wanted, DRAIN, moment));
     if joined + left > 0 {
         let name = servers.name();

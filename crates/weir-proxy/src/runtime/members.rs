@@ -4,14 +4,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use weir_config::address;
-use weir_core::health::State;
 use weir_core::ports::members::{
     Changed, LEASE_MAX, LEASE_MIN, Leaving, MemberChange, MemberControl, MemberError,
 };
 use weir_upstream::roster::{Member, Moment, NoSuchServer, Origin, Roster};
 use weir_upstream::upstream::Upstream;
 
-use super::clock::moment;
 use super::status::ProcessStatus;
 
 /// The largest weight; the rotation of weighted servers is laid out in advance.
@@ -31,7 +29,7 @@ impl MemberControl for ProcessStatus {
     fn put(&self, upstream: &str, server: &str, change: MemberChange) -> Result<Changed, MemberError> {
         check(&change)?;
         let upstream = self.upstream(upstream)?;
-        let moment = moment();
+        let moment = Moment::now();
         // Made before the lock is taken: a new server may need a look at certificates.
         let new = match upstream.look(|roster| roster.member(server).is_some()) {
             true => None,
@@ -49,7 +47,7 @@ impl MemberControl for ProcessStatus {
 
     fn leave(&self, upstream: &str, server: &str, drain: Option<Duration>) -> Result<Leaving, MemberError> {
         let upstream = self.upstream(upstream)?;
-        let moment = moment();
+        let moment = Moment::now();
         let left = upstream.change(|roster| {
             match drain.filter(|drain| !drain.is_zero()) {
                 Some(drain) => roster.leave_by(server, moment.instant + drain, moment)?,
@@ -87,7 +85,7 @@ fn member(upstream: &Upstream, server: &str, change: &MemberChange) -> Result<Me
     let address = address::server(server).map_err(|complaint| MemberError::Bad(complaint.to_string()))?;
     let server = upstream.recruit.server(address).map_err(|unfit| MemberError::Bad(unfit.to_string()))?;
     let origin = if change.lease.is_some() { Origin::Lease } else { Origin::Added };
-    Ok(Member::new(Arc::new(server), change.weight.unwrap_or(1), origin, State::Healthy))
+    Ok(Member::new(Arc::new(server), change.weight.unwrap_or(1), origin, upstream.newcomer()))
 }
 
 fn put(

@@ -8,8 +8,8 @@ use arc_swap::ArcSwap;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 use weir_core::ports::{
-    AuthenticatedStatus, ComparisonReport, ComparisonStatus, DuplicatingStatus, HedgingStatus, ServerStatus,
-    Status, StatusSource, UpstreamStatus,
+    AuthenticatedStatus, CheckStatus, ComparisonReport, ComparisonStatus, DuplicatingStatus, HedgingStatus,
+    ServerStatus, Status, StatusSource, UpstreamStatus,
 };
 use weir_upstream::body::replay::{Impossible, ReplayPool};
 use weir_upstream::io::deadline::now;
@@ -167,9 +167,23 @@ fn upstream(upstream: &Upstream) -> UpstreamStatus {
             balance: upstream.strategy.name(),
             panic: group.panic,
             differences: differences::differences(roster),
-            servers: servers.map(|(member, share)| server(member, permille(*share))).collect(),
+            servers: servers
+                .map(|(member, share)| ServerStatus {
+                    checks: upstream.health.is_some().then(|| checks(member)),
+                    ..server(member, permille(*share))
+                })
+                .collect(),
         }
     })
+}
+
+fn checks(member: &Member) -> CheckStatus {
+    let record = &member.server.checks;
+    CheckStatus {
+        last_success: record.last_success(),
+        failures_in_a_row: record.failures_in_a_row(),
+        by_outcome: record.by_outcome(),
+    }
 }
 
 fn server(member: &Member, share_permille: u64) -> ServerStatus {
@@ -184,6 +198,8 @@ fn server(member: &Member, share_permille: u64) -> ServerStatus {
         origin: member.origin.name(),
         lease: member.lease_until.map(|until| until.saturating_duration_since(now())),
         changes: member.changes.iter().cloned().collect(),
+        changes_total: member.changes_total,
+        checks: None,
         requests_in_flight: server.in_flight().into(),
         requests_total: counters.requests.load(Ordering::Relaxed),
         connections_total: counters.connections.load(Ordering::Relaxed),

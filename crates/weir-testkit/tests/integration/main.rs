@@ -25,6 +25,7 @@ mod fields;
 mod forwarded;
 mod found;
 mod garbage;
+mod health;
 mod hedge;
 mod host;
 mod https_only;

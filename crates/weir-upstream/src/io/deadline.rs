@@ -8,7 +8,7 @@ use std::cell::{Cell, RefCell};
 use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use tokio::time::{Instant, Sleep};
 
@@ -182,6 +182,13 @@ impl Deadlines {
 #[expect(clippy::disallowed_methods, reason = "this is the clock module")]
 pub fn now() -> Instant {
     Instant::now()
+}
+
+/// The time of day as the time since 1970, for people; spans are measured by [`now`].
+#[expect(clippy::disallowed_methods, reason = "this is the clock module")]
+pub fn since_epoch() -> Duration {
+    // A clock before 1970 is one that was never set.
+    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default()
 }
 
 /// Waits; for the rare pause that is no deadline of a connection.

@@ -15,6 +15,13 @@ use crate::upstream::{Registrar, Upstream, Waits};
 
 const SOON: Duration = Duration::from_secs(1);
 
+/// Does this while the upstream has its keeper.
+async fn kept(upstream: &Arc<Upstream>, work: impl Future<Output = ()>) {
+    let tasks = tokio::task::LocalSet::new();
+    tasks.spawn_local(crate::keeper::keep(Arc::clone(upstream)));
+    tasks.run_until(work).await;
+}
+
 fn server(name: &str) -> Arc<Server> {
     let transport = Transport::Name(name.into(), 80);
     let address = ServerAddress { written: name.into(), scheme: Scheme::Http, transport, base: "".into() };
@@ -146,23 +153,24 @@ async fn whoever_waits_for_a_change_misses_none() {
 #[tokio::test(start_paused = true)]
 async fn a_lease_that_is_not_renewed_ends_and_one_that_is_goes_on() {
     let upstream = Arc::new(upstream(&["a"]));
-    let keeper = tokio::spawn(crate::keeper::keep(Arc::clone(&upstream)));
-    let leased = |seconds| {
-        let lease_until = Some(now() + SOON * seconds);
-        Member { origin: Origin::Lease, lease_until, ..member("b") }
-    };
-    let there = || upstream.group().servers.len() == 2;
-    upstream.change(|roster| roster.join(leased(10), moment()));
-    for _ in 0..5 {
+    kept(&upstream, async {
+        let leased = |seconds| {
+            let lease_until = Some(now() + SOON * seconds);
+            Member { origin: Origin::Lease, lease_until, ..member("b") }
+        };
+        let there = || upstream.group().servers.len() == 2;
+        upstream.change(|roster| roster.join(leased(10), moment()));
+        for _ in 0..5 {
+            pause(SOON * 9).await;
+            assert!(there());
+            upstream.change(|roster| assert!(!roster.join(leased(10), moment())));
+        }
         pause(SOON * 9).await;
         assert!(there());
-        upstream.change(|roster| assert!(!roster.join(leased(10), moment())));
-    }
-    pause(SOON * 9).await;
-    assert!(there());
-    pause(SOON * 2).await;
-    assert!(!there());
-    keeper.abort();
+        pause(SOON * 2).await;
+        assert!(!there());
+    })
+    .await;
 }
 
 #[tokio::test(start_paused = true)]
@@ -176,13 +184,14 @@ async fn a_server_of_the_file_gets_no_lease() {
 #[tokio::test(start_paused = true)]
 async fn the_keeper_lets_leavers_go_soon_after_their_last_request() {
     let upstream = Arc::new(upstream(&["a", "b"]));
-    let keeper = tokio::spawn(crate::keeper::keep(Arc::clone(&upstream)));
-    let busy = InFlight::begin(&upstream.group().servers[0]);
-    upstream.change(|roster| roster.leave_by("a", now() + SOON * 60, moment()).unwrap());
-    pause(SOON * 5).await;
-    assert_eq!(upstream.group().servers.len(), 2);
-    drop(busy);
-    pause(SOON).await;
-    assert_eq!(names(&upstream.group().servers), ["b"]);
-    keeper.abort();
+    kept(&upstream, async {
+        let busy = InFlight::begin(&upstream.group().servers[0]);
+        upstream.change(|roster| roster.leave_by("a", now() + SOON * 60, moment()).unwrap());
+        pause(SOON * 5).await;
+        assert_eq!(upstream.group().servers.len(), 2);
+        drop(busy);
+        pause(SOON).await;
+        assert_eq!(names(&upstream.group().servers), ["b"]);
+    })
+    .await;
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use weir_core::dispatch::{Acknowledge, After, CatchUp, Full, Mode, StatusSet};
 
 use super::super::describe::Presence::{Default as Unless, Optional, Required};
-use super::super::scalar::{DurationIn, Integer, OrNumber, Parsed, SizeIn, Words};
+use super::super::scalar::{DurationIn, Integer, OrNumber, Parsed, SHARE, SizeIn, Words};
 use super::super::table::{Field, Kept, Table};
 use super::statuses::{LIST, STATUS_SET};
 use crate::complaint::Complaint;
@@ -139,9 +139,6 @@ fn otherwise(text: &str) -> Result<Option<u16>, Complaint> {
         _ => text.parse().ok().filter(|status| (400..600).contains(status)).map(Some).ok_or_else(no),
     }
 }
-
-const SHARE: Parsed<f64> =
-    Parsed { label: "share", pattern: r"^[0-9]+(\.[0-9]+)?\s*%$", parse: quantity::share };
 
 const MILLISECOND: Duration = Duration::from_millis(1);
 const HOUR: Duration = Duration::from_secs(3600);

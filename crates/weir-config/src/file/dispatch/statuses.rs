@@ -19,10 +19,10 @@ const STATUSES: OrNumber<StatusSet> = OrNumber {
 };
 
 /// One of them, or a list: the union.
-pub(super) type StatusSetKind = Mapped<OneOrList<OrNumber<StatusSet>>, StatusSet>;
+pub(in crate::file) type StatusSetKind = Mapped<OneOrList<OrNumber<StatusSet>>, StatusSet>;
 
 /// See [`StatusSetKind`].
-pub(super) const STATUS_SET: StatusSetKind = Mapped(LIST, |sets| union(&sets));
+pub(in crate::file) const STATUS_SET: StatusSetKind = Mapped(LIST, |sets| union(&sets));
 
 /// Each of a list by itself, in its order.
 pub(super) const LIST: OneOrList<OrNumber<StatusSet>> = OneOrList(STATUSES, "statuses");

@@ -53,6 +53,8 @@ pub(super) struct CopiedRequest {
 enum Unsent {
     /// It has waited for too long.
     Waited,
+    /// The mirror has no server that may be asked.
+    NoServer,
     /// The mirror has failed it.
     Failed,
 }
@@ -61,6 +63,7 @@ impl Unsent {
     fn outcome(&self) -> MirrorOutcome {
         match self {
             Self::Waited => MirrorOutcome::DroppedQueue,
+            Self::NoServer => MirrorOutcome::DroppedUnreachable,
             Self::Failed => MirrorOutcome::Failed,
         }
     }
@@ -85,6 +88,7 @@ impl CopiedRequest {
         let ticket = select::ticket(upstream);
         let group = worker.groups.of(upstream);
         let mut tried = SmallVec::<[usize; 4]>::new();
+        let mut has_begun = false;
         while let Some(place) = select::pick(upstream, &group, ticket, |server| !tried.contains(&server)) {
             let limits = SendLimits {
                 connect: upstream.waits.connect,
@@ -96,6 +100,7 @@ impl CopiedRequest {
                 idle: upstream.waits.idle,
                 reuse_unsafe: upstream.waits.reuse_unsafe,
             };
+            has_begun = true;
             let server = &group.servers[place];
             match send(server, &self.head, self.body(), &limits, Some(&worker.pools)).await {
                 Ok(answer) => return Ok(answer),
@@ -109,7 +114,7 @@ impl CopiedRequest {
                 }
             }
         }
-        Err(Unsent::Failed)
+        Err(if has_begun { Unsent::Failed } else { Unsent::NoServer })
     }
 
     fn body(&self) -> SendBody {

@@ -1,0 +1,194 @@
+//! The checks of all servers of an upstream, each in its time.
+//!
+//! A heap knows who is next, so that an upstream of ten thousand servers needs one timer and a check costs no look at the
+//! others. What was asked runs as tasks of its own, because one slow server must not hold up the next; never two for one
+//! server, and never more than [`AT_ONCE_MAX`] together. Only what changes a state comes out: of the many checks that
+//! find what was known, whoever waits here hears nothing.
+//!
+//! It decides nothing: what outcomes mean is the machine's business (`weir_core::health::Checks`).
+
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, HashMap, HashSet};
+use std::future::poll_fn;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use tokio::task::{AbortHandle, Id, JoinError, JoinSet};
+use tokio::time::Instant;
+use weir_core::health::{CheckOutcome, Checks, HealthCheck, Turn, first_check_after};
+
+use crate::io::deadline::{Deadlines, Wait, now, since_epoch};
+use crate::member::Server;
+
+use super::probe::{Failure, Prober};
+
+/// Checks of one upstream that are under way at the same time. With this many servers that do not answer, the checks of
+/// all are late: that many, divided by the timeout, are begun in a second.
+pub const AT_ONCE_MAX: usize = 256;
+
+/// The checks of an upstream.
+#[derive(Debug)]
+pub struct Checker {
+    check: Arc<HealthCheck>,
+    /// The moment from which the machines count.
+    began: Instant,
+    watched: HashMap<usize, Watched>,
+    /// Who is to be checked when, by its slot. What is not so any more is passed over when it comes up.
+    due: BinaryHeap<Reverse<(Duration, usize)>>,
+    running: JoinSet<Result<(), Failure>>,
+    /// Whom those are asking that somebody still wants to hear.
+    asked: HashMap<Id, usize>,
+    deadlines: Deadlines,
+}
+
+/// A server that is checked.
+#[derive(Debug)]
+struct Watched {
+    /// Held, so that its slot is nobody else's.
+    server: Arc<Server>,
+    prober: Rc<Prober>,
+    checks: Checks,
+    running: Option<AbortHandle>,
+}
+
+impl Drop for Watched {
+    fn drop(&mut self) {
+        if let Some(running) = &self.running {
+            running.abort();
+        }
+    }
+}
+
+/// Servers whose state has changed.
+pub type Turns = Vec<(Arc<Server>, Turn)>;
+
+type Ended = Result<(Id, Result<(), Failure>), JoinError>;
+
+impl Checker {
+    /// Checks nobody yet.
+    pub fn new(check: Arc<HealthCheck>) -> Self {
+        Self {
+            check,
+            began: now(),
+            watched: HashMap::new(),
+            due: BinaryHeap::new(),
+            running: JoinSet::new(),
+            asked: HashMap::new(),
+            deadlines: Deadlines::new(),
+        }
+    }
+
+    /// Checks these servers and no others. Of those that were checked before nothing is forgotten; checks of others end
+    /// where they are. Returns the servers that it did not know: they are NOT_INITIATED, and their first checks begin at once.
+    pub fn follow(&mut self, servers: &[Arc<Server>]) -> Vec<Arc<Server>> {
+        let wanted: HashSet<usize> = servers.iter().map(|server| server.slot()).collect();
+        let asked = &mut self.asked;
+        self.watched.retain(|slot, watched| {
+            let stays = wanted.contains(slot);
+            if let Some(running) = watched.running.as_ref().filter(|_| !stays) {
+                asked.remove(&running.id());
+            }
+            stays
+        });
+        let new: Vec<_> =
+            servers.iter().filter(|server| !self.watched.contains_key(&server.slot())).cloned().collect();
+        let now = now() - self.began;
+        for (index, server) in new.iter().enumerate() {
+            let first = now + first_check_after(&self.check, index, new.len());
+            let prober = Rc::new(Prober::new(&self.check, server));
+            let checks = Checks::new(first);
+            let watched = Watched { server: Arc::clone(server), prober, checks, running: None };
+            self.watched.insert(server.slot(), watched);
+            self.due.push(Reverse((first, server.slot())));
+        }
+        new
+    }
+
+    /// Whether this server is checked.
+    pub fn follows(&self, server: &Server) -> bool {
+        self.watched.contains_key(&server.slot())
+    }
+
+    /// Waits until checks have changed the state of servers, and says which. Checks are made only while somebody waits here,
+    /// always in one task, on a runtime that takes tasks of its own thread alone.
+    ///
+    /// Cancel safe: nothing is lost, and checks that are under way go on.
+    pub async fn turns(&mut self) -> Turns {
+        poll_fn(|cx| self.poll_turns(cx)).await
+    }
+
+    fn poll_turns(&mut self, cx: &mut Context<'_>) -> Poll<Turns> {
+        let mut turns = Turns::new();
+        loop {
+            let now = now();
+            self.begin_due(now - self.began);
+            let mut is_idle = true;
+            while let Poll::Ready(Some(ended)) = self.running.poll_join_next_with_id(cx) {
+                is_idle = false;
+                turns.extend(self.end(ended, now - self.began));
+            }
+            if !turns.is_empty() {
+                return Poll::Ready(turns);
+            }
+            if is_idle && self.deadlines.poll_passed(cx).is_pending() {
+                return Poll::Pending;
+            }
+        }
+    }
+
+    /// Begins what is due, as far as there is room, and sets the clock for the next one.
+    fn begin_due(&mut self, now: Duration) {
+        self.deadlines.clear(Wait::Turn);
+        while let Some(&Reverse((due, slot))) = self.due.peek() {
+            // Where there is no room the end of a check wakes us.
+            if self.running.len() >= AT_ONCE_MAX {
+                return;
+            }
+            if due > now {
+                self.deadlines.set_from(Wait::Turn, self.began, due);
+                return;
+            }
+            self.due.pop();
+            let Some(watched) = self.watched.get_mut(&slot) else { continue };
+            // The entry of a server that has left, and has come back since, comes too early.
+            if watched.checks.due().is_none_or(|due| due > now) || !watched.checks.begin(now) {
+                continue;
+            }
+            let prober = Rc::clone(&watched.prober);
+            let running = self.running.spawn_local(async move { prober.ask().await });
+            self.asked.insert(running.id(), slot);
+            watched.running = Some(running);
+        }
+    }
+
+    /// Takes note of a check that has ended.
+    fn end(&mut self, ended: Ended, now: Duration) -> Option<(Arc<Server>, Turn)> {
+        let (id, outcome) = match ended {
+            Ok((id, outcome)) => (id, outcome),
+            // One that was stopped is asked by nobody any more. One that panicked has been told of by the panic itself, and
+            // must not end the checks of its server.
+            Err(error) => {
+                let reason = "the check itself broke down".into();
+                (error.id(), Err(Failure { outcome: CheckOutcome::Answer, reason }))
+            }
+        };
+        let slot = self.asked.remove(&id)?;
+        let watched = self.watched.get_mut(&slot)?;
+        watched.running = None;
+        let (word, outcome) = match &outcome {
+            Ok(()) => (CheckOutcome::Passed, Ok(())),
+            Err(failure) => (failure.outcome, Err(&*failure.reason)),
+        };
+        let turn = watched.checks.end(&self.check, outcome, fastrand::u64(..), now);
+        watched.server.checks.note(word, watched.checks.failures_in_a_row(), since_epoch());
+        if let Some(due) = watched.checks.due() {
+            self.due.push(Reverse((due, slot)));
+        }
+        turn.map(|turn| (Arc::clone(&watched.server), turn))
+    }
+}
+
+#[cfg(test)]
+mod tests;
