@@ -96,6 +96,18 @@ impl Faults {
         }
     }
 
+    /// With all those of another set.
+    #[must_use]
+    pub fn and(self, other: &Self) -> Self {
+        Self {
+            unreachable: self.unreachable || other.unreachable,
+            reset: self.reset || other.reset,
+            timeout: self.timeout || other.timeout,
+            garbage: self.garbage || other.garbage,
+            statuses: self.statuses.with(&other.statuses),
+        }
+    }
+
     /// With this one.
     #[must_use]
     pub fn with(mut self, fault: Fault) -> Self {

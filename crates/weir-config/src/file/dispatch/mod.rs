@@ -1,7 +1,7 @@
 //! `dispatch`: a mode, a mapping with `mode`, or a mapping from methods to modes (semantics.md §3).
 
 pub(crate) mod keys;
-mod statuses;
+pub(super) mod statuses;
 
 use crate::node::{Node, NodeKind};
 use crate::problem::Problem;
