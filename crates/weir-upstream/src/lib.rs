@@ -22,3 +22,4 @@ pub mod select;
 pub mod send;
 pub mod slot;
 pub mod upstream;
+pub mod watch;
