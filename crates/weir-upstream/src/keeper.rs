@@ -1,16 +1,19 @@
-//! What is done beside requests for the members of an upstream: those that leave are let go, leases end.
+//! What is done beside requests for the members of an upstream: those that leave are let go, leases end, those that fail
+//! their requests are ejected and come back, new ones get warm.
 //!
 //! One task for each upstream, on the thread that has everything beside requests. It sleeps until something is due or
 //! somebody has changed something.
 
+use std::future::pending;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::Instant;
+use weir_core::health::EjectionChange;
 
-use crate::io::deadline::{now, pause};
-use crate::roster::{Gone, Roster};
+use crate::io::deadline::pause;
+use crate::roster::{Gone, Moment, Roster};
 use crate::upstream::Upstream;
 
 /// How often it is looked whether a server that leaves has ended its last request.
@@ -20,16 +23,20 @@ const LEAVING_INTERVAL: Duration = Duration::from_millis(100);
 const IDLE: Duration = Duration::from_secs(24 * 3600);
 
 /// Keeps the members of an upstream in order, until it is dropped.
-pub async fn keep(upstream: Arc<Upstream>) {
+///
+/// `moment` says what time it is.
+pub async fn keep(upstream: Arc<Upstream>, moment: fn() -> Moment) {
     loop {
-        let now = now();
-        for gone in upstream.tend(|roster| roster.let_go(now)) {
-            tell(&upstream, &gone);
-        }
+        let moment = moment();
+        let now = moment.instant;
+        let (gone, changes) = upstream.tend(|roster| (roster.let_go(now), roster.review(moment)));
+        gone.iter().for_each(|gone| tell(&upstream, gone));
+        changes.iter().for_each(|change| tell_of_ejection(&upstream, change));
         let due = upstream.look(|roster| due_in(roster, now));
         let mut sleeping = pin!(pause(due));
         tokio::select! {
             () = upstream.changed() => {}
+            () = rung(&upstream) => {}
             () = &mut sleeping => {}
         }
     }
@@ -39,10 +46,33 @@ pub async fn keep(upstream: Arc<Upstream>) {
 fn due_in(roster: &Roster, now: Instant) -> Duration {
     let due = roster.members().iter().filter_map(|member| {
         let leaving = member.leaves_at.map(|_| LEAVING_INTERVAL);
-        let lease = member.lease_until.map(|until| until.saturating_duration_since(now));
-        leaving.into_iter().chain(lease).min()
+        let until = [member.lease_until, member.review_due(), roster.next_step_of(member, now)];
+        let until = until.into_iter().flatten().map(|until| until.saturating_duration_since(now));
+        leaving.into_iter().chain(until).min()
     });
     due.min().unwrap_or(IDLE)
+}
+
+/// Waits until requests have found something out about a server.
+async fn rung(upstream: &Upstream) {
+    match &upstream.recruit.watching {
+        Some(watching) => watching.rung().await,
+        None => pending().await,
+    }
+}
+
+fn tell_of_ejection(upstream: &Upstream, (server, change): &(Box<str>, EjectionChange)) {
+    let (upstream, server) = (&*upstream.name, &**server);
+    match change {
+        EjectionChange::Ejected { trip, time, times } => {
+            tracing::warn!(upstream, server, reason = %trip, ?time, times, "a server is ejected");
+        }
+        EjectionChange::Spared { trip } => {
+            tracing::warn!(upstream, server, reason = %trip, "a server fails and is asked all the same, because no more may be out");
+        }
+        EjectionChange::Tried => tracing::info!(upstream, server, "a server that was ejected is tried"),
+        EjectionChange::Returned => tracing::info!(upstream, server, "a server that was ejected is back"),
+    }
 }
 
 fn tell(upstream: &Upstream, gone: &Gone) {

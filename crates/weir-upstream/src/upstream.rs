@@ -14,6 +14,7 @@ use weir_core::balance::Strategy;
 use weir_core::retry::RetryPolicy;
 
 use crate::group::Group;
+use crate::io::deadline::now;
 use crate::member::Server;
 use crate::recruit::{NamedServers, Recruit};
 use crate::roster::Roster;
@@ -100,7 +101,7 @@ static VERSIONS: AtomicU64 = AtomicU64::new(0);
 impl Upstream {
     /// An upstream with these members.
     pub fn new(name: &str, roster: Roster, strategy: Strategy, retry: RetryPolicy, waits: Waits) -> Self {
-        let group = Group::new(roster.servers(), roster.shares(), roster.primary());
+        let group = Group::new(roster.servers(), roster.shares(now()), roster.primary());
         Self {
             name: name.into(),
             strategy,
@@ -215,7 +216,7 @@ impl Upstream {
     }
 
     fn publish(&self, roster: &Roster) {
-        let (servers, shares, primary) = (roster.servers(), roster.shares(), roster.primary());
+        let (servers, shares, primary) = (roster.servers(), roster.shares(now()), roster.primary());
         let before = self.group.load();
         if before.is_like(&servers, &shares, primary) {
             return;

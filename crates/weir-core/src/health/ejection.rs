@@ -59,6 +59,8 @@ enum Phase {
     In {
         /// Since when.
         since: Duration,
+        /// Until when it was spared last.
+        spared_until: Option<Duration>,
     },
     /// It would be out if not so many others were.
     Spared {
@@ -110,7 +112,7 @@ pub struct Ejection {
 impl Ejection {
     /// A server against which nothing speaks.
     pub fn new(now: Duration) -> Self {
-        Self { phase: Phase::In { since: now }, times: 0 }
+        Self { phase: Phase::In { since: now, spared_until: None }, times: 0 }
     }
 
     /// Looks what workers have made of its breaker, and what time it is. `has_room` says whether one more server may be
@@ -130,18 +132,20 @@ impl Ejection {
                 breaker.close();
                 None
             }
-            (Phase::In { since } | Phase::Spared { since, .. }, BreakerState::Open(trip)) if has_room => {
+            (Phase::In { since, .. } | Phase::Spared { since, .. }, BreakerState::Open(trip)) if has_room => {
                 self.times = self.recent_times(rule, since, now);
                 Some(self.eject(rule, trip, now))
             }
-            (Phase::In { since }, BreakerState::Open(trip)) => {
+            (Phase::In { since, spared_until }, BreakerState::Open(trip)) => {
                 self.phase = Phase::Spared { until: now.saturating_add(rule.time), since };
-                Some(EjectionChange::Spared { trip })
+                // One that goes on failing all the time is told of once.
+                let goes_on = spared_until.is_some_and(|until| now < until.saturating_add(rule.time));
+                (!goes_on).then_some(EjectionChange::Spared { trip })
             }
             (Phase::Spared { until, .. }, BreakerState::Open(_)) if now < until => None,
-            (Phase::Spared { since, .. }, _) => {
+            (Phase::Spared { since, until }, _) => {
                 breaker.close();
-                self.phase = Phase::In { since };
+                self.phase = Phase::In { since, spared_until: Some(until) };
                 None
             }
             (Phase::Out { until }, _) if now < until => None,
@@ -152,7 +156,7 @@ impl Ejection {
             (Phase::Tried, BreakerState::HalfOpen { .. }) => None,
             (Phase::Tried, BreakerState::Open(trip)) => Some(self.eject(rule, trip, now)),
             (Phase::Tried, BreakerState::Closed) => {
-                self.phase = Phase::In { since: now };
+                self.phase = Phase::In { since: now, spared_until: None };
                 Some(EjectionChange::Returned)
             }
         }
@@ -179,7 +183,7 @@ impl Ejection {
     /// Ejections lately: they grow with each, and one is forgotten in each `time` without.
     pub fn times(&self, rule: &EjectionRule, now: Duration) -> u32 {
         match self.phase {
-            Phase::In { since } | Phase::Spared { since, .. } => self.recent_times(rule, since, now),
+            Phase::In { since, .. } | Phase::Spared { since, .. } => self.recent_times(rule, since, now),
             Phase::Out { .. } | Phase::Tried => self.times,
         }
     }

@@ -1,22 +1,29 @@
 //! Giving a server that has just come its share little by little.
 //!
 //! A server that was started a moment ago has cold caches and no connections, and a full share at once makes it slow or
-//! takes it down again. Its share grows in ten steps of equal length, from a tenth of its weight. Steps, because each change
-//! of a share makes a new rotation; ten of them are as good as any number for a server that warms up.
+//! takes it down again. Its share grows with time in steps of a tenth of its weight; the first one it has from the beginning.
+//! Steps, because each change of a share makes a new rotation; ten of them are as good as any number for a server that warms
+//! up.
 
 use std::time::Duration;
 
-/// Steps to the full share. Shares are weights times this while any server of a pool is on its way, so that each step of
-/// each weight is a whole number.
-pub const STEPS: u32 = 10;
+use super::shares::WHOLE_PERMILLE;
+
+/// Steps to the full share.
+const STEPS: u32 = 10;
 
 /// The step of a server that came so long ago, from 1 to [`STEPS`], where all steps together take `ramp`.
-pub fn step(age: Duration, ramp: Duration) -> u32 {
+fn step(age: Duration, ramp: Duration) -> u32 {
     if age >= ramp {
         return STEPS;
     }
     let passed = age.as_nanos() * u128::from(STEPS) / ramp.as_nanos().max(1);
     u32::try_from(passed).unwrap_or(STEPS).clamp(1, STEPS)
+}
+
+/// The part of its weight that a server gets which came so long ago, in thousandths.
+pub fn warmth_permille(age: Duration, ramp: Duration) -> u32 {
+    step(age, ramp) * (WHOLE_PERMILLE / STEPS)
 }
 
 /// How old it is when the next step is due; `None` at the last one.
@@ -47,6 +54,8 @@ mod tests {
         check(29, 9);
         check(30, 10);
         check(1_000_000, 10);
+        assert_eq!(warmth_permille(Duration::ZERO, RAMP), WHOLE_PERMILLE / 10);
+        assert_eq!(warmth_permille(RAMP, RAMP), WHOLE_PERMILLE);
     }
 
     #[test]

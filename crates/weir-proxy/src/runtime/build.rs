@@ -11,6 +11,7 @@ use weir_upstream::message_counts::MessageCounts;
 use weir_upstream::recruit::{NamedServers, Recruit};
 use weir_upstream::roster::{Member, Origin, Roster};
 use weir_upstream::upstream::{Upstream, Waits};
+use weir_upstream::watch::Watching;
 
 use super::authentication::Authentication;
 use super::authentication::verifiers::Verifiers;
@@ -164,14 +165,20 @@ impl Shared<'_> {
 }
 
 fn upstream(upstream: &model::Upstream, messages: Option<&Arc<MessageCounts>>) -> Upstream {
-    let recruit = Recruit { tls: upstream.tls.clone(), messages: messages.cloned() };
+    let recruit = Recruit {
+        tls: upstream.tls.clone(),
+        messages: messages.cloned(),
+        watching: upstream.eject.map(|rule| Arc::new(Watching::new(rule))),
+        requests_max: upstream.limits.and_then(|limits| limits.server_requests),
+    };
     let member = |server: &model::Server| {
         let new = recruit.with_target(server.address.clone(), server.target.clone());
         let member = Member::new(Arc::new(new), server.weight, Origin::File, State::Healthy);
         Member { is_primary: server.primary, ..member }
     };
     let (found, written): (Vec<_>, Vec<_>) = upstream.servers.iter().partition(|server| server.resolve);
-    let roster = Roster::new(written.into_iter().map(member).collect(), PANIC_PERCENT);
+    let roster = Roster::new(written.into_iter().map(member).collect(), PANIC_PERCENT)
+        .with_slow_start(upstream.slow_start);
     let named = found
         .into_iter()
         .filter_map(|server| NamedServers::new(server.address.clone(), server.target.clone(), server.weight));

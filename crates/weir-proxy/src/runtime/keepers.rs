@@ -10,6 +10,7 @@ use weir_upstream::names::Names;
 use weir_upstream::upstream::Upstream;
 
 use super::found;
+use super::members::moment;
 use super::status::ProcessStatus;
 
 /// The keeper of one upstream, which ends with this.
@@ -50,7 +51,7 @@ pub(super) async fn watch(status: Weak<ProcessStatus>) {
 }
 
 fn begin(upstream: &Arc<Upstream>, names: &mut Option<Names>, asked: &[SocketAddr]) -> Keeper {
-    let mut tasks = vec![spawn_local(keeper::keep(Arc::clone(upstream))).abort_handle()];
+    let mut tasks = vec![spawn_local(keeper::keep(Arc::clone(upstream), moment)).abort_handle()];
     if !upstream.named.is_empty() && names.is_none() {
         match Names::new(asked) {
             Ok(made) => *names = Some(made),

@@ -146,7 +146,7 @@ async fn whoever_waits_for_a_change_misses_none() {
 #[tokio::test(start_paused = true)]
 async fn a_lease_that_is_not_renewed_ends_and_one_that_is_goes_on() {
     let upstream = Arc::new(upstream(&["a"]));
-    let keeper = tokio::spawn(crate::keeper::keep(Arc::clone(&upstream)));
+    let keeper = tokio::spawn(crate::keeper::keep(Arc::clone(&upstream), moment));
     let leased = |seconds| {
         let lease_until = Some(now() + SOON * seconds);
         Member { origin: Origin::Lease, lease_until, ..member("b") }
@@ -176,7 +176,7 @@ async fn a_server_of_the_file_gets_no_lease() {
 #[tokio::test(start_paused = true)]
 async fn the_keeper_lets_leavers_go_soon_after_their_last_request() {
     let upstream = Arc::new(upstream(&["a", "b"]));
-    let keeper = tokio::spawn(crate::keeper::keep(Arc::clone(&upstream)));
+    let keeper = tokio::spawn(crate::keeper::keep(Arc::clone(&upstream), moment));
     let busy = InFlight::begin(&upstream.group().servers[0]);
     upstream.change(|roster| roster.leave_by("a", now() + SOON * 60, moment()).unwrap());
     pause(SOON * 5).await;

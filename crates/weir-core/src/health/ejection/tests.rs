@@ -146,6 +146,14 @@ fn one_that_is_spared_takes_part_until_there_is_room_or_its_failures_are_old() {
     assert_eq!(review(&mut scene, false), None);
     assert_eq!((scene.breaker.state(), scene.ejection.due()), (BreakerState::Closed, None));
     assert_eq!(scene.fail(5), 1, "a new row");
+    assert_eq!(review(&mut scene, false), None, "it was told of");
+    scene.now = seconds(200);
+    assert_eq!(review(&mut scene, false), None);
+    assert_eq!(scene.fail(5), 1);
+    assert!(
+        matches!(review(&mut scene, false), Some(EjectionChange::Spared { .. })),
+        "it was good meanwhile"
+    );
 }
 
 /// With checks, a server that was restarted is back as soon as they find it.
