@@ -369,6 +369,13 @@ impl Roster {
         shares(&standings, self.panic_percent)
     }
 
+    /// How many requests members may have at once together that get any; `None` for any number. One that is tried counts for
+    /// no more than its trials.
+    pub(crate) fn places(&self, shares: &Shares) -> Option<u32> {
+        let getting = self.members.iter().zip(&shares.of).filter(|(_, share)| **share > 0);
+        getting.map(|(member, _)| member.places(shares.panic)).sum()
+    }
+
     fn standing(&self, member: &Member, now: Instant) -> Standing {
         let is_ejected = member.ejection.is_some_and(|ejection| ejection.is_out());
         let is_tried = member.ejection.is_some_and(|ejection| ejection.is_doubted()) && !is_ejected;

@@ -101,7 +101,9 @@ static VERSIONS: AtomicU64 = AtomicU64::new(0);
 impl Upstream {
     /// An upstream with these members.
     pub fn new(name: &str, roster: Roster, strategy: Strategy, retry: RetryPolicy, waits: Waits) -> Self {
-        let group = Group::new(roster.servers(), roster.shares(now()), roster.primary());
+        let shares = roster.shares(now());
+        let places = roster.places(&shares);
+        let group = Group::new(roster.servers(), shares, roster.primary(), places);
         Self {
             name: name.into(),
             strategy,
@@ -218,14 +220,15 @@ impl Upstream {
     fn publish(&self, roster: &Roster) {
         let (servers, shares, primary) = (roster.servers(), roster.shares(now()), roster.primary());
         let before = self.group.load();
-        if before.is_like(&servers, &shares, primary) {
+        let places = roster.places(&shares);
+        if before.is_like(&servers, &shares, primary, places) {
             return;
         }
         let is_same = |(one, other)| Arc::ptr_eq(one, other);
         if before.servers.len() != servers.len() || !before.servers.iter().zip(&servers).all(is_same) {
             self.register(&servers);
         }
-        self.group.store(Arc::new(Group::new(servers, shares, primary)));
+        self.group.store(Arc::new(Group::new(servers, shares, primary, places)));
         self.version.store(VERSIONS.fetch_add(1, Ordering::Relaxed), Ordering::Release);
     }
 }

@@ -55,6 +55,13 @@ pub struct UpstreamLimits {
     pub server_connections: Option<u32>,
 }
 
+impl UpstreamLimits {
+    /// Requests that each server has in flight at most: each needs a connection of its own.
+    pub fn requests_of_each(&self) -> Option<u32> {
+        self.server_requests.into_iter().chain(self.server_connections).min()
+    }
+}
+
 /// One server.
 #[derive(Debug, Clone)]
 pub struct Server {

@@ -21,6 +21,7 @@ use super::mirrors::{Beside, Counted};
 use super::queues::Queues;
 use super::rates::Rates;
 use super::snapshot::{Action, Admit, Forward, HttpsOnly, Respond, Route, Service, Snapshot};
+use super::upstream_room::UpstreamRoom;
 use crate::access_log::Form;
 
 /// Builds what workers run on. A model can't hold nonsense, so this can't fail.
@@ -41,9 +42,11 @@ fn build(model: &Model, verifiers: &Verifiers, queues: &Queues, before: Option<&
         .iter()
         .map(|upstream| Arc::new(self::upstream(upstream, messages.as_ref())))
         .collect();
+    let rooms: Vec<_> = model.upstreams.iter().map(|upstream| room(upstream, before)).collect();
     let client_entries = model.limits.client_entries;
     let mut shared = Shared {
         upstreams: &upstreams,
+        rooms: &rooms,
         verifiers,
         queues,
         authentications: HashMap::new(),
@@ -69,6 +72,7 @@ fn build(model: &Model, verifiers: &Verifiers, queues: &Queues, before: Option<&
         hedging: hedging(&services),
         replay: model.replay,
         services,
+        rooms,
         upstreams,
         trusted_proxies: model.trusted_proxies.clone(),
         resolver: model.resolver.clone(),
@@ -94,6 +98,7 @@ fn hedging(services: &[Service]) -> Vec<(usize, usize)> {
 /// What routes share.
 struct Shared<'u> {
     upstreams: &'u [Arc<Upstream>],
+    rooms: &'u [Option<Arc<UpstreamRoom>>],
     verifiers: &'u Verifiers,
     /// Opened before.
     queues: &'u Queues,
@@ -137,6 +142,7 @@ impl Shared<'_> {
         let dispatch_before = before.map(|before| &*before.dispatch);
         let made = Forward {
             upstream: Arc::clone(upstream),
+            room: self.rooms[forward.upstream.0].clone(),
             dispatch: Box::new(Dispatches::new(&forward.dispatch, upstream, self.queues, dispatch_before)),
             beside: beside.map(Box::new),
             path: forward.path.clone(),
@@ -169,7 +175,7 @@ fn upstream(upstream: &model::Upstream, messages: Option<&Arc<MessageCounts>>) -
         tls: upstream.tls.clone(),
         messages: messages.cloned(),
         watching: upstream.eject.map(|rule| Arc::new(Watching::new(rule))),
-        requests_max: upstream.limits.and_then(|limits| limits.server_requests),
+        requests_max: upstream.limits.and_then(|limits| limits.requests_of_each()),
     };
     let member = |server: &model::Server| {
         let new = recruit.with_target(server.address.clone(), server.target.clone());
@@ -192,6 +198,15 @@ fn upstream(upstream: &model::Upstream, messages: Option<&Arc<MessageCounts>>) -
     };
     let made = Upstream::new(&upstream.name, roster, upstream.balance, upstream.retry.clone(), waits);
     made.with_recruit(recruit).with_named(named.collect())
+}
+
+/// How many requests may be with an upstream; what goes on from before goes on with what is in progress.
+fn room(upstream: &model::Upstream, before: Option<&Snapshot>) -> Option<Arc<UpstreamRoom>> {
+    let known = before.and_then(|before| {
+        let place = before.upstreams.iter().position(|known| *known.name == *upstream.name)?;
+        before.rooms[place].as_ref()
+    });
+    upstream.limits.map(|limits| UpstreamRoom::following(limits, known))
 }
 
 fn service(service: &model::Service, shared: &mut Shared<'_>) -> Service {

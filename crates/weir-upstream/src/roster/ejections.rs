@@ -1,7 +1,7 @@
 //! Members that are taken out because requests to them fail, and come back.
 
 use tokio::time::Instant;
-use weir_core::health::{Change, EjectionChange, State, Word};
+use weir_core::health::{Change, Ejection, EjectionChange, State, Word};
 
 use super::{Member, Moment, Roster};
 
@@ -41,6 +41,14 @@ impl Member {
     /// Whether it gets nothing because requests to it failed.
     pub fn is_ejected(&self) -> bool {
         self.ejection.is_some_and(|ejection| ejection.is_out())
+    }
+
+    /// How many requests it may have at once; `None` for any number.
+    pub(super) fn places(&self, ignores_health: bool) -> Option<u32> {
+        let is_tried = |ejection: &Ejection| ejection.is_doubted() && !ignores_health;
+        let tried = self.server.watch().filter(|_| self.ejection.as_ref().is_some_and(is_tried));
+        let trials = tried.map_or(u32::MAX, |watch| watch.of.rule.breaker.trials);
+        Some(self.server.requests_max()?.min(trials))
     }
 
     /// Forgets what is held against it.
