@@ -49,6 +49,7 @@ async fn keeps_its_promises(name: &str, site: &Site) {
             changes(site).await;
             answers(site).await;
         }
+        "eject.yaml" => eject(site).await,
         "admit.yaml" => admit(site).await,
         "api-key.yaml" => api_key(site).await,
         "race.yaml" => race(site).await,
@@ -66,6 +67,24 @@ async fn minimal(site: &Site) {
     for port in [9001, 9002, 9001, 9002] {
         let answer = site.get("any.test", "/").await;
         assert_eq!((answer.status, site.port(&answer)), (200, port), "in turn");
+    }
+}
+
+async fn eject(site: &Site) {
+    let servers = || site.proxy.status_source().status().upstreams[0].servers.clone();
+    let out = || servers().iter().position(|server| server.ejection.is_out);
+    while out().is_none() {
+        assert_eq!(site.get("any.test", "/status/503").await.status, 503);
+    }
+    for _ in 0..9 {
+        assert_eq!(site.get("any.test", "/status/503").await.status, 503);
+        assert_eq!(servers().iter().filter(|server| server.ejection.is_out).count(), 1, "no more");
+    }
+    let ejected = 9001 + out().unwrap() as u16;
+    for _ in 0..6 {
+        let answer = site.get("any.test", "/").await;
+        assert_eq!(answer.status, 200);
+        assert_ne!(site.port(&answer), ejected);
     }
 }
 

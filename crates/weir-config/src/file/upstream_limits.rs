@@ -25,7 +25,6 @@ pub(crate) struct UpstreamLimitsFile {
 #[derive(Debug, Default)]
 pub(crate) struct PerServerFile {
     requests: Option<u64>,
-    connections: Option<u64>,
 }
 
 /// More at once than this is no limit.
@@ -47,29 +46,17 @@ pub(crate) const UPSTREAM_LIMITS_KIND: UpstreamLimitsKind = Refined(Mapping(&UPS
 pub(crate) static PER_SERVER: Table<PerServerFile> = Table {
     name: "per_server",
     doc: "What each server gets at once. A server that has all it may get is passed over; when all have, requests wait.",
-    fields: &[
-        Field {
-            name: "requests",
-            presence: Optional,
-            value: &Kept(
-                Integer { label: "`requests`", min: 1, max: NUMBER_MAX },
-                |limits: &mut PerServerFile, number| limits.requests = Some(number),
-            ),
-            doc: "Requests in flight to one server, over all workers, from 1 to 1,000,000.",
-        },
-        Field {
-            name: "connections",
-            presence: Optional,
-            value: &Kept(
-                Integer { label: "`connections`", min: 1, max: NUMBER_MAX },
-                |limits: &mut PerServerFile, number| limits.connections = Some(number),
-            ),
-            doc: "Open connections to one server, over all workers and with those that are kept for later, from 1 to \
-                  1,000,000. No more requests are in flight to it then either.",
-        },
-    ],
+    fields: &[Field {
+        name: "requests",
+        presence: Optional,
+        value: &Kept(
+            Integer { label: "`requests`", min: 1, max: NUMBER_MAX },
+            |limits: &mut PerServerFile, number| limits.requests = Some(number),
+        ),
+        doc: "Requests in flight to one server, over all workers, from 1 to 1,000,000.",
+    }],
     within: None,
-    later: &[],
+    later: &["connections"],
     note: None,
 };
 
@@ -129,9 +116,8 @@ fn limits(file: UpstreamLimitsFile, span: Span, decoder: &mut Decoder<'_>) -> Op
         queue: number(file.queue).unwrap_or(QUEUE),
         queue_timeout: file.queue_timeout.as_ref().map_or(QUEUE_TIMEOUT, |wait| wait.value),
         server_requests: number(each.requests),
-        server_connections: number(each.connections),
     };
-    if limits.requests.is_none() && limits.server_requests.is_none() && limits.server_connections.is_none() {
+    if limits.requests.is_none() && limits.server_requests.is_none() {
         decoder.push(
             Problem::error(span, "`limits` of an upstream needs `requests` or `per_server`")
                 .hint("write how many requests it may have at once: `{requests: 100}`"),
@@ -172,7 +158,6 @@ mod tests {
             queue: QUEUE,
             queue_timeout: QUEUE_TIMEOUT,
             server_requests: None,
-            server_connections: None,
         };
         assert_eq!(outcome("{requests: 7}"), Ok(Some(usual)));
         let each = UpstreamLimits {
@@ -180,9 +165,8 @@ mod tests {
             queue: 0,
             queue_timeout: QUEUE_TIMEOUT,
             server_requests: Some(3),
-            server_connections: Some(4),
         };
-        assert_eq!(outcome("{queue: 0, per_server: {requests: 3, connections: 4}}"), Ok(Some(each)));
+        assert_eq!(outcome("{queue: 0, per_server: {requests: 3}}"), Ok(Some(each)));
     }
 
     #[test]

@@ -51,15 +51,6 @@ pub struct UpstreamLimits {
     pub queue_timeout: Duration,
     /// Requests in flight to each server.
     pub server_requests: Option<u32>,
-    /// Open connections to each server.
-    pub server_connections: Option<u32>,
-}
-
-impl UpstreamLimits {
-    /// Requests that each server has in flight at most: each needs a connection of its own.
-    pub fn requests_of_each(&self) -> Option<u32> {
-        self.server_requests.into_iter().chain(self.server_connections).min()
-    }
 }
 
 /// One server.

@@ -175,7 +175,7 @@ fn upstream(upstream: &model::Upstream, messages: Option<&Arc<MessageCounts>>) -
         tls: upstream.tls.clone(),
         messages: messages.cloned(),
         watching: upstream.eject.map(|rule| Arc::new(Watching::new(rule))),
-        requests_max: upstream.limits.and_then(|limits| limits.requests_of_each()),
+        requests_max: upstream.limits.and_then(|limits| limits.server_requests),
     };
     let member = |server: &model::Server| {
         let new = recruit.with_target(server.address.clone(), server.target.clone());
