@@ -6,6 +6,12 @@
 //! names them; never a path, a host or anything else that a client can invent. The values come from
 //! [`Status`](crate::ports::Status); this module holds none, and does not know how a page is written.
 
+mod all;
+mod upstream;
+
+pub use all::ALL;
+pub use upstream::{EJECTIONS, UPSTREAM_BREAKER, UPSTREAM_EJECTED, UPSTREAM_REQUESTS_WAITING};
+
 /// What kind of number a metric is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
@@ -400,38 +406,6 @@ pub const UPSTREAM_FAILURES: Metric = Metric {
     labels: PER_SERVER,
 };
 
-/// Servers that were taken out.
-pub const EJECTIONS: Metric = Metric {
-    name: "weir_ejections_total",
-    kind: Kind::Counter,
-    help: "Times that a server was taken out because requests to it failed, by reason: failures in a row, a share of them, or a trial.",
-    labels: &["upstream", "server", "reason"],
-};
-
-/// Servers that are out.
-pub const UPSTREAM_EJECTED: Metric = Metric {
-    name: "weir_upstream_ejected",
-    kind: Kind::Gauge,
-    help: "1 while a server is out because requests to it failed, else 0.",
-    labels: PER_SERVER,
-};
-
-/// Breakers.
-pub const UPSTREAM_BREAKER: Metric = Metric {
-    name: "weir_upstream_breaker",
-    kind: Kind::Gauge,
-    help: "The breaker of a server: 0 closed, 1 half-open (some requests try the server), 2 open.",
-    labels: PER_SERVER,
-};
-
-/// Requests that wait for an upstream.
-pub const UPSTREAM_REQUESTS_WAITING: Metric = Metric {
-    name: "weir_upstream_requests_waiting",
-    kind: Kind::Gauge,
-    help: "Requests that wait for their turn at an upstream now, where its requests are limited.",
-    labels: &["upstream"],
-};
-
 /// The program's version.
 pub const BUILD_INFO: Metric = Metric {
     name: "weir_build_info",
@@ -474,60 +448,6 @@ pub const HTTP_RESPONSES: Metric = Metric {
 
 /// The names of `weir duplicate`'s original, which are served by that command alone.
 pub const OF_DUPLICATE: &[Metric] = &[HTTP_REQUESTS, HTTP_RESPONSES];
-
-/// Every metric, in the order in which pages and documents list them.
-pub const ALL: &[Metric] = &[
-    BUILD_INFO,
-    UPTIME,
-    READY,
-    REQUESTS,
-    REQUESTS_IN_FLIGHT,
-    ANSWERS,
-    REFUSED_REQUESTS,
-    REQUESTS_WAITING,
-    RATE_TAKEOVERS,
-    DISPATCHED_REQUESTS,
-    COPIES,
-    HEDGES,
-    HEDGES_WON,
-    HEDGE_PERCENTILE,
-    MIRRORED_REQUESTS,
-    COMPARED_REQUESTS,
-    DIFFERENCES,
-    REPLAY_IMPOSSIBLE,
-    REPLAY_BYTES,
-    DUPLICATE_ACKNOWLEDGEMENTS,
-    DUPLICATE_DISAGREEMENTS,
-    QUEUE_BACKLOG_WRITES,
-    QUEUE_OLDEST_AGE,
-    QUEUE_DEAD_WRITES,
-    QUEUE_HELD_WRITES,
-    QUEUE_ACCEPTED,
-    QUEUE_FULL,
-    QUEUE_WRITE_ERRORS,
-    QUEUE_ABANDONED,
-    REQUEST_DURATION,
-    CONNECTIONS,
-    CONNECTIONS_OPEN,
-    PROXY_HEADERS,
-    TLS_HANDSHAKES,
-    RECEIVED_BYTES,
-    SENT_BYTES,
-    PANICS,
-    ACCESS_LOG_LINES_DROPPED,
-    AUTHENTICATION_REFUSALS,
-    AUTHENTICATED_REQUESTS,
-    CERTIFICATE_EXPIRES,
-    UPSTREAM_REQUESTS,
-    UPSTREAM_REQUESTS_IN_FLIGHT,
-    UPSTREAM_CONNECTIONS,
-    UPSTREAM_CONNECT_FAILURES,
-    UPSTREAM_FAILURES,
-    UPSTREAM_EJECTED,
-    UPSTREAM_BREAKER,
-    EJECTIONS,
-    UPSTREAM_REQUESTS_WAITING,
-];
 
 #[cfg(test)]
 mod tests;

@@ -48,7 +48,9 @@ impl<'r> Route<'r> {
         let servers = group.servers.len();
         match self.rule {
             FanRule::Race(rule) => Fan::Race(Race::new(rule, servers)),
-            FanRule::Majority(rule) => Fan::Majority(Majority::new(rule, servers, |_| true)),
+            FanRule::Majority(rule) => {
+                Fan::Majority(Majority::new(rule, servers, |server| group.takes_requests(server)))
+            }
             FanRule::Hedge(hedging) => {
                 let percentile = hedging.percentile();
                 let request = RequestFacts { safe: is_safe(&x.request), body_survives: survives(x) };
