@@ -55,8 +55,8 @@ fn due_in(roster: &Roster, now: Instant) -> Duration {
 
 /// Waits until requests have found something out about a server.
 async fn rung(upstream: &Upstream) {
-    match &upstream.recruit.watching {
-        Some(watching) => watching.rung().await,
+    match &upstream.recruit.breakers {
+        Some(breakers) => breakers.rung().await,
         None => pending().await,
     }
 }

@@ -5,6 +5,7 @@
 //! the same types and one loop moves bytes in either direction.
 
 pub mod body;
+pub mod breakers;
 pub mod connect;
 pub mod group;
 pub mod h1;
@@ -22,4 +23,3 @@ pub mod select;
 pub mod send;
 pub mod slot;
 pub mod upstream;
-pub mod watch;

@@ -15,10 +15,10 @@ use weir_http::method::Method;
 use weir_tls::handshake::Fault;
 use weir_tls::target::Target;
 
+use crate::breakers::{Breakers, ServerBreaker};
 use crate::latency::Latencies;
 use crate::message_counts::{MessageCounts, Source};
 use crate::slot::{Slot, Slots};
-use crate::watch::{Watch, Watching};
 
 /// One server.
 #[derive(Debug)]
@@ -38,7 +38,7 @@ pub struct Server {
     /// Where its messages are counted by method and status, if anybody wants to know.
     messages: Option<Arc<MessageCounts>>,
     /// What is held against it, where that is watched.
-    watch: Option<Watch>,
+    breaker: Option<ServerBreaker>,
     /// Requests that it may have in flight.
     requests_max: Option<u32>,
     /// Whether it takes live copies of writes, where there is a queue for those that it does not take.
@@ -142,7 +142,7 @@ impl Server {
             counters: ServerCounters::default(),
             latencies: Latencies::default(),
             messages: None,
-            watch: None,
+            breaker: None,
             requests_max: None,
             gate: OnceLock::new(),
             has_left: AtomicBool::new(false),
@@ -160,8 +160,8 @@ impl Server {
     }
 
     /// The same, whose failures are held against it.
-    pub fn watched(self, watching: Option<Arc<Watching>>) -> Self {
-        Self { watch: watching.map(Watch::new), ..self }
+    pub fn with_breaker(self, breakers: Option<Arc<Breakers>>) -> Self {
+        Self { breaker: breakers.map(ServerBreaker::new), ..self }
     }
 
     /// The same, which has at most so many requests in flight.
@@ -170,8 +170,8 @@ impl Server {
     }
 
     /// What is held against it, where that is watched.
-    pub fn watch(&self) -> Option<&Watch> {
-        self.watch.as_ref()
+    pub fn breaker(&self) -> Option<&ServerBreaker> {
+        self.breaker.as_ref()
     }
 
     /// How many requests it may have in flight; `None` for any number.
@@ -182,23 +182,23 @@ impl Server {
     /// Notes how it has answered a request, by the head of the answer.
     #[inline]
     pub fn judge(&self, answer: &Head) {
-        if let Some(watch) = &self.watch {
-            watch.answered(answer.status(), || answer.has(KnownName::RetryAfter));
+        if let Some(held) = &self.breaker {
+            held.answered(answer.status(), || answer.has(KnownName::RetryAfter));
         }
     }
 
     /// Notes that a request to it has failed. What says nothing about the server, as a kept connection that it had closed or a
     /// client that went away, is not noted.
     pub fn blame(&self, failure: Failure) {
-        if let Some(watch) = &self.watch {
-            watch.failed(failure);
+        if let Some(held) = &self.breaker {
+            held.failed(failure);
         }
     }
 
     /// Notes that an answer broke that was [`judge`](Self::judge)d when it began.
     pub fn blame_for_answer(&self, failure: Failure) {
-        if let Some(watch) = &self.watch {
-            watch.broke(failure);
+        if let Some(held) = &self.breaker {
+            held.broke(failure);
         }
     }
 
@@ -207,7 +207,7 @@ impl Server {
     #[inline]
     pub fn has_room(&self, ignores_health: bool) -> bool {
         self.requests_max.is_none_or(|max| self.in_flight() < max)
-            && (ignores_health || self.watch.as_ref().is_none_or(Watch::admits))
+            && (ignores_health || self.breaker.as_ref().is_none_or(ServerBreaker::admits))
     }
 
     /// Counts a request of which a byte is about to be sent.
@@ -293,8 +293,8 @@ impl InFlight {
         }
         // From here on it is taken back when it is dropped.
         let mut entered = Self { server: Arc::clone(server), trial: None };
-        if let Some(watch) = server.watch.as_ref().filter(|_| !ignores_health) {
-            entered.trial = watch.enter()?;
+        if let Some(held) = server.breaker.as_ref().filter(|_| !ignores_health) {
+            entered.trial = held.enter()?;
         }
         Some(entered)
     }
@@ -303,8 +303,8 @@ impl InFlight {
 impl Drop for InFlight {
     fn drop(&mut self) {
         self.server.counters.in_flight.fetch_sub(1, Ordering::Relaxed);
-        if let (Some(trial), Some(watch)) = (self.trial.take(), &self.server.watch) {
-            watch.breaker.give_back(trial);
+        if let (Some(trial), Some(held)) = (self.trial.take(), &self.server.breaker) {
+            held.breaker.give_back(trial);
         }
     }
 }

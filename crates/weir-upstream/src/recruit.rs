@@ -9,10 +9,10 @@ use weir_core::server::{ServerAddress, Transport};
 use weir_http::target::Scheme;
 use weir_tls::target::{ClientTls, Name, Target};
 
+use crate::breakers::Breakers;
 use crate::member::Server;
 use crate::message_counts::MessageCounts;
 use crate::roster::{Member, Origin};
-use crate::watch::Watching;
 
 /// What all servers of an upstream have in common.
 #[derive(Debug, Clone, Default)]
@@ -22,7 +22,7 @@ pub struct Recruit {
     /// Where their messages are counted.
     pub messages: Option<Arc<MessageCounts>>,
     /// How they are watched; `None` where failures are not held against them.
-    pub watching: Option<Arc<Watching>>,
+    pub breakers: Option<Arc<Breakers>>,
     /// Requests that each may have in flight; `None` for any number.
     pub requests_max: Option<u32>,
 }
@@ -115,7 +115,7 @@ impl Recruit {
     /// The same with what it is told in TLS handshakes, where that was found out before.
     pub fn with_target(&self, address: ServerAddress, target: Option<Arc<Target>>) -> Server {
         let new = Server::new(address).with_target(target).counted_in(self.messages.clone());
-        new.watched(self.watching.clone()).limited(self.requests_max)
+        new.with_breaker(self.breakers.clone()).limited(self.requests_max)
     }
 
     fn target(&self, transport: &Transport) -> Result<Target, Unfit> {

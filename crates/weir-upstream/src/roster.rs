@@ -90,7 +90,7 @@ impl Member {
     /// A member of which nothing is known but what checks that are not there say.
     pub fn new(server: Arc<Server>, weight: u32, origin: Origin, checked: State) -> Self {
         Self {
-            ejection: server.watch().map(|watch| Ejection::new(watch.of.time(now()))),
+            ejection: server.breaker().map(|held| Ejection::new(held.of.time(now()))),
             server,
             weight,
             is_primary: false,

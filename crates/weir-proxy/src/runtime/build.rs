@@ -6,12 +6,12 @@ use std::sync::Arc;
 use weir_config::model::{self, FieldEdits, ListenAddress, Model, Redirect};
 use weir_core::health::{PANIC_PERCENT, State};
 use weir_core::route::RouteTable;
+use weir_upstream::breakers::Breakers;
 use weir_upstream::io::deadline::now;
 use weir_upstream::message_counts::MessageCounts;
 use weir_upstream::recruit::{NamedServers, Recruit};
 use weir_upstream::roster::{Member, Origin, Roster};
 use weir_upstream::upstream::{Upstream, Waits};
-use weir_upstream::watch::Watching;
 
 use super::authentication::Authentication;
 use super::authentication::verifiers::Verifiers;
@@ -174,7 +174,7 @@ fn upstream(upstream: &model::Upstream, messages: Option<&Arc<MessageCounts>>) -
     let recruit = Recruit {
         tls: upstream.tls.clone(),
         messages: messages.cloned(),
-        watching: upstream.eject.map(|rule| Arc::new(Watching::new(rule))),
+        breakers: upstream.eject.map(|rule| Arc::new(Breakers::new(rule))),
         requests_max: upstream.limits.and_then(|limits| limits.server_requests),
     };
     let member = |server: &model::Server| {

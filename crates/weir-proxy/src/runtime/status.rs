@@ -205,19 +205,19 @@ fn server(member: &Member, share_permille: u64) -> ServerStatus {
 }
 
 fn ejection(member: &Member) -> EjectionStatus {
-    let (Some(watch), Some(ejection)) = (member.server.watch(), &member.ejection) else {
+    let (Some(held), Some(ejection)) = (member.server.breaker(), &member.ejection) else {
         return EjectionStatus::default();
     };
-    let time = watch.of.time(now());
+    let time = held.of.time(now());
     EjectionStatus {
-        breaker: match watch.breaker.state() {
+        breaker: match held.breaker.state() {
             BreakerState::Closed => 0,
             BreakerState::HalfOpen { .. } => 1,
             BreakerState::Open(_) => 2,
         },
         is_out: ejection.is_out(),
         left: ejection.due().filter(|_| ejection.is_out()).map(|due| due.saturating_sub(time)),
-        recent: ejection.times(&watch.of.rule, time),
-        total: watch.ejections(),
+        recent: ejection.times(&held.of.rule, time),
+        total: held.ejections(),
     }
 }

@@ -10,12 +10,12 @@ use weir_http::head::Head;
 use weir_http::target::Scheme;
 
 use super::*;
+use crate::breakers::Breakers;
 use crate::io::deadline::pause;
 use crate::member::InFlight;
 use crate::recruit::Recruit;
 use crate::select;
 use crate::upstream::{Upstream, Waits};
-use crate::watch::Watching;
 
 const SOON: Duration = Duration::from_secs(1);
 
@@ -43,8 +43,8 @@ fn server(recruit: &Recruit, name: &str) -> Arc<Server> {
 
 impl Scene {
     fn new(names: &[&str], slow_start: Option<Duration>, requests_max: Option<u32>) -> Self {
-        let watching = Some(Arc::new(Watching::new(EjectionRule::default())));
-        let recruit = Recruit { watching, requests_max, ..Recruit::default() };
+        let breakers = Some(Arc::new(Breakers::new(EjectionRule::default())));
+        let recruit = Recruit { breakers, requests_max, ..Recruit::default() };
         let member = |name: &&str| Member::new(server(&recruit, name), 1, Origin::File, State::Healthy);
         let roster =
             Roster::new(names.iter().map(member).collect(), PANIC_PERCENT).with_slow_start(slow_start);
@@ -93,7 +93,7 @@ async fn a_server_that_fails_is_out_then_tried_then_back_and_it_is_told_why() {
     scene.fail("b", 1);
     scene.settled().await;
     assert_eq!(scene.shares(), [1, 0, 1]);
-    assert_eq!(scene.server("b").watch().unwrap().ejections(), [1, 0, 0]);
+    assert_eq!(scene.server("b").breaker().unwrap().ejections(), [1, 0, 0]);
     pause(Duration::from_secs(9)).await;
     assert_eq!(scene.shares(), [1, 0, 1]);
     pause(Duration::from_secs(1)).await;
@@ -106,7 +106,7 @@ async fn a_server_that_fails_is_out_then_tried_then_back_and_it_is_told_why() {
     scene.succeed("b", 3);
     scene.settled().await;
     drop(trials);
-    assert_eq!(scene.server("b").watch().unwrap().breaker.state(), BreakerState::Closed);
+    assert_eq!(scene.server("b").breaker().unwrap().breaker.state(), BreakerState::Closed);
     let reasons =
         ["ejected for 10s: 5 failures in a row, the last: connection reset", "some requests try it"];
     assert_eq!(scene.reasons("b"), [reasons[0], reasons[1], "requests to it succeed again"]);
@@ -156,7 +156,7 @@ async fn an_operator_and_a_check_that_succeeds_again_bring_one_back_earlier() {
         scene.upstream.change(|roster| roster.checked("b", state, "a check", moment())).unwrap();
     }
     assert_eq!(scene.shares(), [1, 1, 1]);
-    assert!(scene.server("b").watch().unwrap().breaker.is_half_open());
+    assert!(scene.server("b").breaker().unwrap().breaker.is_half_open());
 }
 
 /// Its time goes on, and nobody who is told to be out is asked because of it.

@@ -25,17 +25,17 @@ impl Roster {
             (servers + 1, doubted + usize::from(member.ejection.is_some_and(|it| it.is_doubted())))
         });
         let member = &mut self.members[place];
-        let (watch, ejection) = (member.server.watch()?, member.ejection.as_mut()?);
-        let rule = &watch.of.rule;
+        let (held, ejection) = (member.server.breaker()?, member.ejection.as_mut()?);
+        let rule = &held.of.rule;
         let has_room = member.word == Word::InService && rule.has_room(doubted, servers);
-        ejection.review(rule, &watch.breaker, has_room, watch.of.time(moment.instant))
+        ejection.review(rule, &held.breaker, has_room, held.of.time(moment.instant))
     }
 }
 
 impl Member {
     /// When time alone changes where it stands.
     pub(crate) fn review_due(&self) -> Option<Instant> {
-        self.server.watch()?.of.at(self.ejection.as_ref()?.due()?)
+        self.server.breaker()?.of.at(self.ejection.as_ref()?.due()?)
     }
 
     /// Whether it gets nothing because requests to it failed.
@@ -46,22 +46,22 @@ impl Member {
     /// How many requests it may have at once; `None` for any number.
     pub(super) fn places(&self, ignores_health: bool) -> Option<u32> {
         let is_tried = |ejection: &Ejection| ejection.is_doubted() && !ignores_health;
-        let tried = self.server.watch().filter(|_| self.ejection.as_ref().is_some_and(is_tried));
-        let trials = tried.map_or(u32::MAX, |watch| watch.of.rule.breaker.trials);
+        let tried = self.server.breaker().filter(|_| self.ejection.as_ref().is_some_and(is_tried));
+        let trials = tried.map_or(u32::MAX, |held| held.of.rule.breaker.trials);
         Some(self.server.requests_max()?.min(trials))
     }
 
     /// Forgets what is held against it.
     pub(super) fn pardon(&mut self, now: Instant) {
-        if let (Some(watch), Some(ejection)) = (self.server.watch(), self.ejection.as_mut()) {
-            ejection.pardon(&watch.breaker, watch.of.time(now));
+        if let (Some(held), Some(ejection)) = (self.server.breaker(), self.ejection.as_mut()) {
+            ejection.pardon(&held.breaker, held.of.time(now));
         }
     }
 
     /// Checks that had failed have found it well: it is tried at once.
     pub(super) fn hear_well(&mut self, moment: Moment) {
-        let heard = match (self.server.watch(), self.ejection.as_mut()) {
-            (Some(watch), Some(ejection)) => ejection.hear_well(&watch.breaker),
+        let heard = match (self.server.breaker(), self.ejection.as_mut()) {
+            (Some(held), Some(ejection)) => ejection.hear_well(&held.breaker),
             _ => None,
         };
         if let Some(change) = heard {
@@ -72,8 +72,8 @@ impl Member {
     fn note(&mut self, change: EjectionChange, moment: Moment) {
         let reason = match change {
             EjectionChange::Ejected { trip, time, .. } => {
-                if let Some(watch) = self.server.watch() {
-                    watch.count(trip.why);
+                if let Some(held) = self.server.breaker() {
+                    held.count(trip.why);
                 }
                 format!("ejected for {time:?}: {trip}")
             }

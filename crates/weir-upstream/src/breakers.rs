@@ -17,14 +17,14 @@ use crate::io::deadline::now;
 
 /// How the servers of an upstream are watched.
 #[derive(Debug)]
-pub struct Watching {
+pub struct Breakers {
     /// When one is ejected.
     pub rule: EjectionRule,
     begun: Instant,
     bell: Notify,
 }
 
-impl Watching {
+impl Breakers {
     /// By this rule.
     pub fn new(rule: EjectionRule) -> Self {
         Self { rule, begun: now(), bell: Notify::new() }
@@ -48,18 +48,18 @@ impl Watching {
 
 /// What is held against one server.
 #[derive(Debug)]
-pub struct Watch {
+pub struct ServerBreaker {
     /// How it is watched.
-    pub of: Arc<Watching>,
+    pub of: Arc<Breakers>,
     /// Whether it is asked.
     pub breaker: Breaker,
     /// Ejections, by [`TripWhy::index`].
     ejections: [AtomicU64; TripWhy::NAMES.len()],
 }
 
-impl Watch {
+impl ServerBreaker {
     /// A server against which nothing is held.
-    pub fn new(of: Arc<Watching>) -> Self {
+    pub fn new(of: Arc<Breakers>) -> Self {
         Self { of, breaker: Breaker::default(), ejections: Default::default() }
     }
 
@@ -138,65 +138,65 @@ mod tests {
 
     use super::*;
 
-    fn watch(on: Faults) -> Watch {
-        Watch::new(Arc::new(Watching::new(EjectionRule { on, ..EjectionRule::default() })))
+    fn held(on: Faults) -> ServerBreaker {
+        ServerBreaker::new(Arc::new(Breakers::new(EjectionRule { on, ..EjectionRule::default() })))
     }
 
-    fn is_open(watch: &Watch) -> bool {
-        matches!(watch.breaker.state(), BreakerState::Open(_))
+    fn is_open(held: &ServerBreaker) -> bool {
+        matches!(held.breaker.state(), BreakerState::Open(_))
     }
 
     #[tokio::test(start_paused = true)]
     async fn the_bell_is_rung_once_and_is_not_lost_when_nobody_waits() {
-        let watch = watch(Faults::default());
+        let held = held(Faults::default());
         for _ in 0..20 {
-            watch.failed(Fault::Reset);
+            held.failed(Fault::Reset);
         }
-        assert!(is_open(&watch));
-        watch.of.rung().await;
-        let again = tokio::time::timeout(Duration::from_secs(60), pin!(watch.of.rung())).await;
+        assert!(is_open(&held));
+        held.of.rung().await;
+        let again = tokio::time::timeout(Duration::from_secs(60), pin!(held.of.rung())).await;
         assert!(again.is_err(), "rung twice");
     }
 
     #[tokio::test]
     async fn a_503_that_says_when_to_come_again_counts_neither_way() {
-        let watch = watch(Faults::default());
+        let held = held(Faults::default());
         for _ in 0..4 {
-            watch.answered(503, || false);
+            held.answered(503, || false);
         }
         for _ in 0..20 {
-            watch.answered(503, || true);
+            held.answered(503, || true);
         }
-        assert!(!is_open(&watch));
-        watch.answered(503, || false);
-        assert!(is_open(&watch), "the row went on");
+        assert!(!is_open(&held));
+        held.answered(503, || false);
+        assert!(is_open(&held), "the row went on");
     }
 
     #[tokio::test]
     async fn what_is_not_written_is_no_failure() {
-        let watch = watch(Faults::NONE.with(Fault::Status(404)));
+        let held = held(Faults::NONE.with(Fault::Status(404)));
         for _ in 0..20 {
-            watch.failed(Fault::Reset);
-            watch.broke(Fault::Reset);
-            watch.answered(503, || false);
-            watch.answered(500, || false);
+            held.failed(Fault::Reset);
+            held.broke(Fault::Reset);
+            held.answered(503, || false);
+            held.answered(500, || false);
         }
-        assert!(!is_open(&watch));
+        assert!(!is_open(&held));
         for _ in 0..5 {
-            watch.answered(404, || false);
+            held.answered(404, || false);
         }
-        assert!(is_open(&watch));
+        assert!(is_open(&held));
     }
 
     #[tokio::test]
     async fn other_answers_begin_a_new_row() {
-        let watch = watch(Faults::default());
+        let held = held(Faults::default());
         for status in [200, 404, 500, 304, 101] {
             for _ in 0..4 {
-                watch.failed(Fault::Unreachable);
+                held.failed(Fault::Unreachable);
             }
-            watch.answered(status, || false);
-            assert!(!is_open(&watch), "{status}");
+            held.answered(status, || false);
+            assert!(!is_open(&held), "{status}");
         }
     }
 }
