@@ -117,11 +117,18 @@ pub(super) async fn run(
             let tunnel = Box::pin(tunnel::run(x, timed, buffer, behind_request(request), responder));
             tunnel.await.map_or_else(Outcome::Over, |()| Outcome::Answered)
         }
-        Err(Broken::Server { cause, failure }) => {
-            blame(&connection, cause);
+        Err(broken) => failed(&connection, progress, broken),
+    }
+}
+
+/// How an attempt ended that has not come to the end of its answer.
+fn failed(connection: &Connection, progress: Progress, broken: Broken) -> Outcome {
+    match broken {
+        Broken::Server { cause, failure } => {
+            blame(connection, cause);
             Outcome::Failed { progress, cause, failure }
         }
-        Err(Broken::Over(failure)) => {
+        Broken::Over(failure) => {
             if matches!(failure, Failure::AnswerBroken) {
                 connection.server.blame_for_answer(Fault::Reset);
             }
