@@ -15,7 +15,7 @@ use hyper::header::{ACCEPT, HeaderMap};
 use weir_core::compare::{CompareOutcome, DifferenceKind};
 use weir_core::dispatch::Mode;
 use weir_core::handshake::HandshakeOutcome;
-use weir_core::health::{CheckOutcome, State};
+use weir_core::health::{CheckOutcome, State, TripWhy};
 use weir_core::metric::{self, ANSWER_CLASSES, Kind, Metric};
 use weir_core::mirror::MirrorOutcome;
 use weir_core::ports::queue::{QueueServerStatus, QueueStatus};
@@ -229,7 +229,10 @@ pub(crate) fn page(status: &Status, dialect: Dialect) -> String {
     per_server(&metric::UPSTREAM_CONNECTIONS, |server| server.connections_total);
     per_server(&metric::UPSTREAM_CONNECT_FAILURES, |server| server.connect_failures_total);
     per_server(&metric::UPSTREAM_FAILURES, |server| server.failures_total);
+    per_server(&metric::UPSTREAM_EJECTED, |server| server.ejection.is_out.into());
+    per_server(&metric::UPSTREAM_BREAKER, |server| server.ejection.breaker.into());
     health(&servers, status, &mut page);
+    ejections(&mut page, status, &servers);
     messages(&mut page, status);
     if dialect == Dialect::OpenMetrics {
         page.text.push_str("# EOF\n");
@@ -263,6 +266,25 @@ fn health(servers: &[DistinctServer<'_>], status: &Status, page: &mut Page) {
         }
     }
     page.labelled(&metric::UPSTREAM_PANIC, panics);
+}
+
+/// Servers that were taken out, and requests that wait for others.
+fn ejections(page: &mut Page, status: &Status, servers: &[DistinctServer<'_>]) {
+    let counts = servers.iter().flat_map(|server| {
+        let [upstream, name] = server.labels;
+        let labels = TripWhy::NAMES.map(|why| [upstream, name, why]);
+        labels.into_iter().zip(server.sum.ejection.total)
+    });
+    page.labelled(&metric::EJECTIONS, counts);
+    let mut waiting: Vec<([&str; 1], u64)> = Vec::new();
+    for upstream in &status.upstreams {
+        let Some(count) = upstream.requests_waiting else { continue };
+        match waiting.iter_mut().find(|([name], _)| *name == upstream.name) {
+            Some((_, sum)) => *sum += count,
+            None => waiting.push(([&upstream.name], count)),
+        }
+    }
+    page.labelled(&metric::UPSTREAM_REQUESTS_WAITING, waiting);
 }
 
 /// Messages under the names of `weir duplicate`'s original, where they are counted.
@@ -309,6 +331,10 @@ fn distinct_servers(status: &Status) -> Vec<DistinctServer<'_>> {
             sum.connect_failures_total += server.connect_failures_total;
             sum.failures_total += server.failures_total;
             sum.changes_total += server.changes_total;
+            let (ejection, held) = (&mut sum.ejection, &server.ejection);
+            ejection.is_out |= held.is_out;
+            ejection.breaker = ejection.breaker.max(held.breaker);
+            ejection.total.iter_mut().zip(held.total).for_each(|(sum, count)| *sum += count);
         }
     }
     distinct

@@ -1,9 +1,9 @@
 //! Upstreams, their servers and what was changed of them, as JSON.
 
 use serde_json::{Map, Value, json};
-use weir_core::health::{Change, CheckOutcome, Word};
+use weir_core::health::{Change, CheckOutcome, TripWhy, Word};
 use weir_core::ports::members::{Changed, DifferenceKind, Leaving, MemberDifference};
-use weir_core::ports::{CheckStatus, ServerStatus, UpstreamStatus};
+use weir_core::ports::{CheckStatus, EjectionStatus, ServerStatus, UpstreamStatus};
 
 /// An upstream with its servers.
 pub(crate) fn upstream(upstream: &UpstreamStatus) -> Value {
@@ -11,6 +11,7 @@ pub(crate) fn upstream(upstream: &UpstreamStatus) -> Value {
         "name": upstream.name,
         "balance": upstream.balance,
         "panic": upstream.panic,
+        "requests_waiting": upstream.requests_waiting,
         "servers": upstream.servers.iter().map(server).collect::<Vec<_>>(),
         "differences": upstream.differences.iter().map(difference).collect::<Vec<_>>(),
     })
@@ -33,6 +34,19 @@ pub(crate) fn server(server: &ServerStatus) -> Value {
         "connections_total": server.connections_total,
         "connect_failures_total": server.connect_failures_total,
         "failures_total": server.failures_total,
+        "ejection": ejection(&server.ejection),
+    })
+}
+
+/// What is held against a server because requests to it failed.
+fn ejection(ejection: &EjectionStatus) -> Value {
+    let total = TripWhy::NAMES.into_iter().zip(ejection.total);
+    json!({
+        "breaker": EjectionStatus::BREAKERS[usize::from(ejection.breaker.min(2))],
+        "is_ejected": ejection.is_out,
+        "left_seconds": ejection.left.map(|left| left.as_secs_f64()),
+        "recent": ejection.recent,
+        "total": Value::Object(total.map(|(why, count)| (why.to_owned(), count.into())).collect()),
     })
 }
 

@@ -6,8 +6,13 @@
 //! names them; never a path, a host or anything else that a client can invent. The values come from
 //! [`Status`](crate::ports::Status); this module holds none, and does not know how a page is written.
 
+mod all;
 mod health;
 mod kind;
+mod upstream;
+
+pub use all::ALL;
+pub use upstream::{EJECTIONS, UPSTREAM_BREAKER, UPSTREAM_EJECTED, UPSTREAM_REQUESTS_WAITING};
 
 pub use health::{HEALTH_CHANGES, HEALTH_CHECKS, SERVER_LAST_SUCCESS, SERVER_STATE, UPSTREAM_PANIC};
 pub use kind::{Kind, Metric};
@@ -403,61 +408,6 @@ pub const HTTP_RESPONSES: Metric = Metric {
 
 /// The names of `weir duplicate`'s original, which are served by that command alone.
 pub const OF_DUPLICATE: &[Metric] = &[HTTP_REQUESTS, HTTP_RESPONSES];
-
-/// Every metric, in the order in which pages and documents list them.
-pub const ALL: &[Metric] = &[
-    BUILD_INFO,
-    UPTIME,
-    READY,
-    REQUESTS,
-    REQUESTS_IN_FLIGHT,
-    ANSWERS,
-    REFUSED_REQUESTS,
-    REQUESTS_WAITING,
-    RATE_TAKEOVERS,
-    DISPATCHED_REQUESTS,
-    COPIES,
-    HEDGES,
-    HEDGES_WON,
-    HEDGE_PERCENTILE,
-    MIRRORED_REQUESTS,
-    COMPARED_REQUESTS,
-    DIFFERENCES,
-    REPLAY_IMPOSSIBLE,
-    REPLAY_BYTES,
-    DUPLICATE_ACKNOWLEDGEMENTS,
-    DUPLICATE_DISAGREEMENTS,
-    QUEUE_BACKLOG_WRITES,
-    QUEUE_OLDEST_AGE,
-    QUEUE_DEAD_WRITES,
-    QUEUE_HELD_WRITES,
-    QUEUE_ACCEPTED,
-    QUEUE_FULL,
-    QUEUE_WRITE_ERRORS,
-    QUEUE_ABANDONED,
-    REQUEST_DURATION,
-    CONNECTIONS,
-    CONNECTIONS_OPEN,
-    PROXY_HEADERS,
-    TLS_HANDSHAKES,
-    RECEIVED_BYTES,
-    SENT_BYTES,
-    PANICS,
-    ACCESS_LOG_LINES_DROPPED,
-    AUTHENTICATION_REFUSALS,
-    AUTHENTICATED_REQUESTS,
-    CERTIFICATE_EXPIRES,
-    UPSTREAM_REQUESTS,
-    UPSTREAM_REQUESTS_IN_FLIGHT,
-    UPSTREAM_CONNECTIONS,
-    UPSTREAM_CONNECT_FAILURES,
-    UPSTREAM_FAILURES,
-    SERVER_STATE,
-    SERVER_LAST_SUCCESS,
-    HEALTH_CHECKS,
-    HEALTH_CHANGES,
-    UPSTREAM_PANIC,
-];
 
 #[cfg(test)]
 mod tests;

@@ -282,6 +282,8 @@ pub struct UpstreamStatus {
     pub balance: &'static str,
     /// Whether so few servers are left that their health is ignored.
     pub panic: bool,
+    /// Requests that wait for their turn, where there are only so many at once.
+    pub requests_waiting: Option<u64>,
     /// What was changed while the proxy ran, beside the configuration.
     pub differences: Vec<MemberDifference>,
     /// Its servers, in the order of the configuration.
@@ -321,6 +323,28 @@ pub struct ServerStatus {
     pub connect_failures_total: u64,
     /// Exchanges that failed after a byte was sent.
     pub failures_total: u64,
+    /// What is held against it because requests to it failed.
+    pub ejection: EjectionStatus,
+}
+
+/// What is held against a server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct EjectionStatus {
+    /// Its breaker: 0 is closed, 1 half-open, 2 open; closed where nothing is held against it.
+    pub breaker: u8,
+    /// Whether it gets nothing.
+    pub is_out: bool,
+    /// How long that lasts, until some requests try it.
+    pub left: Option<Duration>,
+    /// Ejections lately: by so much the next one is longer than the first.
+    pub recent: u32,
+    /// Ejections since it is a member, in the order of [`TripWhy::NAMES`](crate::health::TripWhy::NAMES).
+    pub total: [u64; 3],
+}
+
+impl EjectionStatus {
+    /// The names of what a breaker may be, by its number.
+    pub const BREAKERS: [&'static str; 3] = ["closed", "half_open", "open"];
 }
 
 /// What the checks of a server say.

@@ -11,11 +11,22 @@ pub enum Refusal {
     QueueFull,
     /// Its turn did not come in time.
     QueueTimeout,
+    /// The upstream has all that it may have at once, and no more requests may wait for it.
+    UpstreamQueueFull,
+    /// Its turn at the upstream did not come in time.
+    UpstreamQueueTimeout,
 }
 
 impl Refusal {
     /// Every reason, in the order of its counter.
-    pub const ALL: [Self; 4] = [Self::Address, Self::Rate, Self::QueueFull, Self::QueueTimeout];
+    pub const ALL: [Self; 6] = [
+        Self::Address,
+        Self::Rate,
+        Self::QueueFull,
+        Self::QueueTimeout,
+        Self::UpstreamQueueFull,
+        Self::UpstreamQueueTimeout,
+    ];
 
     /// Its name as a label.
     pub fn name(self) -> &'static str {
@@ -24,6 +35,8 @@ impl Refusal {
             Self::Rate => "rate",
             Self::QueueFull => "queue_full",
             Self::QueueTimeout => "queue_timeout",
+            Self::UpstreamQueueFull => "upstream_queue_full",
+            Self::UpstreamQueueTimeout => "upstream_queue_timeout",
         }
     }
 }

@@ -22,7 +22,7 @@ use weir_upstream::member::Server;
 
 use crate::inbound::client::Client;
 use crate::runtime::concurrency::Places;
-use crate::runtime::snapshot::{LocalSnapshot, Route, Service};
+use crate::runtime::snapshot::{Action, LocalSnapshot, Route, Service};
 use crate::runtime::worker::Worker;
 
 /// The text of a host; longer ones than usual are allocated.
@@ -134,6 +134,8 @@ pub(crate) struct Exchange {
     pub charges: Charges,
     /// Its places among the requests in progress, where there are so many and no more; left when it ends.
     pub places: Option<Places>,
+    /// Its place among the requests at its upstream, where there are so many and no more; left when it ends.
+    pub upstream_place: Option<Places>,
     /// When its head was whole.
     pub begun: Instant,
     /// The last look at the clock, which is dear: once when the exchange begins, once at the answer's head, once at its
@@ -207,6 +209,7 @@ impl Drop for Exchange {
     fn drop(&mut self) {
         self.worker.counters.in_flight.subtract(1);
         self.leave_places();
+        self.leave_upstream();
     }
 }
 
@@ -233,6 +236,7 @@ impl Exchange {
             standing: None,
             charges: Charges::new(),
             places: None,
+            upstream_place: None,
             begun,
             now: begun,
             looked_at_wake: worker.wakes.get(),
@@ -282,6 +286,16 @@ impl Exchange {
         let Some(places) = self.places.take() else { return };
         if let Some(limits) = self.route().and_then(Route::concurrency) {
             limits.leave(places);
+        }
+    }
+
+    /// Gives its place at its upstream to another request.
+    pub(crate) fn leave_upstream(&mut self) {
+        let Some(place) = self.upstream_place.take() else { return };
+        if let Some(Route { action: Action::Forward(forward), .. }) = self.route()
+            && let Some(room) = &forward.room
+        {
+            room.leave(place, &self.worker.groups.of(&forward.upstream));
         }
     }
 

@@ -22,16 +22,18 @@ pub struct Group {
     pub panic: bool,
     /// The one that acknowledges for the others, where a route says so.
     pub primary: usize,
+    /// How many requests those may have at once together that get any; `None` for any number.
+    pub places: Option<u32>,
     /// The precomputed rotation.
     pub schedule: Schedule,
 }
 
 impl Group {
     /// These servers with these shares; as many as there are servers.
-    pub fn new(servers: Vec<Arc<Server>>, shares: Shares, primary: usize) -> Self {
+    pub fn new(servers: Vec<Arc<Server>>, shares: Shares, primary: usize, places: Option<u32>) -> Self {
         debug_assert_eq!(servers.len(), shares.of.len(), "each server has a share");
         let schedule = Schedule::new(&shares.of);
-        Self { servers, shares: shares.of.into(), panic: shares.panic, primary, schedule }
+        Self { servers, shares: shares.of.into(), panic: shares.panic, primary, places, schedule }
     }
 
     /// Whether the server may get requests now.
@@ -40,12 +42,19 @@ impl Group {
     }
 
     /// Whether another group would say the same.
-    pub(crate) fn is_like(&self, servers: &[Arc<Server>], shares: &Shares, primary: usize) -> bool {
+    pub(crate) fn is_like(
+        &self,
+        servers: &[Arc<Server>],
+        shares: &Shares,
+        primary: usize,
+        places: Option<u32>,
+    ) -> bool {
         let same = |(one, other)| Arc::ptr_eq(one, other);
         self.servers.len() == servers.len()
             && self.servers.iter().zip(servers).all(same)
             && *self.shares == *shares.of
             && self.panic == shares.panic
             && self.primary == primary
+            && self.places == places
     }
 }

@@ -5,6 +5,7 @@
 //! the same types and one loop moves bytes in either direction.
 
 pub mod body;
+pub mod breakers;
 pub mod check_record;
 pub mod connect;
 pub mod group;

@@ -6,12 +6,16 @@
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
+use weir_core::health::{Fault as Failure, Trial};
 use weir_core::queue::Gate;
 use weir_core::server::{ServerAddress, Transport};
+use weir_http::field::KnownName;
+use weir_http::head::Head;
 use weir_http::method::Method;
 use weir_tls::handshake::Fault;
 use weir_tls::target::Target;
 
+use crate::breakers::{Breakers, ServerBreaker};
 use crate::check_record::CheckRecord;
 use crate::latency::Latencies;
 use crate::message_counts::{MessageCounts, Source};
@@ -36,6 +40,10 @@ pub struct Server {
     pub latencies: Latencies,
     /// Where its messages are counted by method and status, if anybody wants to know.
     messages: Option<Arc<MessageCounts>>,
+    /// What is held against it, where that is watched.
+    breaker: Option<ServerBreaker>,
+    /// Requests that it may have in flight.
+    requests_max: Option<u32>,
     /// Whether it takes live copies of writes, where there is a queue for those that it does not take.
     gate: OnceLock<Arc<Gate>>,
     /// Whether it has left its upstream.
@@ -138,6 +146,8 @@ impl Server {
             checks: CheckRecord::default(),
             latencies: Latencies::default(),
             messages: None,
+            breaker: None,
+            requests_max: None,
             gate: OnceLock::new(),
             has_left: AtomicBool::new(false),
         }
@@ -151,6 +161,57 @@ impl Server {
     /// The same, whose messages are counted there too.
     pub fn counted_in(self, messages: Option<Arc<MessageCounts>>) -> Self {
         Self { messages, ..self }
+    }
+
+    /// The same, whose failures are held against it.
+    pub fn with_breaker(self, breakers: Option<Arc<Breakers>>) -> Self {
+        Self { breaker: breakers.map(ServerBreaker::new), ..self }
+    }
+
+    /// The same, which has at most so many requests in flight.
+    pub fn limited(self, requests_max: Option<u32>) -> Self {
+        Self { requests_max, ..self }
+    }
+
+    /// What is held against it, where that is watched.
+    pub fn breaker(&self) -> Option<&ServerBreaker> {
+        self.breaker.as_ref()
+    }
+
+    /// How many requests it may have in flight; `None` for any number.
+    pub fn requests_max(&self) -> Option<u32> {
+        self.requests_max
+    }
+
+    /// Notes how it has answered a request, by the head of the answer.
+    #[inline]
+    pub fn judge(&self, answer: &Head) {
+        if let Some(held) = &self.breaker {
+            held.answered(answer.status(), || answer.has(KnownName::RetryAfter));
+        }
+    }
+
+    /// Notes that a request to it has failed. What says nothing about the server, as a kept connection that it had closed or a
+    /// client that went away, is not noted.
+    pub fn blame(&self, failure: Failure) {
+        if let Some(held) = &self.breaker {
+            held.failed(failure);
+        }
+    }
+
+    /// Notes that an answer broke that was [`judge`](Self::judge)d when it began.
+    pub fn blame_for_answer(&self, failure: Failure) {
+        if let Some(held) = &self.breaker {
+            held.broke(failure);
+        }
+    }
+
+    /// Whether one more request may go to it, unless another one is quicker: it has not all that it may have at once. Where
+    /// health is ignored, nobody is kept from trying it.
+    #[inline]
+    pub fn has_room(&self, ignores_health: bool) -> bool {
+        self.requests_max.is_none_or(|max| self.in_flight() < max)
+            && (ignores_health || self.breaker.as_ref().is_none_or(ServerBreaker::admits))
     }
 
     /// Counts a request of which a byte is about to be sent.
@@ -209,19 +270,46 @@ impl Server {
 
 /// A request that is in flight to a server for as long as this lives.
 #[derive(Debug)]
-pub struct InFlight(Arc<Server>);
+pub struct InFlight {
+    server: Arc<Server>,
+    /// The right to try the server, where it has to be tried.
+    trial: Option<Trial>,
+}
 
 impl InFlight {
-    /// Counts one more request.
+    /// Counts one more request, whatever the server may have: for what is not a client's request.
     pub fn begin(server: &Arc<Server>) -> Self {
         server.counters.in_flight.fetch_add(1, Ordering::Relaxed);
-        Self(Arc::clone(server))
+        Self { server: Arc::clone(server), trial: None }
+    }
+
+    /// Counts one more request, if the server [`has_room`](Server::has_room) for it. Exact over all workers.
+    pub fn enter(server: &Arc<Server>, ignores_health: bool) -> Option<Self> {
+        let in_flight = &server.counters.in_flight;
+        match server.requests_max {
+            None => {
+                in_flight.fetch_add(1, Ordering::Relaxed);
+            }
+            Some(max) => {
+                let more = |count: u32| (count < max).then_some(count + 1);
+                in_flight.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more).ok()?;
+            }
+        }
+        // From here on it is taken back when it is dropped.
+        let mut entered = Self { server: Arc::clone(server), trial: None };
+        if let Some(held) = server.breaker.as_ref().filter(|_| !ignores_health) {
+            entered.trial = held.enter()?;
+        }
+        Some(entered)
     }
 }
 
 impl Drop for InFlight {
     fn drop(&mut self) {
-        self.0.counters.in_flight.fetch_sub(1, Ordering::Relaxed);
+        self.server.counters.in_flight.fetch_sub(1, Ordering::Relaxed);
+        if let (Some(trial), Some(held)) = (self.trial.take(), &self.server.breaker) {
+            held.breaker.give_back(trial);
+        }
     }
 }
 

@@ -9,6 +9,7 @@ use weir_core::server::{ServerAddress, Transport};
 use weir_http::target::Scheme;
 use weir_tls::target::{ClientTls, Name, Target};
 
+use crate::breakers::Breakers;
 use crate::member::Server;
 use crate::message_counts::MessageCounts;
 use crate::roster::{Member, Origin};
@@ -20,6 +21,10 @@ pub struct Recruit {
     pub tls: Option<ClientTls>,
     /// Where their messages are counted.
     pub messages: Option<Arc<MessageCounts>>,
+    /// How they are watched; `None` where failures are not held against them.
+    pub breakers: Option<Arc<Breakers>>,
+    /// Requests that each may have in flight; `None` for any number.
+    pub requests_max: Option<u32>,
 }
 
 /// Why a server can't be one of an upstream.
@@ -109,7 +114,8 @@ impl Recruit {
 
     /// The same with what it is told in TLS handshakes, where that was found out before.
     pub fn with_target(&self, address: ServerAddress, target: Option<Arc<Target>>) -> Server {
-        Server::new(address).with_target(target).counted_in(self.messages.clone())
+        let new = Server::new(address).with_target(target).counted_in(self.messages.clone());
+        new.with_breaker(self.breakers.clone()).limited(self.requests_max)
     }
 
     fn target(&self, transport: &Transport) -> Result<Target, Unfit> {

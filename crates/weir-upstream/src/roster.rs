@@ -3,12 +3,16 @@
 //! The one place where members change. It is behind a lock that nobody on a request's way takes: what follows from a change
 //! for requests is published as a [`Group`](crate::group::Group).
 
+mod ejections;
+
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::Instant;
-use weir_core::health::{Change, Shares, Standing, State, WHOLE_PERMILLE, Word, shares};
+use weir_core::health::{
+    Change, Ejection, Shares, Standing, State, WHOLE_PERMILLE, Word, shares, slow_start,
+};
 
 use crate::io::deadline::{now, since_epoch};
 use crate::member::Server;
@@ -72,6 +76,8 @@ pub struct Member {
     pub changes_total: u64,
     /// Its last changes, the newest last; at most [`CHANGES_MAX`].
     pub changes: VecDeque<Change>,
+    /// Where it stands because of failed requests; `None` where those are not held against it.
+    pub ejection: Option<Ejection>,
     /// When it joined or recovered.
     pub warm_since: Option<Instant>,
     /// It leaves when its requests have ended, or then at the latest.
@@ -93,6 +99,7 @@ impl Member {
     /// A member of which nothing is known but what checks that are not there say.
     pub fn new(server: Arc<Server>, weight: u32, origin: Origin, checked: State) -> Self {
         Self {
+            ejection: server.breaker().map(|held| Ejection::new(held.of.time(now()))),
             server,
             weight,
             is_primary: false,
@@ -126,11 +133,15 @@ impl Member {
         }
         self.since = moment.since_epoch;
         self.changes_total += 1;
+        self.remember(Change { at: moment.since_epoch, from, to, reason: reason.into() });
+        true
+    }
+
+    fn remember(&mut self, change: Change) {
         if self.changes.len() == CHANGES_MAX {
             self.changes.pop_front();
         }
-        self.changes.push_back(Change { at: moment.since_epoch, from, to, reason: reason.into() });
-        true
+        self.changes.push_back(change);
     }
 }
 
@@ -165,6 +176,8 @@ pub struct Roster {
     /// Those of the configuration.
     written: Vec<Written>,
     panic_percent: u32,
+    /// How long one that joins or comes back takes until it has its full share.
+    slow_start: Duration,
 }
 
 impl Roster {
@@ -175,7 +188,13 @@ impl Roster {
             .iter()
             .filter(is_written)
             .map(|member| Written { server: member.server.name().into(), weight: member.weight });
-        Self { written: written.collect(), members, panic_percent }
+        Self { written: written.collect(), members, panic_percent, slow_start: Duration::ZERO }
+    }
+
+    /// The same, in which whoever joins or comes back takes so long until it has its full share.
+    #[must_use]
+    pub fn with_slow_start(self, slow_start: Option<Duration>) -> Self {
+        Self { slow_start: slow_start.unwrap_or_default(), ..self }
     }
 
     /// The members, in the order in which they came.
@@ -310,6 +329,9 @@ impl Roster {
         };
         if word == Word::InService {
             member.leaves_at = None;
+            if member.word != word {
+                member.pardon(moment.instant);
+            }
         }
         Ok(member.change(moment, reason, |member| member.word = word))
     }
@@ -334,7 +356,12 @@ impl Roster {
         reason: &str,
         moment: Moment,
     ) -> Result<bool, NoSuchServer> {
-        Ok(self.member_mut(name)?.change(moment, reason, |member| member.checked = state))
+        let member = self.member_mut(name)?;
+        let is_changed = member.change(moment, reason, |member| member.checked = state);
+        if is_changed && state == State::Healthy {
+            member.hear_well(moment);
+        }
+        Ok(is_changed)
     }
 
     /// Forgets what checks have said of a member that is not checked any more.
@@ -356,20 +383,36 @@ impl Roster {
     }
 
     /// What each member may get.
-    pub(crate) fn shares(&self) -> Shares {
-        let standings: Vec<_> = self.members.iter().map(standing).collect();
+    pub(crate) fn shares(&self, now: Instant) -> Shares {
+        let standings: Vec<_> = self.members.iter().map(|member| self.standing(member, now)).collect();
         shares(&standings, self.panic_percent)
     }
-}
 
-fn standing(member: &Member) -> Standing {
-    Standing {
-        weight: member.weight,
-        state: member.state(),
-        is_ejected: false,
-        warmth_permille: WHOLE_PERMILLE,
+    /// How many requests members may have at once together that get any; `None` for any number. One that is tried counts for
+    /// no more than its trials.
+    pub(crate) fn places(&self, shares: &Shares) -> Option<u32> {
+        let getting = self.members.iter().zip(&shares.of).filter(|(_, share)| **share > 0);
+        getting.map(|(member, _)| member.places(shares.panic)).sum()
+    }
+
+    fn standing(&self, member: &Member, now: Instant) -> Standing {
+        let is_ejected = member.ejection.is_some_and(|ejection| ejection.is_out());
+        let is_tried = member.ejection.is_some_and(|ejection| ejection.is_doubted()) && !is_ejected;
+        let warmth_permille = member.warm_since.map_or(WHOLE_PERMILLE, |since| {
+            slow_start::warmth_permille(now.saturating_duration_since(since), self.slow_start)
+        });
+        Standing { weight: member.weight, state: member.state(), is_ejected, is_tried, warmth_permille }
+    }
+
+    /// When a member that gets warm gets more of its share.
+    pub(crate) fn next_step_of(&self, member: &Member, now: Instant) -> Option<Instant> {
+        let since = member.warm_since?;
+        let age = slow_start::next_step_at(now.saturating_duration_since(since), self.slow_start)?;
+        since.checked_add(age)
     }
 }
 
+#[cfg(test)]
+mod ejection_tests;
 #[cfg(test)]
 mod tests;

@@ -3,6 +3,7 @@
 use weir_core::balance::{self, Members};
 
 use crate::group::Group;
+use crate::member::InFlight;
 use crate::upstream::Upstream;
 
 /// A request's place in the rotation, if the strategy has one. One for each request; its repeats keep it.
@@ -22,6 +23,23 @@ pub fn pick(
     }
     let view = View { group, usable };
     balance::pick(upstream.strategy, &group.schedule, ticket, &mut random, &view)
+}
+
+/// The same, and the request is in flight to it from then on: the server [has room](crate::member::Server::has_room) for it.
+pub fn take(
+    upstream: &Upstream,
+    group: &Group,
+    ticket: usize,
+    usable: impl Fn(usize) -> bool,
+) -> Option<(usize, InFlight)> {
+    let admits = |server: usize| group.servers[server].has_room(group.panic);
+    loop {
+        let server = pick(upstream, group, ticket, |server| usable(server) && admits(server))?;
+        // Another worker may have been quicker; then it has no room any more, and another one is picked.
+        if let Some(in_flight) = InFlight::enter(&group.servers[server], group.panic) {
+            return Some((server, in_flight));
+        }
+    }
 }
 
 struct View<'g, F> {

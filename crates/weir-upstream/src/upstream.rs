@@ -15,6 +15,7 @@ use weir_core::health::{HealthCheck, State};
 use weir_core::retry::RetryPolicy;
 
 use crate::group::Group;
+use crate::io::deadline::now;
 use crate::member::Server;
 use crate::recruit::{NamedServers, Recruit};
 use crate::roster::Roster;
@@ -103,7 +104,9 @@ static VERSIONS: AtomicU64 = AtomicU64::new(0);
 impl Upstream {
     /// An upstream with these members.
     pub fn new(name: &str, roster: Roster, strategy: Strategy, retry: RetryPolicy, waits: Waits) -> Self {
-        let group = Group::new(roster.servers(), roster.shares(), roster.primary());
+        let shares = roster.shares(now());
+        let places = roster.places(&shares);
+        let group = Group::new(roster.servers(), shares, roster.primary(), places);
         Self {
             name: name.into(),
             strategy,
@@ -230,9 +233,10 @@ impl Upstream {
     }
 
     fn publish(&self, roster: &Roster) {
-        let (servers, shares, primary) = (roster.servers(), roster.shares(), roster.primary());
+        let (servers, shares, primary) = (roster.servers(), roster.shares(now()), roster.primary());
         let before = self.group.load();
-        if before.is_like(&servers, &shares, primary) {
+        let places = roster.places(&shares);
+        if before.is_like(&servers, &shares, primary, places) {
             return;
         }
         if before.panic != shares.panic {
@@ -242,7 +246,7 @@ impl Upstream {
         if before.servers.len() != servers.len() || !before.servers.iter().zip(&servers).all(is_same) {
             self.register(&servers);
         }
-        self.group.store(Arc::new(Group::new(servers, shares, primary)));
+        self.group.store(Arc::new(Group::new(servers, shares, primary, places)));
         self.version.store(VERSIONS.fetch_add(1, Ordering::Relaxed), Ordering::Release);
     }
 

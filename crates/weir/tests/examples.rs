@@ -51,6 +51,7 @@ async fn keeps_its_promises(name: &str, site: &Site) {
             changes(site).await;
             answers(site).await;
         }
+        "eject.yaml" => eject(site).await,
         "admit.yaml" => admit(site).await,
         "api-key.yaml" => api_key(site).await,
         "race.yaml" => race(site).await,
@@ -97,6 +98,24 @@ async fn health(site: &Site) {
     ports.sort_unstable();
     assert_eq!(ports, [9001, 9002]);
     assert_eq!(site.port(&site.get("any.test", "/reports/1").await), 9003);
+}
+
+async fn eject(site: &Site) {
+    let servers = || site.proxy.status_source().status().upstreams[0].servers.clone();
+    let out = || servers().iter().position(|server| server.ejection.is_out);
+    while out().is_none() {
+        assert_eq!(site.get("any.test", "/status/503").await.status, 503);
+    }
+    for _ in 0..9 {
+        assert_eq!(site.get("any.test", "/status/503").await.status, 503);
+        assert_eq!(servers().iter().filter(|server| server.ejection.is_out).count(), 1, "no more");
+    }
+    let ejected = 9001 + out().unwrap() as u16;
+    for _ in 0..6 {
+        let answer = site.get("any.test", "/").await;
+        assert_eq!(answer.status, 200);
+        assert_ne!(site.port(&answer), ejected);
+    }
 }
 
 async fn mirror(site: &Site) {

@@ -3,6 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
+use weir_core::health::EjectionRule;
 use weir_core::server::Transport;
 use weir_tls::target::ClientTls;
 
@@ -149,6 +150,9 @@ impl Upstreams {
             servers: self.servers(file.servers, tls.as_ref(), problems),
             balance: file.balance,
             health: file.health,
+            eject: file.eject.unwrap_or_else(|| Some(EjectionRule::default())),
+            limits: file.limits,
+            slow_start: file.slow_start,
             retry: file.retry.map(|retry| retry.value).unwrap_or_default(),
             timeouts: file.timeouts.over(&self.timeouts),
             tls,

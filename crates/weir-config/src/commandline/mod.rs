@@ -12,6 +12,7 @@ pub mod race;
 use std::path::{Path, PathBuf};
 
 use weir_core::balance::Strategy;
+use weir_core::health::EjectionRule;
 use weir_core::retry::RetryPolicy;
 use weir_core::route::{HostPattern, PathPattern, RouteRule};
 
@@ -40,7 +41,9 @@ pub fn balance(
     servers: &[String],
 ) -> Result<Model, Vec<Complaint>> {
     let servers = parse_servers(servers, Repeats::Refused)?;
-    model(listen, strategy, Dispatches::default(), servers)
+    let mut model = model(listen, strategy, Dispatches::default(), servers)?;
+    model.upstreams.iter_mut().for_each(|upstream| upstream.eject = Some(EjectionRule::default()));
+    Ok(model)
 }
 
 /// The one upstream and the one route of these servers.
@@ -56,6 +59,10 @@ fn model(
         servers,
         balance: strategy,
         health: None,
+        // The originals of the other modes ask every server, whatever became of the requests before.
+        eject: None,
+        limits: None,
+        slow_start: None,
         retry: RetryPolicy::default(),
         timeouts: Timeouts::default(),
         tls,

@@ -12,6 +12,7 @@ pub(crate) mod decoder;
 pub(crate) mod describe;
 pub(crate) mod dispatch;
 pub(crate) mod edit;
+pub(crate) mod eject;
 pub(crate) mod health;
 pub(crate) mod host_services;
 pub(crate) mod https_only;
@@ -34,6 +35,7 @@ pub(crate) mod tls;
 pub(crate) mod top;
 pub(crate) mod upgrade;
 pub(crate) mod upstream;
+pub(crate) mod upstream_limits;
 pub(crate) mod upstream_tls;
 
 use crate::node::Node;

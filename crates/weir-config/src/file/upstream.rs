@@ -3,23 +3,25 @@
 use std::time::Duration;
 
 use weir_core::balance::Strategy;
-use weir_core::health::HealthCheck;
+use weir_core::health::{EjectionRule, HealthCheck};
 use weir_core::retry::{RetryOn, RetryPolicy};
 
 use crate::complaint::Complaint;
-use crate::model::Server;
+use crate::model::{Server, UpstreamLimits};
 use crate::node::{Node, NodeKind};
 use crate::source::At;
 
 use super::decoder::Decoder;
 use super::describe::Presence::{Default as Unless, Optional, Required};
 use super::describe::Shape;
+use super::eject::EJECT_KIND;
 use super::health::HEALTH_KIND;
-use super::kind::{Either, Kind, List, Mapped, OneOrList, Placed};
+use super::kind::{Either, Kind, List, Mapped, OneOrList, OrWord, Placed};
 use super::limit::{UPSTREAM_TIMEOUTS, UpstreamTimeouts};
 use super::scalar::{DurationIn, Integer, Words};
 use super::server::SERVER_KIND;
 use super::table::{Field, Kept, Mapping, Table};
+use super::upstream_limits::UPSTREAM_LIMITS_KIND;
 use super::upstream_tls::{UPSTREAM_TLS, UpstreamTlsFile};
 
 /// An upstream as it was written.
@@ -31,6 +33,12 @@ pub(crate) struct UpstreamFile {
     pub(crate) balance: Strategy,
     /// `health`
     pub(crate) health: Option<HealthCheck>,
+    /// `eject`; `Some(None)` for `off`.
+    pub(crate) eject: Option<Option<EjectionRule>>,
+    /// `limits`
+    pub(crate) limits: Option<UpstreamLimits>,
+    /// `slow_start`
+    pub(crate) slow_start: Option<Duration>,
     /// `retry`
     pub(crate) retry: Option<At<RetryPolicy>>,
     /// `timeouts`
@@ -85,6 +93,29 @@ pub(crate) static UPSTREAM: Table<UpstreamFile> = Table {
             doc: "Active checks of each server.",
         },
         Field {
+            name: "eject",
+            presence: Optional,
+            value: &Kept(EJECT_KIND, |upstream: &mut UpstreamFile, eject| upstream.eject = Some(eject)),
+            doc: "When a server is taken out because requests to it fail. Without it: five failures in a row.",
+        },
+        Field {
+            name: "slow_start",
+            presence: Unless("off"),
+            value: &Kept(OrWord("off", SLOW_START), |upstream: &mut UpstreamFile, time| {
+                upstream.slow_start = time;
+            }),
+            doc: "How long a server that joins or comes back takes until it has its full share, from `100ms` to `1h`; it begins \
+                  with a tenth.",
+        },
+        Field {
+            name: "limits",
+            presence: Optional,
+            value: &Kept(UPSTREAM_LIMITS_KIND, |upstream: &mut UpstreamFile, limits| {
+                upstream.limits = Some(limits);
+            }),
+            doc: "How much the servers get at once, and who waits.",
+        },
+        Field {
             name: "retry",
             presence: Optional,
             value: &Kept(Placed(Mapped(Mapping(&RETRY), retry)), |upstream: &mut UpstreamFile, retry| {
@@ -110,9 +141,12 @@ pub(crate) static UPSTREAM: Table<UpstreamFile> = Table {
         },
     ],
     within: None,
-    later: &["slow_start"],
+    later: &[],
     note: None,
 };
+
+/// Shorter ones would be over before a connection is open.
+const SLOW_START: DurationIn = DurationIn { min: Duration::from_millis(100), max: Duration::from_secs(3600) };
 
 type Inline = Either<Mapped<List<super::server::ServerKind>, UpstreamFile>, Mapping<UpstreamFile>>;
 

@@ -1,9 +1,10 @@
 //! Groups of servers.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use weir_core::balance::Strategy;
-use weir_core::health::HealthCheck;
+use weir_core::health::{EjectionRule, HealthCheck};
 use weir_core::retry::RetryPolicy;
 use weir_core::server::ServerAddress;
 use weir_tls::target::{ClientTls, Target};
@@ -25,12 +26,31 @@ pub struct Upstream {
     pub balance: Strategy,
     /// Active checks, if asked for.
     pub health: Option<HealthCheck>,
+    /// When a server is taken out because requests to it fail; `None` for never.
+    pub eject: Option<EjectionRule>,
+    /// How much its servers get at once; `None` for any.
+    pub limits: Option<UpstreamLimits>,
+    /// How long a server that joins or comes back takes until it has its full share; `None` for no time.
+    pub slow_start: Option<Duration>,
     /// What is tried again.
     pub retry: RetryPolicy,
     /// The process's timeouts with what the upstream overrides.
     pub timeouts: Timeouts,
     /// How its servers with `https://` are reached; `None` when there is none.
     pub tls: Option<ClientTls>,
+}
+
+/// How much the servers of an upstream get at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct UpstreamLimits {
+    /// Requests of clients that are with the upstream.
+    pub requests: Option<u32>,
+    /// Requests that wait at the same time.
+    pub queue: u32,
+    /// How long one waits at most.
+    pub queue_timeout: Duration,
+    /// Requests in flight to each server.
+    pub server_requests: Option<u32>,
 }
 
 /// One server.

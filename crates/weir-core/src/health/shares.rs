@@ -24,6 +24,9 @@ pub struct Standing {
     pub state: State,
     /// Whether it is ejected because requests to it failed.
     pub is_ejected: bool,
+    /// Whether it was, and some requests try it: it has its share, of which only a few requests get through, so it is no server
+    /// that is left.
+    pub is_tried: bool,
     /// How much of its weight it gets, in thousandths, because it started a moment ago; at most [`WHOLE_PERMILLE`].
     pub warmth_permille: u32,
 }
@@ -44,12 +47,13 @@ pub fn shares(standings: &[Standing], panic_percent: u32) -> Shares {
         State::NotInitiated | State::Healthy | State::Unreachable => true,
         State::Draining | State::Disabled => false,
     };
-    let is_available = |it: &Standing| match it.state {
+    let gets_some = |it: &Standing| match it.state {
         State::Healthy => !it.is_ejected,
         // `semantics.md` §4.4
         State::NotInitiated => !any_healthy && !it.is_ejected,
         State::Unreachable | State::Draining | State::Disabled => false,
     };
+    let is_available = |it: &Standing| gets_some(it) && !it.is_tried;
     let weight_of = |included: &dyn Fn(&Standing) -> bool| -> u64 {
         standings.iter().filter(|it| included(it)).map(|it| u64::from(it.weight)).sum()
     };
@@ -61,9 +65,9 @@ pub fn shares(standings: &[Standing], panic_percent: u32) -> Shares {
         let of = standings.iter().map(|it| if is_willing(it) { it.weight } else { 0 });
         return Shares { of: of.collect(), panic };
     }
-    let cold = |it: &Standing| is_available(it) && it.warmth_permille < WHOLE_PERMILLE;
+    let cold = |it: &Standing| gets_some(it) && it.warmth_permille < WHOLE_PERMILLE;
     let scale = if standings.iter().any(cold) { WHOLE_PERMILLE } else { 1 };
-    let share = |it: &Standing| match (is_available(it), scale) {
+    let share = |it: &Standing| match (gets_some(it), scale) {
         (false, _) => 0,
         (true, 1) => it.weight,
         // One that begins gets something, or it would never get warm.
@@ -78,8 +82,13 @@ mod tests {
     use super::*;
     use State::{Disabled, Draining, Healthy, NotInitiated, Unreachable};
 
-    const USUAL: Standing =
-        Standing { weight: 1, state: Healthy, is_ejected: false, warmth_permille: WHOLE_PERMILLE };
+    const USUAL: Standing = Standing {
+        weight: 1,
+        state: Healthy,
+        is_ejected: false,
+        is_tried: false,
+        warmth_permille: WHOLE_PERMILLE,
+    };
 
     fn of(states: &[State]) -> Shares {
         let standings: Vec<_> = states.iter().map(|state| Standing { state: *state, ..USUAL }).collect();
@@ -125,6 +134,16 @@ mod tests {
         let ejected = Standing { is_ejected: true, ..USUAL };
         assert_eq!(shares(&[USUAL, ejected], 10).of, [1, 0]);
         assert_eq!(shares(&[ejected, ejected], 10), Shares { of: vec![1, 1], panic: true });
+    }
+
+    /// All servers were ejected and are tried at the same time: a few requests for each are not all that there are.
+    #[test]
+    fn a_server_that_is_tried_has_its_share_and_is_none_that_is_left() {
+        let tried = Standing { is_tried: true, ..USUAL };
+        assert_eq!(shares(&[USUAL, tried], 10), Shares { of: vec![1, 1], panic: false });
+        assert_eq!(shares(&[tried, tried], 10), Shares { of: vec![1, 1], panic: true });
+        let unreachable = Standing { state: Unreachable, ..tried };
+        assert_eq!(shares(&[USUAL, unreachable], 10).of, [1, 0]);
     }
 
     #[test]

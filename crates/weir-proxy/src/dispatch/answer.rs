@@ -118,6 +118,9 @@ impl Reading<'_> {
             framing::decide(&head, Direction::Answer(x.request.method())).map_err(|error| garbage(&error))?;
         let options = receive::connection_options(&mut head)
             .map_err(|_| Failure::ServerGarbage("its Connection field is malformed"))?;
+        if let Some(server) = &x.record.server {
+            server.judge(&head);
+        }
         // The server has read a request that it answers, whatever we believe to have written.
         let progress = Progress { bytes_sent: 1, body_whole: self.body_whole, answer_begun: false };
         match decide(progress, head.status()) {
@@ -263,6 +266,7 @@ pub(super) async fn final_head(
         };
         if head.status() >= 200 {
             server.note_answer(head.status());
+            server.judge(head);
             let reusable = is_persistent(head, options) && framing != Framing::UntilClose;
             let stated = head.get(K::KeepAlive).and_then(connection::keep_alive_timeout);
             return Ok(FinalHead { framing, idle: reusable.then(|| stated.unwrap_or(Duration::MAX)) });
@@ -289,6 +293,9 @@ async fn switched(x: &mut Exchange, head: &mut Head, responder: &mut Responder) 
     receive::connection_options(head)
         .map_err(|_| Failure::ServerGarbage("its Connection field is malformed"))?;
     respond::clean(head);
+    if let Some(server) = &x.record.server {
+        server.judge(head);
+    }
     head.remove(K::ContentLength);
     head.append(K::Connection, b"Upgrade");
     head.append(K::Upgrade, &protocol);

@@ -12,6 +12,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 use weir_config::model::HostPolicy;
 use weir_core::dispatch::Action;
+use weir_core::health::Fault;
 use weir_core::retry::{Cause, Progress};
 use weir_http::field::KnownName as K;
 use weir_http::framing::Framing;
@@ -116,9 +117,36 @@ pub(super) async fn run(
             let tunnel = Box::pin(tunnel::run(x, timed, buffer, behind_request(request), responder));
             tunnel.await.map_or_else(Outcome::Over, |()| Outcome::Answered)
         }
-        Err(Broken::Server { cause, failure }) => Outcome::Failed { progress, cause, failure },
-        Err(Broken::Over(failure)) => Outcome::Over(failure),
+        Err(broken) => failed(&connection, progress, broken),
     }
+}
+
+/// How an attempt ended that has not come to the end of its answer.
+fn failed(connection: &Connection, progress: Progress, broken: Broken) -> Outcome {
+    match broken {
+        Broken::Server { cause, failure } => {
+            blame(connection, cause);
+            Outcome::Failed { progress, cause, failure }
+        }
+        Broken::Over(failure) => {
+            if matches!(failure, Failure::AnswerBroken) {
+                connection.server.blame_for_answer(Fault::Reset);
+            }
+            Outcome::Over(failure)
+        }
+    }
+}
+
+/// Holds against a server what went wrong on this connection. That a kept one breaks says nothing: the server may have closed
+/// it before it could know of the request.
+pub(super) fn blame(connection: &Connection, cause: Cause) {
+    let fault = match cause {
+        Cause::Reset if connection.reused => return,
+        Cause::Reset => Fault::Reset,
+        Cause::Timeout => Fault::Timeout,
+        Cause::Garbage => Fault::Garbage,
+    };
+    connection.server.blame(fault);
 }
 
 /// Keeps a connection for so long, or ends it in order.

@@ -6,7 +6,6 @@ use std::sync::atomic::Ordering;
 use weir_core::dispatch::{Action, Attempt, Balance, Event, RequestFacts, Why};
 use weir_core::retry::{Cause, is_safe};
 use weir_tls::handshake::Fault;
-use weir_upstream::member::InFlight;
 use weir_upstream::select;
 
 use super::attempt::{self, Outcome};
@@ -36,15 +35,15 @@ pub(crate) async fn run(
             // The attempt has passed its answer on when it says so.
             Action::Answer { .. } => return Ok(()),
         };
-        let Some(index) = select::pick(upstream, &group, ticket, |server| machine.allows(server)) else {
+        // In flight from here on, so that others who choose now see it, also while a connection is made.
+        let taken = select::take(upstream, &group, ticket, |server| machine.allows(server));
+        let Some((index, in_flight)) = taken else {
             action = machine.on(Event::NoServer { number });
             continue;
         };
         let attempt = Attempt { number, server: index };
         let server = &group.servers[index];
         x.record.server = Some(Arc::clone(server));
-        // Counted from here on, so that others who choose now see it, also while a connection is made.
-        let in_flight = InFlight::begin(server);
         let connection = match obtain::kept(x, upstream, server, reuse) {
             Some(connection) => connection,
             None => match obtain::fresh(x, upstream, group.servers.len(), server).await {

@@ -17,6 +17,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 use weir_core::dispatch::Reuse;
+use weir_core::health::Fault;
 use weir_core::retry::Cause;
 use weir_http::field::KnownName as K;
 use weir_http::framing::Framing;
@@ -55,6 +56,8 @@ pub(super) struct Original {
     /// Whether a copy may be sent again on another connection when the first one turns out to be dead
     /// (`semantics.md` §2.2).
     repeatable: bool,
+    /// So few servers are left that nobody is kept from trying one.
+    ignores_health: bool,
     body: Option<Rc<Replay>>,
     /// Since when copies have tried to connect and none could: all of them share the time for it (`semantics.md` §2.1).
     connecting: Cell<Option<Instant>>,
@@ -67,6 +70,7 @@ impl Original {
         place: (usize, usize),
         host_of_server: bool,
         repeatable: bool,
+        ignores_health: bool,
         body: Option<Rc<Replay>>,
     ) -> Self {
         Self {
@@ -77,6 +81,7 @@ impl Original {
             framing: x.facts.framing,
             host_of_server,
             repeatable,
+            ignores_health,
             body,
             connecting: Cell::new(None),
         }
@@ -155,6 +160,13 @@ pub(super) enum Lost {
     Request(Failure),
 }
 
+impl Lost {
+    /// The server has all that it may have at once.
+    fn full() -> Self {
+        Self::NotSent { timed_out: false, failure: Failure::TooMuchAtOnce }
+    }
+}
+
 /// Sends a copy to this server.
 pub(super) async fn send(
     original: Rc<Original>,
@@ -167,6 +179,9 @@ pub(super) async fn send(
     };
     let deadlines = Rc::clone(&stage.deadlines);
     let copy = Copy { original, server, upstream, deadlines, stage };
+    if !copy.server.has_room(copy.original.ignores_health) {
+        return Err(Lost::full());
+    }
     if let Some(connection) = copy.kept(reuse) {
         match copy.over(connection).await {
             // It died while it was idle, and the request may be sent twice.
@@ -248,7 +263,10 @@ impl Copy {
 
     async fn over(&self, connection: Connection) -> Result<Held, Broken> {
         let (original, waits) = (&self.original, &self.upstream.waits);
-        let in_flight = InFlight::begin(&self.server);
+        let Some(in_flight) = InFlight::enter(&self.server, original.ignores_health) else {
+            original.worker.pools.give_back(connection, waits.idle, now());
+            return Err(Broken::Otherwise(Lost::full()));
+        };
         self.server.note_request(original.head.method());
         let timed = Timed {
             stream: Rc::clone(&connection.stream),
@@ -270,13 +288,20 @@ impl Copy {
                 }
                 if let Poll::Ready(found) = reading.as_mut().poll(cx) {
                     return Poll::Ready(found.map_err(|lost| match lost {
-                        answer::Lost::Closed => Broken::Closed,
-                        answer::Lost::Failed { cause, failure } => Broken::failed(cause, failure),
+                        answer::Lost::Closed => {
+                            attempt::blame(&connection, Cause::Reset);
+                            Broken::Closed
+                        }
+                        answer::Lost::Failed { cause, failure } => {
+                            attempt::blame(&connection, cause);
+                            Broken::failed(cause, failure)
+                        }
                     }));
                 }
-                self.deadlines
-                    .poll_passed(cx)
-                    .map(|_| Err(Broken::failed(Cause::Timeout, Failure::ServerTimeout)))
+                self.deadlines.poll_passed(cx).map(|_| {
+                    attempt::blame(&connection, Cause::Timeout);
+                    Err(Broken::failed(Cause::Timeout, Failure::ServerTimeout))
+                })
             })
             .await
         };
@@ -351,6 +376,13 @@ impl Copy {
 }
 
 impl Held {
+    /// Holds against the server that its answer broke. One that is read from elsewhere has come whole.
+    pub(super) fn blame(&self) {
+        if let Some(connection) = &self.connection {
+            connection.server.blame_for_answer(Fault::Reset);
+        }
+    }
+
     /// Whether the request was sent to its end.
     pub(super) fn is_sent(&self) -> bool {
         self.request_done && self.upload.is_none()

@@ -14,6 +14,7 @@ use weir_upstream::h1::head::AnswerError;
 use weir_upstream::pool::Pools;
 use weir_upstream::send::{Answer, Beyond, Keep, SendBody, SendError, SendLimits, send};
 
+use super::judgement;
 use super::retry_after::retry_after;
 use crate::runtime::status::ProcessStatus;
 
@@ -75,7 +76,9 @@ impl Deliverer {
         };
         self.pools.sweep();
         let body = SendBody::Kept(delivery.body);
-        match send(&server, &request, body, &limits, Some(&self.pools)).await {
+        let outcome = send(&server, &request, body, &limits, Some(&self.pools)).await;
+        judgement::note(&server, &outcome);
+        match outcome {
             Ok(answer) => Ok(delivered(answer, delivery.watched)),
             Err(SendError::Request(ReadError::Io(error))) => Err(error),
             Err(error) => {

@@ -118,7 +118,8 @@ async fn with_body(
     // What `hedge` repeats is said by the retry policy alone.
     let repeatable = is_safe(&x.request) && !matches!(route.rule, FanRule::Hedge(_));
     let host_of_server = attempt::names_server(x, route.forward);
-    let original = Rc::new(Original::new(x, route.place, host_of_server, repeatable, replay.clone()));
+    let original =
+        Rc::new(Original::new(x, route.place, host_of_server, repeatable, group.panic, replay.clone()));
     let mut driver =
         Driver::new(original, upstream, group.clone(), replay, route.machine(x, &group, &gated), write);
     let decided = driver.decide(x).await;

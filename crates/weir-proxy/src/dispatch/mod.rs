@@ -7,6 +7,7 @@ pub(crate) mod balance;
 mod copy;
 pub(crate) mod deliver;
 pub(crate) mod fan;
+mod judgement;
 mod linger;
 pub(crate) mod mirror;
 mod obtain;

@@ -9,6 +9,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 use weir_core::dispatch::Reuse;
+use weir_core::health::Fault as ServerFault;
 use weir_tls::handshake::{Fault, HandshakeError};
 use weir_upstream::connect::ConnectError;
 use weir_upstream::io::deadline::Wait;
@@ -132,6 +133,7 @@ pub(super) fn note_refusal(worker: &Worker, server: &Server, error: &io::Error) 
 
 /// Counts a failed connect, and tells people of the first one: someone should look.
 pub(super) fn note_failure(server: &Server, error: &dyn std::fmt::Display) {
+    server.blame(ServerFault::Unreachable);
     if server.counters.connect_failed(None) {
         tracing::warn!(server = server.name(), %error, "a server can't be connected to and is passed over");
     }
@@ -139,6 +141,7 @@ pub(super) fn note_failure(server: &Server, error: &dyn std::fmt::Display) {
 
 /// The same where TLS can't be spoken with it.
 pub(super) fn note_handshake(server: &Server, error: &HandshakeError) {
+    server.blame(ServerFault::Unreachable);
     if server.counters.connect_failed(Some(error.fault)) {
         let hint = error.hint.as_deref();
         tracing::warn!(server = server.name(), %error, hint, "TLS can't be spoken with a server, and it is passed over");

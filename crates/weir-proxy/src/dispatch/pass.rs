@@ -84,6 +84,9 @@ pub(super) async fn on(
         held.uploaded(done);
     }
     x.look();
+    if matches!(outcome, Err(Failure::AnswerBroken)) {
+        held.blame();
+    }
     match goes_on.filter(|_| held.upload.is_some()) {
         Some(patience) => linger::let_write_go(&x.worker, *held, patience),
         None if outcome.is_ok() => held.finish(&x.worker),

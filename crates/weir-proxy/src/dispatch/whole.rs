@@ -37,7 +37,10 @@ pub(super) async fn read(
             }
             deadlines.poll_passed(cx).map(|_| Err(Unread))
         });
-        filled.await?;
+        if let Err(unread) = filled.await {
+            held.blame();
+            return Err(unread);
+        }
         let chunk = body.chunk();
         if chunk.is_empty() {
             break;

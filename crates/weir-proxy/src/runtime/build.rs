@@ -6,6 +6,7 @@ use std::sync::Arc;
 use weir_config::model::{self, FieldEdits, ListenAddress, Model, Redirect};
 use weir_core::health::{PANIC_PERCENT, State};
 use weir_core::route::RouteTable;
+use weir_upstream::breakers::Breakers;
 use weir_upstream::io::deadline::now;
 use weir_upstream::message_counts::MessageCounts;
 use weir_upstream::recruit::{NamedServers, Recruit};
@@ -20,6 +21,7 @@ use super::mirrors::{Beside, Counted};
 use super::queues::Queues;
 use super::rates::Rates;
 use super::snapshot::{Action, Admit, Forward, HttpsOnly, Respond, Route, Service, Snapshot};
+use super::upstream_room::UpstreamRoom;
 use crate::access_log::Form;
 
 /// Builds what workers run on. A model can't hold nonsense, so this can't fail.
@@ -40,9 +42,11 @@ fn build(model: &Model, verifiers: &Verifiers, queues: &Queues, before: Option<&
         .iter()
         .map(|upstream| Arc::new(self::upstream(upstream, messages.as_ref())))
         .collect();
+    let rooms: Vec<_> = model.upstreams.iter().map(|upstream| room(upstream, before)).collect();
     let client_entries = model.limits.client_entries;
     let mut shared = Shared {
         upstreams: &upstreams,
+        rooms: &rooms,
         verifiers,
         queues,
         authentications: HashMap::new(),
@@ -68,6 +72,7 @@ fn build(model: &Model, verifiers: &Verifiers, queues: &Queues, before: Option<&
         hedging: hedging(&services),
         replay: model.replay,
         services,
+        rooms,
         upstreams,
         trusted_proxies: model.trusted_proxies.clone(),
         resolver: model.resolver.clone(),
@@ -93,6 +98,7 @@ fn hedging(services: &[Service]) -> Vec<(usize, usize)> {
 /// What routes share.
 struct Shared<'u> {
     upstreams: &'u [Arc<Upstream>],
+    rooms: &'u [Option<Arc<UpstreamRoom>>],
     verifiers: &'u Verifiers,
     /// Opened before.
     queues: &'u Queues,
@@ -136,6 +142,7 @@ impl Shared<'_> {
         let dispatch_before = before.map(|before| &*before.dispatch);
         let made = Forward {
             upstream: Arc::clone(upstream),
+            room: self.rooms[forward.upstream.0].clone(),
             dispatch: Box::new(Dispatches::new(&forward.dispatch, upstream, self.queues, dispatch_before)),
             beside: beside.map(Box::new),
             path: forward.path.clone(),
@@ -166,14 +173,20 @@ impl Shared<'_> {
 fn upstream(upstream: &model::Upstream, messages: Option<&Arc<MessageCounts>>) -> Upstream {
     let newcomer = if upstream.health.is_some() { State::NotInitiated } else { State::Healthy };
     let panic_percent = upstream.health.as_ref().map_or(PANIC_PERCENT, |check| check.panic_percent);
-    let recruit = Recruit { tls: upstream.tls.clone(), messages: messages.cloned() };
+    let recruit = Recruit {
+        tls: upstream.tls.clone(),
+        messages: messages.cloned(),
+        breakers: upstream.eject.map(|rule| Arc::new(Breakers::new(rule))),
+        requests_max: upstream.limits.and_then(|limits| limits.server_requests),
+    };
     let member = |server: &model::Server| {
         let new = recruit.with_target(server.address.clone(), server.target.clone());
         let member = Member::new(Arc::new(new), server.weight, Origin::File, newcomer);
         Member { is_primary: server.primary, ..member }
     };
     let (found, written): (Vec<_>, Vec<_>) = upstream.servers.iter().partition(|server| server.resolve);
-    let roster = Roster::new(written.into_iter().map(member).collect(), panic_percent);
+    let roster = Roster::new(written.into_iter().map(member).collect(), panic_percent)
+        .with_slow_start(upstream.slow_start);
     let named = found
         .into_iter()
         .filter_map(|server| NamedServers::new(server.address.clone(), server.target.clone(), server.weight));
@@ -187,6 +200,15 @@ fn upstream(upstream: &model::Upstream, messages: Option<&Arc<MessageCounts>>) -
     };
     let made = Upstream::new(&upstream.name, roster, upstream.balance, upstream.retry.clone(), waits);
     made.with_recruit(recruit).with_named(named.collect()).with_health(upstream.health.clone())
+}
+
+/// How many requests may be with an upstream; what goes on from before goes on with what is in progress.
+fn room(upstream: &model::Upstream, before: Option<&Snapshot>) -> Option<Arc<UpstreamRoom>> {
+    let known = before.and_then(|before| {
+        let place = before.upstreams.iter().position(|known| *known.name == *upstream.name)?;
+        before.rooms[place].as_ref()
+    });
+    upstream.limits.map(|limits| UpstreamRoom::following(limits, known))
 }
 
 fn service(service: &model::Service, shared: &mut Shared<'_>) -> Service {

@@ -1,4 +1,4 @@
-//! How much of a route is in progress at once. All workers share it.
+//! How much of a route, or with an upstream, is in progress at once. All workers share it.
 //!
 //! A request takes a place of its client first and then one of all, and keeps both for as long as its exchange lives. So
 //! whoever waits for its own client holds nothing that others could use, and one client takes up no more of the queue for
@@ -12,8 +12,8 @@
 use std::hash::RandomState;
 use std::net::IpAddr;
 use std::pin::pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::{Notify, Semaphore};
@@ -37,6 +37,12 @@ pub struct SharedConcurrency {
     rule: Concurrency,
     entries: usize,
     total: Option<Semaphore>,
+    /// Places of all that there are now.
+    total_now: AtomicU32,
+    /// Held while there come to be more or fewer of them.
+    resizing: Mutex<()>,
+    /// Places that are in use and will be none any more when they come back, because there are fewer now.
+    owed: AtomicU32,
     clients: Option<Clients>,
     waiting: AtomicU32,
 }
@@ -52,7 +58,7 @@ struct Clients {
 }
 
 impl SharedConcurrency {
-    fn new(rule: Concurrency, entries: usize) -> Self {
+    pub(super) fn new(rule: Concurrency, entries: usize) -> Self {
         let queue = rule.queue as usize;
         let clients = rule.per_client.map(|each| {
             let counted = rule.total.map_or(usize::MAX, |total| total as usize + queue);
@@ -65,7 +71,16 @@ impl SharedConcurrency {
             }
         });
         let total = rule.total.map(|total| Semaphore::new(total as usize));
-        Self { rule, entries, total, clients, waiting: AtomicU32::new(0) }
+        Self {
+            rule,
+            entries,
+            total,
+            total_now: AtomicU32::new(rule.total.unwrap_or(0)),
+            resizing: Mutex::new(()),
+            owed: AtomicU32::new(0),
+            clients,
+            waiting: AtomicU32::new(0),
+        }
     }
 
     /// The places of a route. What was in force before goes on with what is in progress, if nothing of it has changed.
@@ -74,6 +89,35 @@ impl SharedConcurrency {
             Some(before) => Arc::clone(before),
             None => Arc::new(Self::new(rule, entries)),
         }
+    }
+
+    /// Makes it so many places of all. Where there are fewer than before, those that are in use beyond that go when they come
+    /// back; where there are more, those who wait get them. Takes a short lock.
+    pub fn resize(&self, places: u32) {
+        let Some(total) = &self.total else { return };
+        let _resizing = self.resizing.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = self.total_now.swap(places, SeqCst);
+        if let Some(fewer) = before.checked_sub(places) {
+            let gone = u32::try_from(total.forget_permits(fewer as usize)).unwrap_or(fewer);
+            self.owed.fetch_add(fewer - gone, SeqCst);
+        } else {
+            let more = places - before;
+            total.add_permits((more - self.pay(more)) as usize);
+        }
+    }
+
+    /// How many places of all there are; 0 where any number may be in progress.
+    pub fn total(&self) -> u32 {
+        self.total_now.load(SeqCst)
+    }
+
+    /// Takes back up to so many of the places that are owed; how many.
+    fn pay(&self, most: u32) -> u32 {
+        if self.owed.load(SeqCst) == 0 {
+            return 0;
+        }
+        let paid = |owed: u32| owed.min(most);
+        self.owed.fetch_update(SeqCst, SeqCst, |owed| Some(owed - paid(owed))).map_or(0, paid)
     }
 
     /// How long a request waits at most.
@@ -95,6 +139,13 @@ impl SharedConcurrency {
         });
         let mut places = Places { key, of_client: None, of_all: false, complete: false };
         places.complete = self.take_of_client(&mut places) && self.take_of_all(&mut places);
+        places
+    }
+
+    /// The same where it does not matter from where a request comes.
+    pub fn arrive_alone(&self) -> Places {
+        let mut places = Places { key: 0, of_client: None, of_all: false, complete: false };
+        places.complete = self.clients.is_none() && self.take_of_all(&mut places);
         places
     }
 
@@ -135,7 +186,9 @@ impl SharedConcurrency {
 
     /// Gives back what was taken, and wakes those who may have it now.
     pub fn leave(&self, places: Places) {
-        if let Some(total) = self.total.as_ref().filter(|_| places.of_all) {
+        if let Some(total) = self.total.as_ref().filter(|_| places.of_all)
+            && self.pay(1) == 0
+        {
             total.add_permits(1);
         }
         if let (Some(clients), Some(place)) = (&self.clients, places.of_client) {

@@ -27,4 +27,5 @@ pub mod snapshot;
 pub mod sockets;
 pub mod status;
 pub mod tracker;
+pub mod upstream_room;
 pub mod worker;

@@ -26,6 +26,7 @@ use super::concurrency::SharedConcurrency;
 use super::dispatch::{Dispatches, Hedging};
 use super::mirrors::Beside;
 use super::rates::Rates;
+use super::upstream_room::UpstreamRoom;
 use crate::access_log::Form;
 
 /// A running configuration.
@@ -58,6 +59,8 @@ pub struct Snapshot {
     pub timeouts: Timeouts,
     /// How much of a request's body is kept for more than one server.
     pub replay: Replay,
+    /// How many requests may be with each upstream at once, where that is written.
+    pub rooms: Vec<Option<Arc<UpstreamRoom>>>,
     /// Routes that hedge, by service and route.
     pub hedging: Vec<(usize, usize)>,
     /// The moment from which the time of rates is counted.
@@ -104,7 +107,10 @@ impl Snapshot {
     /// How many requests wait for their turn.
     pub fn waiting(&self) -> u64 {
         let routes = self.services.iter().flat_map(|service| &service.routes);
-        routes.filter_map(Route::concurrency).map(|limits| u64::from(limits.waiting())).sum()
+        let of_routes: u64 =
+            routes.filter_map(Route::concurrency).map(|limits| u64::from(limits.waiting())).sum();
+        let rooms = self.rooms.iter().flatten();
+        of_routes + rooms.map(|room| u64::from(room.places().waiting())).sum::<u64>()
     }
 
     /// A moment of the clock as the time of rates, which goes on from one snapshot to the next.
@@ -254,6 +260,8 @@ pub struct Respond {
 pub struct Forward {
     /// Which servers.
     pub upstream: Arc<Upstream>,
+    /// How many requests may be with it at once; `None` for any number. Routes share it.
+    pub room: Option<Arc<UpstreamRoom>>,
     /// How many servers get a request.
     pub dispatch: Box<Dispatches>,
     /// Who gets copies beside them; `None` for nobody.

@@ -7,9 +7,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use arc_swap::ArcSwap;
 use tokio::sync::Notify;
 use tokio::time::Instant;
+use weir_core::health::BreakerState;
 use weir_core::ports::{
-    AuthenticatedStatus, CheckStatus, ComparisonReport, ComparisonStatus, DuplicatingStatus, HedgingStatus,
-    ServerStatus, Status, StatusSource, UpstreamStatus,
+    AuthenticatedStatus, CheckStatus, ComparisonReport, ComparisonStatus, DuplicatingStatus, EjectionStatus,
+    HedgingStatus, ServerStatus, Status, StatusSource, UpstreamStatus,
 };
 use weir_upstream::body::replay::{Impossible, ReplayPool};
 use weir_upstream::io::deadline::now;
@@ -59,7 +60,7 @@ impl StatusSource for ProcessStatus {
             log_lines_dropped: self.log.as_ref().map_or(0, LogCounts::dropped),
             requests_waiting: snapshot.waiting(),
             rate_takeovers_total: snapshot.rate_takeovers(),
-            upstreams: snapshot.upstreams.iter().map(|upstream| self::upstream(upstream)).collect(),
+            upstreams: upstreams(&snapshot),
             messages: snapshot.messages.as_ref().map(|messages| messages.status()),
             replay_impossible: Impossible::ALL
                 .map(|reason| (reason.name(), self.replay.impossible(reason)))
@@ -155,6 +156,15 @@ fn authenticated(snapshot: &Snapshot) -> Vec<AuthenticatedStatus> {
     sums.into_iter().map(status).collect()
 }
 
+fn upstreams(snapshot: &Snapshot) -> Vec<UpstreamStatus> {
+    let upstreams = snapshot.upstreams.iter().zip(&snapshot.rooms);
+    let status = upstreams.map(|(upstream, room)| {
+        let requests_waiting = room.as_ref().map(|room| room.places().waiting().into());
+        UpstreamStatus { requests_waiting, ..self::upstream(upstream) }
+    });
+    status.collect()
+}
+
 fn upstream(upstream: &Upstream) -> UpstreamStatus {
     upstream.look(|roster| {
         // Published while the roster is looked at by nobody else, so that the two agree.
@@ -166,6 +176,7 @@ fn upstream(upstream: &Upstream) -> UpstreamStatus {
             name: upstream.name.to_string(),
             balance: upstream.strategy.name(),
             panic: group.panic,
+            requests_waiting: None,
             differences: differences::differences(roster),
             servers: servers
                 .map(|(member, share)| ServerStatus {
@@ -205,5 +216,24 @@ fn server(member: &Member, share_permille: u64) -> ServerStatus {
         connections_total: counters.connections.load(Ordering::Relaxed),
         connect_failures_total: counters.connect_failures.load(Ordering::Relaxed),
         failures_total: counters.failures.load(Ordering::Relaxed),
+        ejection: ejection(member),
+    }
+}
+
+fn ejection(member: &Member) -> EjectionStatus {
+    let (Some(held), Some(ejection)) = (member.server.breaker(), &member.ejection) else {
+        return EjectionStatus::default();
+    };
+    let time = held.of.time(now());
+    EjectionStatus {
+        breaker: match held.breaker.state() {
+            BreakerState::Closed => 0,
+            BreakerState::HalfOpen { .. } => 1,
+            BreakerState::Open(_) => 2,
+        },
+        is_out: ejection.is_out(),
+        left: ejection.due().filter(|_| ejection.is_out()).map(|due| due.saturating_sub(time)),
+        recent: ejection.times(&held.of.rule, time),
+        total: held.ejections(),
     }
 }

@@ -6,7 +6,7 @@
 mod concurrency;
 mod rates;
 
-pub(super) use concurrency::{must_wait, wait};
+pub(super) use concurrency::{at_upstream, must_wait, wait};
 pub(super) use rates::tell;
 use weir_config::model::Redirect;
 use weir_core::refusal::Refusal;

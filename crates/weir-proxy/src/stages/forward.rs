@@ -7,7 +7,7 @@ use weir_http::field::KnownName as K;
 use weir_http::upgrade::Upgrade;
 
 use super::failure::Failure;
-use super::{edit, local};
+use super::{admit, edit, local};
 use crate::dispatch::mirror::{self, Copies, Drawn};
 use crate::dispatch::{self, fan};
 use crate::exchange::{Exchange, RequestBody};
@@ -30,6 +30,9 @@ pub(super) async fn forward(
         Action::Respond(respond) => local::respond(x, respond, request, responder).await,
         Action::Forward(forward) => {
             prepare(x, forward)?;
+            if let Some(room) = &forward.room {
+                admit::at_upstream(x, forward, room).await?;
+            }
             // A connection that becomes another protocol has two ends (`semantics.md` §3).
             let dispatch = match &x.facts.upgrade {
                 Some(_) => &Dispatch::Balance,

@@ -53,7 +53,7 @@ fn the_budget_is_never_exceeded() {
     let proxy = hedge(
         &[&slow[0], &slow[1]],
         ", after: 1ms, budget: 0%",
-        ", timeouts: {answer_head: 100ms}, retry: {attempts: 1}",
+        ", timeouts: {answer_head: 100ms}, retry: {attempts: 1}, eject: off",
     );
     let mut client = connect(&proxy);
     // Ten are saved up at the start, and nothing is added.

@@ -8,7 +8,8 @@ use crate::node::shortened;
 use super::super::kind::{Mapped, OneOrList};
 use super::super::scalar::{OrNumber, Parsed};
 
-const STATUSES: OrNumber<StatusSet> = OrNumber {
+/// One of them.
+pub(in crate::file) const STATUSES: OrNumber<StatusSet> = OrNumber {
     text: Parsed {
         label: "class, status or range of statuses",
         pattern: r"^([1-5]xx|[1-5][0-9]{2}(\s*-\s*[1-5][0-9]{2})?)$",

@@ -249,6 +249,7 @@ fn simulate_upstream(seed: u64) {
             weight: *weight,
             state: word.state(checks.state()),
             is_ejected: false,
+            is_tried: false,
             warmth_permille: WHOLE_PERMILLE,
         };
         let standings: Vec<Standing> = servers.iter().map(standing).collect();

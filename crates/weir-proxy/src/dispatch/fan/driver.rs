@@ -201,8 +201,10 @@ impl<'r> Driver<'r> {
         let server = match to {
             To::Server(server) => server,
             To::Balanced => {
-                let machine = &self.machine;
-                match select::pick(self.upstream, &self.group, self.ticket, |server| machine.allows(server)) {
+                let (machine, group) = (&self.machine, &*self.group);
+                let usable =
+                    |server: usize| machine.allows(server) && group.servers[server].has_room(group.panic);
+                match select::pick(self.upstream, group, self.ticket, usable) {
                     Some(server) => {
                         self.news.push(Happened::Picked { copy: number, server });
                         server

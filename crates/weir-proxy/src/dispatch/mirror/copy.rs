@@ -19,6 +19,7 @@ use weir_upstream::io::deadline::{Deadlines, Wait, now};
 use weir_upstream::select;
 use weir_upstream::send::{Answer, Beyond, Keep, SendBody, SendError, SendLimits, send};
 
+use crate::dispatch::judgement;
 use crate::dispatch::write::KeptBody;
 use crate::inbound::tap::{TapReader, fields};
 use crate::runtime::clock::time_of_day;
@@ -89,7 +90,10 @@ impl CopiedRequest {
         let group = worker.groups.of(upstream);
         let mut tried = SmallVec::<[usize; 4]>::new();
         let mut has_begun = false;
-        while let Some(place) = select::pick(upstream, &group, ticket, |server| !tried.contains(&server)) {
+        let admits = |server: usize| group.servers[server].has_room(group.panic);
+        while let Some(place) =
+            select::pick(upstream, &group, ticket, |server| !tried.contains(&server) && admits(server))
+        {
             let limits = SendLimits {
                 connect: upstream.waits.connect,
                 whole: self.time_left(),
@@ -102,7 +106,9 @@ impl CopiedRequest {
             };
             has_begun = true;
             let server = &group.servers[place];
-            match send(server, &self.head, self.body(), &limits, Some(&worker.pools)).await {
+            let outcome = send(server, &self.head, self.body(), &limits, Some(&worker.pools)).await;
+            judgement::note(server, &outcome);
+            match outcome {
                 Ok(answer) => return Ok(answer),
                 Err(error @ (SendError::Connect(_) | SendError::ConnectTimeout)) => {
                     tracing::debug!(server = server.name(), %error, "a mirror can't be connected to");

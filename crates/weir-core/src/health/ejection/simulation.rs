@@ -1,0 +1,210 @@
+//! A pool under load for hours of made-up time, with servers that fail and recover, and all promises held against it after
+//! each step. A failure prints the seed that repeats it.
+
+use super::super::breaker::Trial;
+use super::super::fault::Fault;
+use super::super::window::ShareRule;
+use super::*;
+
+const STEPS: usize = 4000;
+
+/// Numbers that a seed repeats (SplitMix64).
+struct Dice(u64);
+
+impl Dice {
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut mixed = self.0;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        mixed ^ (mixed >> 31)
+    }
+
+    fn below(&mut self, bound: u64) -> u64 {
+        self.next() % bound
+    }
+}
+
+#[derive(Default)]
+struct Server {
+    breaker: Breaker,
+    /// Of a hundred requests so many fail.
+    failing: u64,
+    on_trial: Vec<Trial>,
+    row: u32,
+    out_since: Option<Duration>,
+    out_for: Duration,
+}
+
+struct World {
+    rule: EjectionRule,
+    dice: Dice,
+    now: Duration,
+    servers: Vec<Server>,
+    ejections: Vec<Ejection>,
+    ejected: usize,
+    returned: usize,
+}
+
+impl World {
+    fn new(seed: u64) -> Self {
+        let mut dice = Dice(seed);
+        let servers = 1 + dice.below(8) as usize;
+        let window = Duration::from_secs(1 + dice.below(30));
+        let share =
+            ShareRule { per_mille: 1 + dice.below(1000) as u32, window, least: 1 + dice.below(40) as u32 };
+        let consecutive = 1 + dice.below(10) as u32;
+        let breaker = BreakerRule {
+            consecutive: Some(consecutive).filter(|_| dice.below(4) > 0),
+            share: Some(share).filter(|_| dice.below(2) > 0),
+            trials: 1 + dice.below(4) as u32,
+        };
+        let time = Duration::from_millis(100 + dice.below(20_000));
+        let rule = EjectionRule {
+            breaker,
+            on: Faults::default(),
+            time,
+            time_max: time * (1 + dice.below(5) as u32),
+            at_most_per_mille: 1 + dice.below(1000) as u32,
+        };
+        Self {
+            rule,
+            now: Duration::ZERO,
+            servers: (0..servers).map(|_| Server::default()).collect(),
+            ejections: vec![Ejection::new(Duration::ZERO); servers],
+            dice,
+            ejected: 0,
+            returned: 0,
+        }
+    }
+
+    fn step(&mut self) {
+        match self.dice.below(20) {
+            0 => {
+                let failing = [0, 0, 5, 50, 100][self.dice.below(5) as usize];
+                let place = self.place();
+                self.servers[place].failing = failing;
+            }
+            1 => self.now += Duration::from_millis(self.dice.below(15_000)),
+            // The machine sleeps.
+            2 if self.dice.below(50) == 0 => self.now += Duration::from_secs(self.dice.below(1 << 30)),
+            3..=5 => self.review(),
+            6 => {
+                let place = self.place();
+                self.end_trial(place);
+            }
+            _ => self.request(),
+        }
+        self.sweep();
+    }
+
+    fn place(&mut self) -> usize {
+        let servers = self.servers.len() as u64;
+        self.dice.below(servers) as usize
+    }
+
+    fn end_trial(&mut self, place: usize) {
+        let server = &mut self.servers[place];
+        if let Some(trial) = server.on_trial.pop() {
+            server.breaker.give_back(trial);
+        }
+    }
+
+    /// A request goes to a server that gets any, and sometimes nothing is heard of it.
+    fn request(&mut self) {
+        let place = self.place();
+        let (rule, now) = (self.rule.breaker, self.now);
+        if self.ejections[place].is_out() {
+            return;
+        }
+        let server = &mut self.servers[place];
+        if server.breaker.is_half_open() {
+            let admits = server.breaker.admits(&rule);
+            let trial = server.breaker.try_it(&rule);
+            assert_eq!(trial.is_some(), admits);
+            let Some(trial) = trial else { return };
+            server.on_trial.push(trial);
+        }
+        if self.dice.below(10) == 0 {
+            return;
+        }
+        let fails = self.dice.below(100) < server.failing;
+        let was = server.breaker.state();
+        let told = match fails {
+            true => server.breaker.failed(&rule, Fault::Timeout, || now),
+            false => server.breaker.succeeded(&rule, || now),
+        };
+        server.row = if fails { server.row + 1 } else { 0 };
+        let is = server.breaker.state();
+        let opened = !matches!(was, BreakerState::Open(_)) && matches!(is, BreakerState::Open(_));
+        let closed = was != BreakerState::Closed && is == BreakerState::Closed;
+        assert_eq!(told, opened || closed, "whoever changes it is told so: {was:?} {is:?}");
+        assert!(!opened || fails, "a success opens nothing");
+        if let (BreakerState::Closed, Some(consecutive), true) = (is, rule.consecutive, fails) {
+            assert!(server.row < consecutive, "{} failures in a row", server.row);
+        }
+    }
+
+    fn review(&mut self) {
+        for place in 0..self.servers.len() {
+            let doubted = self.ejections.iter().filter(|ejection| ejection.is_doubted()).count();
+            let has_room = self.rule.has_room(doubted, self.servers.len());
+            let (now, server) = (self.now, &mut self.servers[place]);
+            let was = server.breaker.state();
+            let times_before = self.ejections[place].times(&self.rule, now);
+            match self.ejections[place].review(&self.rule, &server.breaker, has_room, now) {
+                Some(EjectionChange::Ejected { time, times, .. }) => {
+                    self.ejected += 1;
+                    assert_eq!(times, times_before + 1);
+                    assert_eq!(time, (self.rule.time * times).min(self.rule.time_max));
+                    (server.out_since, server.out_for) = (Some(now), time);
+                }
+                Some(EjectionChange::Tried) => {
+                    let out = now - server.out_since.take().unwrap_or_default();
+                    assert!(out >= server.out_for, "out for {out:?} instead of {:?}", server.out_for);
+                    server.on_trial.clear();
+                }
+                Some(EjectionChange::Returned) => {
+                    self.returned += 1;
+                    server.row = 0;
+                }
+                Some(EjectionChange::Spared { .. }) => assert!(!has_room),
+                None => {}
+            }
+            if was != BreakerState::Closed && self.servers[place].breaker.state() == BreakerState::Closed {
+                self.servers[place].row = 0;
+            }
+        }
+    }
+
+    fn sweep(&mut self) {
+        let doubted = self.ejections.iter().filter(|ejection| ejection.is_doubted()).count();
+        let allowed = (self.servers.len() * self.rule.at_most_per_mille as usize / 1000).max(1);
+        assert!(doubted <= allowed && doubted <= self.servers.len(), "{doubted} of {}", self.servers.len());
+        assert!(self.servers.len() > 1 || doubted == 0, "a server that is alone is never out");
+        for (server, ejection) in self.servers.iter().zip(&self.ejections) {
+            if let BreakerState::HalfOpen { on_trial, .. } = server.breaker.state() {
+                assert!(on_trial <= self.rule.breaker.trials);
+                assert_eq!(on_trial as usize, server.on_trial.len());
+            }
+            assert!(ejection.due().is_none_or(|due| due <= self.now + self.rule.time_max));
+        }
+    }
+}
+
+#[test]
+fn a_pool_keeps_its_promises_whatever_its_servers_do() {
+    let (mut ejected, mut returned) = (0, 0);
+    for seed in 0..300 {
+        let outcome = std::panic::catch_unwind(|| {
+            let mut world = World::new(seed);
+            (0..STEPS).for_each(|_| world.step());
+            (world.ejected, world.returned)
+        });
+        let Ok((out, back)) = outcome else { panic!("seed {seed} fails, as is said above") };
+        ejected += out;
+        returned += back;
+    }
+    // What never happens is not tested.
+    assert!(ejected > 3000 && returned > 1000, "{ejected} {returned}");
+}
