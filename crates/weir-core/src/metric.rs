@@ -6,50 +6,9 @@
 //! names them; never a path, a host or anything else that a client can invent. The values come from
 //! [`Status`](crate::ports::Status); this module holds none, and does not know how a page is written.
 
-/// What kind of number a metric is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
-    /// Only grows while the process lives; its name ends in `_total`.
-    Counter,
-    /// Goes up and down.
-    Gauge,
-    /// Observations in buckets with the bounds of [`DURATION_BOUNDS_SECONDS`](crate::ports::DURATION_BOUNDS_SECONDS).
-    Histogram,
-}
+mod definition;
 
-impl Kind {
-    /// The word for it in the text formats of Prometheus and OpenMetrics.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Counter => "counter",
-            Self::Gauge => "gauge",
-            Self::Histogram => "histogram",
-        }
-    }
-}
-
-/// One metric.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Metric {
-    /// The whole name, with `_total` for counters.
-    pub name: &'static str,
-    /// What kind of number it is.
-    pub kind: Kind,
-    /// One line that says what is counted; ends with a full stop.
-    pub help: &'static str,
-    /// The labels' names, in the order in which they are written.
-    pub labels: &'static [&'static str],
-}
-
-impl Metric {
-    /// The name without `_total`: what OpenMetrics calls the family, whose counters get the ending back when written.
-    pub fn family(&self) -> &'static str {
-        match self.kind {
-            Kind::Counter => self.name.strip_suffix("_total").unwrap_or(self.name),
-            Kind::Gauge | Kind::Histogram => self.name,
-        }
-    }
-}
+pub use definition::{Kind, Metric};
 
 /// The values of the label `class`, in the order of [`Status::answers_by_class`](crate::ports::Status::answers_by_class).
 pub const ANSWER_CLASSES: [&str; 5] = ["1xx", "2xx", "3xx", "4xx", "5xx"];
@@ -181,6 +140,22 @@ pub const DUPLICATE_ACKNOWLEDGEMENTS: Metric = Metric {
     name: "weir_duplicate_acknowledgements_total",
     kind: Kind::Counter,
     help: "Live copies of duplicated writes that a server has taken.",
+    labels: &["upstream"],
+};
+
+/// Repeats.
+pub const RETRIES: Metric = Metric {
+    name: "weir_retries_total",
+    kind: Kind::Counter,
+    help: "Repeats of requests, by why: the connection broke, the answer came too late, or its status.",
+    labels: &["upstream", "reason"],
+};
+
+/// Repeats that were not made.
+pub const RETRY_BUDGET_EXHAUSTED: Metric = Metric {
+    name: "weir_retry_budget_exhausted_total",
+    kind: Kind::Counter,
+    help: "Repeats that were wanted and safe, and not made because the budget could not pay them.",
     labels: &["upstream"],
 };
 
@@ -464,6 +439,8 @@ pub const ALL: &[Metric] = &[
     DIFFERENCES,
     REPLAY_IMPOSSIBLE,
     REPLAY_BYTES,
+    RETRIES,
+    RETRY_BUDGET_EXHAUSTED,
     DUPLICATE_ACKNOWLEDGEMENTS,
     DUPLICATE_DISAGREEMENTS,
     QUEUE_BACKLOG_WRITES,

@@ -16,6 +16,7 @@ use weir_core::retry::RetryPolicy;
 use crate::group::Group;
 use crate::member::Server;
 use crate::recruit::{NamedServers, Recruit};
+use crate::retries::Retries;
 use crate::roster::Roster;
 use crate::slot::{Slot, Slots};
 
@@ -43,6 +44,8 @@ pub struct Upstream {
     pub strategy: Strategy,
     /// What is tried again.
     pub retry: RetryPolicy,
+    /// What was tried again, and what that is paid from.
+    pub retries: Arc<Retries>,
     /// How long things may take.
     pub waits: Waits,
     /// What its servers said of writes that each of them got.
@@ -104,6 +107,7 @@ impl Upstream {
         Self {
             name: name.into(),
             strategy,
+            retries: Arc::new(Retries::new(&retry, Duration::ZERO)),
             retry,
             waits,
             verdicts: Verdicts::default(),
@@ -147,6 +151,13 @@ impl Upstream {
         let asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
         // Whoever waited for too long goes on without them.
         let _ = self.one_more.wait_timeout_while(asked, at_most, |asked| asked.len() < self.named.len());
+    }
+
+    /// The same, whose repeats go on with these.
+    #[must_use]
+    pub fn with_retries(self, retries: Arc<Retries>) -> Self {
+        debug_assert!(retries.fits(&self.retry), "they have a budget of another rule");
+        Self { retries, ..self }
     }
 
     /// The next place in the rotation, exact over all workers. One for each request; its repeats use the same.

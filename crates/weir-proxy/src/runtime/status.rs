@@ -166,6 +166,8 @@ fn upstream(upstream: &Upstream) -> UpstreamStatus {
             name: upstream.name.to_string(),
             balance: upstream.strategy.name(),
             panic: group.panic,
+            retries: upstream.retries.by_reason(),
+            retries_unpaid: upstream.retries.unpaid(),
             differences: differences::differences(roster),
             servers: servers.map(|(member, share)| server(member, permille(*share))).collect(),
         }
