@@ -25,6 +25,7 @@ use weir_core::ports::{
 };
 use weir_core::proxy_header::ProxyHeaderOutcome;
 use weir_core::refusal::Refusal;
+use weir_core::retry::RetryReason;
 
 /// Buckets of a duration histogram: one per bound, and one above all of them.
 const BUCKETS: usize = DURATION_BOUNDS_SECONDS.len() + 1;
@@ -123,12 +124,24 @@ fn dispatch(status: &Status, page: &mut Page) {
         status.replay_impossible.iter().map(|(reason, count)| ([*reason], *count)),
     );
     page.single(&metric::REPLAY_BYTES, status.replay_bytes);
+    retries(status, page);
     let duplicating = done.duplicating.iter();
     let per_upstream = |value: fn(&DuplicatingStatus) -> u64| {
         duplicating.clone().map(move |one| ([one.upstream.as_str()], value(one)))
     };
     page.labelled(&metric::DUPLICATE_ACKNOWLEDGEMENTS, per_upstream(|one| one.acknowledgements_total));
     page.labelled(&metric::DUPLICATE_DISAGREEMENTS, per_upstream(|one| one.disagreements_total));
+}
+
+/// What was repeated. No two upstreams have one name.
+fn retries(status: &Status, page: &mut Page) {
+    let by_reason = status.upstreams.iter().flat_map(|upstream| {
+        let names = RetryReason::ALL.map(|reason| [upstream.name.as_str(), reason.name()]);
+        names.into_iter().zip(upstream.retries)
+    });
+    page.labelled(&metric::RETRIES, by_reason);
+    let unpaid = status.upstreams.iter().map(|upstream| ([upstream.name.as_str()], upstream.retries_unpaid));
+    page.labelled(&metric::RETRY_BUDGET_EXHAUSTED, unpaid);
 }
 
 /// What waits for servers. An upstream has one queue, and a queue has each server once.

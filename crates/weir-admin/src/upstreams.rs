@@ -4,6 +4,7 @@ use serde_json::{Map, Value, json};
 use weir_core::health::{Change, CheckOutcome, TripWhy, Word};
 use weir_core::ports::members::{Changed, DifferenceKind, Leaving, MemberDifference};
 use weir_core::ports::{CheckStatus, EjectionStatus, ServerStatus, UpstreamStatus};
+use weir_core::retry::RetryReason;
 
 /// An upstream with its servers.
 pub(crate) fn upstream(upstream: &UpstreamStatus) -> Value {
@@ -12,9 +13,17 @@ pub(crate) fn upstream(upstream: &UpstreamStatus) -> Value {
         "balance": upstream.balance,
         "panic": upstream.panic,
         "requests_waiting": upstream.requests_waiting,
+        "retries": retries(upstream),
+        "retries_unpaid": upstream.retries_unpaid,
         "servers": upstream.servers.iter().map(server).collect::<Vec<_>>(),
         "differences": upstream.differences.iter().map(difference).collect::<Vec<_>>(),
     })
+}
+
+/// Repeats by their reasons.
+fn retries(upstream: &UpstreamStatus) -> Value {
+    let by_reason = RetryReason::ALL.into_iter().zip(upstream.retries);
+    Value::Object(by_reason.map(|(reason, count)| (reason.name().to_owned(), count.into())).collect())
 }
 
 /// A server, with the last changes of its state.

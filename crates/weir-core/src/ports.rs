@@ -18,6 +18,7 @@ use crate::ports::members::MemberDifference;
 use crate::ports::queue::QueueStatus;
 use crate::proxy_header::ProxyHeaderOutcome;
 use crate::refusal::Refusal;
+use crate::retry::RetryReason;
 
 /// What the process can say of itself at one moment. Counters are summed over the workers when this is read.
 #[derive(Debug, Clone, Default)]
@@ -284,6 +285,10 @@ pub struct UpstreamStatus {
     pub panic: bool,
     /// Requests that wait for their turn, where there are only so many at once.
     pub requests_waiting: Option<u64>,
+    /// Requests that were repeated, in the order of [`RetryReason::ALL`].
+    pub retries: [u64; RetryReason::ALL.len()],
+    /// Repeats that were not made because the budget could not pay them.
+    pub retries_unpaid: u64,
     /// What was changed while the proxy ran, beside the configuration.
     pub differences: Vec<MemberDifference>,
     /// Its servers, in the order of the configuration.

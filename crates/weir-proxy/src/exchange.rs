@@ -24,6 +24,7 @@ use crate::inbound::client::Client;
 use crate::runtime::concurrency::Places;
 use crate::runtime::snapshot::{Action, LocalSnapshot, Route, Service};
 use crate::runtime::worker::Worker;
+use crate::tries::{Tried, TryOutcome};
 
 /// The text of a host; longer ones than usual are allocated.
 pub(crate) type HostText = SmallVec<[u8; 64]>;
@@ -94,6 +95,10 @@ pub(crate) struct Record {
     pub server: Option<Arc<Server>>,
     /// Attempts of which a byte may have been sent.
     pub attempts: u32,
+    /// What was tried, where that is more than one server that has answered.
+    pub tries: Vec<Tried>,
+    /// A repeat was wanted and safe, and the budget could not pay it.
+    pub unpaid: bool,
     /// From the first attempt to the head of the answer.
     pub upstream: Option<Duration>,
     /// From the last byte of the request sent to the head of the answer, which may have come before; `None` while no server
@@ -279,6 +284,11 @@ impl Exchange {
             (Some(scheme), None) if encrypted(scheme) => "https",
             _ => "http",
         }
+    }
+
+    /// Notes what came, until the last look at the clock, of asking a server that was picked at this moment.
+    pub(crate) fn note_try(&mut self, server: &Arc<Server>, since: Instant, outcome: TryOutcome) {
+        self.record.tries.push(Tried { server: Arc::clone(server), outcome, time: self.now - since });
     }
 
     /// Gives its places to others.

@@ -12,5 +12,6 @@ pub mod runtime;
 mod stages;
 #[cfg(test)]
 mod tests;
+mod tries;
 
 pub use runtime::process::{Ended, Proxy, StartError};

@@ -20,6 +20,7 @@ pub mod message_counts;
 pub mod names;
 pub mod pool;
 pub mod recruit;
+pub mod retries;
 pub mod roster;
 pub mod select;
 pub mod send;

@@ -6,9 +6,14 @@ use crate::group::Group;
 use crate::member::InFlight;
 use crate::upstream::Upstream;
 
-/// A request's place in the rotation, if the strategy has one. One for each request; its repeats keep it.
+/// A request's place in the rotation, if the strategy has one. One for each request; its repeats keep it. Where repeats are
+/// paid for, requests are counted anyhow, and that number is the place.
 pub fn ticket(upstream: &Upstream) -> usize {
-    if upstream.strategy.takes_ticket() { upstream.ticket() } else { 0 }
+    match upstream.retries.budget() {
+        Some(budget) => budget.request() as usize,
+        None if upstream.strategy.takes_ticket() => upstream.ticket(),
+        None => 0,
+    }
 }
 
 /// The server of the group for an attempt, as an index; `None` when none is usable.

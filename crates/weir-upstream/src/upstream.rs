@@ -18,6 +18,7 @@ use crate::group::Group;
 use crate::io::deadline::now;
 use crate::member::Server;
 use crate::recruit::{NamedServers, Recruit};
+use crate::retries::Retries;
 use crate::roster::Roster;
 use crate::slot::{Slot, Slots};
 
@@ -45,6 +46,8 @@ pub struct Upstream {
     pub strategy: Strategy,
     /// What is tried again.
     pub retry: RetryPolicy,
+    /// What was tried again, and what that is paid from.
+    pub retries: Arc<Retries>,
     /// How long things may take.
     pub waits: Waits,
     /// What its servers said of writes that each of them got.
@@ -110,6 +113,7 @@ impl Upstream {
         Self {
             name: name.into(),
             strategy,
+            retries: Arc::new(Retries::new(&retry, Duration::ZERO)),
             retry,
             waits,
             verdicts: Verdicts::default(),
@@ -165,6 +169,13 @@ impl Upstream {
     /// What is known of a server that has just come (`semantics.md` §4.4).
     pub fn newcomer(&self) -> State {
         if self.health.is_some() { State::NotInitiated } else { State::Healthy }
+    }
+
+    /// The same, whose repeats go on with these.
+    #[must_use]
+    pub fn with_retries(self, retries: Arc<Retries>) -> Self {
+        debug_assert!(retries.fits(&self.retry), "they have a budget of another rule");
+        Self { retries, ..self }
     }
 
     /// The next place in the rotation, exact over all workers. One for each request; its repeats use the same.

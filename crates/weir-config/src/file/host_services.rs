@@ -426,6 +426,7 @@ fn retry_of(hosts: &[At<Host>], problems: &mut Problems) -> Option<At<RetryPolic
         attempts: attempts.unwrap_or(RetryPolicy::default().attempts),
         on: vec![RetryOn::ConnectFailure, RetryOn::Reset, RetryOn::Timeout],
         per_try_timeout: retry.value.timeout,
+        ..RetryPolicy::default()
     };
     Some(At { value: policy, span: retry.span })
 }

@@ -24,6 +24,7 @@ pub(crate) mod named;
 pub(crate) mod network;
 pub(crate) mod rate;
 pub(crate) mod replay;
+pub(crate) mod retry;
 pub(crate) mod route;
 pub(crate) mod rule;
 pub(crate) mod scalar;

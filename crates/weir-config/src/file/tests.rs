@@ -326,6 +326,45 @@ fn upstreams_choose_and_retry() {
 }
 
 #[test]
+fn retry_budgets_and_waits() {
+    let check = |keys: &str, expected: Result<&str, &[&str]>| {
+        let upstream = format!("{{servers: [\"b:1\"], retry: {{{keys}}}}}");
+        check(&format!("services: [{{host: a, upstream: {upstream}}}]"), expected);
+    };
+    check("attempts: 3", Ok("budget: Some(BudgetRule { share_millionths: 200000, least: 10 })"));
+    check("budget: off", Ok("budget: None"));
+    check("budget: {share: 50%}", Ok("share_millionths: 500000, least: 10"));
+    check("budget: {share: 0.5%, least: 3}", Ok("share_millionths: 5000, least: 3"));
+    check("budget: {least: 0}", Ok("share_millionths: 200000, least: 0"));
+    check("budget: {share: 0%}", Ok("share_millionths: 0, least: 10"));
+    check(
+        "budget: {share: 0%, least: 0}",
+        Err(&["a budget of nothing pays no repeat | write `attempts: 1`"]),
+    );
+    check("budget: {share: 101%}", Err(&["a share is at most"]));
+    check("budget: {least: 10/s}", Err(&["expected a whole number"]));
+    check("budget: {least: 100001}", Err(&["0 to 100000"]));
+    check("budget: {least: -1}", Err(&["expected a whole number"]));
+    check("budget: {shares: 5%}", Err(&["did you mean `share`?"]));
+    check("budget: 20%", Err(&["expected a mapping"]));
+    check("budget: false", Err(&["write `off`"]));
+    check("attempts: 3", Ok("backoff: Backoff { first: 25ms, at_most: 250ms, retry_after: 5s }"));
+    check("backoff: off", Ok("backoff: Backoff { first: 0ns, at_most: 0ns, retry_after: 5s }"));
+    check("backoff: {first: 1s}", Ok("first: 1s, at_most: 1s"));
+    check("backoff: {at_most: 10ms}", Ok("first: 10ms, at_most: 10ms"));
+    check(
+        "backoff: {first: 5ms, at_most: 1s, retry_after: 0s}",
+        Ok("first: 5ms, at_most: 1s, retry_after: 0ns"),
+    );
+    check("backoff: {first: 2s, at_most: 1s}", Err(&["the first wait is longer than the longest: `2s`"]));
+    check("backoff: {first: 0ms}", Err(&["is not from `1ms` to `1m`"]));
+    check("backoff: {at_most: 2m}", Err(&["is not from"]));
+    check("backoff: {retry_after: 2h}", Err(&["is not from"]));
+    check("backoff: {frist: 1ms}", Err(&["did you mean `first`?"]));
+    check("backoff: 25ms", Err(&["expected a mapping"]));
+}
+
+#[test]
 fn listening_and_logging() {
     check_top("listen: [:80, \"unix:/x\"]", Ok("Unix(\"/x\")"));
     check_top("listen: [:80, {address: :80}]", Err(&["this address stands twice"]));

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use weir_core::balance::Strategy;
 use weir_core::health::{EjectionRule, HealthCheck};
-use weir_core::retry::{RetryOn, RetryPolicy};
+use weir_core::retry::RetryPolicy;
 
 use crate::complaint::Complaint;
 use crate::model::{Server, UpstreamLimits};
@@ -16,9 +16,10 @@ use super::describe::Presence::{Default as Unless, Optional, Required};
 use super::describe::Shape;
 use super::eject::EJECT_KIND;
 use super::health::HEALTH_KIND;
-use super::kind::{Either, Kind, List, Mapped, OneOrList, OrWord, Placed};
+use super::kind::{Either, Kind, List, Mapped, OrWord, Placed};
 use super::limit::{UPSTREAM_TIMEOUTS, UpstreamTimeouts};
-use super::scalar::{DurationIn, Integer, Words};
+use super::retry::{RETRY, retry};
+use super::scalar::{DurationIn, Words};
 use super::server::SERVER_KIND;
 use super::table::{Field, Kept, Mapping, Table};
 use super::upstream_limits::UPSTREAM_LIMITS_KIND;
@@ -200,95 +201,4 @@ pub(crate) fn upstream_name(text: &str) -> Result<String, Complaint> {
     }
     Err(Complaint::new(format!("`{}` cannot be the name of an upstream", crate::node::shortened(text)))
         .hint("a name has 1 to 128 letters, digits, `.`, `_` and `-`"))
-}
-
-/// `retry` as it was written.
-#[derive(Debug, Default)]
-pub(crate) struct RetryFile {
-    attempts: Option<u64>,
-    on: Option<Vec<RetryOn>>,
-    per_try: Option<Duration>,
-}
-
-const TRY_TIME: DurationIn =
-    DurationIn { min: Duration::from_millis(10), max: Duration::from_secs(24 * 3600) };
-
-/// A word, or a status as a number.
-struct RetryOnKind;
-
-const RETRY_WORDS: Words<RetryOn> = Words {
-    label: "reason to retry",
-    words: &[
-        ("connect_failure", RetryOn::ConnectFailure),
-        ("reset", RetryOn::Reset),
-        ("timeout", RetryOn::Timeout),
-    ],
-    later: &[],
-};
-
-const RETRY_STATUS: Integer = Integer { label: "a status to retry on", min: 400, max: 599 };
-
-impl Kind for RetryOnKind {
-    type Value = RetryOn;
-
-    fn decode(&self, node: &Node, decoder: &mut Decoder<'_>) -> Option<RetryOn> {
-        match &node.kind {
-            NodeKind::Scalar(scalar) if scalar.text.starts_with(|sign: char| sign.is_ascii_digit()) => {
-                let status = RETRY_STATUS.decode(node, decoder)?;
-                u16::try_from(status).ok().map(RetryOn::Status)
-            }
-            NodeKind::Scalar(_) | NodeKind::List(_) | NodeKind::Mapping(_) => {
-                RETRY_WORDS.decode(node, decoder)
-            }
-        }
-    }
-
-    fn shape(&self) -> Shape {
-        Shape::Either(vec![RETRY_WORDS.shape(), RETRY_STATUS.shape()])
-    }
-}
-
-/// `retry`
-pub(crate) static RETRY: Table<RetryFile> = Table {
-    name: "retry",
-    doc: "What is tried again, where repeating is safe: methods that are idempotent and requests with an Idempotency-Key, \
-          as long as the body is still there whole. Passing over servers that can't be connected to is always done.",
-    fields: &[
-        Field {
-            name: "attempts",
-            presence: Unless("2"),
-            value: &Kept(
-                Integer { label: "`attempts`", min: 1, max: 10 },
-                |retry: &mut RetryFile, number| retry.attempts = Some(number),
-            ),
-            doc: "Attempts in total, the first included, from 1 to 10; counts requests of which a byte may have been sent.",
-        },
-        Field {
-            name: "on",
-            presence: Unless("[connect_failure, reset]"),
-            value: &Kept(OneOrList(RetryOnKind, "reasons to retry"), |retry: &mut RetryFile, on| {
-                retry.on = Some(on);
-            }),
-            doc: "`connect_failure`, `reset` (the connection broke before the answer's head was whole), `timeout`, and \
-                  statuses.",
-        },
-        Field {
-            name: "per_try",
-            presence: Optional,
-            value: &Kept(TRY_TIME, |retry: &mut RetryFile, time| retry.per_try = Some(time)),
-            doc: "Time for each try until the answer's head, from `10ms`; `answer_head` when not written.",
-        },
-    ],
-    within: None,
-    later: &["budget", "backoff"],
-    note: None,
-};
-
-fn retry(file: RetryFile) -> RetryPolicy {
-    let default = RetryPolicy::default();
-    RetryPolicy {
-        attempts: file.attempts.and_then(|number| u32::try_from(number).ok()).unwrap_or(default.attempts),
-        on: file.on.unwrap_or(default.on),
-        per_try_timeout: file.per_try,
-    }
 }

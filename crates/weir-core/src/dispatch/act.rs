@@ -145,6 +145,13 @@ pub enum Happened {
         /// Its status; never an interim one (`semantics.md` §1.5).
         status: u16,
     },
+    /// The head that is told next of this copy is a 429 or 503 with a Retry-After. What asks for no repeats need not know.
+    RetryAfter {
+        /// The copy.
+        copy: u32,
+        /// How long its server wants to be left alone.
+        wait: Duration,
+    },
     /// Mode `majority`: the copy's answer has come whole.
     Whole {
         /// The copy.

@@ -2,35 +2,49 @@
 //!
 //! A server that can't be connected to is *passed over*: that is free, and it is not asked again for this request
 //! (`semantics.md` §2.1). So is a connection on which not one byte of the request could be sent. Everything else that fails
-//! is an *attempt*, counted and repeated by the policy where [`may_repeat`] allows it (§2.2). A repeat goes to a server that
-//! has not been asked yet; only when none is left, those that were asked come again, the last one last.
+//! is an *attempt*, counted and repeated where that is safe, wanted and paid for ([`Repeats`], §2.2). A repeat goes to a
+//! server that has not been asked yet; only when none is left, those that were asked come again, the last one last.
 //!
 //! The machine ends: every start either counts as an attempt, takes a server out, or is the one start after which only fresh
 //! connections are used.
 
+use std::time::Duration;
+
 use super::event::{Action, Attempt, Event, RequestFacts, Reuse, Why};
 use super::marks::Marks;
-use crate::retry::{Cause, Progress, RetryPolicy, may_repeat};
+use crate::retry::{
+    Cause, Ended, Moment, Progress, Repeats, RetryBudget, RetryPolicy, RetryReason, may_repeat,
+};
 
 /// The state of one request in mode `balance`.
 ///
 /// A driver performs its actions one after the other:
 ///
 /// ```
+/// use std::time::Duration;
+///
 /// use weir_core::dispatch::{Action, Attempt, Balance, Event, RequestFacts, Why};
-/// use weir_core::retry::RetryPolicy;
+/// use weir_core::retry::{Moment, RetryPolicy};
 ///
 /// let policy = RetryPolicy::default();
-/// let mut machine = Balance::new(&policy, RequestFacts { safe: true, body_survives: true });
+/// let mut machine = Balance::new(&policy, None, RequestFacts { safe: true, body_survives: true });
+/// // Asked only where a repeat is wanted.
+/// let moment = |machine: &Balance<'_>| Moment {
+///     now: Duration::ZERO,
+///     left: Duration::MAX,
+///     others: (0..2).any(|server| machine.allows(server)),
+///     random: 0,
+/// };
 /// let mut action = machine.begin();
 /// let end = loop {
 ///     action = match action {
-///         // Here `balance::pick` chooses among the servers that the machine allows, and the request is sent.
-///         Action::Start { number, reuse: _ } => match (0..2).find(|server| machine.allows(*server)) {
+///         // Here it waits, `balance::pick` chooses among the servers that the machine allows, and the request is sent.
+///         Action::Start { number, .. } => match (0..2).find(|server| machine.allows(*server)) {
 ///             Some(server) => {
-///                 machine.on(Event::ConnectFailed { attempt: Attempt { number, server }, timed_out: false })
+///                 let attempt = Attempt { number, server };
+///                 machine.on(Event::ConnectFailed { attempt, timed_out: false }, moment)
 ///             }
-///             None => machine.on(Event::NoServer { number }),
+///             None => machine.on(Event::NoServer { number }, moment),
 ///         },
 ///         end @ (Action::Answer { .. } | Action::GiveUp(_)) => break end,
 ///     }
@@ -39,8 +53,8 @@ use crate::retry::{Cause, Progress, RetryPolicy, may_repeat};
 /// ```
 #[derive(Debug, Clone)]
 pub struct Balance<'p> {
-    policy: &'p RetryPolicy,
-    request: RequestFacts,
+    repeats: Repeats<'p>,
+    body_survives: bool,
     /// Attempts of which a byte may have been sent.
     attempts: u32,
     /// Starts so far; the number of the next one.
@@ -57,11 +71,12 @@ pub struct Balance<'p> {
 }
 
 impl<'p> Balance<'p> {
-    /// The machine of a request under the policy of its upstream. Allocates nothing.
-    pub fn new(policy: &'p RetryPolicy, request: RequestFacts) -> Self {
+    /// The machine of a request under the policy of its upstream, whose repeats are paid from this budget. Allocates
+    /// nothing.
+    pub fn new(policy: &'p RetryPolicy, budget: Option<&'p RetryBudget>, request: RequestFacts) -> Self {
         Self {
-            policy,
-            request,
+            repeats: Repeats::new(policy, budget, request.safe),
+            body_survives: request.body_survives,
             attempts: 0,
             starts: 0,
             fresh: false,
@@ -74,7 +89,7 @@ impl<'p> Balance<'p> {
 
     /// The first action.
     pub fn begin(&mut self) -> Action {
-        self.start()
+        self.start(Duration::ZERO)
     }
 
     /// Whether the server may be picked for the attempt that was asked for last.
@@ -87,18 +102,29 @@ impl<'p> Balance<'p> {
         self.attempts
     }
 
-    /// What to do now that this has happened. There is one attempt at a time, and every event is about it.
-    pub fn on(&mut self, event: Event) -> Action {
+    /// Why a repeat was granted since this was asked last.
+    pub fn take_granted(&mut self) -> Option<RetryReason> {
+        self.repeats.take_granted()
+    }
+
+    /// Whether a repeat was wanted and safe that the budget could not pay.
+    pub fn is_unpaid(&self) -> bool {
+        self.repeats.is_unpaid()
+    }
+
+    /// What to do now that this has happened. There is one attempt at a time, and every event is about it. `moment` is asked
+    /// only where a repeat is wanted and safe, or nobody is left; the server that was asked last counts as asked then.
+    pub fn on(&mut self, event: Event, moment: impl FnOnce(&Self) -> Moment) -> Action {
         match event {
             Event::NoServer { number } => {
                 debug_assert_eq!(number + 1, self.starts, "events are about the last start");
-                self.next_round()
+                self.next_round(moment)
             }
             Event::ConnectFailed { attempt, timed_out } => {
                 self.expect_live(attempt);
                 self.unreachable.add(attempt.server);
                 self.why = Why::Unreachable { timed_out };
-                self.start()
+                self.start(Duration::ZERO)
             }
             Event::ConnectDeadline { attempt } => {
                 self.expect_live(attempt);
@@ -110,18 +136,21 @@ impl<'p> Balance<'p> {
             }
             Event::Failed { attempt, progress, cause } => {
                 self.expect_live(attempt);
-                self.on_failed(attempt, progress, cause)
+                self.on_failed(attempt, progress, cause, moment)
             }
-            Event::Head { attempt, progress, status } => {
+            Event::Head { attempt, progress, status, retry_after } => {
                 self.expect_live(attempt);
-                self.on_head(attempt, progress, status)
+                debug_assert!(status >= 200, "interim answers decide nothing");
+                // The server has read the request and acted on it, whatever we believe to have sent.
+                let progress = Progress { bytes_sent: progress.bytes_sent.max(1), ..progress };
+                self.on_head(attempt, progress, status, retry_after, moment)
             }
         }
     }
 
     /// Passing over: not one byte was sent, so that nothing has happened yet (`semantics.md` §2.1, §2.2 a).
     fn on_nothing_sent(&mut self, attempt: Attempt, progress: Progress, cause: Cause) -> Action {
-        if !may_repeat(self.request.safe, progress) {
+        if !may_repeat(self.repeats.is_safe(), progress) {
             return Action::GiveUp(Why::Failed(cause));
         }
         if self.fresh {
@@ -133,58 +162,90 @@ impl<'p> Balance<'p> {
             self.fresh = true;
         }
         self.why = Why::Failed(cause);
-        self.start()
+        self.start(Duration::ZERO)
     }
 
-    fn on_failed(&mut self, attempt: Attempt, progress: Progress, cause: Cause) -> Action {
+    fn on_failed(
+        &mut self,
+        attempt: Attempt,
+        progress: Progress,
+        cause: Cause,
+        moment: impl FnOnce(&Self) -> Moment,
+    ) -> Action {
         self.attempts += 1;
         self.mark_asked(attempt.server);
         self.why = Why::Failed(cause);
-        let wanted = self.policy.wants(cause) && self.attempts < self.policy.attempts;
-        if !(wanted && may_repeat(self.request.safe, progress)) {
-            return Action::GiveUp(self.why);
+        match self.repeat(Ended::Failed(cause), progress, moment) {
+            Some(wait) => {
+                self.fresh |= cause == Cause::Reset;
+                self.start(wait)
+            }
+            None => Action::GiveUp(self.why),
         }
-        self.fresh |= cause == Cause::Reset;
-        self.start()
     }
 
-    fn on_head(&mut self, attempt: Attempt, progress: Progress, status: u16) -> Action {
-        debug_assert!(status >= 200, "interim answers decide nothing");
+    #[inline]
+    fn on_head(
+        &mut self,
+        attempt: Attempt,
+        progress: Progress,
+        status: u16,
+        retry_after: Option<Duration>,
+        moment: impl FnOnce(&Self) -> Moment,
+    ) -> Action {
         self.attempts += 1;
-        let wanted = self.policy.wants_status(status) && self.attempts < self.policy.attempts;
-        // The server has read the request and acted on it, whatever we believe to have sent.
-        let progress = Progress { bytes_sent: progress.bytes_sent.max(1), ..progress };
-        if !(wanted && may_repeat(self.request.safe, progress)) {
+        if !self.repeats.policy().wants_status(status) {
             return Action::Answer { number: attempt.number };
         }
         self.mark_asked(attempt.server);
-        self.why = Why::Discarded { status };
-        self.start()
+        match self.repeat(Ended::Answered { status, retry_after }, progress, moment) {
+            Some(wait) => {
+                self.why = Why::Discarded { status };
+                self.start(wait)
+            }
+            None => Action::Answer { number: attempt.number },
+        }
+    }
+
+    /// How long to wait before the repeat, if there is one.
+    fn repeat(
+        &mut self,
+        ended: Ended,
+        progress: Progress,
+        moment: impl FnOnce(&Self) -> Moment,
+    ) -> Option<Duration> {
+        if !self.repeats.wants(ended, self.attempts, progress) {
+            return None;
+        }
+        let moment = moment(self);
+        self.repeats.decide(ended, self.attempts, moment)
     }
 
     /// No server is left that was not asked: those that were come again, the last one only if it is alone.
-    fn next_round(&mut self) -> Action {
+    fn next_round(&mut self, moment: impl FnOnce(&Self) -> Moment) -> Action {
         let alone = self.asked.count() <= 1;
         let Some(last) = self.last_asked.filter(|last| self.asked.has(*last)) else {
             return Action::GiveUp(self.why);
         };
+        let Some(wait) = self.repeats.again(moment(self)) else { return Action::GiveUp(self.why) };
         self.asked.clear();
         if !alone {
             self.asked.add(last);
         }
-        self.start()
+        self.start(wait)
     }
 
-    fn start(&mut self) -> Action {
+    fn start(&mut self, wait: Duration) -> Action {
         let number = self.starts;
         self.starts += 1;
-        Action::Start { number, reuse: self.reuse() }
+        Action::Start { number, reuse: self.reuse(), wait }
     }
 
     /// A kept connection may be dead. That does no harm if the request would then be repeated (`semantics.md` §2.2).
     fn reuse(&self) -> Reuse {
-        let survives = self.request.safe && self.request.body_survives;
-        let repeats = self.policy.wants(Cause::Reset) && self.attempts + 1 < self.policy.attempts;
+        let survives = self.repeats.is_safe() && self.body_survives;
+        let policy = self.repeats.policy();
+        let repeats = policy.wants(Cause::Reset) && self.attempts + 1 < policy.attempts;
         match (self.fresh, survives && repeats) {
             (true, _) => Reuse::Never,
             (false, true) => Reuse::Any,

@@ -189,8 +189,11 @@ impl Duplicate {
                 return acts;
             }
             Happened::Timer => self.on_timer(now, &mut acts),
-            Happened::BodyWhole | Happened::ReplayLost | Happened::Picked { .. } | Happened::Whole { .. } => {
-            }
+            Happened::BodyWhole
+            | Happened::ReplayLost
+            | Happened::Picked { .. }
+            | Happened::RetryAfter { .. }
+            | Happened::Whole { .. } => {}
         }
         self.settle(&mut acts);
         acts

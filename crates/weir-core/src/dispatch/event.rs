@@ -3,6 +3,8 @@
 //! [`Event`] and [`Action`] are those of `balance`, which has one attempt at a time; [`Why`], [`Reuse`] and
 //! [`RequestFacts`] are used by all modes. The words of those with several attempts at a time stand in `act.rs`.
 
+use std::time::Duration;
+
 use crate::retry::{Cause, Progress};
 
 /// One attempt: what a [`Action::Start`] became.
@@ -51,6 +53,8 @@ pub enum Event {
         progress: Progress,
         /// The answer's status; never an interim one (`semantics.md` §1.5).
         status: u16,
+        /// Its Retry-After, where the status is 429 or 503.
+        retry_after: Option<Duration>,
     },
 }
 
@@ -58,13 +62,15 @@ pub enum Event {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[must_use = "nothing happens unless the driver performs it"]
 pub enum Action {
-    /// Pick a server among those that the machine allows and send the request to it. An answer of an earlier attempt that
-    /// was not passed on is thrown away.
+    /// Wait, then pick a server among those that the machine allows and send the request to it. An answer of an earlier
+    /// attempt that was not passed on is thrown away.
     Start {
         /// Names the attempt in the events that follow.
         number: u32,
         /// Which connections it may take.
         reuse: Reuse,
+        /// How long to wait before; mostly zero.
+        wait: Duration,
     },
     /// Pass this attempt's answer on. The machine has nothing more to say.
     Answer {
@@ -78,7 +84,7 @@ pub enum Action {
 /// Which kept connections an attempt may take; a fresh one is always allowed (`semantics.md` §2.2).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reuse {
-    /// Any: if the server has closed it meanwhile, the request is repeated.
+    /// Any: if the server has closed it meanwhile, the request is repeated, as long as the budget can pay for it.
     Any,
     /// Only one that was idle for less than `reuse_unsafe`: the request would not be repeated.
     Recent,

@@ -11,8 +11,8 @@
 //!
 //! Beside that one copy the mode is `balance`: passing over is free, and what failed is repeated by the retry policy where
 //! that is safe. The two meet in one rule: **while another copy is under way, it is the repeat.** Only when the last one
-//! under way has failed, the policy is asked for a new one. An answer that the policy would repeat is held back meanwhile,
-//! at most one, and is the answer if nothing better comes. A hedge counts as an attempt of the policy, so that a request is
+//! under way has failed, the policy and its budget are asked for a new one, which waits as in `balance`. An answer that the
+//! policy would repeat is held back meanwhile, at most one, and is the answer if nothing better comes. A hedge counts as an attempt of the policy, so that a request is
 //! never sent more often than `attempts` says for the sake of repeats; the policy does not limit the hedge itself.
 
 use std::time::Duration;
@@ -24,7 +24,9 @@ use super::budget::Budget;
 use super::event::{RequestFacts, Reuse, Why};
 use super::marks::Marks;
 use super::rule::HedgeRule;
-use crate::retry::{Cause, Progress, RetryPolicy, may_repeat};
+use crate::retry::{
+    Cause, Ended, Moment, Progress, Repeats, RetryBudget, RetryPolicy, RetryReason, may_repeat,
+};
 
 /// What `hedge` must know of a request and its upstream before it starts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,6 +40,12 @@ pub struct HedgeFacts {
     pub percentile: Option<Duration>,
     /// Whether the client's body is here already, or there is none; else [`Happened::BodyWhole`] says when it is.
     pub body_whole: bool,
+    /// When the exchange began, on the clock of the retry budget.
+    pub began: Duration,
+    /// How long the whole request may take from there on.
+    pub time_max: Duration,
+    /// Even over all of `u64`.
+    pub random: u64,
 }
 
 /// The state of one request in mode `hedge`. What it promises: [`Fan`](super::Fan).
@@ -46,10 +54,13 @@ pub struct HedgeFacts {
 /// servers.
 #[derive(Debug)]
 pub struct Hedge<'r> {
-    policy: &'r RetryPolicy,
+    repeats: Repeats<'r>,
     budget: &'r Budget,
     request: RequestFacts,
     servers: usize,
+    began: Duration,
+    time_max: Duration,
+    random: u64,
     delay: Duration,
     body_whole: bool,
     /// Copies so far; the number of the next one.
@@ -61,7 +72,7 @@ pub struct Hedge<'r> {
     hedged: bool,
     /// The last copy that was the hedge.
     hedge: Option<u32>,
-    /// When the hedge is due.
+    /// When the hedge is due, or the repeat that waits.
     due: Duration,
     /// Servers that can't be connected to.
     unreachable: Marks,
@@ -71,8 +82,14 @@ pub struct Hedge<'r> {
     /// Only fresh connections are used from now on.
     fresh: bool,
     replay_lost: bool,
-    /// Whether the policy wants a repeat for what ended last.
-    wanted: bool,
+    /// How the last copy ended that was sent.
+    ended: Option<Ended>,
+    /// A repeat was granted and has not been sent yet.
+    granted: bool,
+    /// It waits until `due`, as a hedge would.
+    rests: bool,
+    /// A copy whose answer will say that its server wants to be left alone for so long.
+    asked_for_rest: Option<(u32, Duration)>,
     /// The answer that the policy would repeat, and that is passed on if nothing better comes.
     held: Option<u32>,
     /// What to say if there is none.
@@ -89,13 +106,22 @@ struct Live {
 }
 
 impl<'r> Hedge<'r> {
-    /// The machine of a request. `budget` is that of the route.
-    pub fn new(rule: &HedgeRule, policy: &'r RetryPolicy, budget: &'r Budget, facts: HedgeFacts) -> Self {
+    /// The machine of a request. `budget` is that of the route, `repeats` that of the upstream.
+    pub fn new(
+        rule: &HedgeRule,
+        policy: &'r RetryPolicy,
+        budget: &'r Budget,
+        repeats: Option<&'r RetryBudget>,
+        facts: HedgeFacts,
+    ) -> Self {
         Self {
-            policy,
+            repeats: Repeats::new(policy, repeats, facts.request.safe),
             budget,
             request: facts.request,
             servers: facts.servers,
+            began: facts.began,
+            time_max: facts.time_max,
+            random: facts.random,
             delay: rule.delay(facts.percentile),
             body_whole: facts.body_whole,
             started: 0,
@@ -109,7 +135,10 @@ impl<'r> Hedge<'r> {
             last_asked: None,
             fresh: false,
             replay_lost: false,
-            wanted: false,
+            ended: None,
+            granted: false,
+            rests: false,
+            asked_for_rest: None,
             held: None,
             why: Why::NoServer,
             decided: false,
@@ -151,6 +180,7 @@ impl<'r> Hedge<'r> {
             Happened::Broken { copy } => {
                 self.held.take_if(|held| *held == copy);
             }
+            Happened::RetryAfter { copy, wait } => self.asked_for_rest = Some((copy, wait)),
             Happened::ReplayLost => self.replay_lost = true,
             Happened::Timer => self.on_timer(now, &mut acts),
             Happened::BodyWhole if !self.body_whole => {
@@ -181,20 +211,37 @@ impl<'r> Hedge<'r> {
         self.hedge
     }
 
+    /// Why a repeat was granted since this was asked last.
+    pub fn take_granted(&mut self) -> Option<RetryReason> {
+        self.repeats.take_granted()
+    }
+
+    /// Whether a repeat was wanted and safe that the budget could not pay.
+    pub fn is_unpaid(&self) -> bool {
+        self.repeats.is_unpaid()
+    }
+
     /// The hedge is due: it is launched if the request may be sent again, somebody else can be asked, and it can be paid.
     fn on_timer(&mut self, now: Duration, acts: &mut Acts) {
+        if self.rests {
+            return self.on_rested(now, acts);
+        }
         if self.hedged || self.replay_lost || !self.body_whole {
             return;
         }
         if now < self.due {
             return acts.push(Act::WakeAt(self.due));
         }
-        let others = self.servers > self.asked.count() + self.unreachable.count();
-        if others && self.budget.take() {
+        if self.others() && self.budget.take() {
             self.hedged = true;
             self.hedge = Some(self.started);
             self.start(now, acts);
         }
+    }
+
+    /// Whether a server is left that was not asked in this round.
+    fn others(&self) -> bool {
+        self.servers > self.asked.count() + self.unreachable.count()
     }
 
     fn on_no_server(&mut self, copy: u32, now: Duration, acts: &mut Acts) {
@@ -227,9 +274,8 @@ impl<'r> Hedge<'r> {
 
     fn on_failed(&mut self, copy: u32, cause: Cause, now: Duration, acts: &mut Acts) {
         let Some(live) = self.end(copy) else { return };
-        self.was_sent(live);
+        self.was_sent(live, Ended::Failed(cause));
         self.why = Why::Failed(cause);
-        self.wanted = self.policy.wants(cause);
         self.fresh |= cause == Cause::Reset;
         self.go_on(now, acts);
     }
@@ -237,25 +283,27 @@ impl<'r> Hedge<'r> {
     fn on_head(&mut self, copy: u32, status: u16, now: Duration, acts: &mut Acts) {
         debug_assert!(status >= 200, "interim answers decide nothing");
         let Some(live) = self.end(copy) else { return };
-        self.was_sent(live);
-        if !self.policy.wants_status(status) {
+        let rest = self.asked_for_rest.take_if(|(of, _)| *of == copy).map(|(_, wait)| wait);
+        self.repeats.note_rest(rest.unwrap_or_default(), self.began.saturating_add(now));
+        self.was_sent(live, Ended::Answered { status, retry_after: rest });
+        if !self.repeats.policy().wants_status(status) {
             return self.decide(Act::Answer { copy }, acts);
         }
         acts.extend(self.held.replace(copy).map(|copy| Act::Cancel { copy }));
         self.why = Why::Discarded { status };
-        self.wanted = true;
         self.go_on(now, acts);
     }
 
-    /// Something has ended without an answer. Whoever is under way is the repeat; else the policy says whether there is one.
+    /// Something has ended without an answer. Whoever is under way is the repeat; else the policy says whether there is one,
+    /// and the budget whether it is paid.
     fn go_on(&mut self, now: Duration, acts: &mut Acts) {
         if !self.live.is_empty() {
             return;
         }
-        let wanted = self.wanted && self.sent < self.policy.attempts;
-        match wanted && may_repeat(self.request.safe, self.progress(1)) {
-            true => self.start(now, acts),
-            false => self.settle(acts),
+        let others = self.others();
+        match self.repeat(others, now) {
+            Some(wait) => self.start_after(wait, now, acts),
+            None => self.settle(acts),
         }
     }
 
@@ -266,11 +314,56 @@ impl<'r> Hedge<'r> {
         let Some(last) = self.last_asked.filter(|last| self.asked.has(*last)) else {
             return self.settle(acts);
         };
+        let wait = match self.granted {
+            true => self.repeats.again(self.moment(false, now)),
+            false => self.repeat(false, now),
+        };
+        let Some(wait) = wait.filter(|_| !self.replay_lost) else { return self.settle(acts) };
         self.asked.clear();
         if !alone {
             self.asked.add(last);
         }
-        self.go_on(now, acts);
+        self.start_after(wait, now, acts);
+    }
+
+    /// How long to wait before the repeat of what ended last, if there is one.
+    fn repeat(&mut self, others: bool, now: Duration) -> Option<Duration> {
+        let ended = self.ended?;
+        if !self.repeats.wants(ended, self.sent, self.progress(1)) {
+            return None;
+        }
+        let wait = self.repeats.decide(ended, self.sent, self.moment(others, now))?;
+        self.granted = true;
+        Some(wait)
+    }
+
+    fn moment(&self, others: bool, now: Duration) -> Moment {
+        // Another one for each repeat: a step of a Weyl sequence.
+        let random = self.random.wrapping_add(u64::from(self.sent).wrapping_mul(0x9E37_79B9_7F4A_7C15));
+        Moment {
+            now: self.began.saturating_add(now),
+            left: self.time_max.saturating_sub(now),
+            others,
+            random,
+        }
+    }
+
+    fn start_after(&mut self, wait: Duration, now: Duration, acts: &mut Acts) {
+        if wait.is_zero() {
+            return self.start(now, acts);
+        }
+        self.rests = true;
+        self.due = now.saturating_add(wait);
+        acts.push(Act::WakeAt(self.due));
+    }
+
+    /// The wait before a repeat is over.
+    fn on_rested(&mut self, now: Duration, acts: &mut Acts) {
+        if now < self.due {
+            return acts.push(Act::WakeAt(self.due));
+        }
+        self.rests = false;
+        if self.replay_lost { self.settle(acts) } else { self.start(now, acts) }
     }
 
     fn start(&mut self, now: Duration, acts: &mut Acts) {
@@ -284,7 +377,7 @@ impl<'r> Hedge<'r> {
 
     /// From now on the copy that was started last is waited for, if there may be a hedge.
     fn wait(&mut self, now: Duration, acts: &mut Acts) {
-        if !self.hedged && !self.replay_lost && self.body_whole && self.servers > 1 {
+        if !self.rests && !self.hedged && !self.replay_lost && self.body_whole && self.servers > 1 {
             self.due = now.saturating_add(self.delay);
             acts.push(Act::WakeAt(self.due));
         }
@@ -294,7 +387,8 @@ impl<'r> Hedge<'r> {
     /// another one would not be.
     fn reuse(&self) -> Reuse {
         let survives = self.request.safe && self.request.body_survives && !self.replay_lost;
-        let repeats = self.policy.wants(Cause::Reset) && self.sent + 1 < self.policy.attempts;
+        let policy = self.repeats.policy();
+        let repeats = policy.wants(Cause::Reset) && self.sent + 1 < policy.attempts;
         match (self.fresh, survives && repeats && self.live.is_empty()) {
             (true, _) => Reuse::Never,
             (false, true) => Reuse::Any,
@@ -313,8 +407,10 @@ impl<'r> Hedge<'r> {
         Progress { bytes_sent, body_whole: !self.replay_lost, answer_begun: false }
     }
 
-    fn was_sent(&mut self, live: Live) {
+    fn was_sent(&mut self, live: Live, ended: Ended) {
         self.sent += 1;
+        self.granted = false;
+        self.ended = Some(ended);
         self.last_asked = live.server;
     }
 

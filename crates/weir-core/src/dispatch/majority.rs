@@ -114,6 +114,7 @@ impl<'r> Majority<'r> {
                 return acts;
             }
             Happened::Picked { .. }
+            | Happened::RetryAfter { .. }
             | Happened::Delivered { .. }
             | Happened::Refused { .. }
             | Happened::Dropped { .. }

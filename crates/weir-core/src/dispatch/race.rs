@@ -123,7 +123,8 @@ impl<'r> Race<'r> {
             }
             Happened::ReplayLost => self.decide(Act::GiveUp(Why::ReplayLost), &mut acts),
             Happened::Timer => self.start_staggered(now, &mut acts),
-            Happened::Whole { .. }
+            Happened::RetryAfter { .. }
+            | Happened::Whole { .. }
             | Happened::Delivered { .. }
             | Happened::Refused { .. }
             | Happened::Dropped { .. }

@@ -60,6 +60,8 @@ pub struct Entry<'a> {
     pub server: Option<&'a str>,
     /// Requests sent to servers for this one.
     pub attempts: u32,
+    /// What was tried, in this order, where that was more than one server that has answered. Written as JSON only.
+    pub tries: &'a [Try<'a>],
     /// The dispatch mode; empty when the request went to no server.
     pub mode: &'a str,
     /// From the first attempt to the head of the answer that was passed on.
@@ -70,6 +72,19 @@ pub struct Entry<'a> {
     pub request_id: &'a [u8],
     /// Why Weir answered itself or broke off.
     pub reason: Option<&'a str>,
+}
+
+/// One server that was asked or passed over.
+#[derive(Debug, Clone, Copy)]
+pub struct Try<'a> {
+    /// The server, as the configuration writes it.
+    pub server: &'a str,
+    /// What came of it: a word of visible ASCII without quotes.
+    pub outcome: &'static str,
+    /// The status of its answer, if it gave one.
+    pub status: Option<u16>,
+    /// How long that took.
+    pub time: Duration,
 }
 
 impl Entry<'_> {
@@ -91,6 +106,7 @@ impl Entry<'_> {
             route: "",
             server: None,
             attempts: 0,
+            tries: &[],
             mode: "",
             upstream_seconds: None,
             duration: Duration::ZERO,
@@ -247,6 +263,7 @@ fn json(entry: &Entry<'_>, out: &mut Vec<u8>) {
     json_text("route", Some(entry.route.as_bytes()), out);
     json_text("server", entry.server.map(str::as_bytes), out);
     json_number("attempts", entry.attempts.into(), out);
+    json_tries(entry.tries, out);
     json_text("mode", Some(entry.mode.as_bytes()), out);
     json_key("upstream_seconds", out);
     match entry.upstream_seconds {
@@ -258,6 +275,31 @@ fn json(entry: &Entry<'_>, out: &mut Vec<u8>) {
     json_text("request_id", Some(entry.request_id), out);
     json_text("reason", entry.reason.map(str::as_bytes), out);
     out.extend_from_slice(b"}\n");
+}
+
+/// A list, or null when there is nothing that the line does not say anyhow.
+fn json_tries(tries: &[Try<'_>], out: &mut Vec<u8>) {
+    json_key("tries", out);
+    if tries.is_empty() {
+        out.extend_from_slice(b"null");
+        return;
+    }
+    for (place, tried) in tries.iter().enumerate() {
+        // The words for outcomes are ours, and plain.
+        out.extend_from_slice(if place == 0 { b"[{\"outcome\":\"" } else { b",{\"outcome\":\"" });
+        out.extend_from_slice(tried.outcome.as_bytes());
+        out.push(b'"');
+        json_text("server", Some(tried.server.as_bytes()), out);
+        json_key("status", out);
+        match tried.status {
+            Some(status) => decimal(status.into(), out),
+            None => out.extend_from_slice(b"null"),
+        }
+        json_key("seconds", out);
+        seconds(tried.time, out);
+        out.push(b'}');
+    }
+    out.push(b']');
 }
 
 fn json_key(name: &str, out: &mut Vec<u8>) {

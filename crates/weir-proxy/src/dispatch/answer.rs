@@ -15,6 +15,7 @@ use weir_http::method::Method;
 use weir_http::upgrade::{self, Upgrade};
 use weir_http::version::Version;
 use weir_tls::handshake::Fault;
+use weir_upstream::body::replay::Replay;
 use weir_upstream::body::{Body, H1Body};
 use weir_upstream::h1::head::{AnswerError, HeadLimits, read_answer};
 use weir_upstream::h1::pump::{BodySink, PumpError, pump};
@@ -24,6 +25,7 @@ use weir_upstream::io::lent::LentHead;
 use weir_upstream::io::timed::{Patience, Timed};
 use weir_upstream::member::Server;
 
+use super::kept_body;
 use crate::exchange::Exchange;
 use crate::inbound::responder::{Delivery, Responder};
 use crate::stages::failure::Failure;
@@ -39,8 +41,13 @@ pub(super) enum Answer {
         /// How long the server keeps the connection for another request; `None` when it does not.
         idle: Option<Duration>,
     },
-    /// The mode threw it away; this is next.
-    Discarded(Action),
+    /// The mode threw it away.
+    Discarded {
+        /// What is next.
+        next: Action,
+        /// Its status.
+        status: u16,
+    },
     /// The server has switched to the protocol that was asked for, and the client knows.
     Switched,
 }
@@ -85,8 +92,8 @@ pub(super) struct Reading<'a> {
     pub directions: &'a Directions,
     /// When the attempt began.
     pub begun: Instant,
-    /// Whether the request could be sent again.
-    pub body_whole: bool,
+    /// What keeps the body of the request, if it is kept.
+    pub kept: Option<&'a Replay>,
 }
 
 impl Reading<'_> {
@@ -96,7 +103,7 @@ impl Reading<'_> {
         x: &mut Exchange,
         buffer: &mut ReadBuffer,
         responder: &mut Responder,
-        decide: &mut impl FnMut(Progress, u16) -> Action,
+        decide: &mut impl FnMut(Progress, &Head) -> Action,
     ) -> Result<Answer, Broken> {
         let mut head = LentHead::new();
         let status = self.final_head(x, buffer, &mut head, responder).await?;
@@ -122,12 +129,13 @@ impl Reading<'_> {
             server.judge(&head);
         }
         // The server has read a request that it answers, whatever we believe to have written.
-        let progress = Progress { bytes_sent: 1, body_whole: self.body_whole, answer_begun: false };
-        match decide(progress, head.status()) {
+        let body_whole = kept_body::is_whole(x, self.kept);
+        let progress = Progress { bytes_sent: 1, body_whole, answer_begun: false };
+        match decide(progress, &head) {
             Action::Answer { .. } => {}
             next @ (Action::Start { .. } | Action::GiveUp(_)) => {
                 self.directions.answered.set(false);
-                return Ok(Answer::Discarded(next));
+                return Ok(Answer::Discarded { next, status });
             }
         }
         let reusable = is_persistent(&head, options) && framing != Framing::UntilClose;

@@ -18,6 +18,7 @@ use weir_http::field::KnownName as K;
 use weir_http::framing::Framing;
 use weir_http::head::Head;
 use weir_upstream::body::Body;
+use weir_upstream::body::replay::Replay;
 use weir_upstream::h1::pump::{PumpError, pump};
 use weir_upstream::h1::sink::{Coding, H1Sink};
 use weir_upstream::io::buffer::ReadBuffer;
@@ -27,7 +28,7 @@ use weir_upstream::member::{InFlight, Server};
 use weir_upstream::pool::Connection;
 
 use super::answer::{Answer, Broken, Directions, Reading};
-use super::tunnel;
+use super::{kept_body, tunnel};
 use crate::exchange::{Exchange, RequestBody};
 use crate::inbound::client::Client;
 use crate::inbound::responder::Responder;
@@ -38,8 +39,13 @@ use crate::stages::failure::Failure;
 pub(super) enum Outcome {
     /// Its answer was passed on to the end.
     Answered,
-    /// The mode threw its answer away; this is next.
-    Discarded(Action),
+    /// The mode threw its answer away.
+    Discarded {
+        /// What is next.
+        next: Action,
+        /// The status of that answer.
+        status: u16,
+    },
     /// It failed before its answer, by the server's fault; another may be made.
     Failed {
         /// How far it had come.
@@ -53,26 +59,34 @@ pub(super) enum Outcome {
     Over(Failure),
 }
 
+/// The request of an attempt.
+pub(super) struct Sent<'r> {
+    /// Its body.
+    pub request: &'r mut RequestBody,
+    /// What keeps it, if it is kept.
+    pub kept: Option<&'r Replay>,
+}
+
 /// Sends the request of `x` on this connection and passes the answer on, if the mode agrees when `decide` is asked.
 pub(super) async fn run(
     x: &mut Exchange,
     forward: &Forward,
     connection: Connection,
     _in_flight: InFlight,
-    request: &mut RequestBody,
+    Sent { request, kept }: Sent<'_>,
     responder: &mut Responder,
-    mut decide: impl FnMut(Progress, u16) -> Action,
+    mut decide: impl FnMut(Progress, &Head) -> Action,
 ) -> Outcome {
     let upstream = &forward.upstream;
     connection.server.note_request(x.request.method());
     let timed = server_side(x, forward, &connection);
     let mut sink = H1Sink::new(timed.clone());
     write_request(x, forward, &connection, &mut sink);
-    let body_whole = x.facts.body_is_empty();
+    let body_empty = x.facts.body_is_empty();
     let directions = Directions::default();
     let mut buffer = ReadBuffer::new();
     let begun = x.now;
-    let reading = Reading { timed: &timed, directions: &directions, begun, body_whole };
+    let reading = Reading { timed: &timed, directions: &directions, begun, kept };
     let transferred = {
         let client = Rc::clone(&x.client);
         let mut upload = pin!(pump(&mut request.body, &mut sink));
@@ -82,7 +96,7 @@ pub(super) async fn run(
                 if !directions.upload_over.get()
                     && let Poll::Ready(outcome) = upload.as_mut().poll(cx)
                 {
-                    let sent = if body_whole { begun } else { now() };
+                    let sent = if body_empty { begun } else { now() };
                     directions.uploaded(outcome, &client, sent, upstream.waits.answer_head)?;
                 }
                 if let Poll::Ready(answer) = download.as_mut().poll(cx) {
@@ -101,6 +115,7 @@ pub(super) async fn run(
         x.client.deadlines.clear(wait);
     }
     x.record.received_bytes = x.record.received_bytes.max(sink.content_bytes());
+    let body_whole = kept_body::is_whole(x, kept);
     let progress =
         Progress { bytes_sent: sink.written_bytes(), body_whole, answer_begun: directions.answered.get() };
     match transferred {
@@ -111,7 +126,7 @@ pub(super) async fn run(
             give_back(x, connection, idle.map(|idle| idle.min(upstream.waits.idle)));
             Outcome::Answered
         }
-        Ok(Answer::Discarded(action)) => Outcome::Discarded(action),
+        Ok(Answer::Discarded { next, status }) => Outcome::Discarded { next, status },
         Ok(Answer::Switched) => {
             // Tunnels live long and are few: they take memory of their own, so that exchanges stay small.
             let tunnel = Box::pin(tunnel::run(x, timed, buffer, behind_request(request), responder));

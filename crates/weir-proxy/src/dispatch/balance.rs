@@ -3,17 +3,26 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use tokio::time::Instant;
 use weir_core::dispatch::{Action, Attempt, Balance, Event, RequestFacts, Why};
-use weir_core::retry::{Cause, is_safe};
+use weir_core::retry::{Cause, Moment, is_safe};
+use weir_http::head::Head;
 use weir_tls::handshake::Fault;
+use weir_upstream::body::replay::Replay;
+use weir_upstream::member::Server;
 use weir_upstream::select;
+use weir_upstream::upstream::Upstream;
 
-use super::attempt::{self, Outcome};
+use super::attempt::{self, Outcome, Sent};
+use super::kept_body;
 use super::obtain::{self, Refused};
+use super::repeat::{self, Clock};
+use super::retry_after::of_overload;
 use crate::exchange::{Exchange, RequestBody};
 use crate::inbound::responder::Responder;
 use crate::runtime::snapshot::Forward;
 use crate::stages::failure::Failure;
+use crate::tries::TryOutcome;
 
 /// Sends the request of `x` to one server, or to the next one where that does no harm, and its answer to the client.
 pub(crate) async fn run(
@@ -22,15 +31,37 @@ pub(crate) async fn run(
     request: &mut RequestBody,
     responder: &mut Responder,
 ) -> Result<(), Failure> {
+    let kept = kept_body::for_repeats(x, &forward.upstream.retry, request);
+    let outcome = attempts(x, forward, Sent { request, kept: kept.as_deref() }, responder).await;
+    if let Some(kept) = &kept {
+        kept_body::give_back(x, kept, request);
+    }
+    outcome
+}
+
+async fn attempts(
+    x: &mut Exchange,
+    forward: &Forward,
+    sent: Sent<'_>,
+    responder: &mut Responder,
+) -> Result<(), Failure> {
+    let Sent { request, kept } = sent;
     let upstream = &*forward.upstream;
     let group = x.worker.groups.of(upstream);
-    let mut machine = Balance::new(&upstream.retry, facts(x));
+    let clock = Clock::of(x);
+    let moment = |machine: &Balance<'_>| clock.moment(&group, machine);
+    let mut machine = Balance::new(&upstream.retry, upstream.retries.budget(), facts(x, kept));
     let ticket = select::ticket(upstream);
     let mut action = machine.begin();
     let mut passed_over = PassedOver::None;
     loop {
         let (number, reuse) = match action {
-            Action::Start { number, reuse } => (number, reuse),
+            Action::Start { number, reuse, wait } => {
+                if !wait.is_zero() {
+                    Box::pin(repeat::rest(x, wait)).await?;
+                }
+                (number, reuse)
+            }
             Action::GiveUp(why) => return Err(failure(why, passed_over)),
             // The attempt has passed its answer on when it says so.
             Action::Answer { .. } => return Ok(()),
@@ -38,57 +69,106 @@ pub(crate) async fn run(
         // In flight from here on, so that others who choose now see it, also while a connection is made.
         let taken = select::take(upstream, &group, ticket, |server| machine.allows(server));
         let Some((index, in_flight)) = taken else {
-            action = machine.on(Event::NoServer { number });
+            action = machine.on(Event::NoServer { number }, moment);
             continue;
         };
         let attempt = Attempt { number, server: index };
         let server = &group.servers[index];
         x.record.server = Some(Arc::clone(server));
+        let since = x.now;
         let connection = match obtain::kept(x, upstream, server, reuse) {
             Some(connection) => connection,
             None => match obtain::fresh(x, upstream, group.servers.len(), server).await {
                 Ok(connection) => connection,
                 Err(refused) => {
                     passed_over = passed_over.and(&refused);
-                    action = machine.on(event(refused, attempt)?);
+                    note_refusal(x, server, since, &refused);
+                    action = machine.on(event(refused, attempt)?, moment);
                     continue;
                 }
             },
         };
-        let outcome =
-            attempt::run(x, forward, connection, in_flight, request, responder, |progress, status| {
-                machine.on(Event::Head { attempt, progress, status })
-            });
-        action = match outcome.await {
-            Outcome::Answered => {
-                x.record.attempts = machine.attempts();
-                return Ok(());
-            }
-            Outcome::Discarded(next) => next,
-            Outcome::Failed { progress, cause, failure } => {
-                if progress.bytes_sent > 0 {
-                    server.counters.failures.fetch_add(1, Ordering::Relaxed);
-                }
-                match machine.on(Event::Failed { attempt, progress, cause }) {
-                    Action::GiveUp(_) => {
-                        x.record.attempts = machine.attempts();
-                        return Err(failure);
-                    }
-                    next @ (Action::Start { .. } | Action::Answer { .. }) => next,
-                }
-            }
-            Outcome::Over(failure) => {
-                x.record.attempts = machine.attempts().max(1);
-                return Err(failure);
-            }
+        if let Some(kept) = kept {
+            Box::pin(kept_body::invite(x, responder)).await?;
+            request.body = kept.reader().into();
+        }
+        let decide = |progress, head: &Head| {
+            let (status, retry_after) = (head.status(), of_overload(head));
+            machine.on(Event::Head { attempt, progress, status, retry_after }, moment)
         };
-        x.record.attempts = machine.attempts();
-        x.look();
+        let outcome =
+            attempt::run(x, forward, connection, in_flight, Sent { request, kept }, responder, decide);
+        let outcome = outcome.await;
+        action = match after(x, upstream, &mut machine, (attempt, server, since), outcome, moment) {
+            Ok(next) => next,
+            Err(end) => return end,
+        };
     }
 }
 
-fn facts(x: &Exchange) -> RequestFacts {
-    RequestFacts { safe: is_safe(&x.request), body_survives: x.facts.body_is_empty() }
+/// What comes after an attempt; an error is the end.
+fn after(
+    x: &mut Exchange,
+    upstream: &Upstream,
+    machine: &mut Balance<'_>,
+    (attempt, server, since): (Attempt, &Arc<Server>, Instant),
+    outcome: Outcome,
+    moment: impl FnOnce(&Balance<'_>) -> Moment,
+) -> Result<Action, Result<(), Failure>> {
+    let next = match outcome {
+        Outcome::Answered => {
+            if !x.record.tries.is_empty() {
+                x.note_try(server, since, TryOutcome::Answered(x.record.status));
+            }
+            Err(Ok(()))
+        }
+        Outcome::Discarded { next, status } => {
+            x.look();
+            x.note_try(server, since, TryOutcome::Answered(status));
+            Ok(next)
+        }
+        Outcome::Failed { progress, cause, failure } => {
+            let is_sent = progress.bytes_sent > 0;
+            if is_sent {
+                server.counters.failures.fetch_add(1, Ordering::Relaxed);
+            }
+            x.look();
+            x.note_try(server, since, if is_sent { TryOutcome::of(cause) } else { TryOutcome::NotSent });
+            match machine.on(Event::Failed { attempt, progress, cause }, moment) {
+                Action::GiveUp(_) => Err(Err(failure)),
+                next @ (Action::Start { .. } | Action::Answer { .. }) => Ok(next),
+            }
+        }
+        Outcome::Over(failure) => {
+            x.record.attempts = machine.attempts().max(1);
+            return Err(Err(failure));
+        }
+    };
+    x.record.attempts = machine.attempts();
+    if let Some(reason) = machine.take_granted() {
+        upstream.retries.count(reason);
+    }
+    if machine.is_unpaid() {
+        upstream.retries.count_unpaid();
+        x.record.unpaid = true;
+    }
+    next
+}
+
+fn facts(x: &Exchange, kept: Option<&Replay>) -> RequestFacts {
+    RequestFacts { safe: is_safe(&x.request), body_survives: kept_body::survives(x, kept) }
+}
+
+/// Notes that a server was passed over.
+fn note_refusal(x: &mut Exchange, server: &Arc<Server>, since: Instant, refused: &Refused) {
+    let outcome = match refused {
+        Refused::Server { fault: Some(_), .. } => TryOutcome::Tls,
+        Refused::Server { timed_out: false, .. } => TryOutcome::Refused,
+        Refused::Server { timed_out: true, .. } | Refused::Deadline => TryOutcome::ConnectTimeout,
+        // That was not the server.
+        Refused::Over(_) => return,
+    };
+    x.note_try(server, since, outcome);
 }
 
 fn event(refused: Refused, attempt: Attempt) -> Result<Event, Failure> {

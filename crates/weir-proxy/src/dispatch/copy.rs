@@ -16,7 +16,7 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use tokio::time::Instant;
-use weir_core::dispatch::Reuse;
+use weir_core::dispatch::{Happened, Reuse};
 use weir_core::health::Fault;
 use weir_core::retry::Cause;
 use weir_http::field::KnownName as K;
@@ -41,6 +41,7 @@ use crate::exchange::Exchange;
 use crate::runtime::snapshot::{Forward, LocalSnapshot};
 use crate::runtime::worker::Worker;
 use crate::stages::failure::Failure;
+use crate::tries::TryOutcome;
 
 /// What all copies of a request share.
 #[derive(Debug)]
@@ -104,8 +105,10 @@ pub(super) struct Stage {
     pub written: Cell<bool>,
     /// When that was.
     pub written_at: Cell<Option<Instant>>,
-    /// Times that it was begun to be sent.
+    /// Times that it was begun to be sent, without those of which nothing left.
     pub sent: Cell<u32>,
+    /// Sending has failed, and not a byte had left.
+    unsent: Cell<bool>,
     /// Its answer is not wanted any more: it is not sent again.
     pub cancelled: Cell<bool>,
     /// Its deadlines, for whoever moves it to another task.
@@ -165,6 +168,30 @@ impl Lost {
     fn full() -> Self {
         Self::NotSent { timed_out: false, failure: Failure::TooMuchAtOnce }
     }
+
+    /// What a mode is told of it, and how it failed, for the client.
+    ///
+    /// # Errors
+    /// It was not the server: no copy can be sent to its end.
+    pub(super) fn told_of(self, copy: u32) -> Result<(Happened, Failure), Failure> {
+        match self {
+            Self::NotSent { timed_out, failure } => Ok((Happened::NotSent { copy, timed_out }, failure)),
+            // Some of it may have left: on the safe side of `semantics.md` §2.2.
+            Self::Failed { cause, failure } => Ok((Happened::Failed { copy, cause, bytes_sent: 1 }, failure)),
+            Self::Request(failure) => Err(failure),
+        }
+    }
+
+    /// What the log says of it; nothing where the server is not to blame.
+    pub(super) fn outcome(&self) -> Option<TryOutcome> {
+        match self {
+            Self::NotSent { failure: Failure::ServerTls(_), .. } => Some(TryOutcome::Tls),
+            Self::NotSent { timed_out: true, .. } => Some(TryOutcome::ConnectTimeout),
+            Self::NotSent { timed_out: false, .. } => Some(TryOutcome::Refused),
+            Self::Failed { cause, .. } => Some(TryOutcome::of(*cause)),
+            Self::Request(_) => None,
+        }
+    }
 }
 
 /// Sends a copy to this server.
@@ -186,6 +213,10 @@ pub(super) async fn send(
         match copy.over(connection).await {
             // It died while it was idle, and the request may be sent twice.
             Err(Broken::Closed) if copy.original.repeatable && !copy.stage.cancelled.get() => {}
+            // The same, and the request was not sent at all (`semantics.md` §2.2 a).
+            Err(_) if copy.stage.unsent.take() && !copy.stage.cancelled.get() => {
+                copy.stage.sent.set(copy.stage.sent.get() - 1);
+            }
             outcome => return outcome.map_err(Broken::lost),
         }
     }
@@ -345,7 +376,12 @@ impl Copy {
             attempt::write_head(&original.head, original.framing, &self.server, &mut sink);
         }
         let mut body = original.body();
-        Some(Box::pin(async move { pump(&mut body, &mut sink).await }))
+        let stage = Rc::clone(&self.stage);
+        Some(Box::pin(async move {
+            let outcome = pump(&mut body, &mut sink).await;
+            stage.unsent.set(matches!(outcome, Err(PumpError::Write(_))) && sink.written_bytes() == 0);
+            outcome
+        }))
     }
 
     /// Sends on. Ready with an error when no answer can be hoped for.

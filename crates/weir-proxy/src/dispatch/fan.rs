@@ -2,29 +2,29 @@
 //! between, [`Driver`] performs what the state machine of the mode decides.
 
 mod driver;
+mod no_answer;
 mod tally;
 
 use std::future::poll_fn;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::Poll;
+use std::time::Duration;
 
 use smallvec::SmallVec;
 use weir_core::dispatch::{Duplicate, Fan, Hedge, HedgeFacts, Majority, Race, RequestFacts, Targets};
 use weir_core::ports::queue::WriteBody;
 use weir_core::retry::is_safe;
 use weir_http::field::KnownName as K;
-use weir_http::framing::Framing;
-use weir_http::head::Head;
-use weir_upstream::body::Body;
 use weir_upstream::body::replay::Replay;
 use weir_upstream::group::Group;
 use weir_upstream::io::deadline::Wait;
 
-use self::driver::{Driver, Winner, client_failure};
+use self::driver::{Driver, Winner};
+use self::no_answer::client_failure;
 use super::copy::Original;
 use super::write::{KeptBody, NoBody, Write};
-use super::{attempt, pass};
+use super::{attempt, kept_body, pass};
 use crate::exchange::{Exchange, RequestBody};
 use crate::inbound::responder::Responder;
 use crate::runtime::dispatch::{Duplicating, FanRule};
@@ -43,7 +43,7 @@ pub(crate) struct Route<'r> {
 
 impl<'r> Route<'r> {
     /// The machine of a request.
-    fn machine(&self, x: &Exchange, group: &Group, gated: &[usize]) -> Fan<'r> {
+    fn machine(&self, x: &Exchange, group: &Group, replay: Option<&Replay>, gated: &[usize]) -> Fan<'r> {
         let upstream = &*self.forward.upstream;
         let servers = group.servers.len();
         match self.rule {
@@ -53,10 +53,19 @@ impl<'r> Route<'r> {
             }
             FanRule::Hedge(hedging) => {
                 let percentile = hedging.percentile();
-                let request = RequestFacts { safe: is_safe(&x.request), body_survives: survives(x) };
-                let body_whole = x.facts.body_is_empty();
-                let facts = HedgeFacts { request, servers, percentile, body_whole };
-                Fan::Hedge(Hedge::new(&hedging.rule, &upstream.retry, &hedging.budget, facts))
+                let fits = kept_body::fits(x.facts.framing, x.snapshot.replay_limits(true));
+                let body_survives = fits && kept_body::survives(x, replay);
+                let facts = HedgeFacts {
+                    request: RequestFacts { safe: is_safe(&x.request), body_survives },
+                    servers,
+                    percentile,
+                    body_whole: x.facts.body_is_empty(),
+                    began: x.snapshot.time(x.begun),
+                    time_max: x.snapshot.timeouts.request.unwrap_or(Duration::MAX),
+                    random: fastrand::u64(..),
+                };
+                let repeats = upstream.retries.budget();
+                Fan::Hedge(Hedge::new(&hedging.rule, &upstream.retry, &hedging.budget, repeats, facts))
             }
             FanRule::Duplicate(duplicating) => {
                 let body_whole = x.facts.body_is_empty();
@@ -81,13 +90,8 @@ pub(crate) async fn run(
     let replay = hold_body(x, route.rule, request)?;
     let outcome = with_body(x, &route, replay.clone(), responder).await;
     if let Some(replay) = &replay {
-        // Where a copy that still lingers has the body for itself, nobody knows where the next request would begin.
-        let source = replay.take_source();
-        x.close |= source.is_none();
-        request.body = source.map_or(Body::Empty, Body::from);
-        if let Body::H1(body) = &request.body {
-            x.record.received_bytes = x.record.received_bytes.max(body.received_bytes());
-        }
+        // A copy that still lingers may have the body for itself.
+        kept_body::give_back(x, replay, request);
     }
     outcome
 }
@@ -106,7 +110,7 @@ async fn with_body(
         }
         FanRule::Race(_) | FanRule::Hedge(_) | FanRule::Majority(_) => None,
     };
-    invite_body(x, responder).await?;
+    kept_body::invite(x, responder).await?;
     let gated = match (&write, route.rule) {
         (Some(write), _) => write.gated(),
         // Nothing would keep it for them; they get nothing all the same.
@@ -120,13 +124,14 @@ async fn with_body(
     let host_of_server = attempt::names_server(x, route.forward);
     let original =
         Rc::new(Original::new(x, route.place, host_of_server, repeatable, group.panic, replay.clone()));
-    let mut driver =
-        Driver::new(original, upstream, group.clone(), replay, route.machine(x, &group, &gated), write);
+    let machine = route.machine(x, &group, replay.as_deref(), &gated);
+    let mut driver = Driver::new(original, upstream, group, replay, machine, write);
     let decided = driver.decide(x).await;
     x.client.deadlines.clear(Wait::Dispatch);
     let request_read = driver.is_request_read();
     let goes_on = matches!(route.rule, FanRule::Duplicate(_)).then(|| driver.patience());
     x.record.attempts = driver.attempts();
+    driver.note_unpaid(x);
     driver.leave(x);
     match decided {
         Ok(Winner::Live(held)) => pass::on(x, held, request_read, goes_on, responder).await,
@@ -149,7 +154,7 @@ async fn accept(
     let body = match replay {
         None => Some(Arc::new(NoBody) as Arc<dyn WriteBody>),
         Some(replay) if is_durable => {
-            invite_body(x, responder).await?;
+            kept_body::invite(x, responder).await?;
             until_whole(x, replay).await?;
             replay.content().map(|content| Arc::new(KeptBody::new(content)) as Arc<dyn WriteBody>)
         }
@@ -171,15 +176,6 @@ async fn until_whole(x: &Exchange, replay: &Replay) -> Result<(), Failure> {
     outcome
 }
 
-/// With several copies the client is answered by us when it waits to be asked for the body (`semantics.md` §1.5).
-async fn invite_body(x: &mut Exchange, responder: &mut Responder) -> Result<(), Failure> {
-    if std::mem::take(&mut x.facts.expects_continue) {
-        x.request.remove(K::Expect);
-        responder.interim(&Head::answer(100)).await?;
-    }
-    Ok(())
-}
-
 /// The body, where every copy can have it from its first byte.
 ///
 /// # Errors
@@ -190,21 +186,8 @@ fn hold_body(x: &Exchange, rule: &FanRule, request: &mut RequestBody) -> Result<
     }
     // `hedge` goes on without a second copy where the body can't be kept.
     let limits = x.snapshot.replay_limits(matches!(rule, FanRule::Hedge(_)));
-    if let Framing::Sized(bytes) = x.facts.framing
-        && bytes > limits.content_bytes_max()
-        && !limits.lossy
-    {
+    if !kept_body::fits(x.facts.framing, limits) && !limits.lossy {
         return Err(Failure::BodyTooLarge);
     }
-    let body = std::mem::take(&mut request.body);
-    Ok(Some(Rc::new(body.into_replay(limits, &x.worker.replay))))
-}
-
-/// Whether the body is known to fit into what may be kept of it.
-fn survives(x: &Exchange) -> bool {
-    match x.facts.framing {
-        Framing::None => true,
-        Framing::Sized(bytes) => bytes <= x.snapshot.replay_limits(true).content_bytes_max(),
-        Framing::Chunked | Framing::UntilClose => false,
-    }
+    Ok(Some(kept_body::keep(x, limits, request)))
 }

@@ -14,6 +14,11 @@ pub(super) fn retry_after(head: &Head) -> Option<Duration> {
     read(head.get(K::RetryAfter)?, time_of_day)
 }
 
+/// The same where it says something of repeats: of too many requests, or of a server that can't serve now.
+pub(super) fn of_overload(head: &Head) -> Option<Duration> {
+    matches!(head.status(), 429 | 503).then(|| retry_after(head)).flatten()
+}
+
 /// The value as a time from `now` on. A date that is over means at once.
 fn read(value: &[u8], now: impl FnOnce() -> SystemTime) -> Option<Duration> {
     let text = str::from_utf8(value.trim_ascii()).ok()?;
@@ -49,6 +54,15 @@ mod tests {
             check(date, DATE - 90, Some(90));
             check(date, DATE, Some(0));
             check(date, DATE + 1, Some(0));
+        }
+    }
+
+    #[test]
+    fn only_overload_says_something_of_repeats() {
+        for (status, expected) in [(503, Some(7)), (429, Some(7)), (500, None), (301, None)] {
+            let mut head = Head::answer(status);
+            head.append(K::RetryAfter, b" 7 ");
+            assert_eq!(of_overload(&head), expected.map(Duration::from_secs), "{status}");
         }
     }
 

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use tokio::time::Instant;
 use weir_config::model::{self, FieldEdits, ListenAddress, Model, Redirect};
 use weir_core::health::{PANIC_PERCENT, State};
 use weir_core::route::RouteTable;
@@ -10,6 +11,7 @@ use weir_upstream::breakers::Breakers;
 use weir_upstream::io::deadline::now;
 use weir_upstream::message_counts::MessageCounts;
 use weir_upstream::recruit::{NamedServers, Recruit};
+use weir_upstream::retries::Retries;
 use weir_upstream::roster::{Member, Origin, Roster};
 use weir_upstream::upstream::{Upstream, Waits};
 
@@ -37,10 +39,14 @@ pub fn successor(model: &Model, verifiers: &Verifiers, queues: &Queues, before: 
 fn build(model: &Model, verifiers: &Verifiers, queues: &Queues, before: Option<&Snapshot>) -> Snapshot {
     let counted = || before.and_then(|before| before.messages.clone()).unwrap_or_default();
     let messages = model.metrics.map(|_| counted());
+    let since = before.map_or_else(now, |before| before.since);
     let upstreams: Vec<_> = model
         .upstreams
         .iter()
-        .map(|upstream| Arc::new(self::upstream(upstream, messages.as_ref())))
+        .map(|upstream| {
+            let made = self::upstream(upstream, messages.as_ref());
+            Arc::new(made.with_retries(retries(upstream, since, before)))
+        })
         .collect();
     let rooms: Vec<_> = model.upstreams.iter().map(|upstream| room(upstream, before)).collect();
     let client_entries = model.limits.client_entries;
@@ -83,7 +89,7 @@ fn build(model: &Model, verifiers: &Verifiers, queues: &Queues, before: Option<&
         messages,
         limits: model.limits,
         timeouts: model.timeouts,
-        since: before.map_or_else(now, |before| before.since),
+        since,
     }
 }
 
@@ -209,6 +215,15 @@ fn room(upstream: &model::Upstream, before: Option<&Snapshot>) -> Option<Arc<Ups
         before.rooms[place].as_ref()
     });
     upstream.limits.map(|limits| UpstreamRoom::following(limits, known))
+}
+
+/// Repeats of an upstream; those of the one of this name until now, where their budget stays as it is.
+fn retries(upstream: &model::Upstream, since: Instant, before: Option<&Snapshot>) -> Arc<Retries> {
+    let known = before.and_then(|before| before.upstreams.iter().find(|known| *known.name == *upstream.name));
+    match known.map(|known| &known.retries).filter(|known| known.fits(&upstream.retry)) {
+        Some(known) => Arc::clone(known),
+        None => Arc::new(Retries::new(&upstream.retry, now().saturating_duration_since(since))),
+    }
 }
 
 fn service(service: &model::Service, shared: &mut Shared<'_>) -> Service {

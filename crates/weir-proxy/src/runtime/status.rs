@@ -177,6 +177,8 @@ fn upstream(upstream: &Upstream) -> UpstreamStatus {
             balance: upstream.strategy.name(),
             panic: group.panic,
             requests_waiting: None,
+            retries: upstream.retries.by_reason(),
+            retries_unpaid: upstream.retries.unpaid(),
             differences: differences::differences(roster),
             servers: servers
                 .map(|(member, share)| ServerStatus {

@@ -119,7 +119,7 @@ pub(super) async fn fail(
     // Clients with keys are programs.
     let for_programs = matches!(failure, Failure::Unauthenticated { .. });
     let wants_json = for_programs || quality::prefers_json(x.request.get_all(K::Accept));
-    let body = failure_body(&mut head, failure, &x.origin.request_id, wants_json);
+    let body = failure_body(&mut head, failure, &x.origin.request_id, wants_json, &repeats(x));
     if let Failure::Unauthenticated { bad_token, .. } = failure
         && head.status() == 401
     {
@@ -148,7 +148,7 @@ pub(crate) async fn answer_without_exchange(
     responder: &mut Responder,
 ) -> Result<(), PumpError> {
     let mut head = LentHead::new();
-    let body = failure_body(&mut head, failure, b"", false);
+    let body = failure_body(&mut head, failure, b"", false, "");
     let length = body.len();
     head.append(K::ContentType, TEXT.as_bytes());
     head.append(K::ContentLength, length.to_string().as_bytes());
@@ -160,8 +160,17 @@ pub(crate) async fn answer_without_exchange(
     Ok(())
 }
 
+/// What `Proxy-Status` says of repeats, behind what went wrong at last.
+fn repeats(x: &Exchange) -> String {
+    let attempts = match x.record.attempts {
+        attempts @ 2.. => format!(", after {attempts} attempts"),
+        _ => String::new(),
+    };
+    if x.record.unpaid { attempts + ", the retry budget is used up" } else { attempts }
+}
+
 /// Begins the head of a failure's answer and gives its body.
-fn failure_body(head: &mut Head, failure: &Failure, request_id: &[u8], json: bool) -> Vec<u8> {
+fn failure_body(head: &mut Head, failure: &Failure, request_id: &[u8], json: bool, repeats: &str) -> Vec<u8> {
     let code = failure.status();
     head.begin_answer(code);
     let text = failure.text();
@@ -169,7 +178,14 @@ fn failure_body(head: &mut Head, failure: &Failure, request_id: &[u8], json: boo
     let details = text.replace(['\\', '"'], "'");
     head.append_parts(
         K::ProxyStatus,
-        &[b"weir; error=", failure.reason().as_bytes(), b"; details=\"", details.as_bytes(), b"\""],
+        &[
+            b"weir; error=",
+            failure.reason().as_bytes(),
+            b"; details=\"",
+            details.as_bytes(),
+            repeats.as_bytes(),
+            b"\"",
+        ],
     );
     if let Some(seconds) = failure.retry_after_seconds() {
         head.append(K::RetryAfter, seconds.to_string().as_bytes());

@@ -3,17 +3,19 @@
 use std::rc::Rc;
 use std::time::Duration;
 
+use smallvec::SmallVec;
 use weir_core::dispatch::Mode;
 use weir_http::field::KnownName as K;
 use weir_upstream::message_counts::Source;
 
 use super::failure::Failure;
-use crate::access_log::Entry;
+use crate::access_log::{Entry, Try};
 use crate::exchange::Exchange;
 use crate::inbound::client::Client;
 use crate::inbound::responder::{Progress, Responder};
 use crate::runtime::clock::time_of_day;
 use crate::runtime::worker::Worker;
+use crate::tries::Tried;
 
 /// Counts the exchange and writes its line.
 pub(super) fn record(x: &mut Exchange, responder: &Responder, failure: Option<&Failure>) {
@@ -43,7 +45,8 @@ pub(super) fn record(x: &mut Exchange, responder: &Responder, failure: Option<&F
     if let Some(log) = &x.worker.log
         && let Some(form) = &x.snapshot.access_log
     {
-        log.borrow_mut().log(form, &entry(x, duration));
+        let tries: SmallVec<[Try<'_>; 4]> = x.record.tries.iter().map(told).collect();
+        log.borrow_mut().log(form, &Entry { tries: &tries, ..entry(x, duration) });
     }
 }
 
@@ -72,6 +75,11 @@ fn count_status(worker: &Worker, status: u16) {
     }
 }
 
+fn told(tried: &Tried) -> Try<'_> {
+    let (server, outcome, status) = (tried.server.name(), tried.outcome.name(), tried.outcome.status());
+    Try { server, outcome, status, time: tried.time }
+}
+
 fn entry(x: &Exchange, duration: Duration) -> Entry<'_> {
     Entry {
         client: x.facts.client,
@@ -89,6 +97,7 @@ fn entry(x: &Exchange, duration: Duration) -> Entry<'_> {
         server: x.record.server.as_deref().map(weir_upstream::member::Server::name),
         user: (!x.identity.is_empty()).then_some(&*x.identity),
         attempts: x.record.attempts,
+        tries: &[],
         mode: x.record.mode.map_or("", Mode::name),
         upstream_seconds: x.record.upstream,
         duration,

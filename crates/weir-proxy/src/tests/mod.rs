@@ -6,6 +6,7 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod backoff;
 mod cancel;
 mod certificate;
 mod client_timeout;

@@ -38,7 +38,7 @@ fn semantics_2_2_anything_else_is_not_repeated() {
     for (method, fields, body) in [
         ("POST", "", ""),
         ("PATCH", "", ""),
-        ("PUT", "Content-Length: 2\r\n", "hi"),
+        ("POST", "Content-Length: 2\r\n", "hi"),
         ("POST", "Content-Length: 0\r\n", ""),
     ] {
         let server = resetting_first();

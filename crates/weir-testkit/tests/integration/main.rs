@@ -44,6 +44,7 @@ mod programs;
 mod proxy_protocol;
 mod race;
 mod records;
+mod retries;
 mod sending;
 mod split;
 mod statuses;

@@ -35,7 +35,7 @@ pub enum Wait {
     ServerBody,
     /// The end of the whole request.
     Request,
-    /// The next step of a mode that asks several servers.
+    /// The next step of a mode that asks several servers, or a repeat.
     Dispatch,
     /// A request's turn among others.
     Turn,

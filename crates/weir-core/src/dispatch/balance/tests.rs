@@ -3,7 +3,7 @@
 use proptest::prelude::{Just, Strategy, any, prop, prop_assert, prop_assert_eq, prop_oneof, proptest};
 
 use super::*;
-use crate::retry::RetryOn;
+use crate::retry::{BudgetRule, RetryOn};
 
 const GET: RequestFacts = RequestFacts { safe: true, body_survives: true };
 const PUT_STREAM: RequestFacts = RequestFacts { safe: true, body_survives: false };
@@ -22,6 +22,8 @@ enum Fate {
     /// The same after the body was partly sent.
     BrokeInBody(Cause),
     Status(u16),
+    /// 503 with a Retry-After of so many seconds.
+    Later(u64),
 }
 
 impl Fate {
@@ -34,30 +36,50 @@ impl Fate {
             Self::Unsent => Event::Failed { attempt, progress: progress(0, true), cause: Cause::Reset },
             Self::Broke(cause) => Event::Failed { attempt, progress: progress(1, true), cause },
             Self::BrokeInBody(cause) => Event::Failed { attempt, progress: progress(9_000, false), cause },
-            Self::Status(status) => Event::Head { attempt, progress: progress(1, true), status },
+            Self::Status(status) => {
+                Event::Head { attempt, progress: progress(1, true), status, retry_after: None }
+            }
+            Self::Later(seconds) => {
+                let retry_after = Some(Duration::from_secs(seconds));
+                Event::Head { attempt, progress: progress(1, true), status: 503, retry_after }
+            }
         }
     }
 }
 
 fn policy(attempts: u32, on: &[RetryOn]) -> RetryPolicy {
-    RetryPolicy { attempts, on: on.to_vec(), per_try_timeout: None }
+    RetryPolicy { attempts, on: on.to_vec(), budget: None, ..RetryPolicy::default() }
+}
+
+/// What a machine is told that has so many servers.
+fn moment(servers: usize) -> impl Fn(&Balance<'_>) -> Moment {
+    moment_at(servers, Duration::ZERO)
+}
+
+fn moment_at(servers: usize, now: Duration) -> impl Fn(&Balance<'_>) -> Moment {
+    move |machine| Moment {
+        now,
+        left: Duration::MAX,
+        others: (0..servers).any(|server| machine.allows(server)),
+        random: 0,
+    }
 }
 
 /// Plays a story on servers that are picked in order: `story` says which server shall be asked and what happens there.
 fn check(policy: &RetryPolicy, request: RequestFacts, servers: usize, story: &[(usize, Fate)], end: Action) {
-    let mut machine = Balance::new(policy, request);
+    let mut machine = Balance::new(policy, None, request);
     let mut action = machine.begin();
     let mut story = story.iter();
     while let Action::Start { number, .. } = action {
         let Some(server) = (0..servers).find(|server| machine.allows(*server)) else {
-            action = machine.on(Event::NoServer { number });
+            action = machine.on(Event::NoServer { number }, moment(servers));
             continue;
         };
         let Some((expected, fate)) = story.next() else {
             panic!("one start too many, on {server}");
         };
         assert_eq!(server, *expected);
-        action = machine.on(fate.event(Attempt { number, server }));
+        action = machine.on(fate.event(Attempt { number, server }), moment(servers));
     }
     assert_eq!(story.len(), 0, "the story goes on");
     assert_eq!(std::mem::discriminant(&action), std::mem::discriminant(&end));
@@ -164,18 +186,21 @@ fn garbage_is_never_repeated() {
 #[test]
 fn an_answer_thrown_away_is_told_when_nobody_is_left() {
     let on_503 = policy(2, &[RetryOn::Status(503)]);
-    let mut machine = Balance::new(&on_503, GET);
+    let mut machine = Balance::new(&on_503, None, GET);
     let Action::Start { number, .. } = machine.begin() else { panic!("it starts") };
-    let action = machine.on(Fate::Status(503).event(Attempt { number, server: 0 }));
+    let action = machine.on(Fate::Status(503).event(Attempt { number, server: 0 }), moment(1));
     assert!(matches!(action, Action::Start { number: 1, .. }));
     // The server that answered has become unusable meanwhile, and there is no other.
-    assert!(matches!(machine.on(Event::NoServer { number: 1 }), Action::Start { number: 2, .. }));
-    assert_eq!(machine.on(Event::NoServer { number: 2 }), Action::GiveUp(Why::Discarded { status: 503 }));
+    assert!(matches!(machine.on(Event::NoServer { number: 1 }, moment(1)), Action::Start { number: 2, .. }));
+    assert_eq!(
+        machine.on(Event::NoServer { number: 2 }, moment(1)),
+        Action::GiveUp(Why::Discarded { status: 503 })
+    );
 }
 
 #[test]
 fn kept_connections_are_taken_only_where_a_dead_one_does_no_harm() {
-    let first = |policy: &RetryPolicy, request| match Balance::new(policy, request).begin() {
+    let first = |policy: &RetryPolicy, request| match Balance::new(policy, None, request).begin() {
         Action::Start { reuse, .. } => reuse,
         other => panic!("{other:?}"),
     };
@@ -187,9 +212,9 @@ fn kept_connections_are_taken_only_where_a_dead_one_does_no_harm() {
     assert_eq!(first(&policy(1, &[RetryOn::Reset]), GET), Reuse::Recent);
     assert_eq!(first(&policy(2, &[RetryOn::Timeout]), GET), Reuse::Recent);
     let second = |policy: &RetryPolicy, fate: Fate| {
-        let mut machine = Balance::new(policy, GET);
+        let mut machine = Balance::new(policy, None, GET);
         let Action::Start { number, .. } = machine.begin() else { panic!("it starts") };
-        match machine.on(fate.event(Attempt { number, server: 0 })) {
+        match machine.on(fate.event(Attempt { number, server: 0 }), moment(2)) {
             Action::Start { reuse, .. } => reuse,
             other => panic!("{other:?}"),
         }
@@ -203,17 +228,72 @@ fn kept_connections_are_taken_only_where_a_dead_one_does_no_harm() {
     assert_eq!(second(&last, Fate::Status(503)), Reuse::Recent);
 }
 
+/// What the machine waits before its second, third … start, in milliseconds at the least.
+#[test]
+fn passing_over_waits_for_nothing_and_repeats_wait_when_they_come_back() {
+    let waits = |policy: &RetryPolicy, servers: usize, story: &[Fate]| {
+        let mut machine = Balance::new(policy, None, GET);
+        let (mut action, mut story, mut waits) = (machine.begin(), story.iter(), Vec::new());
+        let (mut waited, mut now) = (Duration::ZERO, Duration::ZERO);
+        while let Action::Start { number, wait, .. } = action {
+            waited += wait;
+            now += wait;
+            let Some(server) = (0..servers).find(|server| machine.allows(*server)) else {
+                action = machine.on(Event::NoServer { number }, moment_at(servers, now));
+                continue;
+            };
+            waits.push(std::mem::take(&mut waited).as_micros() as u64);
+            let Some(fate) = story.next() else { break };
+            action = machine.on(fate.event(Attempt { number, server }), moment_at(servers, now));
+        }
+        waits
+    };
+    let all = policy(9, &[RetryOn::Reset, RetryOn::Timeout, RetryOn::Status(503)]);
+    let late = Fate::Broke(Cause::Timeout);
+    assert_eq!(waits(&all, 3, &[Fate::Refused, Fate::Unsent, RESET]), [0, 0, 0, 0]);
+    assert_eq!(waits(&all, 4, &[RESET, late, Fate::Refused]), [0, 0, 12_500, 0]);
+    assert_eq!(waits(&all, 1, &[RESET, RESET, late]), [0, 0, 12_500, 25_000]);
+    assert_eq!(waits(&all, 2, &[late, Fate::Refused]), [0, 0, 12_500], "back to the one that was late");
+    assert_eq!(waits(&all, 2, &[Fate::Later(2), Fate::Refused]), [0, 0, 2_000_000]);
+    assert_eq!(waits(&all, 2, &[Fate::Later(2), late]), [0, 0, 2_000_000]);
+    assert_eq!(waits(&all, 3, &[Fate::Later(2), late, RESET]), [0, 0, 12_500, 1_987_500]);
+    assert_eq!(waits(&all, 2, &[Fate::Later(60), Fate::Refused]), [0, 0], "it is not asked again so soon");
+    assert_eq!(waits(&all, 1, &[Fate::Later(60)]), [0]);
+}
+
+#[test]
+fn what_the_budget_can_not_pay_is_passed_on_or_given_up() {
+    let policy = policy(9, &[RetryOn::Reset, RetryOn::Status(503)]);
+    let budget = RetryBudget::new(BudgetRule { share_millionths: 0, least: 0 }, Duration::ZERO);
+    for (fate, is_unpaid) in [(RESET, true), (Fate::Status(503), true), (Fate::Status(502), false)] {
+        let mut machine = Balance::new(&policy, Some(&budget), GET);
+        let Action::Start { number, .. } = machine.begin() else { panic!("it starts") };
+        let end = machine.on(fate.event(Attempt { number, server: 0 }), moment(3));
+        assert!(matches!(end, Action::Answer { .. } | Action::GiveUp(Why::Failed(Cause::Reset))), "{end:?}");
+        assert_eq!(machine.is_unpaid(), is_unpaid, "{fate:?}");
+        assert_eq!(machine.take_granted(), None);
+    }
+    // Passing over is free.
+    let mut machine = Balance::new(&policy, Some(&budget), GET);
+    let Action::Start { number, .. } = machine.begin() else { panic!("it starts") };
+    let next = machine.on(Fate::Refused.event(Attempt { number, server: 0 }), moment(3));
+    assert!(matches!(next, Action::Start { .. }));
+}
+
 /// A request that is answered early may not have been sent at all; the server has still decided.
 #[test]
 fn a_head_counts_as_an_attempt_even_if_nothing_was_sent() {
     let early = policy(2, &[RetryOn::Status(408)]);
-    let mut machine = Balance::new(&early, GET);
+    let mut machine = Balance::new(&early, None, GET);
     let progress = Progress { bytes_sent: 0, body_whole: true, answer_begun: false };
     let mut action = machine.begin();
     while let Action::Start { number, .. } = action {
         action = match machine.allows(0) {
-            true => machine.on(Event::Head { attempt: Attempt { number, server: 0 }, progress, status: 408 }),
-            false => machine.on(Event::NoServer { number }),
+            true => {
+                let attempt = Attempt { number, server: 0 };
+                machine.on(Event::Head { attempt, progress, status: 408, retry_after: None }, moment(1))
+            }
+            false => machine.on(Event::NoServer { number }, moment(1)),
         };
     }
     assert!(matches!(action, Action::Answer { .. }));
@@ -230,6 +310,7 @@ fn any_fate() -> impl Strategy<Value = Fate> {
         Just(Fate::Broke(Cause::Garbage)),
         Just(Fate::BrokeInBody(Cause::Reset)),
         Just(Fate::Status(503)),
+        (0u64..10).prop_map(Fate::Later),
     ]
 }
 
@@ -246,17 +327,27 @@ proptest! {
         safe in any::<bool>(),
         body_survives in any::<bool>(),
         servers in 0usize..5,
+        tokens in 0u8..2,
         fates in prop::collection::vec((any_fate(), any::<prop::sample::Index>()), 64),
     ) {
-        let mut machine = Balance::new(&policy, RequestFacts { safe, body_survives });
+        let budget = RetryBudget::new(BudgetRule { share_millionths: 0, least: u32::from(tokens) }, Duration::ZERO);
+        let (mut granted, mut rests) = (0u32, vec![Duration::ZERO; servers]);
+        let mut machine = Balance::new(&policy, Some(&budget), RequestFacts { safe, body_survives });
         let mut action = machine.begin();
+        let mut now = Duration::ZERO;
         let (mut sent, mut asked, mut unreachable) = (0u32, vec![0u32; servers], vec![false; servers]);
         let mut fates = fates.into_iter();
         let mut must_repeat = false;
         loop {
             prop_assert_eq!(machine.attempts(), sent);
             prop_assert!(sent <= policy.attempts);
-            let Action::Start { number, reuse } = action else { break };
+            granted += u32::from(machine.take_granted().is_some());
+            prop_assert!(granted <= u32::from(tokens) * 10, "more than the budget");
+            prop_assert!(sent <= granted + 1, "each repeat is paid for");
+            let Action::Start { number, reuse, wait } = action else { break };
+            prop_assert!(sent > 0 || wait.is_zero(), "passing over waits for nothing");
+            prop_assert!(wait <= policy.backoff.at_most.max(policy.backoff.retry_after));
+            now += wait;
             prop_assert!(sent == 0 || safe, "what is not safe is never sent twice");
             prop_assert!(sent < policy.attempts);
             let allowed: Vec<usize> = (0..servers).filter(|server| machine.allows(*server)).collect();
@@ -268,23 +359,28 @@ proptest! {
             );
             prop_assert!(news == 0 || !allowed.is_empty(), "whoever is left may be asked");
             if allowed.is_empty() {
-                action = machine.on(Event::NoServer { number });
+                action = machine.on(Event::NoServer { number }, moment_at(servers, now));
                 continue;
             }
             must_repeat = false;
             let Some((fate, index)) = fates.next() else { panic!("it does not end") };
             let server = *index.get(&allowed);
+            prop_assert!(now >= rests[server], "it asked to be left alone");
             match fate {
                 Fate::Refused | Fate::Unanswered | Fate::Deadline => unreachable[server] = true,
                 Fate::Unsent if reuse == Reuse::Never => unreachable[server] = true,
                 Fate::Unsent => asked[server] += 1,
-                Fate::Broke(_) | Fate::BrokeInBody(_) | Fate::Status(_) => {
+                Fate::Broke(_) | Fate::BrokeInBody(_) | Fate::Status(_) | Fate::Later(_) => {
                     asked[server] += 1;
                     sent += 1;
-                    must_repeat = reuse == Reuse::Any && matches!(fate, Fate::Broke(Cause::Reset));
+                    if let Fate::Later(seconds) = fate {
+                        rests[server] = now + Duration::from_secs(seconds);
+                    }
+                    must_repeat = reuse == Reuse::Any && matches!(fate, Fate::Broke(Cause::Reset))
+                        && granted < u32::from(tokens) * 10;
                 }
             }
-            action = machine.on(fate.event(Attempt { number, server }));
+            action = machine.on(fate.event(Attempt { number, server }), moment_at(servers, now));
             prop_assert!(!must_repeat || matches!(action, Action::Start { .. }), "`Any` promises a repeat on reset");
         }
         match action {

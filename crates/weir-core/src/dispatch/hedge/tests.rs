@@ -4,7 +4,7 @@ use proptest::prelude::{Just, Strategy, any, prop, prop_assert_eq, prop_oneof, p
 
 use super::*;
 use crate::dispatch::{Action, After, Attempt, Balance, Event};
-use crate::retry::RetryOn;
+use crate::retry::{Backoff, RetryOn};
 
 const SAFE: RequestFacts = RequestFacts { safe: true, body_survives: true };
 const POST: RequestFacts = RequestFacts { safe: false, body_survives: false };
@@ -12,7 +12,9 @@ const DELAY: u64 = 20;
 const RESET: Why = Why::Failed(Cause::Reset);
 
 fn policy(attempts: u32, on: &[RetryOn]) -> RetryPolicy {
-    RetryPolicy { attempts, on: on.to_vec(), per_try_timeout: None }
+    // What comes at once is told at once; waits have their own story.
+    let backoff = Backoff { first: Duration::ZERO, ..Backoff::default() };
+    RetryPolicy { attempts, on: on.to_vec(), backoff, ..RetryPolicy::default() }
 }
 
 fn usual() -> RetryPolicy {
@@ -56,6 +58,11 @@ fn nobody(copy: u32) -> Happened {
     Happened::NoServer { copy }
 }
 
+fn facts(request: RequestFacts, servers: usize) -> HedgeFacts {
+    let (began, time_max) = (Duration::ZERO, Duration::MAX);
+    HedgeFacts { request, servers, percentile: None, body_whole: true, began, time_max, random: 0 }
+}
+
 fn rule() -> HedgeRule {
     HedgeRule {
         after: After::Fixed(Duration::from_millis(DELAY)),
@@ -74,9 +81,9 @@ fn check(
 ) -> usize {
     let budget = Budget::new(0.0);
     (tokens..10).for_each(|_| assert!(budget.take()));
-    let facts = HedgeFacts { request, servers: 3, percentile: None, body_whole: true };
+    let facts = facts(request, 3);
     let rule = rule();
-    let mut machine = Hedge::new(&rule, policy, &budget, facts);
+    let mut machine = Hedge::new(&rule, policy, &budget, None, facts);
     assert_eq!(machine.begin(Duration::ZERO)[..], *first);
     for (millis, happened, expected) in story {
         let acts = machine.on(*happened, Duration::from_millis(*millis));
@@ -118,8 +125,8 @@ fn the_wait_counts_from_the_end_of_the_clients_body() {
     let budget = Budget::new(0.0);
     let (rule, policy) = (rule(), usual());
     let at = Duration::from_millis;
-    let facts = HedgeFacts { request: SAFE, servers: 3, percentile: None, body_whole: false };
-    let mut machine = Hedge::new(&rule, &policy, &budget, facts);
+    let facts = HedgeFacts { body_whole: false, ..facts(SAFE, 3) };
+    let mut machine = Hedge::new(&rule, &policy, &budget, None, facts);
     assert_eq!(machine.begin(at(0))[..], [start(0, Reuse::Any)]);
     assert!(machine.on(picked(0), at(0)).is_empty());
     assert!(machine.on(Happened::Timer, at(1000)).is_empty(), "of an exchange before");
@@ -128,7 +135,7 @@ fn the_wait_counts_from_the_end_of_the_clients_body() {
     assert_eq!(machine.on(Happened::Timer, at(5001))[..], [wake(5000 + DELAY)]);
     assert_eq!(machine.on(Happened::Timer, at(5000 + DELAY))[..], *HEDGE);
     // A copy that begins later has its own time.
-    let mut machine = Hedge::new(&rule, &policy, &budget, facts);
+    let mut machine = Hedge::new(&rule, &policy, &budget, None, facts);
     assert_eq!(machine.begin(at(0)).len(), 1);
     assert!(machine.on(picked(0), at(0)).is_empty());
     assert_eq!(machine.on(refused(0), at(10))[..], [start(1, Reuse::Any)]);
@@ -148,8 +155,8 @@ fn there_is_no_hedge_where_it_could_do_harm_or_cannot_be_paid() {
     check(10, &usual(), SAFE, FIRST, &lost);
     let budget = Budget::new(0.0);
     let (rule, policy) = (rule(), usual());
-    let facts = HedgeFacts { request: SAFE, servers: 1, percentile: None, body_whole: true };
-    let mut alone = Hedge::new(&rule, &policy, &budget, facts);
+    let facts = facts(SAFE, 1);
+    let mut alone = Hedge::new(&rule, &policy, &budget, None, facts);
     assert_eq!(alone.begin(Duration::ZERO)[..], [start(0, Reuse::Any)], "there is nobody else");
 }
 
@@ -204,6 +211,35 @@ fn a_copy_that_is_under_way_is_the_repeat() {
     check(10, &policy(3, &[RetryOn::Reset]), SAFE, FIRST, &story);
 }
 
+/// The other server is asked at once; the one that wants to be left alone is, and its answer is better than none.
+#[test]
+fn a_server_that_wants_to_be_left_alone_is_not_asked_before() {
+    let picky = policy(5, &[RetryOn::Reset, RetryOn::Status(503)]);
+    let later = |copy, seconds| Happened::RetryAfter { copy, wait: Duration::from_secs(seconds) };
+    let begin: [(u64, Happened, &[Act]); 7] = [
+        (0, picked(0), &[]),
+        (1, later(0, 2), &[]),
+        (1, head(0, 503), &[start(1, Reuse::Any), wake(21)]),
+        (1, picked(1), &[]),
+        (9, refused(1), &[start(2, Reuse::Any), wake(29)]),
+        (9, picked(2), &[]),
+        (9, refused(2), &[start(3, Reuse::Any), wake(29)]),
+    ];
+    let again: [(u64, Happened, &[Act]); 4] = [
+        (9, nobody(3), &[wake(2_001)]),
+        (500, Happened::Timer, &[wake(2_001)]),
+        (2_001, Happened::Timer, &[start(4, Reuse::Any), wake(2_021)]),
+        (2_002, head(4, 200), &[cancel(0), answer(4)]),
+    ];
+    let story: Vec<_> = begin.iter().chain(&again).copied().collect();
+    check(10, &picky, SAFE, FIRST, &story);
+    let mut story = begin.to_vec();
+    story[1].1 = later(0, 60);
+    let end = [answer(0)];
+    story.push((9, nobody(3), &end));
+    check(10, &picky, SAFE, FIRST, &story);
+}
+
 /// An answer that the policy would repeat waits for the other copy, and is better than none.
 #[test]
 fn an_unwanted_answer_is_held_back_and_passed_on_if_nothing_better_comes() {
@@ -252,12 +288,7 @@ fn a_repeat_may_be_hedged_too_but_only_once() {
 #[test]
 fn what_was_sent_is_known_for_the_log() {
     let (rule, policy, budget) = (rule(), usual(), Budget::new(0.0));
-    let mut machine = Hedge::new(
-        &rule,
-        &policy,
-        &budget,
-        HedgeFacts { request: SAFE, servers: 2, percentile: None, body_whole: true },
-    );
+    let mut machine = Hedge::new(&rule, &policy, &budget, None, facts(SAFE, 2));
     let _ = machine.begin(Duration::ZERO);
     let _ = machine.on(picked(0), Duration::ZERO);
     assert_eq!((machine.attempts(), machine.hedge()), (1, None));
@@ -283,7 +314,7 @@ impl Fate {
         match self {
             Self::Refused => Event::ConnectFailed { attempt, timed_out: false },
             Self::Broke(cause) => Event::Failed { attempt, progress, cause },
-            Self::Status(status) => Event::Head { attempt, progress, status },
+            Self::Status(status) => Event::Head { attempt, progress, status, retry_after: None },
         }
     }
 
@@ -300,22 +331,29 @@ impl Fate {
 type Course = (Vec<(usize, Reuse)>, Result<u32, Why>);
 
 fn balance(policy: &RetryPolicy, request: RequestFacts, servers: usize, fates: &[(Fate, usize)]) -> Course {
-    let mut machine = Balance::new(policy, request);
-    let (mut asked, mut action) = (Vec::new(), machine.begin());
+    let mut machine = Balance::new(policy, None, request);
+    let (mut asked, mut action, mut now) = (Vec::new(), machine.begin(), Duration::ZERO);
     loop {
         let (number, reuse) = match action {
-            Action::Start { number, reuse } => (number, reuse),
+            Action::Start { number, reuse, wait } => {
+                now += wait;
+                (number, reuse)
+            }
             Action::Answer { number } => return (asked, Ok(number)),
             Action::GiveUp(why) => return (asked, Err(why)),
         };
         let allowed: Vec<usize> = (0..servers).filter(|server| machine.allows(*server)).collect();
+        let moment = |machine: &Balance<'_>| {
+            let others = (0..servers).any(|server| machine.allows(server));
+            Moment { now, left: Duration::MAX, others, random: 0 }
+        };
         let (fate, which) = fates[asked.len()];
         action = match allowed.is_empty() {
-            true => machine.on(Event::NoServer { number }),
+            true => machine.on(Event::NoServer { number }, moment),
             false => {
                 let server = allowed[which % allowed.len()];
                 asked.push((server, reuse));
-                machine.on(fate.event(Attempt { number, server }))
+                machine.on(fate.event(Attempt { number, server }), moment)
             }
         };
     }
@@ -323,10 +361,14 @@ fn balance(policy: &RetryPolicy, request: RequestFacts, servers: usize, fates: &
 
 fn hedge(policy: &RetryPolicy, request: RequestFacts, servers: usize, fates: &[(Fate, usize)]) -> Course {
     let (rule, budget) = (rule(), Budget::new(0.0));
-    let facts = HedgeFacts { request, servers, percentile: None, body_whole: true };
-    let mut machine = Hedge::new(&rule, policy, &budget, facts);
-    let (mut asked, mut acts) = (Vec::new(), machine.begin(Duration::ZERO));
+    let facts = facts(request, servers);
+    let mut machine = Hedge::new(&rule, policy, &budget, None, facts);
+    let (mut asked, mut acts, mut now) = (Vec::new(), machine.begin(Duration::ZERO), Duration::ZERO);
     loop {
+        if let [Act::WakeAt(moment)] | [Act::Cancel { .. }, Act::WakeAt(moment)] = acts[..] {
+            now = moment;
+            acts = machine.on(Happened::Timer, now);
+        }
         let act = acts.iter().find(|act| !matches!(act, Act::WakeAt(_) | Act::Cancel { .. }));
         let (copy, reuse) = match *act.expect("it goes on") {
             Act::Start { copy, reuse, .. } => (copy, reuse),
@@ -337,12 +379,12 @@ fn hedge(policy: &RetryPolicy, request: RequestFacts, servers: usize, fates: &[(
         let allowed: Vec<usize> = (0..servers).filter(|server| machine.allows(*server)).collect();
         let (fate, which) = fates[asked.len()];
         acts = match allowed.is_empty() {
-            true => machine.on(nobody(copy), Duration::ZERO),
+            true => machine.on(nobody(copy), now),
             false => {
                 let server = allowed[which % allowed.len()];
                 asked.push((server, reuse));
-                assert!(machine.on(Happened::Picked { copy, server }, Duration::ZERO).is_empty());
-                machine.on(fate.happened(copy), Duration::ZERO)
+                assert!(machine.on(Happened::Picked { copy, server }, now).is_empty());
+                machine.on(fate.happened(copy), now)
             }
         };
     }

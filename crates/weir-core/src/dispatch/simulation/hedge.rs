@@ -8,10 +8,26 @@ use super::super::{
 use super::dice::Dice;
 use super::ledger::{Ledger, State};
 use super::world::{Watch, World};
-use crate::retry::{RetryOn, RetryPolicy};
+use crate::retry::{BudgetRule, RetryBudget, RetryOn, RetryPolicy};
 
 /// Millionths of a token.
 const TOKEN: u64 = 1_000_000;
+
+/// What repeats are paid from, by our own account: so much per second, and at most that of ten seconds.
+struct Purse {
+    least: u64,
+    parts: u64,
+    at: Duration,
+}
+
+impl Purse {
+    fn now(&mut self, now: Duration) -> u64 {
+        let more = (now - self.at).as_micros() as u64 * self.least;
+        self.parts = (self.parts + more).min((self.least * 10 * TOKEN).max(TOKEN));
+        self.at = now;
+        self.parts
+    }
+}
 
 struct Watcher<'w> {
     policy: &'w RetryPolicy,
@@ -20,6 +36,19 @@ struct Watcher<'w> {
     up: Vec<bool>,
     /// What is left of the budget, by our own account.
     tokens: &'w mut u64,
+    purse: &'w mut Purse,
+    /// When the exchange began.
+    began: Duration,
+    /// A repeat is paid and not sent yet.
+    granted: bool,
+    /// It waits until then.
+    rest: Option<Duration>,
+    /// A server has asked for a longer rest than anybody waits for.
+    too_long: bool,
+    /// Which server has asked to be left alone, and until when.
+    rests: Vec<(usize, Duration)>,
+    /// Something was started in this step.
+    started: bool,
     /// What happened last.
     event: Option<Happened>,
     asked: Vec<usize>,
@@ -54,6 +83,16 @@ impl Watcher<'_> {
         self.safe && !self.replay_lost && self.wanted && self.sent < self.policy.attempts
     }
 
+    /// A repeat was granted in this step, unless that was said before.
+    fn grant(&mut self, now: Duration) {
+        assert!(self.may_repeat(), "a repeat that is not safe, not wanted, or one too many");
+        if !self.granted {
+            self.granted = true;
+            let left = self.purse.now(self.began + now).checked_sub(TOKEN);
+            self.purse.parts = left.expect("more repeats than the budget pays");
+        }
+    }
+
     fn refund(&mut self) {
         self.hedge = None;
         *self.tokens = (*self.tokens + TOKEN).min(10 * TOKEN);
@@ -77,20 +116,32 @@ impl Watcher<'_> {
     }
 
     /// Nothing more can be done: nothing is under way, and a repeat is impossible or finds nobody.
-    fn is_at_its_end(&self, ledger: &Ledger) -> bool {
+    fn is_at_its_end(&mut self, ledger: &Ledger, now: Duration) -> bool {
         let nobody = matches!(self.event, Some(Happened::NoServer { .. }));
-        ledger.under_way() == 0 && (nobody || !self.may_repeat())
+        let unpaid = !self.granted && self.purse.now(self.began + now) < TOKEN;
+        ledger.under_way() == 0 && (nobody || unpaid || self.too_long || !self.may_repeat())
     }
 }
 
 impl Watch for Watcher<'_> {
     fn told(&mut self, happened: Happened, ledger: &Ledger, now: Duration) {
         self.event = Some(happened);
+        self.started = false;
         if ledger.decision.is_some() {
             return;
         }
         match happened {
-            Happened::Picked { copy, server } => self.picked(copy, server, ledger),
+            Happened::Picked { copy, server } => {
+                let rested = |(of, until): &(usize, Duration)| *of != server || now >= *until;
+                // A hedge is launched because somebody is slow, not because somebody wants to be left alone.
+                assert!(self.hedge == Some(copy) || self.rests.iter().all(rested), "asked for rest");
+                self.picked(copy, server, ledger);
+            }
+            Happened::RetryAfter { copy, wait } => {
+                self.too_long |= wait > self.policy.backoff.retry_after;
+                let server = ledger.copies[copy as usize].server.expect("it was sent");
+                self.rests.push((server, now + wait));
+            }
             Happened::NoServer { copy } if self.hedge == Some(copy) => self.refund(),
             Happened::NotSent { copy, .. } | Happened::Failed { copy, bytes_sent: 0, .. } => {
                 self.unreachable.extend(ledger.copies[copy as usize].server);
@@ -100,11 +151,13 @@ impl Watch for Watcher<'_> {
             }
             Happened::Failed { copy, cause, .. } => {
                 self.sent += 1;
+                self.granted = false;
                 self.last_sent = ledger.copies[copy as usize].server;
                 self.wanted = self.policy.wants(cause);
             }
             Happened::Head { copy, status } => {
                 self.sent += 1;
+                self.granted = false;
                 self.last_sent = ledger.copies[copy as usize].server;
                 match self.policy.wants_status(status) {
                     true => (self.unwanted, self.wanted) = (Some(copy), true),
@@ -133,8 +186,13 @@ impl Watch for Watcher<'_> {
             Act::Start { copy, .. } => {
                 assert!(!self.replay_lost, "it can't be sent again");
                 let live = ledger.under_way();
+                self.started = true;
                 match self.event {
                     None => {}
+                    Some(Happened::Timer) if self.rest.is_some() => {
+                        assert!(live == 0 && self.granted && self.rest.is_some_and(|until| now >= until));
+                        self.rest = None;
+                    }
                     Some(Happened::Timer) => {
                         assert!(self.safe && live == 1 && !self.hedged, "no hedge is allowed");
                         assert!(self.due_at().is_some_and(|due| now >= due), "a hedge too early");
@@ -151,7 +209,7 @@ impl Watch for Watcher<'_> {
                     }
                     Some(Happened::Failed { .. } | Happened::Head { .. } | Happened::NoServer { .. }) => {
                         assert!(live == 0, "the copy that is under way is the repeat");
-                        assert!(self.may_repeat(), "a repeat that is not safe, not wanted, or one too many");
+                        self.grant(now);
                     }
                     other => panic!("a start after {other:?}"),
                 }
@@ -159,14 +217,21 @@ impl Watch for Watcher<'_> {
             }
             Act::Answer { copy } if self.winner.is_some() => assert_eq!(self.winner, Some(copy)),
             Act::Answer { copy } => {
-                assert!(self.is_at_its_end(ledger), "something better could still come");
+                assert!(self.is_at_its_end(ledger, now), "something better could still come");
                 assert_eq!(self.unwanted, Some(copy));
             }
             Act::GiveUp(why) => {
-                assert!(self.winner.is_none() && self.unwanted.is_none() && self.is_at_its_end(ledger));
+                assert!(self.winner.is_none() && self.unwanted.is_none() && self.is_at_its_end(ledger, now));
                 assert_eq!(why == Why::NoServer, self.asked.is_empty());
             }
             Act::Cancel { copy } => assert_ne!(self.winner, Some(copy), "the winner is cancelled"),
+            Act::WakeAt(moment) if ledger.under_way() == 0 && !self.started => {
+                assert!(self.rest.is_none_or(|until| until == moment), "it rests once");
+                if self.rest.is_none() {
+                    self.grant(now);
+                }
+                self.rest = Some(moment);
+            }
             Act::WakeAt(moment) => assert!(self.safe && Some(moment) == self.due_at()),
             other => panic!("{other:?} in a hedge"),
         }
@@ -179,7 +244,9 @@ impl Watch for Watcher<'_> {
         }
         assert!(self.winner.is_none(), "the first answer is not passed on");
         let live = ledger.under_way();
-        assert!(live >= 1 && live <= if self.safe { 2 } else { 1 });
+        assert!(live == 0 || self.rest.is_none());
+        assert!(self.rest.is_none() || ledger.wake == self.rest, "nobody wakes us for the repeat");
+        assert!((live >= 1 || self.rest.is_some()) && live <= if self.safe { 2 } else { 1 });
         assert_eq!(ledger.held().next().map(|(copy, _)| copy), self.unwanted);
         assert!(ledger.held().count() <= 1);
         assert!(!self.due, "the hedge is due");
@@ -199,7 +266,7 @@ fn policy(dice: &mut Dice) -> RetryPolicy {
         RetryOn::ConnectFailure,
     ];
     let on = words.into_iter().filter(|_| dice.percent(60)).collect();
-    RetryPolicy { attempts: 1 + dice.below(4) as u32, on, per_try_timeout: None }
+    RetryPolicy { attempts: 1 + dice.below(4) as u32, on, ..RetryPolicy::default() }
 }
 
 pub(super) fn play(mut dice: Dice, loud: bool) {
@@ -210,9 +277,14 @@ pub(super) fn play(mut dice: Dice, loud: bool) {
     (0..spent).for_each(|_| assert!(budget.take()));
     let mut tokens = (10 - spent) * TOKEN;
     let policy = policy(&mut dice);
+    let least = dice.one_of(&[0, 1, 1, 100]);
+    let repeats = RetryBudget::new(BudgetRule { share_millionths: 0, least }, Duration::ZERO);
+    let mut purse = Purse { least: least.into(), parts: u64::from(least) * 10 * TOKEN, at: Duration::ZERO };
+    let mut began = Duration::ZERO;
     let after = dice.one_of(&[After::Percentile, After::Fixed(Duration::from_millis(5))]);
     let rule = HedgeRule { after, at_most: dice.delay(6), budget_share: share };
-    for _ in 0..1 + dice.below(8) {
+    for _ in 0..1 + dice.below(30) {
+        began += dice.delay(100);
         tokens = (tokens + (share * TOKEN as f64) as u64).min(10 * TOKEN);
         let servers = dice.below(6);
         let request = RequestFacts { safe: dice.percent(80), body_survives: dice.percent(80) };
@@ -234,6 +306,13 @@ pub(super) fn play(mut dice: Dice, loud: bool) {
             delay: rule.delay(percentile),
             up: (0..servers).map(|server| world.is_up(server)).collect(),
             tokens: &mut tokens,
+            purse: &mut purse,
+            began,
+            granted: false,
+            rest: None,
+            too_long: false,
+            rests: Vec::new(),
+            started: false,
             event: None,
             asked: Vec::new(),
             unreachable: Vec::new(),
@@ -250,8 +329,12 @@ pub(super) fn play(mut dice: Dice, loud: bool) {
             unwanted: None,
             winner: None,
         };
-        let facts = HedgeFacts { request, servers, percentile, body_whole };
-        world.run(&mut Fan::Hedge(Hedge::new(&rule, &policy, &budget, facts)), &mut watcher);
+        let random = world.dice.next();
+        let facts =
+            HedgeFacts { request, servers, percentile, body_whole, began, time_max: Duration::MAX, random };
+        let machine = Hedge::new(&rule, &policy, &budget, Some(&repeats), facts);
+        world.run(&mut Fan::Hedge(machine), &mut watcher);
+        began += world.now;
     }
     assert_eq!((0..).take_while(|_| budget.take()).count() as u64, tokens / TOKEN, "the budget");
 }

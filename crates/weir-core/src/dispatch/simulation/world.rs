@@ -93,11 +93,21 @@ impl World {
     }
 
     fn tell(&mut self, happened: Happened, fan: &mut Fan<'_>, watch: &mut dyn Watch) {
+        if let Happened::Head { copy, status: 429 | 503 } = happened
+            && self.mode == Mode::Hedge
+            && self.dice.percent(40)
+        {
+            let wait = self.dice.one_of(&[0, 1, 3, 7]);
+            self.tell(Happened::RetryAfter { copy, wait: Duration::from_secs(wait) }, fan, watch);
+        }
         if self.loud {
             super::say(&format!("{:?} told {happened:?}", self.now));
         }
         let is_news = self.is_news(happened);
-        let once = matches!(happened, Happened::Picked { .. } | Happened::ReplayLost | Happened::Timer);
+        let once = matches!(
+            happened,
+            Happened::Picked { .. } | Happened::RetryAfter { .. } | Happened::ReplayLost | Happened::Timer
+        );
         if !once && self.dice.percent(3) {
             // Told twice.
             let later = self.now + self.dice.delay(3);
@@ -118,6 +128,7 @@ impl World {
             Happened::Failed { copy, .. }
             | Happened::NotSent { copy, .. }
             | Happened::NoServer { copy }
+            | Happened::RetryAfter { copy, .. }
             | Happened::Head { copy, .. } => self.ledger.state(copy) == State::UnderWay,
             Happened::Whole { copy, .. } | Happened::Broken { copy } => {
                 let is_it = |(held, of): (u32, &Copy)| held == copy && matches!(of.state, State::Head(_));
@@ -272,6 +283,7 @@ fn of(happened: Happened) -> Option<u32> {
         Happened::Failed { copy, .. }
         | Happened::NotSent { copy, .. }
         | Happened::NoServer { copy }
+        | Happened::RetryAfter { copy, .. }
         | Happened::Head { copy, .. }
         | Happened::Whole { copy, .. }
         | Happened::Broken { copy }

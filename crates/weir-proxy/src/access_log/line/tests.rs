@@ -8,7 +8,7 @@ use proptest::prelude::{any, prop, proptest};
 use serde_json::{Value, json};
 use weir_config::model::AccessLogFormat;
 
-use super::{Entry, write};
+use super::{Entry, Try, write};
 
 const FORMATS: [AccessLogFormat; 3] =
     [AccessLogFormat::Common, AccessLogFormat::Combined, AccessLogFormat::Json];
@@ -30,6 +30,7 @@ fn entry() -> Entry<'static> {
         route: "GET /",
         server: Some("127.0.0.1:9001"),
         attempts: 1,
+        tries: &[],
         mode: "balance",
         upstream_seconds: Some(Duration::from_micros(1234)),
         duration: Duration::from_nanos(2_000_345_999),
@@ -88,9 +89,20 @@ fn json_lines() {
             "time": "2026-11-21T14:05:00.123Z", "client": "192.0.2.7", "user": null, "method": "GET", "target": "/a?b=c",
             "version": "HTTP/1.1", "status": 200, "bytes_sent": 127, "referer": "http://example.org/",
             "user_agent": "curl/8.5 (x)", "host": "web.example", "service": "web", "route": "GET /",
-            "server": "127.0.0.1:9001", "attempts": 1, "mode": "balance", "upstream_seconds": 0.001_234,
+            "server": "127.0.0.1:9001", "attempts": 1, "tries": null, "mode": "balance", "upstream_seconds": 0.001_234,
             "seconds": 2.000_345, "request_id": "abc-1", "reason": null,
         })
+    );
+    let tries = [
+        Try { server: "a:1", outcome: "reset", status: None, time: Duration::from_micros(7) },
+        Try { server: "b \"2\"", outcome: "answered", status: Some(200), time: Duration::from_secs(1) },
+    ];
+    assert_eq!(
+        parsed(&Entry { tries: &tries, ..entry() })["tries"],
+        json!([
+            {"server": "a:1", "outcome": "reset", "status": null, "seconds": 0.000_007},
+            {"server": "b \"2\"", "outcome": "answered", "status": 200, "seconds": 1.0},
+        ])
     );
     let bare = parsed(&bare_entry());
     for name in [

@@ -14,25 +14,27 @@ use std::time::Duration;
 
 use smallvec::SmallVec;
 use tokio::time::Instant;
-use weir_core::dispatch::{Act, Acts, Fan, Happened, Reuse, To, Why};
+use weir_core::dispatch::{Act, Acts, Fan, Happened, Reuse, To};
 use weir_core::ports::CopyOutcome;
 use weir_core::ports::queue::KeptAnswer;
-use weir_core::retry::Cause;
 use weir_upstream::body::replay::{self, Replay};
 use weir_upstream::io::deadline::{Wait, now};
 use weir_upstream::local_groups::LocalGroup;
 use weir_upstream::select;
 use weir_upstream::upstream::Upstream;
 
+use super::no_answer::{self, client_failure};
 use super::tally::Tally;
 use crate::dispatch::agreement::Agreement;
 use crate::dispatch::copy::{self, Held, Lost, Original, Stage};
 use crate::dispatch::deliver::BYTES_PER_SECOND_MIN;
 use crate::dispatch::linger::{self, Sending};
+use crate::dispatch::retry_after::of_overload;
 use crate::dispatch::whole::{self, Unread};
 use crate::dispatch::write::{self, Left, Write};
 use crate::exchange::Exchange;
 use crate::stages::failure::Failure;
+use crate::tries::TryOutcome;
 
 /// A copy, by the number that the machine gave it.
 struct Copy {
@@ -136,6 +138,11 @@ impl<'r> Driver<'r> {
                 true => self.next(x).await?,
             };
             acts = self.machine.on(happened, now() - x.begun);
+            if let Fan::Hedge(machine) = &mut self.machine
+                && let Some(reason) = machine.take_granted()
+            {
+                self.upstream.retries.count(reason);
+            }
         }
     }
 
@@ -144,6 +151,25 @@ impl<'r> Driver<'r> {
         match &self.machine {
             Fan::Hedge(machine) => machine.hedge(),
             Fan::Race(_) | Fan::Majority(_) | Fan::Duplicate(_) => None,
+        }
+    }
+
+    /// Notes that a repeat was wanted and safe, and not paid.
+    pub(super) fn note_unpaid(&self, x: &mut Exchange) {
+        if let Fan::Hedge(machine) = &self.machine
+            && machine.is_unpaid()
+        {
+            self.upstream.retries.count_unpaid();
+            x.record.unpaid = true;
+        }
+    }
+
+    /// Notes for the log what came of a copy, where that is more than one server that has answered.
+    fn note(&self, x: &mut Exchange, copy: &Copy, outcome: TryOutcome) {
+        let is_told = !matches!(outcome, TryOutcome::Answered(_)) || !x.record.tries.is_empty();
+        if is_told && matches!(self.machine, Fan::Hedge(_)) {
+            x.look();
+            x.note_try(&self.group.servers[copy.server], copy.started, outcome);
         }
     }
 
@@ -158,7 +184,7 @@ impl<'r> Driver<'r> {
                     deadlines.set_from(Wait::Dispatch, x.begun, at);
                 }
                 Act::Answer { copy } => decision = Some(self.choose(x, copy)),
-                Act::GiveUp(why) => decision = Some(Err(self.given_up(why))),
+                Act::GiveUp(why) => decision = Some(Err(no_answer::failure(why, self.failure.take()))),
                 Act::AnswerDelivered { server } => decision = Some(self.choose_delivered(x, server)),
                 Act::Keep { copy } => self.keep(copy),
                 // The queue is told of each copy when it ends, and decides the same by itself; see `act.rs`.
@@ -170,7 +196,11 @@ impl<'r> Driver<'r> {
 
     fn choose(&mut self, x: &mut Exchange, number: u32) -> Result<Winner, Failure> {
         let place = self.copies.iter().position(|copy| copy.number == number);
-        match place.map(|place| self.copies.remove(place)) {
+        let copy = place.map(|place| self.copies.remove(place));
+        if let Some(copy @ Copy { state: State::Held(held), .. }) = &copy {
+            self.note(x, copy, TryOutcome::Answered(held.head.status()));
+        }
+        match copy {
             Some(Copy { server, state: State::Held(held), mut tally, .. }) => {
                 x.record.server = Some(Arc::clone(&self.group.servers[server]));
                 tally.becomes(CopyOutcome::Answered);
@@ -223,9 +253,15 @@ impl<'r> Driver<'r> {
         self.copies.push(Copy { number, server, started: now(), stage, state, kept: false, tally });
     }
 
-    fn cancel(&mut self, x: &Exchange, number: u32) {
+    fn cancel(&mut self, x: &mut Exchange, number: u32) {
         let Some(place) = self.copies.iter().position(|copy| copy.number == number) else { return };
-        let Copy { server, started, stage, state, .. } = self.copies.remove(place);
+        let copy = self.copies.remove(place);
+        let outcome = match &copy.state {
+            State::Sending(_) | State::Reading(_) => TryOutcome::Cancelled,
+            State::Held(held) => TryOutcome::Answered(held.head.status()),
+        };
+        self.note(x, &copy, outcome);
+        let Copy { server, started, stage, state, .. } = copy;
         match state {
             State::Sending(sending) => {
                 // `semantics.md` §3.5: it would have taken at least as long.
@@ -253,7 +289,7 @@ impl<'r> Driver<'r> {
     }
 
     /// Waits for the next thing that the machine should know.
-    async fn next(&mut self, x: &Exchange) -> Result<Happened, Failure> {
+    async fn next(&mut self, x: &mut Exchange) -> Result<Happened, Failure> {
         let Some(mut watch) = self.write.as_mut().and_then(Write::take_watch) else {
             return poll_fn(|cx| self.poll_happened(x, cx)).await;
         };
@@ -278,7 +314,7 @@ impl<'r> Driver<'r> {
         happened
     }
 
-    fn poll_happened(&mut self, x: &Exchange, cx: &mut Context<'_>) -> Poll<Result<Happened, Failure>> {
+    fn poll_happened(&mut self, x: &mut Exchange, cx: &mut Context<'_>) -> Poll<Result<Happened, Failure>> {
         // Whether an answer that is held back has broken is known before another one could make it the best.
         for held in [true, false] {
             for place in 0..self.copies.len() {
@@ -330,7 +366,7 @@ impl<'r> Driver<'r> {
     fn poll_copy(
         &mut self,
         place: usize,
-        x: &Exchange,
+        x: &mut Exchange,
         cx: &mut Context<'_>,
     ) -> Poll<Result<Happened, Failure>> {
         let copy = &mut self.copies[place];
@@ -339,7 +375,11 @@ impl<'r> Driver<'r> {
             State::Sending(sending) => match ready!(sending.as_mut().poll(cx)) {
                 Ok(held) => Poll::Ready(Ok(self.hold(place, held, x))),
                 Err(lost) => {
-                    let Copy { server, mut tally, .. } = self.copies.remove(place);
+                    let copy = self.copies.remove(place);
+                    if let Some(outcome) = lost.outcome() {
+                        self.note(x, &copy, outcome);
+                    }
+                    let Copy { server, mut tally, .. } = copy;
                     // A client that breaks off says nothing of the server.
                     if !matches!(lost, Lost::Request(_)) {
                         tally.becomes(CopyOutcome::Failed);
@@ -347,7 +387,9 @@ impl<'r> Driver<'r> {
                             write.missed(server, &lost);
                         }
                     }
-                    Poll::Ready(self.lose(number, lost))
+                    let (happened, failure) = lost.told_of(number)?;
+                    self.failure = Some(failure);
+                    Poll::Ready(Ok(happened))
                 }
             },
             State::Reading(reading) => match ready!(reading.as_mut().poll(cx)) {
@@ -384,6 +426,7 @@ impl<'r> Driver<'r> {
         }
         let copy = &mut self.copies[place];
         let (number, status, held) = (copy.number, held.head.status(), Box::new(held));
+        let rest = of_overload(&held.head).filter(|_| matches!(self.machine, Fan::Hedge(_)));
         copy.state = match self.machine {
             Fan::Majority(_) => {
                 let limits = x.snapshot.replay_limits(false);
@@ -391,39 +434,11 @@ impl<'r> Driver<'r> {
             }
             Fan::Race(_) | Fan::Hedge(_) | Fan::Duplicate(_) => State::Held(held),
         };
-        Happened::Head { copy: number, status }
-    }
-
-    /// A copy has failed before the head of an answer.
-    fn lose(&mut self, copy: u32, lost: Lost) -> Result<Happened, Failure> {
-        match lost {
-            Lost::NotSent { timed_out, failure } => {
-                self.failure = Some(failure);
-                Ok(Happened::NotSent { copy, timed_out })
-            }
-            Lost::Failed { cause, failure } => {
-                self.failure = Some(failure);
-                // Some of it may have left: on the safe side of `semantics.md` §2.2.
-                Ok(Happened::Failed { copy, cause, bytes_sent: 1 })
-            }
-            Lost::Request(failure) => Err(failure),
-        }
-    }
-
-    /// What the client is told when there is no answer: what the last server did that failed, where that is the reason.
-    fn given_up(&mut self, why: Why) -> Failure {
-        let last = self.failure.take();
-        match why {
-            Why::NoServer => Failure::NoServer,
-            Why::Unreachable { timed_out } => last.unwrap_or(Failure::Unreachable { timed_out }),
-            Why::Failed(Cause::Timeout) => last.unwrap_or(Failure::ServerTimeout),
-            Why::Failed(Cause::Reset | Cause::Garbage) => last.unwrap_or(Failure::ServerReset),
-            Why::Discarded { status } => Failure::Discarded(status),
-            Why::NothingUsable { status } => Failure::NothingUsable(status),
-            Why::NoMajority { status } => Failure::NoMajority(status),
-            Why::NotAcknowledged => Failure::NotAcknowledged,
-            Why::ReplayLost => Failure::BodyTooLarge,
-        }
+        let head = Happened::Head { copy: number, status };
+        let Some(wait) = rest else { return head };
+        // Told before its head.
+        self.news.push(head);
+        Happened::RetryAfter { copy: number, wait }
     }
 
     /// Lets go of what is left of a request that has its answer, or will have none. A write whose body is whole goes on.
@@ -481,14 +496,5 @@ impl<'r> Driver<'r> {
     /// Whether the client has been read to the end of its request.
     pub(super) fn is_request_read(&self) -> bool {
         self.replay.as_ref().is_none_or(|replay| matches!(replay.state(), replay::State::Whole { .. }))
-    }
-}
-
-/// What it means that the client did not do in time what was waited for.
-pub(super) fn client_failure(wait: Wait) -> Failure {
-    match wait {
-        Wait::ClientBody => Failure::BodyTimeout,
-        Wait::Request => Failure::RequestTimeout,
-        _ => Failure::ClientGone,
     }
 }

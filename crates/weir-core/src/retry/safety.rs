@@ -1,44 +1,7 @@
-//! Whether and how often a request is tried again.
-//!
-//! Two questions are kept apart. Whether a repeat is *safe* is a fact of the request and of how far the failed try had
-//! come; [`may_repeat`] answers it, and no configuration changes the answer. Whether a repeat is *wanted* is the
-//! [`RetryPolicy`] of the upstream. The dispatch modes ask both. Where the next try goes is decided elsewhere.
-
-use std::time::Duration;
+//! Whether doing a request again could do twice what should be done once (`semantics.md` §2.2).
 
 use weir_http::field::KnownName;
 use weir_http::head::Head;
-
-/// What is tried again.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum RetryOn {
-    /// The server could not be connected to. Passing over it is free and always done; this word only states it.
-    ConnectFailure,
-    /// The connection broke before the answer's head was whole.
-    Reset,
-    /// The answer's head did not come in time.
-    Timeout,
-    /// This status.
-    Status(u16),
-}
-
-/// The retry policy of an upstream.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RetryPolicy {
-    /// Attempts in total, the first included; counts those of which a byte may have been sent. At least 1.
-    pub attempts: u32,
-    /// What is tried again.
-    pub on: Vec<RetryOn>,
-    /// Time for each try until the answer's head; `None` leaves it to the upstream's `head` timeout.
-    pub per_try_timeout: Option<Duration>,
-}
-
-impl Default for RetryPolicy {
-    /// One repeat on reset, beside passing over (`semantics.md` §4.4).
-    fn default() -> Self {
-        Self { attempts: 2, on: vec![RetryOn::ConnectFailure, RetryOn::Reset], per_try_timeout: None }
-    }
-}
 
 /// How a try failed before the head of its answer was whole.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -72,26 +35,11 @@ pub fn is_safe(request: &Head) -> bool {
 
 /// Whether a request may be repeated without the risk of doing twice what should be done once (`semantics.md` §2.2).
 ///
-/// `safe` is what [`is_safe`] says. In either of the two cases of §2.2 the repeat must also be possible: the body is there from its first byte, and the client has seen nothing.
+/// `safe` is what [`is_safe`] says. In either of the two cases of §2.2 the repeat must also be possible: the body is there
+/// from its first byte, and the client has seen nothing.
 pub fn may_repeat(safe: bool, progress: Progress) -> bool {
     let possible = progress.body_whole && !progress.answer_begun;
     possible && (progress.bytes_sent == 0 || safe)
-}
-
-impl RetryPolicy {
-    /// Whether a try that failed this way shall be repeated, as far as the policy is concerned.
-    pub fn wants(&self, cause: Cause) -> bool {
-        match cause {
-            Cause::Reset => self.on.contains(&RetryOn::Reset),
-            Cause::Timeout => self.on.contains(&RetryOn::Timeout),
-            Cause::Garbage => false,
-        }
-    }
-
-    /// Whether an answer with this status shall be thrown away and the request repeated, as far as the policy is concerned.
-    pub fn wants_status(&self, status: u16) -> bool {
-        self.on.contains(&RetryOn::Status(status))
-    }
 }
 
 #[cfg(test)]
@@ -124,18 +72,6 @@ mod tests {
         check(true, 1, true, true, false);
         check(true, 1, false, true, false);
         check(false, 1, false, true, false);
-    }
-
-    #[test]
-    fn a_policy_wants_what_it_names() {
-        let none = RetryPolicy { attempts: 3, on: vec![], per_try_timeout: None };
-        let all =
-            RetryPolicy { on: vec![RetryOn::Reset, RetryOn::Timeout, RetryOn::Status(503)], ..none.clone() };
-        assert!(all.wants(Cause::Reset) && all.wants(Cause::Timeout) && !all.wants(Cause::Garbage));
-        assert!(!none.wants(Cause::Reset) && !none.wants(Cause::Timeout));
-        assert!(all.wants_status(503) && !all.wants_status(502) && !none.wants_status(503));
-        let usual = RetryPolicy::default();
-        assert!(usual.wants(Cause::Reset) && !usual.wants(Cause::Timeout) && usual.attempts == 2);
     }
 
     #[test]
