@@ -9,6 +9,7 @@
 mod all;
 mod health;
 mod kind;
+mod retry;
 mod upstream;
 
 pub use all::ALL;
@@ -16,6 +17,7 @@ pub use upstream::{EJECTIONS, UPSTREAM_BREAKER, UPSTREAM_EJECTED, UPSTREAM_REQUE
 
 pub use health::{HEALTH_CHANGES, HEALTH_CHECKS, SERVER_LAST_SUCCESS, SERVER_STATE, UPSTREAM_PANIC};
 pub use kind::{Kind, Metric};
+pub use retry::{RETRIES, RETRY_BUDGET_EXHAUSTED};
 
 /// The values of the label `class`, in the order of [`Status::answers_by_class`](crate::ports::Status::answers_by_class).
 pub const ANSWER_CLASSES: [&str; 5] = ["1xx", "2xx", "3xx", "4xx", "5xx"];
@@ -147,22 +149,6 @@ pub const DUPLICATE_ACKNOWLEDGEMENTS: Metric = Metric {
     name: "weir_duplicate_acknowledgements_total",
     kind: Kind::Counter,
     help: "Live copies of duplicated writes that a server has taken.",
-    labels: &["upstream"],
-};
-
-/// Repeats.
-pub const RETRIES: Metric = Metric {
-    name: "weir_retries_total",
-    kind: Kind::Counter,
-    help: "Repeats of requests, by why: the connection broke, the answer came too late, or its status.",
-    labels: &["upstream", "reason"],
-};
-
-/// Repeats that were not made.
-pub const RETRY_BUDGET_EXHAUSTED: Metric = Metric {
-    name: "weir_retry_budget_exhausted_total",
-    kind: Kind::Counter,
-    help: "Repeats that were wanted and safe, and not made because the budget could not pay them.",
     labels: &["upstream"],
 };
 

@@ -185,6 +185,8 @@ impl Lost {
     /// What the log says of it; nothing where the server is not to blame.
     pub(super) fn outcome(&self) -> Option<TryOutcome> {
         match self {
+            // It was not asked.
+            Self::NotSent { failure: Failure::TooMuchAtOnce, .. } => None,
             Self::NotSent { failure: Failure::ServerTls(_), .. } => Some(TryOutcome::Tls),
             Self::NotSent { timed_out: true, .. } => Some(TryOutcome::ConnectTimeout),
             Self::NotSent { timed_out: false, .. } => Some(TryOutcome::Refused),

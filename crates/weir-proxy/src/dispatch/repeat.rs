@@ -31,7 +31,9 @@ impl Clock {
     /// What is asked when a repeat is wanted: a look at the clock, and at the servers that are left.
     pub(super) fn moment(self, group: &Group, machine: &Balance<'_>) -> Moment {
         let now = now();
-        let is_left = |server: &usize| group.takes_requests(*server) && machine.allows(*server);
+        let has_room = |server: usize| group.servers[server].has_room(group.panic);
+        let is_left =
+            |server: &usize| group.takes_requests(*server) && machine.allows(*server) && has_room(*server);
         Moment {
             now: now.saturating_duration_since(self.since),
             left: self.time_max.map_or(Duration::MAX, |max| max.saturating_sub(now - self.begun)),
