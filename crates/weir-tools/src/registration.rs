@@ -73,7 +73,10 @@ impl Registry {
         let mut is_known = false;
         let mut is_failing = false;
         loop {
-            match self.client.ask(Method::POST, &path).await {
+            // One that hangs is as good as lost: the next one must still be in time.
+            let word = self.client.ask(Method::POST, &path);
+            let heard = tokio::time::timeout(LEASE / 3, word).await;
+            match heard.unwrap_or_else(|_| Err(AskError::Slow(self.client.address().to_owned()))) {
                 Ok(_) => {
                     if !is_known {
                         tell(Heard::Joined);
@@ -101,7 +104,7 @@ impl Registry {
     }
 
     fn path(&self, server: SocketAddr) -> String {
-        format!("/upstreams/{}/servers/{}", self.upstream, encoded(&server.to_string()))
+        format!("/upstreams/{}/servers/{}", encoded(&self.upstream), encoded(&server.to_string()))
     }
 }
 

@@ -58,12 +58,11 @@ async fn watched(watch: &mut Option<Watch>) -> Turns {
 /// When there is something to do for these members.
 fn due_in(roster: &Roster, now: Instant) -> Duration {
     let due = roster.members().iter().filter_map(|member| {
-        let leaving = member.leaves_at.map(|_| LEAVING_INTERVAL);
         let until = [member.lease_until, member.review_due(), roster.next_step_of(member, now)];
-        let until = until.into_iter().flatten().map(|until| until.saturating_duration_since(now));
-        leaving.into_iter().chain(until).min()
+        until.into_iter().flatten().map(|until| until.saturating_duration_since(now)).min()
     });
-    due.min().unwrap_or(IDLE)
+    let leaving = (!roster.leaving().is_empty()).then_some(LEAVING_INTERVAL);
+    due.chain(leaving).min().unwrap_or(IDLE)
 }
 
 /// Waits until requests have found something out about a server.

@@ -9,10 +9,10 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use hickory_resolver::TokioResolver;
-use hickory_resolver::config::{
-    ConnectionConfig, LookupIpStrategy, NameServerConfig, ResolverConfig, ResolverOpts,
-};
+use hickory_resolver::config::{ConnectionConfig, LookupIpStrategy, NameServerConfig, ResolverConfig};
 use hickory_resolver::net::runtime::TokioRuntimeProvider;
+
+use crate::io::deadline::now;
 
 /// The most addresses of one name that are used.
 pub const ADDRESSES_MAX: usize = 256;
@@ -26,7 +26,12 @@ const TTL_MAX: Duration = Duration::from_secs(300);
 
 /// Somebody who knows addresses.
 #[derive(Clone)]
-pub struct Names(TokioResolver);
+pub struct Names {
+    /// Who knows addresses of IPv4.
+    four: TokioResolver,
+    /// Who knows those of IPv6.
+    six: TokioResolver,
+}
 
 impl fmt::Debug for Names {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -61,31 +66,23 @@ impl Names {
     /// # Errors
     /// The system's configuration can't be read.
     pub fn new(asked: &[SocketAddr]) -> Result<Self, NotFound> {
-        let built = match asked {
-            [] => TokioResolver::builder_tokio().map(|mut builder| {
-                adjust(builder.options_mut());
-                builder.build()
-            }),
-            asked => {
-                let servers = asked.iter().map(name_server).collect();
-                let config = ResolverConfig::from_name_servers(servers);
-                let mut builder = TokioResolver::builder_with_config(config, TokioRuntimeProvider::default());
-                adjust(builder.options_mut());
-                Ok(builder.build())
-            }
-        };
-        let failed = |error: &dyn fmt::Display| NotFound(error.to_string().into());
-        built.map_err(|error| failed(&error))?.map(Self).map_err(|error| failed(&error))
+        let four = resolver(asked, LookupIpStrategy::Ipv4Only)?;
+        Ok(Self { four, six: resolver(asked, LookupIpStrategy::Ipv6Only)? })
     }
 
     /// The addresses of a name: those of IPv4, and those of IPv6 where there are no others, because a name that has both is
-    /// mostly one server with two. Cancel safe.
+    /// mostly one server with two. Where nobody answers about IPv4, IPv6 is not asked for: else one lost answer would replace
+    /// all servers. Cancel safe.
     ///
     /// # Errors
     /// Nobody knows one, or nobody answers.
     pub async fn addresses(&self, name: &str) -> Result<Found, NotFound> {
-        let found = self.0.lookup_ip(name).await.map_err(|error| NotFound(error.to_string().into()))?;
-        let ttl = found.valid_until().saturating_duration_since(crate::io::deadline::now().into_std());
+        let found = match self.four.lookup_ip(name).await {
+            Err(error) if error.is_no_records_found() => self.six.lookup_ip(name).await,
+            found => found,
+        };
+        let found = found.map_err(|error| not_found(&error))?;
+        let ttl = found.valid_until().saturating_duration_since(now().into_std());
         let mut addresses: Vec<IpAddr> = found.iter().collect();
         addresses.sort_unstable();
         addresses.dedup();
@@ -97,10 +94,24 @@ impl Names {
     }
 }
 
-/// Nothing is remembered here: whoever asks again wants to know it anew.
-fn adjust(options: &mut ResolverOpts) {
+fn not_found(error: &dyn fmt::Display) -> NotFound {
+    NotFound(error.to_string().into())
+}
+
+/// Somebody who asks whom the system asks, or these. Nothing is remembered: whoever asks again wants to know it anew.
+fn resolver(asked: &[SocketAddr], strategy: LookupIpStrategy) -> Result<TokioResolver, NotFound> {
+    let mut builder = match asked {
+        [] => TokioResolver::builder_tokio().map_err(|error| not_found(&error))?,
+        asked => {
+            let servers = asked.iter().map(name_server).collect();
+            let config = ResolverConfig::from_name_servers(servers);
+            TokioResolver::builder_with_config(config, TokioRuntimeProvider::default())
+        }
+    };
+    let options = builder.options_mut();
     options.cache_size = 0;
-    options.ip_strategy = LookupIpStrategy::Ipv4thenIpv6;
+    options.ip_strategy = strategy;
+    builder.build().map_err(|error| not_found(&error))
 }
 
 fn name_server(address: &SocketAddr) -> NameServerConfig {

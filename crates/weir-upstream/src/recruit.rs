@@ -1,7 +1,7 @@
 //! Making servers for an upstream, at the start and while it runs.
 
 use std::fmt;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use weir_core::health::State;
@@ -79,16 +79,12 @@ impl NamedServers {
     /// The server at one of the addresses. It is called by that address; `Host` and certificates are those of the name.
     pub fn member(&self, ip: IpAddr, recruit: &Recruit) -> Member {
         let host = Server::new(self.address.clone()).host;
-        let shown = match ip {
-            IpAddr::V4(ip) => ip.to_string(),
-            IpAddr::V6(ip) => format!("[{ip}]"),
-        };
         let port = match &self.address.transport {
             Transport::Ip(_, port) | Transport::Name(_, port) => *port,
             Transport::Unix(_) => 0,
         };
         let address = ServerAddress {
-            written: self.address.written.replacen(&*self.name, &shown, 1).into(),
+            written: written(self.address.scheme, SocketAddr::new(ip, port), &self.address.base).into(),
             transport: Transport::Ip(ip, port),
             ..self.address.clone()
         };
@@ -96,6 +92,15 @@ impl NamedServers {
         server.host = host;
         let found_as = Some(self.address.written.clone());
         Member { found_as, ..Member::new(Arc::new(server), self.weight, Origin::Name, State::Healthy) }
+    }
+}
+
+/// How the server at an address is written, in the shortest way.
+fn written(scheme: Scheme, address: SocketAddr, base: &str) -> String {
+    match scheme {
+        Scheme::Http if base.is_empty() => address.to_string(),
+        Scheme::Http => format!("http://{address}{base}"),
+        Scheme::Https => format!("https://{address}{base}"),
     }
 }
 
@@ -126,5 +131,32 @@ impl Recruit {
             Transport::Unix(_) => None,
         };
         Ok(tls.target(name.ok_or(Unfit::NoName)?))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    /// A name in upper case, or one that stands in its scheme too, was not found in what was written: all its addresses were
+    /// called the same, and were one server.
+    #[test]
+    fn a_server_that_was_found_is_called_by_its_address() {
+        let check = |text: &str, name: &str, scheme, base: &str, expected: &str| {
+            let transport = Transport::Name(name.into(), 80);
+            let address = ServerAddress { written: text.into(), scheme, transport, base: base.into() };
+            let servers = NamedServers::new(address, None, 1).unwrap();
+            let member = servers.member("10.0.0.1".parse().unwrap(), &Recruit::default());
+            assert_eq!(member.server.name(), expected);
+            assert_eq!(member.found_as.as_deref(), Some(text));
+        };
+        check("App.Example:80", "app.example", Scheme::Http, "", "10.0.0.1:80");
+        check("http://http:80", "http", Scheme::Http, "", "10.0.0.1:80");
+        check("http://a.test/base", "a.test", Scheme::Http, "/base", "http://10.0.0.1:80/base");
+        check("https://a.test:80", "a.test", Scheme::Https, "", "https://10.0.0.1:80");
+        let address = |ip: &str| SocketAddr::new(ip.parse().unwrap(), 8080);
+        assert_eq!(written(Scheme::Http, address("::1"), ""), "[::1]:8080");
     }
 }

@@ -13,6 +13,7 @@ use tokio::time::Instant;
 use weir_core::health::{
     Change, Ejection, Shares, Standing, State, WHOLE_PERMILLE, Word, shares, slow_start,
 };
+use weir_core::server::ServerAddress;
 
 use crate::io::deadline::{now, since_epoch};
 use crate::member::Server;
@@ -116,9 +117,12 @@ impl Member {
         }
     }
 
-    /// Its state: what people say counts for more than what checks say.
+    /// Its state: that it leaves counts for more than what people say, and that for more than what checks say.
     pub fn state(&self) -> State {
-        self.word.state(self.checked)
+        match self.leaves_at {
+            Some(_) => State::Draining,
+            None => self.word.state(self.checked),
+        }
     }
 
     fn change(&mut self, moment: Moment, reason: &str, change: impl FnOnce(&mut Self)) -> bool {
@@ -167,12 +171,17 @@ pub struct Written {
     pub server: Box<str>,
     /// Its weight.
     pub weight: u32,
+    /// Whether it acknowledges for the others.
+    pub is_primary: bool,
 }
 
 /// The members of an upstream.
 #[derive(Debug, Default)]
 pub struct Roster {
     members: Vec<Member>,
+    /// Those that have requests still, and get nothing new. They are members no more: nobody waits for their word, and nothing
+    /// is kept for them.
+    leaving: Vec<Member>,
     /// Those of the configuration.
     written: Vec<Written>,
     panic_percent: u32,
@@ -184,11 +193,13 @@ impl Roster {
     /// These members; below `panic_percent` of their weight, health is ignored.
     pub fn new(members: Vec<Member>, panic_percent: u32) -> Self {
         let is_written = |member: &&Member| member.origin == Origin::File;
-        let written = members
-            .iter()
-            .filter(is_written)
-            .map(|member| Written { server: member.server.name().into(), weight: member.weight });
-        Self { written: written.collect(), members, panic_percent, slow_start: Duration::ZERO }
+        let written = members.iter().filter(is_written).map(|member| Written {
+            server: member.server.name().into(),
+            weight: member.weight,
+            is_primary: member.is_primary,
+        });
+        let written = written.collect();
+        Self { members, leaving: Vec::new(), written, panic_percent, slow_start: Duration::ZERO }
     }
 
     /// The same, in which whoever joins or comes back takes so long until it has its full share.
@@ -200,6 +211,20 @@ impl Roster {
     /// The members, in the order in which they came.
     pub fn members(&self) -> &[Member] {
         &self.members
+    }
+
+    /// Servers that leave, and still have requests.
+    pub fn leaving(&self) -> &[Member] {
+        &self.leaving
+    }
+
+    /// The member at the place of this address, however that is written.
+    pub fn member_at(&self, address: &ServerAddress) -> Option<&Member> {
+        let is_there = |known: &ServerAddress| {
+            (known.scheme, &known.transport, &known.base)
+                == (address.scheme, &address.transport, &address.base)
+        };
+        self.members.iter().find(|member| is_there(&member.server.address))
     }
 
     /// The servers that the configuration names, with the weights that it gives them.
@@ -216,8 +241,8 @@ impl Roster {
         self.members.iter_mut().find(|member| member.server.name() == name).ok_or(NoSuchServer)
     }
 
-    /// Takes a member in; one of the same name stays what it is, but for its weight and its origin, and does not leave any more.
-    /// Says whether it is new.
+    /// Takes a member in; one of the same name stays what it is, but for its weight and its origin. One that was leaving comes
+    /// back. Says whether it is new.
     pub fn join(&mut self, member: Member, moment: Moment) -> bool {
         let name = member.server.name().to_owned();
         match self.member_mut(&name) {
@@ -227,15 +252,28 @@ impl Roster {
                 if known.origin != Origin::File {
                     known.origin = member.origin;
                     known.lease_until = member.lease_until;
-                }
-                if known.leaves_at.take().is_some() {
-                    known.change(moment, "it joined again", |known| known.word = Word::InService);
+                    known.found_as = member.found_as;
                 }
                 false
             }
             Err(NoSuchServer) => {
-                let warm_since = Some(moment.instant);
-                self.members.push(Member { since: moment.since_epoch, warm_since, ..member });
+                let written = self.written.iter().find(|written| *written.server == *name);
+                let is_primary = member.is_primary || written.is_some_and(|written| written.is_primary);
+                let member = Member { is_primary, ..member };
+                let known = self.leaving.iter().position(|known| known.server.name() == name);
+                let member = match known.map(|place| self.leaving.remove(place)) {
+                    // Its connections and what is known of it are still good.
+                    Some(mut known) => {
+                        known.change(moment, "it joined again", |known| known.leaves_at = None);
+                        let Member { weight, origin, lease_until, found_as, .. } = member;
+                        Member { weight, origin, lease_until, found_as, is_primary, ..known }
+                    }
+                    None => {
+                        let warm_since = Some(moment.instant);
+                        Member { since: moment.since_epoch, warm_since, ..member }
+                    }
+                };
+                self.members.push(member);
                 true
             }
         }
@@ -256,7 +294,6 @@ impl Roster {
             .members
             .iter()
             .filter(|member| member.found_as.as_deref() == Some(name) && !is_wanted(member))
-            .filter(|member| member.leaves_at.is_none())
             .map(|member| member.server.name().into())
             .collect();
         for server in &lost {
@@ -265,9 +302,8 @@ impl Roster {
         }
         let mut joined = 0;
         for member in wanted {
-            match self.member(member.server.name()) {
-                Some(known) if known.leaves_at.is_none() => {}
-                Some(_) | None => joined += usize::from(self.join(member, moment)),
+            if self.member(member.server.name()).is_none() {
+                joined += usize::from(self.join(member, moment));
             }
         }
         (joined, lost.len())
@@ -278,10 +314,17 @@ impl Roster {
     /// # Errors
     /// There is none of this name.
     pub fn leave(&mut self, name: &str) -> Result<(), NoSuchServer> {
-        let place =
-            self.members.iter().position(|member| member.server.name() == name).ok_or(NoSuchServer)?;
-        self.members.remove(place).server.leave();
-        Ok(())
+        self.take_out(name).map(|member| member.server.leave())
+    }
+
+    /// Takes a member out, also one that was leaving.
+    fn take_out(&mut self, name: &str) -> Result<Member, NoSuchServer> {
+        for list in [&mut self.members, &mut self.leaving] {
+            if let Some(place) = list.iter().position(|member| member.server.name() == name) {
+                return Ok(list.remove(place));
+            }
+        }
+        Err(NoSuchServer)
     }
 
     /// Gives a member no new requests, and lets it go when those that it has have ended, or at `deadline`.
@@ -289,9 +332,9 @@ impl Roster {
     /// # Errors
     /// There is none of this name.
     pub fn leave_by(&mut self, name: &str, deadline: Instant, moment: Moment) -> Result<(), NoSuchServer> {
-        let member = self.member_mut(name)?;
-        member.leaves_at = Some(deadline);
-        member.change(moment, "it leaves", |member| member.word = Word::Drain);
+        let mut member = self.take_out(name)?;
+        member.change(moment, "it leaves", |member| member.leaves_at = Some(deadline));
+        self.leaving.push(member);
         Ok(())
     }
 
@@ -301,15 +344,15 @@ impl Roster {
         let is_done = |member: &Member| {
             member.leaves_at.is_some_and(|deadline| now >= deadline || member.server.in_flight() == 0)
         };
-        let gone: Vec<_> =
-            self.members.extract_if(.., |member| is_done(member) || lease_ended(member)).collect();
+        let mut gone: Vec<_> = self.members.extract_if(.., |member| lease_ended(member)).collect();
+        gone.extend(self.leaving.extract_if(.., |member| is_done(member)));
         let is_empty = self.members.is_empty();
         gone.iter()
             .map(|member| {
                 member.server.leave();
                 Gone {
                     server: member.server.name().into(),
-                    lease_ended: lease_ended(member) && !is_done(member),
+                    lease_ended: member.leaves_at.is_none(),
                     was_last: is_empty,
                 }
             })
@@ -327,11 +370,8 @@ impl Roster {
             Word::Drain => "an operator drains it",
             Word::Disable => "an operator disabled it",
         };
-        if word == Word::InService {
-            member.leaves_at = None;
-            if member.word != word {
-                member.pardon(moment.instant);
-            }
+        if word == Word::InService && member.word != word {
+            member.pardon(moment.instant);
         }
         Ok(member.change(moment, reason, |member| member.word = word))
     }

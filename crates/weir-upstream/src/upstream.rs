@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use tokio::sync::Notify;
+use tokio::time::Instant;
 use weir_core::balance::Strategy;
 use weir_core::health::{HealthCheck, State};
 use weir_core::retry::RetryPolicy;
@@ -153,8 +154,9 @@ impl Upstream {
         }
     }
 
-    /// Blocks until every name was asked for once, for so long at most.
-    pub fn wait_found(&self, at_most: Duration) {
+    /// Blocks until every name was asked for once, until then at most.
+    pub fn wait_found(&self, deadline: Instant) {
+        let at_most = deadline.saturating_duration_since(now());
         let asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
         // Whoever waited for too long goes on without them.
         let _ = self.one_more.wait_timeout_while(asked, at_most, |asked| asked.len() < self.named.len());

@@ -17,8 +17,8 @@ use crate::suggest::alternatives;
 /// What a mode must know of the servers.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Group {
-    /// How many there are.
-    pub(super) servers: usize,
+    /// How many there are; `None` when some are found by name, so that nobody knows.
+    pub(super) servers: Option<usize>,
 }
 
 /// The keys of each mode beside `mode`.
@@ -103,9 +103,9 @@ fn mode(written: &At<DispatchFile>, group: Group, problems: &mut Problems) -> Op
 fn race(file: &DispatchFile, group: Group, problems: &mut Problems) -> RaceRule {
     let width = file.width.and_then(|width| u32::try_from(width).ok());
     if let (Some(width), Some((_, span))) = (width, file.keys.iter().find(|(key, _)| *key == "width"))
-        && width as usize > group.servers
+        && let Some(servers) = group.servers.filter(|servers| width as usize > *servers)
     {
-        let message = format!("`width` is more than the servers, of which there are {}", group.servers);
+        let message = format!("`width` is more than the servers, of which there are {servers}");
         problems.push(Problem::warning(*span, message).hint("take it away to ask all of them"));
     }
     RaceRule {
@@ -138,9 +138,9 @@ fn duplicate(file: &DispatchFile, group: Group, problems: &mut Problems) -> Opti
     let acknowledge = file.acknowledge.unwrap_or(Acknowledge::First);
     if let (Acknowledge::Number(number), Some((_, span))) =
         (acknowledge, file.keys.iter().find(|(key, _)| *key == "acknowledge"))
-        && number as usize > group.servers
+        && let Some(servers) = group.servers.filter(|servers| number as usize > *servers)
     {
-        let message = format!("{number} servers can't acknowledge: there are {}", group.servers);
+        let message = format!("{number} servers can't acknowledge: there are {servers}");
         problems.push(Problem::error(*span, message).hint("write `all`, or a smaller number"));
         return None;
     }

@@ -120,7 +120,9 @@ impl Upstreams {
 
     /// What a dispatch mode must know of an upstream.
     pub(super) fn group(&self, upstream: UpstreamId) -> Group {
-        Group { servers: self.list[upstream.0].servers.len() }
+        let servers = &self.list[upstream.0].servers;
+        let found_by_name = servers.iter().any(|server| server.resolve);
+        Group { servers: (!found_by_name).then_some(servers.len()) }
     }
 
     /// What a route says of the queue of its upstream.

@@ -42,7 +42,7 @@ pub(crate) static SERVER: Table<ServerFile> = Table {
                 server.address = Some(address);
             }),
             doc: "`host:port`, `http://host[:port][/base]`, `https://host[:port][/base]` or `unix:PATH`. A name is resolved \
-                  when a connection is opened; a base path is put before every path.",
+                  when a connection is opened, unless `resolve` says otherwise; a base path is put before every path.",
         },
         Field {
             name: "weight",

@@ -19,6 +19,7 @@ use weir_http::field::KnownName as K;
 use weir_upstream::body::replay::Replay;
 use weir_upstream::group::Group;
 use weir_upstream::io::deadline::Wait;
+use weir_upstream::upstream::Upstream;
 
 use self::driver::{Driver, Winner};
 use self::no_answer::client_failure;
@@ -103,14 +104,22 @@ async fn with_body(
     responder: &mut Responder,
 ) -> Result<(), Failure> {
     let upstream = &route.forward.upstream;
-    let group = x.worker.groups.of(upstream);
-    let write = match route.rule {
+    let body = match route.rule {
         FanRule::Duplicate(duplicating) => {
-            accept(x, route, &group, duplicating, replay.as_deref(), responder).await?
+            write_body(x, upstream, duplicating, replay.as_deref(), responder).await?
         }
         FanRule::Race(_) | FanRule::Hedge(_) | FanRule::Majority(_) => None,
     };
     kept_body::invite(x, responder).await?;
+    // Only now: whoever joins while a body comes gets the write too, and whoever leaves does not.
+    let group = x.worker.groups.of(upstream);
+    let write = match route.rule {
+        FanRule::Duplicate(duplicating) => {
+            let host_of_server = attempt::names_server(x, route.forward);
+            Write::accept(x, duplicating, &group, host_of_server, body).await?
+        }
+        FanRule::Race(_) | FanRule::Hedge(_) | FanRule::Majority(_) => None,
+    };
     let gated = match (&write, route.rule) {
         (Some(write), _) => write.gated(),
         // Nothing would keep it for them; they get nothing all the same.
@@ -140,27 +149,31 @@ async fn with_body(
     }
 }
 
-/// Gives a write its place in the order of its servers. One that must outlive the process is whole before.
-async fn accept(
+/// The body of a write, as its queue gets it; `None` as long as it is still arriving. One that must outlive the process is whole
+/// before it is accepted.
+///
+/// # Errors
+/// It does not come whole, or there is nobody to send it to.
+async fn write_body(
     x: &mut Exchange,
-    route: &Route<'_>,
-    group: &Group,
+    upstream: &Upstream,
     duplicating: &Duplicating,
     replay: Option<&Replay>,
     responder: &mut Responder,
-) -> Result<Option<Write>, Failure> {
+) -> Result<Option<Arc<dyn WriteBody>>, Failure> {
+    if x.worker.groups.of(upstream).servers.is_empty() {
+        return Err(Failure::NoServer);
+    }
     let is_durable = duplicating.queue.as_ref().is_some_and(|queue| queue.is_durable());
-    let host_of_server = attempt::names_server(x, route.forward);
-    let body = match replay {
-        None => Some(Arc::new(NoBody) as Arc<dyn WriteBody>),
+    Ok(match replay {
+        None => Some(Arc::new(NoBody)),
         Some(replay) if is_durable => {
             kept_body::invite(x, responder).await?;
             until_whole(x, replay).await?;
             replay.content().map(|content| Arc::new(KeptBody::new(content)) as Arc<dyn WriteBody>)
         }
         Some(_) => None,
-    };
-    Write::accept(x, duplicating, group, host_of_server, body).await
+    })
 }
 
 /// Reads the client's body to its end.

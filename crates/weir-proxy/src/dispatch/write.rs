@@ -61,6 +61,10 @@ impl Write {
         body: Option<Arc<dyn WriteBody>>,
     ) -> Result<Option<Self>, Failure> {
         let Some(queue) = &duplicating.queue else { return Ok(None) };
+        if group.servers.is_empty() {
+            // A write that is for nobody would stay in the file of the queue for ever.
+            return Err(Failure::NoServer);
+        }
         // The queue was told of them before the group was published.
         let known = group.servers.iter().filter_map(|server| Some(server.gate()?.server()));
         let servers: SmallVec<[ServerId; 4]> = known.collect();

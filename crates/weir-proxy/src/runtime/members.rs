@@ -4,9 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use weir_config::address;
+use weir_core::health::State;
 use weir_core::ports::members::{
     Changed, LEASE_MAX, LEASE_MIN, Leaving, MemberChange, MemberControl, MemberError,
 };
+use weir_core::server::ServerAddress;
 use weir_upstream::roster::{Member, Moment, NoSuchServer, Origin, Roster};
 use weir_upstream::upstream::Upstream;
 
@@ -14,6 +16,9 @@ use super::status::ProcessStatus;
 
 /// The largest weight; the rotation of weighted servers is laid out in advance.
 const WEIGHT_MAX: u32 = 1000;
+
+/// Servers of an upstream to which more may not be added while it runs: each costs memory in every worker.
+const SERVERS_MAX: usize = 1024;
 
 impl ProcessStatus {
     fn upstream(&self, name: &str) -> Result<Arc<Upstream>, MemberError> {
@@ -30,11 +35,15 @@ impl MemberControl for ProcessStatus {
         check(&change)?;
         let upstream = self.upstream(upstream)?;
         let moment = Moment::now();
-        // Made before the lock is taken: a new server may need a look at certificates.
-        let new = match upstream.look(|roster| roster.member(server).is_some()) {
-            true => None,
-            false => Some(member(&upstream, server, &change)?),
-        };
+        let address = address::server(server).map_err(|complaint| MemberError::Bad(complaint.to_string()))?;
+        let known = upstream.look(|roster| {
+            let known = roster.member(server).or_else(|| roster.member_at(&address))?;
+            Some(known.server.name().to_owned())
+        });
+        // It may be written otherwise than the member that it is.
+        let server = known.as_deref().unwrap_or(server);
+        // Made before the lock is taken: a new server may need a look at certificates. One that is known may leave meanwhile.
+        let new = member(&upstream, address, &change);
         let changed = upstream.change(|roster| put(roster, server, new, &change, moment))?;
         let name = &*upstream.name;
         if changed.is_new {
@@ -53,11 +62,12 @@ impl MemberControl for ProcessStatus {
                 Some(drain) => roster.leave_by(server, moment.instant + drain, moment)?,
                 None => roster.leave(server)?,
             }
-            let stays = |member: &Member| member.leaves_at.is_none() && member.server.name() != server;
-            Ok(!roster.members().iter().any(stays))
+            let may_serve = |member: &Member| !matches!(member.state(), State::Draining | State::Disabled);
+            Ok(!roster.members().iter().any(may_serve))
         });
         let is_last = left.map_err(|NoSuchServer| MemberError::NoServer)?;
-        let is_gone = upstream.look(|roster| roster.member(server).is_none());
+        let leaves = |member: &Member| member.server.name() == server;
+        let is_gone = !upstream.look(|roster| roster.leaving().iter().any(leaves));
         tracing::info!(upstream = &*upstream.name, server, is_gone, "a server was told to leave");
         if is_last {
             tracing::warn!(
@@ -81,8 +91,7 @@ fn check(change: &MemberChange) -> Result<(), MemberError> {
 }
 
 /// A server that wants to be a member.
-fn member(upstream: &Upstream, server: &str, change: &MemberChange) -> Result<Member, MemberError> {
-    let address = address::server(server).map_err(|complaint| MemberError::Bad(complaint.to_string()))?;
+fn member(upstream: &Upstream, address: ServerAddress, change: &MemberChange) -> Result<Member, MemberError> {
     let server = upstream.recruit.server(address).map_err(|unfit| MemberError::Bad(unfit.to_string()))?;
     let origin = if change.lease.is_some() { Origin::Lease } else { Origin::Added };
     Ok(Member::new(Arc::new(server), change.weight.unwrap_or(1), origin, upstream.newcomer()))
@@ -91,16 +100,20 @@ fn member(upstream: &Upstream, server: &str, change: &MemberChange) -> Result<Me
 fn put(
     roster: &mut Roster,
     server: &str,
-    new: Option<Member>,
+    new: Result<Member, MemberError>,
     change: &MemberChange,
     moment: Moment,
 ) -> Result<Changed, MemberError> {
     let gone = |NoSuchServer| MemberError::NoServer;
     let lease_until = change.lease.map(|lease| moment.instant + lease);
-    let is_new = match (new, roster.member(server).cloned()) {
-        (Some(new), _) => roster.join(Member { lease_until, ..new }, moment),
-        // Joining again ends what a leave has begun, and renews a lease.
-        (None, Some(known)) => {
+    let is_new = match roster.member(server).cloned() {
+        None if roster.members().len() >= SERVERS_MAX => {
+            return Err(MemberError::Bad(format!(
+                "the upstream has {SERVERS_MAX} servers, and takes no more"
+            )));
+        }
+        None => roster.join(Member { lease_until, ..new? }, moment),
+        Some(known) => {
             let weight = change.weight.unwrap_or(known.weight);
             let (origin, lease_until) = match lease_until {
                 Some(until) => (Origin::Lease, Some(until)),
@@ -108,8 +121,6 @@ fn put(
             };
             roster.join(Member { weight, origin, lease_until, ..known }, moment)
         }
-        // It has left since it was looked for.
-        (None, None) => return Err(MemberError::NoServer),
     };
     if let Some(word) = change.word {
         roster.say(server, word, moment).map_err(gone)?;

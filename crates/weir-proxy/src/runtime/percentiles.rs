@@ -57,7 +57,8 @@ impl Memory {
         for (upstream, hedging) in hedging {
             let group = upstream.group();
             let known = group.servers.iter().filter_map(|server| {
-                self.servers[&(upstream.name.clone(), server.name().into())].percentile(SHARE)
+                // One that has joined since is not known yet.
+                self.servers.get(&(upstream.name.clone(), server.name().into()))?.percentile(SHARE)
             });
             hedging.publish(median(known.collect()));
         }

@@ -172,7 +172,8 @@ impl Proxy {
         };
         proxy.begin_tasks(tls.iter().flatten().cloned().collect());
         // Else the first requests would find nobody.
-        snapshot.upstreams.iter().for_each(|upstream| upstream.wait_found(FIND_TIME));
+        let deadline = now() + FIND_TIME;
+        snapshot.upstreams.iter().for_each(|upstream| upstream.wait_found(deadline));
         for (index, counters) in counters.into_iter().enumerate() {
             let (inbox, receiver) = mpsc::channel(INBOX_MESSAGES_MAX);
             let mut sockets = Vec::new();

@@ -171,7 +171,8 @@ fn upstream(upstream: &Upstream) -> UpstreamStatus {
         let group = upstream.group();
         let all: u64 = group.shares.iter().map(|share| u64::from(*share)).sum();
         let permille = |share: u32| (u64::from(share) * 1000).checked_div(all).unwrap_or(0);
-        let servers = roster.members().iter().zip(&group.shares);
+        let leaving = roster.leaving().iter().map(|member| (member, &0));
+        let servers = roster.members().iter().zip(&group.shares).chain(leaving);
         UpstreamStatus {
             name: upstream.name.to_string(),
             balance: upstream.strategy.name(),

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use weir_core::ports::members::MemberChange;
 use weir_testkit::client::{ask, connect};
 use weir_testkit::message::Message;
 use weir_testkit::proxy::{self, Running};
@@ -306,4 +307,29 @@ fn semantics_3_3_on_a_full_disk_nothing_is_acknowledged_and_nothing_lost() {
     drop(proxy);
     let queue = &state.proxy(&[&steady, &flaky], "").status().queues[0];
     assert_eq!((queue.backlog_writes, queue.backlog_bytes), (0, 0));
+}
+
+/// Its servers were those of the moment when its head came: one that joined while the body came never got it.
+#[test]
+fn a_server_that_joins_while_a_write_comes_gets_it() {
+    let (state, first, second) = (State::new(), Server::saying("a"), Server::saying("b"));
+    let proxy = state.proxy(&[&first], "");
+    let mut client = connect(&proxy);
+    client.send("POST /orders HTTP/1.1\r\nHost: a.test\r\nContent-Length: 4\r\n\r\nha");
+    while proxy.status().requests_in_flight == 0 {
+        std::thread::yield_now();
+    }
+    proxy.members().put("web", &second.to_string(), MemberChange::default()).unwrap();
+    client.send("lf").answer().expect(200);
+    second.wait_requests(1);
+    assert_eq!(bodies(&second), ["half"]);
+}
+
+#[test]
+fn a_write_for_nobody_is_refused_before_it_is_written() {
+    let (state, server) = (State::new(), Server::saying("a"));
+    let proxy = state.proxy(&[&server], "");
+    proxy.members().leave("web", &server.to_string(), None).unwrap();
+    ask(&proxy, post("x")).expect(503);
+    assert_eq!(proxy.status().queues[0].accepted_total, 0);
 }

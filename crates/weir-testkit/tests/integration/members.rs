@@ -114,7 +114,8 @@ fn a_server_that_drains_ends_its_request_and_then_leaves() {
     slow.wait_requests(1);
     assert_eq!(leave(&proxy, &slow, Some(Duration::from_secs(60))), Ok(false));
     assert_eq!(answers(&proxy, 3), "quickquickquick");
-    assert_eq!(proxy.status().upstreams[0].servers[0].state, State::Draining);
+    let leaving = proxy.status().upstreams[0].servers[1].clone();
+    assert_eq!((leaving.address, leaving.state), (slow.to_string(), State::Draining));
     gate.store(true, Ordering::Relaxed);
     assert_eq!(client.answer().expect(200).text(), "slow");
     while proxy.status().upstreams[0].servers.len() == 2 {
@@ -126,7 +127,7 @@ fn a_server_that_drains_ends_its_request_and_then_leaves() {
 fn a_lease_that_is_not_renewed_ends() {
     let (a, b) = (Server::saying("a"), Server::saying("b"));
     let proxy = over(&[&a], "");
-    put(&proxy, &b, MemberChange { lease: Some(Duration::from_secs(1)), ..USUAL }).unwrap();
+    put(&proxy, &b, MemberChange { lease: Some(Duration::from_secs(3)), ..USUAL }).unwrap();
     assert_eq!(answers(&proxy, 2), "ab");
     while proxy.status().upstreams[0].servers.len() == 2 {
         std::thread::yield_now();
@@ -222,4 +223,29 @@ fn writes_wait_for_a_server_that_was_taken_out() {
     assert_eq!(b.requests().len(), 0);
     put(&proxy, &b, MemberChange { word: Some(Word::InService), ..USUAL }).unwrap();
     b.wait_requests(3);
+}
+
+/// A graceful leave was worse than a kill: everybody waited for the word of a server that gets nothing new.
+#[test]
+fn nobody_waits_for_the_acknowledgement_of_a_server_that_leaves() {
+    let (a, silent) = (Server::saying("a"), Server::silent());
+    let proxy = over(&[&a, &silent], ", dispatch: {POST: {mode: duplicate, acknowledge: all}}");
+    let mut client = connect(&proxy);
+    client.send(get("/"));
+    let mut other = connect(&proxy);
+    other.send(get("/"));
+    silent.wait_requests(1);
+    assert_eq!(leave(&proxy, &silent, Some(Duration::from_secs(60))), Ok(false));
+    let post = "POST / HTTP/1.1\r\nHost: a.test\r\nContent-Length: 1\r\n\r\nx";
+    ask(&proxy, post).expect(200);
+    assert_eq!(proxy.status().queues[0].servers.iter().map(|server| server.backlog).sum::<usize>(), 0);
+}
+
+#[test]
+fn a_server_is_the_same_however_it_is_written() {
+    let a = Server::saying("a");
+    let proxy = over(&[&a], "");
+    let changed = proxy.members().put("web", &format!("http://{a}"), USUAL).unwrap();
+    assert!(!changed.is_new);
+    assert_eq!(proxy.status().upstreams[0].servers.len(), 1);
 }

@@ -76,7 +76,8 @@ async fn a_server_that_leaves_gets_nothing_new_and_goes_when_it_has_nothing_more
     let busy = InFlight::begin(&group.servers[0]);
     let deadline = now() + SOON;
     upstream.change(|roster| roster.leave_by("a", deadline, moment()).unwrap());
-    assert!(!upstream.group().takes_requests(0) && upstream.group().takes_requests(1));
+    assert_eq!(names(&upstream.group().servers), ["b"]);
+    assert_eq!(upstream.look(|roster| roster.leaving()[0].state()), State::Draining);
     assert!(upstream.change(|roster| roster.let_go(now())).is_empty(), "it has a request");
     drop(busy);
     let gone = upstream.change(|roster| roster.let_go(now()));
@@ -98,9 +99,12 @@ async fn a_server_that_leaves_goes_at_its_deadline_whatever_it_does() {
 async fn a_server_that_joins_again_while_it_leaves_stays() {
     let upstream = upstream(&["a", "b"]);
     upstream.change(|roster| roster.leave_by("a", now(), moment()).unwrap());
-    upstream.change(|roster| assert!(!roster.join(member("a"), moment())));
+    let before = upstream.look(|roster| Arc::clone(&roster.leaving()[0].server));
+    upstream.change(|roster| assert!(roster.join(member("a"), moment())));
     assert!(upstream.change(|roster| roster.let_go(now())).is_empty());
-    assert!(upstream.group().takes_requests(0));
+    let group = upstream.group();
+    assert!(Arc::ptr_eq(&group.servers[1], &before), "its connections are still good");
+    assert!(group.takes_requests(1) && !before.has_left());
 }
 
 #[tokio::test(start_paused = true)]
@@ -188,10 +192,25 @@ async fn the_keeper_lets_leavers_go_soon_after_their_last_request() {
         let busy = InFlight::begin(&upstream.group().servers[0]);
         upstream.change(|roster| roster.leave_by("a", now() + SOON * 60, moment()).unwrap());
         pause(SOON * 5).await;
-        assert_eq!(upstream.group().servers.len(), 2);
+        assert_eq!(upstream.look(|roster| roster.leaving().len()), 1);
         drop(busy);
         pause(SOON).await;
-        assert_eq!(names(&upstream.group().servers), ["b"]);
+        assert!(upstream.look(|roster| roster.leaving().is_empty()));
     })
     .await;
+}
+
+/// After it left and came back, another server acknowledged for the others, and nothing told of it.
+#[tokio::test(start_paused = true)]
+async fn a_primary_that_comes_back_is_the_primary_again() {
+    let primary = Member { is_primary: true, ..member("b") };
+    let roster = Roster::new(vec![member("a"), primary, member("c")], 10);
+    let waits = Waits { connect: SOON, answer_head: SOON, answer_body: SOON, idle: SOON, reuse_unsafe: SOON };
+    let upstream = Upstream::new("web", roster, Strategy::RoundRobin, RetryPolicy::default(), waits);
+    assert_eq!(upstream.group().primary, 1);
+    upstream.change(|roster| roster.leave("b").unwrap());
+    assert_eq!(upstream.group().primary, 0);
+    upstream.change(|roster| roster.join(member("b"), moment()));
+    let group = upstream.group();
+    assert_eq!(group.servers[group.primary].name(), "b");
 }
