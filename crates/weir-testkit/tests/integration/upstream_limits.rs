@@ -218,10 +218,13 @@ fn room_follows_the_servers_that_are_there() {
     last.send(get("/"));
     b.wait_requests(1);
     until_waiting(&proxy, 2);
-    for go in [&go_a, &go_b] {
-        go.send(()).unwrap();
-        go.send(()).unwrap();
-    }
+    // One after the other, so that each takes one of those who wait.
+    go_a.send(()).unwrap();
+    a.wait_requests(2);
+    go_b.send(()).unwrap();
+    b.wait_requests(2);
+    go_a.send(()).unwrap();
+    go_b.send(()).unwrap();
     for mut client in clients.into_iter().chain([last]) {
         client.answer().expect(200);
     }
