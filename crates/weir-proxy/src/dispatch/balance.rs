@@ -1,7 +1,6 @@
 //! Mode `balance`: performs what [`Balance`] decides.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use weir_core::dispatch::{Action, Attempt, Balance, Event, RequestFacts, Why};
 use weir_core::retry::{Cause, is_safe};
@@ -10,6 +9,7 @@ use weir_upstream::select;
 
 use super::attempt::{self, Outcome};
 use super::obtain::{self, Refused};
+use super::turn;
 use crate::exchange::{Exchange, RequestBody};
 use crate::inbound::responder::Responder;
 use crate::runtime::snapshot::Forward;
@@ -25,9 +25,8 @@ pub(crate) async fn run(
     let upstream = &*forward.upstream;
     let group = x.worker.groups.of(upstream);
     let mut machine = Balance::new(&upstream.retry, facts(x));
-    let ticket = select::ticket(upstream);
-    let mut action = machine.begin();
-    let mut passed_over = PassedOver::None;
+    let turn = turn::turn(x, upstream, &group);
+    let (mut action, mut passed_over) = (machine.begin(), PassedOver::None);
     loop {
         let (number, reuse) = match action {
             Action::Start { number, reuse } => (number, reuse),
@@ -36,7 +35,7 @@ pub(crate) async fn run(
             Action::Answer { .. } => return Ok(()),
         };
         // In flight from here on, so that others who choose now see it, also while a connection is made.
-        let taken = select::take(upstream, &group, ticket, |server| machine.allows(server));
+        let taken = select::take(upstream, &group, turn, x.now, |server| machine.allows(server));
         let Some((index, in_flight)) = taken else {
             action = machine.on(Event::NoServer { number });
             continue;
@@ -55,6 +54,7 @@ pub(crate) async fn run(
                 }
             },
         };
+        let begun = x.now;
         let outcome =
             attempt::run(x, forward, connection, in_flight, request, responder, |progress, status| {
                 machine.on(Event::Head { attempt, progress, status })
@@ -67,7 +67,7 @@ pub(crate) async fn run(
             Outcome::Discarded(next) => next,
             Outcome::Failed { progress, cause, failure } => {
                 if progress.bytes_sent > 0 {
-                    server.counters.failures.fetch_add(1, Ordering::Relaxed);
+                    server.note_failure(begun);
                 }
                 match machine.on(Event::Failed { attempt, progress, cause }) {
                     Action::GiveUp(_) => {

@@ -24,7 +24,7 @@ use weir_upstream::io::deadline::Wait;
 use self::driver::{Driver, Winner, client_failure};
 use super::copy::Original;
 use super::write::{KeptBody, NoBody, Write};
-use super::{attempt, pass};
+use super::{attempt, pass, turn};
 use crate::exchange::{Exchange, RequestBody};
 use crate::inbound::responder::Responder;
 use crate::runtime::dispatch::{Duplicating, FanRule};
@@ -118,10 +118,11 @@ async fn with_body(
     // What `hedge` repeats is said by the retry policy alone.
     let repeatable = is_safe(&x.request) && !matches!(route.rule, FanRule::Hedge(_));
     let host_of_server = attempt::names_server(x, route.forward);
+    let turn = turn::turn(x, upstream, &group);
     let original =
         Rc::new(Original::new(x, route.place, host_of_server, repeatable, group.panic, replay.clone()));
     let mut driver =
-        Driver::new(original, upstream, group.clone(), replay, route.machine(x, &group, &gated), write);
+        Driver::new(original, upstream, group.clone(), replay, turn, route.machine(x, &group, &gated), write);
     let decided = driver.decide(x).await;
     x.client.deadlines.clear(Wait::Dispatch);
     let request_read = driver.is_request_read();

@@ -14,5 +14,6 @@ mod obtain;
 mod pass;
 mod retry_after;
 mod tunnel;
+mod turn;
 mod whole;
 mod write;

@@ -174,7 +174,7 @@ fn upstream(upstream: &Upstream) -> UpstreamStatus {
         let servers = roster.members().iter().zip(&group.shares);
         UpstreamStatus {
             name: upstream.name.to_string(),
-            balance: upstream.strategy.name(),
+            balance: upstream.balance_name(),
             panic: group.panic,
             requests_waiting: None,
             differences: differences::differences(roster),
