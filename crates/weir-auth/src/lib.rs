@@ -14,4 +14,5 @@ pub mod refusal;
 pub mod rule;
 pub mod scheme;
 pub mod secret;
+pub mod signer;
 pub mod users;

@@ -71,6 +71,7 @@ known_names! {
     XForwardedFor = "X-Forwarded-For",
     XForwardedHost = "X-Forwarded-Host",
     XForwardedProto = "X-Forwarded-Proto",
+    XLoad = "X-Load",
     XRealIp = "X-Real-IP",
     XRequestId = "X-Request-Id",
 }
@@ -197,7 +198,13 @@ static BY_LENGTH: [&[Spelling]; LENGTH_MAX + 1] = {
         &[spelling(K::Via)],
         &[spelling(K::Host), spelling(K::Date)],
         &[spelling(K::Proxy)],
-        &[spelling(K::Accept), spelling(K::Cookie), spelling(K::Expect), spelling(K::Server)],
+        &[
+            spelling(K::Accept),
+            spelling(K::Cookie),
+            spelling(K::Expect),
+            spelling(K::Server),
+            spelling(K::XLoad),
+        ],
         &[spelling(K::Referer), spelling(K::Trailer), spelling(K::Upgrade)],
         &[spelling(K::Location)],
         &[spelling(K::Forwarded), spelling(K::XRealIp)],

@@ -9,6 +9,7 @@ pub mod authority;
 pub mod body;
 pub mod chunked;
 pub mod connection;
+pub mod cookie;
 pub mod field;
 pub mod framing;
 pub mod head;

@@ -141,6 +141,8 @@ pub(crate) struct Exchange {
     pub places: Option<Places>,
     /// Its place among the requests at its upstream, where there are so many and no more; left when it ends.
     pub upstream_place: Option<Places>,
+    /// The server that its client was with before, where clients stay with their servers.
+    pub pinned: Option<Arc<Server>>,
     /// When its head was whole.
     pub begun: Instant,
     /// The last look at the clock, which is dear: once when the exchange begins, once at the answer's head, once at its
@@ -242,6 +244,7 @@ impl Exchange {
             charges: Charges::new(),
             places: None,
             upstream_place: None,
+            pinned: None,
             begun,
             now: begun,
             looked_at_wake: worker.wakes.get(),

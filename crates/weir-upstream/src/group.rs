@@ -6,10 +6,26 @@
 
 use std::sync::Arc;
 
-use weir_core::balance::Schedule;
+use weir_core::balance::{Part, Plan, Rule};
 use weir_core::health::Shares;
 
 use crate::member::Server;
+use crate::sticky::Sticky;
+
+/// Who belongs to an upstream, as far as requests depend on it.
+#[derive(Debug)]
+pub(crate) struct Members {
+    /// All of them.
+    pub(crate) servers: Vec<Arc<Server>>,
+    /// The share of each among those that are healthy.
+    pub(crate) weights: Vec<u32>,
+    /// What each may get now.
+    pub(crate) shares: Shares,
+    /// The one that acknowledges for the others.
+    pub(crate) primary: usize,
+    /// How many requests those may have at once together that get any; `None` for any number.
+    pub(crate) places: Option<u32>,
+}
 
 /// The servers of an upstream at one moment.
 #[derive(Debug)]
@@ -24,16 +40,40 @@ pub struct Group {
     pub primary: usize,
     /// How many requests those may have at once together that get any; `None` for any number.
     pub places: Option<u32>,
-    /// The precomputed rotation.
-    pub schedule: Schedule,
+    /// Whose turn it is, and who owns which keys.
+    pub plan: Plan,
+    /// What stands for each server in the cookies of clients that stay with it; empty where they do not.
+    pub pins: Box<[u64]>,
+    weights: Box<[u32]>,
 }
 
 impl Group {
-    /// These servers with these shares; as many as there are servers.
-    pub fn new(servers: Vec<Arc<Server>>, shares: Shares, primary: usize, places: Option<u32>) -> Self {
+    /// These members, balanced by this rule.
+    pub(crate) fn new(members: Members, rule: &Rule, sticky: Option<&Sticky>) -> Self {
+        let Members { servers, weights, shares, primary, places } = members;
         debug_assert_eq!(servers.len(), shares.of.len(), "each server has a share");
-        let schedule = Schedule::new(&shares.of);
-        Self { servers, shares: shares.of.into(), panic: shares.panic, primary, places, schedule }
+        debug_assert_eq!(servers.len(), weights.len(), "each server has a weight");
+        let parts =
+            || weights.iter().zip(&shares.of).map(|(weight, share)| Part { weight: *weight, share: *share });
+        let plan = Plan::new(
+            rule.strategy.needs(),
+            rule.bound_percent,
+            servers.iter().map(|server| server.name()).zip(parts()),
+        );
+        let pins =
+            sticky.into_iter().flat_map(|sticky| servers.iter().map(|server| sticky.number(server.name())));
+        let pins = pins.collect();
+        servers.iter().for_each(|server| server.observation.serve(rule));
+        Self {
+            plan,
+            pins,
+            servers,
+            shares: shares.of.into(),
+            panic: shares.panic,
+            primary,
+            places,
+            weights: weights.into(),
+        }
     }
 
     /// Whether the server may get requests now.
@@ -42,19 +82,14 @@ impl Group {
     }
 
     /// Whether another group would say the same.
-    pub(crate) fn is_like(
-        &self,
-        servers: &[Arc<Server>],
-        shares: &Shares,
-        primary: usize,
-        places: Option<u32>,
-    ) -> bool {
+    pub(crate) fn is_like(&self, members: &Members) -> bool {
         let same = |(one, other)| Arc::ptr_eq(one, other);
-        self.servers.len() == servers.len()
-            && self.servers.iter().zip(servers).all(same)
-            && *self.shares == *shares.of
-            && self.panic == shares.panic
-            && self.primary == primary
-            && self.places == places
+        self.servers.len() == members.servers.len()
+            && self.servers.iter().zip(&members.servers).all(same)
+            && *self.weights == *members.weights
+            && *self.shares == *members.shares.of
+            && self.panic == members.shares.panic
+            && self.primary == members.primary
+            && self.places == members.places
     }
 }

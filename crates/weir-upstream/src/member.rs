@@ -6,6 +6,7 @@
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
+use tokio::time::Instant;
 use weir_core::health::{Fault as Failure, Trial};
 use weir_core::queue::Gate;
 use weir_core::server::{ServerAddress, Transport};
@@ -19,6 +20,7 @@ use crate::breakers::{Breakers, ServerBreaker};
 use crate::check_record::CheckRecord;
 use crate::latency::Latencies;
 use crate::message_counts::{MessageCounts, Source};
+use crate::observation::Observation;
 use crate::slot::{Slot, Slots};
 
 /// One server.
@@ -38,6 +40,8 @@ pub struct Server {
     pub checks: CheckRecord,
     /// How long it takes, as far as somebody wants to know.
     pub latencies: Latencies,
+    /// What balancing has noted of it.
+    pub observation: Observation,
     /// Where its messages are counted by method and status, if anybody wants to know.
     messages: Option<Arc<MessageCounts>>,
     /// What is held against it, where that is watched.
@@ -145,6 +149,7 @@ impl Server {
             counters: ServerCounters::default(),
             checks: CheckRecord::default(),
             latencies: Latencies::default(),
+            observation: Observation::default(),
             messages: None,
             breaker: None,
             requests_max: None,
@@ -223,12 +228,32 @@ impl Server {
         }
     }
 
-    /// Counts the final answer to a request.
+    /// Counts the final answer to a request that was begun to be sent at `begun`, and takes from its head what it says to us
+    /// alone.
     #[inline]
-    pub fn note_answer(&self, status: u16) {
+    pub fn note_answer(&self, head: &mut Head, begun: Instant, now: Instant) {
         if let Some(messages) = &self.messages {
-            messages.answer(Source::Client, status);
+            messages.answer(Source::Client, head.status());
         }
+        self.observation.answered(head, begun, now);
+    }
+
+    /// Counts an exchange that failed after a byte was sent.
+    pub fn note_failure(&self, begun: Instant) {
+        self.counters.failures.fetch_add(1, Ordering::Relaxed);
+        self.observation.failed(Some(begun));
+    }
+
+    /// Notes that nobody waits any more for the answer to a request that was begun to be sent then.
+    pub fn note_cut(&self, begun: Instant) {
+        self.observation.cut(begun);
+    }
+
+    /// Counts a connect that failed, perhaps in the TLS handshake. Says whether it failed otherwise than the one before
+    /// it.
+    pub fn connect_failed(&self, fault: Option<Fault>) -> bool {
+        self.observation.failed(None);
+        self.counters.connect_failed(fault)
     }
 
     /// Identifies the server in tables of a worker, as a small number; given to another one when nobody holds this one any

@@ -15,6 +15,7 @@ use weir_core::health::{
 };
 use weir_core::server::ServerAddress;
 
+use crate::group::Members;
 use crate::io::deadline::{now, since_epoch};
 use crate::member::Server;
 
@@ -134,6 +135,8 @@ impl Member {
         }
         if to == State::Healthy {
             self.warm_since = Some(moment.instant);
+            // What is known of how it answers is about the time before it was away.
+            self.server.observation.forget();
         }
         self.since = moment.since_epoch;
         self.changes_total += 1;
@@ -412,25 +415,28 @@ impl Roster {
         self.checked(name, State::NotInitiated, "its checks begin anew", moment).map(drop)
     }
 
-    /// The one that acknowledges for the others: the marked one, else the first.
-    pub(crate) fn primary(&self) -> usize {
-        self.members.iter().position(|member| member.is_primary).unwrap_or(0)
-    }
-
     /// All servers.
     pub(crate) fn servers(&self) -> Vec<Arc<Server>> {
         self.members.iter().map(|member| Arc::clone(&member.server)).collect()
     }
 
-    /// What each member may get.
-    pub(crate) fn shares(&self, now: Instant) -> Shares {
+    /// What requests must know of the members.
+    pub(crate) fn published(&self, now: Instant) -> Members {
         let standings: Vec<_> = self.members.iter().map(|member| self.standing(member, now)).collect();
-        shares(&standings, self.panic_percent)
+        let shares = shares(&standings, self.panic_percent);
+        Members {
+            servers: self.servers(),
+            weights: self.members.iter().map(|member| member.weight).collect(),
+            places: self.places(&shares),
+            shares,
+            // The marked one, else the first.
+            primary: self.members.iter().position(|member| member.is_primary).unwrap_or(0),
+        }
     }
 
     /// How many requests members may have at once together that get any; `None` for any number. One that is tried counts for
     /// no more than its trials.
-    pub(crate) fn places(&self, shares: &Shares) -> Option<u32> {
+    fn places(&self, shares: &Shares) -> Option<u32> {
         let getting = self.members.iter().zip(&shares.of).filter(|(_, share)| **share > 0);
         getting.map(|(member, _)| member.places(shares.panic)).sum()
     }

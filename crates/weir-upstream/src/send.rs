@@ -13,7 +13,6 @@ use std::future::poll_fn;
 use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::task::Poll;
 use std::time::Duration;
 
@@ -292,10 +291,10 @@ impl Sending<'_> {
                 // The server is not to blame; room is made for those who come next.
                 _ if error.is_exhaustion() => self.pools.into_iter().for_each(Pools::shed),
                 ConnectError::Network(_) => {
-                    self.server.counters.connect_failed(None);
+                    self.server.connect_failed(None);
                 }
                 ConnectError::Handshake(error) => {
-                    self.server.counters.connect_failed(Some(error.fault));
+                    self.server.connect_failed(Some(error.fault));
                 }
             }
             SendError::Connect(error)
@@ -308,6 +307,7 @@ impl Sending<'_> {
 
     /// Sends on this connection. The answer is read while the request is written: it may come before its end.
     async fn over(&self, connection: Connection) -> Result<Answer, SendError> {
+        let begun = now();
         self.server.note_request(self.request.method());
         self.sent.set(None);
         let (stream, deadlines) = (Rc::clone(&connection.stream), Rc::clone(&self.deadlines));
@@ -331,10 +331,11 @@ impl Sending<'_> {
         })
         .await;
         if outcome.is_err() {
-            self.server.counters.failures.fetch_add(1, Ordering::Relaxed);
+            self.server.note_failure(begun);
         }
-        let (answer, idle) = outcome.map_err(|error| self.explained(error))?;
-        self.server.note_answer(answer.head.status());
+        let (mut answer, idle) = outcome.map_err(|error| self.explained(error))?;
+        // The time until the request was sent is no time of the server's.
+        self.server.note_answer(&mut answer.head, begun, begun + answer.head_after);
         match (self.pools, idle) {
             (Some(pools), Some(idle)) if uploaded => {
                 pools.give_back(connection, idle.min(self.limits.idle), now());

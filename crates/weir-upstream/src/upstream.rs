@@ -11,7 +11,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use tokio::sync::Notify;
 use tokio::time::Instant;
-use weir_core::balance::Strategy;
+use weir_core::balance::Rule;
 use weir_core::health::{HealthCheck, State};
 use weir_core::retry::RetryPolicy;
 
@@ -22,6 +22,7 @@ use crate::recruit::{NamedServers, Recruit};
 use crate::retries::Retries;
 use crate::roster::Roster;
 use crate::slot::{Slot, Slots};
+use crate::sticky::Sticky;
 
 /// How long things may take with the servers of an upstream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,7 +45,9 @@ pub struct Upstream {
     /// Its name.
     pub name: Box<str>,
     /// How a server is chosen.
-    pub strategy: Strategy,
+    pub balance: Rule,
+    /// How clients stay with their servers, where they do.
+    pub sticky: Option<Sticky>,
     /// What is tried again.
     pub retry: RetryPolicy,
     /// What was tried again, and what that is paid from.
@@ -107,13 +110,19 @@ static VERSIONS: AtomicU64 = AtomicU64::new(0);
 
 impl Upstream {
     /// An upstream with these members.
-    pub fn new(name: &str, roster: Roster, strategy: Strategy, retry: RetryPolicy, waits: Waits) -> Self {
-        let shares = roster.shares(now());
-        let places = roster.places(&shares);
-        let group = Group::new(roster.servers(), shares, roster.primary(), places);
+    pub fn new(
+        name: &str,
+        roster: Roster,
+        balance: impl Into<Rule>,
+        retry: RetryPolicy,
+        waits: Waits,
+    ) -> Self {
+        let balance = balance.into();
+        let group = Group::new(roster.published(now()), &balance, None);
         Self {
             name: name.into(),
-            strategy,
+            balance,
+            sticky: None,
             retries: Arc::new(Retries::new(&retry, Duration::ZERO)),
             retry,
             waits,
@@ -178,6 +187,18 @@ impl Upstream {
     pub fn with_retries(self, retries: Arc<Retries>) -> Self {
         debug_assert!(retries.fits(&self.retry), "they have a budget of another rule");
         Self { retries, ..self }
+    }
+
+    /// The same, whose clients stay with their servers.
+    #[must_use]
+    pub fn with_sticky(self, sticky: Sticky) -> Self {
+        let group = Group::new(self.look(|roster| roster.published(now())), &self.balance, Some(&sticky));
+        Self { sticky: Some(sticky), group: ArcSwap::from_pointee(group), ..self }
+    }
+
+    /// What its way of balancing is called in the configuration.
+    pub fn balance_name(&self) -> &'static str {
+        if self.sticky.is_some() { "sticky" } else { self.balance.strategy.name() }
     }
 
     /// The next place in the rotation, exact over all workers. One for each request; its repeats use the same.
@@ -246,20 +267,20 @@ impl Upstream {
     }
 
     fn publish(&self, roster: &Roster) {
-        let (servers, shares, primary) = (roster.servers(), roster.shares(now()), roster.primary());
+        let members = roster.published(now());
         let before = self.group.load();
-        let places = roster.places(&shares);
-        if before.is_like(&servers, &shares, primary, places) {
+        if before.is_like(&members) {
             return;
         }
-        if before.panic != shares.panic {
-            self.tell_of_panic(shares.panic);
+        if before.panic != members.shares.panic {
+            self.tell_of_panic(members.shares.panic);
         }
+        let servers = &members.servers;
         let is_same = |(one, other)| Arc::ptr_eq(one, other);
-        if before.servers.len() != servers.len() || !before.servers.iter().zip(&servers).all(is_same) {
-            self.register(&servers);
+        if before.servers.len() != servers.len() || !before.servers.iter().zip(servers).all(is_same) {
+            self.register(servers);
         }
-        self.group.store(Arc::new(Group::new(servers, shares, primary, places)));
+        self.group.store(Arc::new(Group::new(members, &self.balance, self.sticky.as_ref())));
         self.version.store(VERSIONS.fetch_add(1, Ordering::Relaxed), Ordering::Release);
     }
 

@@ -6,6 +6,7 @@
 mod actions;
 mod admit;
 mod authenticate;
+mod balance;
 pub(crate) mod dispatch;
 mod listen;
 mod mirror;
@@ -13,6 +14,7 @@ mod own_fields;
 mod queues;
 mod rate_memory;
 mod routes;
+mod secrets;
 mod services;
 mod tls;
 pub(crate) mod upstream_tls;

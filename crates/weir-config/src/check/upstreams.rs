@@ -16,6 +16,7 @@ use crate::problem::{Problem, Problems};
 use crate::source::{At, Span};
 use crate::suggest::{alternatives, nearest};
 
+use super::balance::balance;
 use super::dispatch::Group;
 use super::queues::Queues;
 use super::upstream_tls::{self, Trust};
@@ -150,7 +151,10 @@ impl Upstreams {
         self.list.push(Upstream {
             name,
             servers: self.servers(file.servers, tls.as_ref(), problems),
-            balance: file.balance,
+            balance: file
+                .balance
+                .map(|written| balance(&written, &self.base_dir, problems))
+                .unwrap_or_default(),
             health: file.health,
             eject: file.eject.unwrap_or_else(|| Some(EjectionRule::default())),
             limits: file.limits,
@@ -169,6 +173,14 @@ impl Upstreams {
         tls: Option<&ClientTls>,
         problems: &mut Problems,
     ) -> Vec<Server> {
+        if let Some(first) = written.first()
+            && written.iter().all(|server| server.value.weight == 0)
+        {
+            problems.push(
+                Problem::error(first.span, "no server of the upstream gets anything: all have the weight 0")
+                    .hint("give at least one of them a weight of 1"),
+            );
+        }
         let mut seen = HashMap::new();
         let mut primary = None;
         let mut servers = Vec::with_capacity(written.len());

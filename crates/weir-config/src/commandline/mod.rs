@@ -20,7 +20,7 @@ use crate::address;
 use crate::check::DEFAULT_ADMIN;
 use crate::check::upstream_tls::by_system;
 use crate::complaint::Complaint;
-use crate::file::upstream::STRATEGY;
+use crate::file::balance::STRATEGY;
 use crate::model::{
     AccessLog, AccessLogFormat, Action, Admin, Admit, Dispatches, Drain, FieldEdits, Forward, HostPolicy,
     Limits, Listen, ListenAddress, LogTarget, Model, PathEdit, Replay, Route, Server, Service, Timeouts,
@@ -57,7 +57,7 @@ fn model(
     let upstream = Upstream {
         name: NAME.to_owned(),
         servers,
-        balance: strategy,
+        balance: strategy.into(),
         health: None,
         // The originals of the other modes ask every server, whatever became of the requests before.
         eject: None,

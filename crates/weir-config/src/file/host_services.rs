@@ -357,8 +357,8 @@ pub(crate) fn converted(file: HostServices, span: Span, problems: &mut Problems)
         let retry = retry_of(&service.hosts, problems);
         let health = service.health.into_iter().next().map(|check| tcp_check(&check.value));
         let servers = service.hosts.into_iter().filter_map(server).collect();
-        let upstream =
-            UpstreamFile { servers, balance: service.strategy, health, retry, ..UpstreamFile::default() };
+        let balance = Some(At { value: service.strategy.into(), span });
+        let upstream = UpstreamFile { servers, balance, health, retry, ..UpstreamFile::default() };
         let own = RouteFile {
             keys: vec![("upstream", span)],
             upstream: Some(At { value: UpstreamRef::Name(name.value.clone()), span }),

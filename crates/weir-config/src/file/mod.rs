@@ -6,6 +6,7 @@
 pub(crate) mod action;
 pub(crate) mod admit;
 pub(crate) mod authenticate;
+pub(crate) mod balance;
 pub(crate) mod compare;
 pub(crate) mod concurrency;
 pub(crate) mod decoder;

@@ -48,10 +48,11 @@ pub(crate) static SERVER: Table<ServerFile> = Table {
             name: "weight",
             presence: Unless("1"),
             value: &Kept(
-                Integer { label: "the weight of a server", min: 1, max: WEIGHT_MAX },
+                Integer { label: "the weight of a server", min: 0, max: WEIGHT_MAX },
                 |server: &mut ServerFile, weight| server.weight = Some(weight),
             ),
-            doc: "Its share beside the other servers, from 1 to 1000. To send nothing to a server, take it away.",
+            doc: "Its share beside the other servers, from 0 to 1000. With 0 it gets nothing that is balanced; writes that every server \
+                  gets, it gets too.",
         },
         Field {
             name: "primary",

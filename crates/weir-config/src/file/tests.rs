@@ -22,7 +22,8 @@ fn check(text: &str, expected: Result<&str, &[&str]>) {
     match (outcome(text), expected) {
         (Ok(model), Ok(part)) => {
             let shown = format!("{model:?}");
-            assert!(shown.contains(part), "{text}: no {part:?} in {shown}");
+            let fits = part.split(" … ").all(|part| shown.contains(part));
+            assert!(fits, "{text}: no {part:?} in {shown}");
         }
         (Err(problems), Err(parts)) => {
             assert_eq!(problems.len(), parts.len(), "{text}: {problems:#?}");
@@ -78,6 +79,7 @@ fn written_defaults_are_the_defaults() {
     let bare = format!("{:?}", outcome("services: [{host: a, upstream: {servers: [\"b:1\"]}}]").unwrap());
     for (route, upstream, server) in [
         ("path: /", "balance: round_robin", "weight: 1"),
+        ("path: /", "balance: {mode: round_robin}", "weight: 1"),
         ("dispatch: balance", "retry: {attempts: 2, on: [connect_failure, reset]}", "weight: 1"),
         (
             "methods: GET",
@@ -306,13 +308,48 @@ fn how_much_of_a_body_is_kept() {
 }
 
 #[test]
+fn what_a_hash_is_made_of() {
+    let check = |keys: &str, expected: Result<&str, &[&str]>| {
+        check(
+            &format!(
+                "services: [{{host: a, upstream: {{servers: [\"b:1\"], balance: {{mode: hash, {keys}}}}}}}]"
+            ),
+            expected,
+        );
+    };
+    check("", Ok("strategy: Hash, key: Address, bound_percent: 125"));
+    check("on: path, bound: 200%", Ok("key: Path, bound_percent: 200"));
+    check("on: {header: X-User}", Ok("key: Header(\"X-User\")"));
+    check("on: {cookie: session}", Ok("key: Cookie(\"session\")"));
+    check("on: adress", Err(&["did you mean `address`?"]));
+    check("on: {}", Err(&["does not say what requests have in common … {cookie: NAME}"]));
+    check("on: {header: A, cookie: b}", Err(&["either a header or a cookie"]));
+    check("on: {header: \"X User\"}", Err(&["not the name of a field"]));
+    check("on: {cookie: \"a=b\"}", Err(&["not the name of a cookie"]));
+    check("bound: 99%", Err(&["less than a server's share … no room"]));
+    check("bound: 1001%", Err(&["more than `1000%`"]));
+    check("bound: 1.25", Err(&["not a bound … `125%`"]));
+    check("bound: 1e3%", Err(&["not a bound"]));
+    check("bound: \"%\"", Err(&["more than"]));
+}
+
+#[test]
 fn upstreams_choose_and_retry() {
     let check = |keys: &str, expected: Result<&str, &[&str]>| {
         check(&format!("services: [{{host: a, upstream: {{servers: [\"b:1\"], {keys}}}}}]"), expected);
     };
-    check("balance: least_requests", Ok("balance: LeastRequests"));
+    check("balance: least_requests", Ok("strategy: LeastRequests"));
     check("balance: least_conn", Err(&["`least_conn` is no balancing strategy"]));
     check("balance: roundrobin", Err(&["did you mean `round_robin`?"]));
+    check("balance: []", Err(&["a balancing strategy"]));
+    check("balance: {}", Err(&["`balance` needs `mode`"]));
+    check("balance: {mode: peak_ewma, decay: 2s}", Ok("strategy: PeakEwma … decay: 2s"));
+    check(
+        "balance: {mode: load, forget: 1m, reports_pass: true}",
+        Ok("strategy: Load … forget: 60s, reports_pass: true"),
+    );
+    check("balance: {mode: load, forget: 1ms}", Err(&["`1ms` is not from `100ms`"]));
+    check("balance: {mode: hashed}", Err(&["did you mean `hash`?"]));
     check(
         "retry: {attempts: 3, on: [reset, 503], per_try: 1s}",
         Ok("attempts: 3, on: [Reset, Status(503)], per_try_timeout: Some(1s)"),

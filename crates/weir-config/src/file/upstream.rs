@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use weir_core::balance::Strategy;
 use weir_core::health::{EjectionRule, HealthCheck};
 use weir_core::retry::RetryPolicy;
 
@@ -11,6 +10,7 @@ use crate::model::{Server, UpstreamLimits};
 use crate::node::{Node, NodeKind};
 use crate::source::At;
 
+use super::balance::{BALANCE_KIND, BalanceFile};
 use super::decoder::Decoder;
 use super::describe::Presence::{Default as Unless, Optional, Required};
 use super::describe::Shape;
@@ -19,7 +19,7 @@ use super::health::HEALTH_KIND;
 use super::kind::{Either, Kind, List, Mapped, OrWord, Placed};
 use super::limit::{UPSTREAM_TIMEOUTS, UpstreamTimeouts};
 use super::retry::{RETRY, retry};
-use super::scalar::{DurationIn, Words};
+use super::scalar::DurationIn;
 use super::server::SERVER_KIND;
 use super::table::{Field, Kept, Mapping, Table};
 use super::upstream_limits::UPSTREAM_LIMITS_KIND;
@@ -31,7 +31,7 @@ pub(crate) struct UpstreamFile {
     /// Its servers; those that could not be read are left out.
     pub(crate) servers: Vec<At<Server>>,
     /// `balance`
-    pub(crate) balance: Strategy,
+    pub(crate) balance: Option<At<BalanceFile>>,
     /// `health`
     pub(crate) health: Option<HealthCheck>,
     /// `eject`; `Some(None)` for `off`.
@@ -55,18 +55,6 @@ const SERVERS: List<super::server::ServerKind> = List {
     max: None,
 };
 
-/// The balancing strategies.
-pub(crate) const STRATEGY: Words<Strategy> = Words {
-    label: "balancing strategy",
-    words: &[
-        ("round_robin", Strategy::RoundRobin),
-        ("random", Strategy::Random),
-        ("least_requests", Strategy::LeastRequests),
-        ("p2c", Strategy::P2c),
-    ],
-    later: &[],
-};
-
 /// An upstream
 pub(crate) static UPSTREAM: Table<UpstreamFile> = Table {
     name: "upstream",
@@ -81,9 +69,13 @@ pub(crate) static UPSTREAM: Table<UpstreamFile> = Table {
         Field {
             name: "balance",
             presence: Unless("round_robin"),
-            value: &Kept(STRATEGY, |upstream: &mut UpstreamFile, strategy| upstream.balance = strategy),
+            value: &Kept(Placed(BALANCE_KIND), |upstream: &mut UpstreamFile, balance| {
+                upstream.balance = Some(balance);
+            }),
             doc: "How one is chosen: `round_robin` (exact rotation over the whole process), `random`, `least_requests` (the \
-                  fewest in flight per weight) or `p2c` (the better of two drawn at random).",
+                  fewest in flight per weight), `p2c` (the better of two drawn at random), `peak_ewma` (of two the one that will \
+                  answer sooner), `hash` (the same server for the same key), `load` (by what servers say of their load) or \
+                  `sticky` (a client stays with its server). A mapping with `mode` says more.",
         },
         Field {
             name: "health",

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use weir_core::balance::Strategy;
+use weir_auth::signer::Signer;
+use weir_core::balance::{Rule, Strategy};
 use weir_core::health::{EjectionRule, HealthCheck};
 use weir_core::retry::RetryPolicy;
 use weir_core::server::ServerAddress;
@@ -23,7 +24,7 @@ pub struct Upstream {
     /// Its servers, in the order of the file; at least one.
     pub servers: Vec<Server>,
     /// How one is chosen.
-    pub balance: Strategy,
+    pub balance: Balance,
     /// Active checks, if asked for.
     pub health: Option<HealthCheck>,
     /// When a server is taken out because requests to it fail; `None` for never.
@@ -53,12 +54,45 @@ pub struct UpstreamLimits {
     pub server_requests: Option<u32>,
 }
 
+/// How one server of an upstream is chosen.
+#[derive(Debug, Clone, Default)]
+pub struct Balance {
+    /// The algorithm.
+    pub rule: Rule,
+    /// How clients stay with their servers, where they do; the algorithm is then for those who have none.
+    pub sticky: Option<Sticky>,
+}
+
+impl Balance {
+    /// Its name in the configuration.
+    pub fn name(&self) -> &'static str {
+        if self.sticky.is_some() { "sticky" } else { self.rule.strategy.name() }
+    }
+}
+
+impl From<Strategy> for Balance {
+    fn from(strategy: Strategy) -> Self {
+        Self { rule: strategy.into(), sticky: None }
+    }
+}
+
+/// Clients that stay with their servers.
+#[derive(Debug, Clone)]
+pub struct Sticky {
+    /// The name of the cookie.
+    pub cookie: Box<str>,
+    /// What signs it.
+    pub signer: Arc<Signer>,
+    /// How long it is good; `None` for as long as the browser runs.
+    pub max_age: Option<Duration>,
+}
+
 /// One server.
 #[derive(Debug, Clone)]
 pub struct Server {
     /// Where it is.
     pub address: ServerAddress,
-    /// Its share; at least 1.
+    /// Its share; 0 for one that gets nothing, but not for all of an upstream.
     pub weight: u32,
     /// Whether `acknowledge: primary` waits for it; at most one of an upstream.
     pub primary: bool,

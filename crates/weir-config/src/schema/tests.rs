@@ -302,7 +302,7 @@ fn upstreams_agree() {
         ("b:1", false),
         ("[b]", false),
         ("[\"ftp://b\"]", false),
-        ("{servers: [{address: \"b:1\", weight: 0}]}", false),
+        ("{servers: [{address: \"b:1\", weight: -1}]}", false),
         ("{servers: [{weight: 1}]}", false),
         ("{servers: [\"b:1\"], balance: roundrobin}", false),
         ("{servers: [\"b:1\"], retry: {on: [200]}}", false),

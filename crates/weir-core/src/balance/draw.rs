@@ -1,6 +1,6 @@
 //! One draw by weight among the servers that can be used.
 
-use super::load::{Members, eligible};
+use super::members::{Members, eligible};
 use super::schedule::Schedule;
 
 /// Draws from the schedule before the exact way is taken. With half of the servers gone, fifteen of sixteen requests find
@@ -38,6 +38,25 @@ pub(super) fn draw<M: Members + ?Sized>(
     }
     // Servers may have become unusable since they were counted; the last one seen is then as good as any.
     last
+}
+
+/// Who was drawn.
+pub(super) enum Drawn {
+    /// Nobody else can be used.
+    One(usize),
+    /// Two different servers, in the order in which they were drawn.
+    Two(usize, usize),
+}
+
+/// Two different servers, each by weight.
+pub(super) fn draw_two<M: Members + ?Sized>(
+    schedule: &Schedule,
+    random: &mut dyn FnMut() -> u64,
+    members: &M,
+) -> Option<Drawn> {
+    let first = draw(schedule, random, members, None)?;
+    let second = draw(schedule, random, members, Some(first));
+    Some(second.map_or(Drawn::One(first), |second| Drawn::Two(first, second)))
 }
 
 /// A uniform number below `bound` from a uniform 64-bit one; 0 when the bound is 0. The bias of the multiplication is

@@ -5,27 +5,32 @@
 
 use std::cmp::Ordering;
 
+use super::asked::Asked;
 use super::draw::below;
-use super::load::{Load, Members, eligible};
+use super::members::{Burden, Members, eligible};
+use super::needs::Needs;
 
-/// The server with the least load.
-pub(super) fn pick<M: Members + ?Sized>(random: &mut dyn FnMut() -> u64, members: &M) -> Option<usize> {
-    let mut best: Option<(usize, Load)> = None;
+pub(super) const NEEDS: Needs = Needs::NOTHING;
+
+/// The server with the least to do.
+pub(super) fn pick<M: Members + ?Sized>(asked: &mut Asked<'_, M>) -> Option<usize> {
+    let members = asked.members;
+    let mut best: Option<(usize, Burden)> = None;
     let mut weight_of_equals = 0u64;
     for index in (0..members.len()).filter(|index| eligible(members, *index)) {
-        let load = Load::of(members, index);
+        let burden = Burden::of(members, index);
         let weight = u64::from(members.weight(index));
-        match best.map_or(Ordering::Less, |(_, least)| load.compare(least)) {
+        match best.map_or(Ordering::Less, |(_, least)| burden.compare(least)) {
             Ordering::Less => {
-                best = Some((index, load));
+                best = Some((index, burden));
                 weight_of_equals = weight;
             }
             // A reservoir of one: in the end each of the equals stays with its weight's share, in one pass, so that
-            // loads which change meanwhile do no harm.
+            // numbers which change meanwhile do no harm.
             Ordering::Equal => {
                 weight_of_equals += weight;
-                if below(random(), weight_of_equals) < weight {
-                    best = Some((index, load));
+                if below((asked.random)(), weight_of_equals) < weight {
+                    best = Some((index, burden));
                 }
             }
             Ordering::Greater => {}

@@ -1,82 +1,129 @@
 //! Which server of an upstream gets the next attempt.
 //!
-//! [`pick`] is asked once per attempt. What it needs to know of the servers comes through [`Members`]; whose turn it is
-//! comes from the [`Schedule`], which is made when servers or weights change, not per request; the rotation's position and
-//! random numbers are arguments. Nothing here counts, waits or connects, and nothing allocates.
+//! [`pick`] is asked once per attempt. What it needs to know of the servers comes through [`Members`]; whose turn it is and
+//! who owns which keys comes from the [`Plan`], which is made when servers or weights change, not per request; what the
+//! request brings along ([`Turn`]) and random numbers are arguments. Nothing here counts, waits or connects, and nothing
+//! allocates.
 //!
 //! A server of weight 0 is never picked. Shares are by weight in every strategy.
 
+mod asked;
 mod draw;
+mod hash;
+mod key;
 mod least_requests;
 mod load;
+mod members;
+mod needs;
+mod observed;
 mod p2c;
+mod peak_ewma;
+mod plan;
 mod random;
+mod report;
+mod ring;
 mod round_robin;
+mod rule;
 mod schedule;
+mod sticky;
 
-pub use load::Members;
+use asked::Asked;
+
+pub use asked::Turn;
+pub use key::key;
+pub use members::Members;
+pub use needs::Needs;
+pub use observed::{DECAY, Observed, Standing};
+pub use plan::{Part, Plan};
+pub use report::{FORGET, Reported, Reports, parse as parse_report};
+pub use ring::{POINTS_PER_WEIGHT, RING_POINTS_MAX, Ring};
+pub use rule::{BOUND_PERCENT, KeyOf, Rule};
 pub use schedule::{SCHEDULE_SLOTS_MAX, Schedule};
+pub use sticky::{MARK_BYTES, PIN_DIGITS, Pin};
 
-/// The balancing algorithms. A new one is one file beside this one and one line here.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Strategy {
+/// Makes the list below from its lines: the name of a strategy is that of its file, which has `NEEDS` and `pick`.
+macro_rules! strategies {
+    ($($(#[$doc:meta])* $variant:ident = $file:ident,)+) => {
+        /// The balancing algorithms. A new one is one file beside this one and one line in this list.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+        pub enum Strategy {
+            $($(#[$doc])* $variant,)+
+        }
+
+        impl Strategy {
+            /// All of them, in the order in which documents list them.
+            pub const ALL: &[Self] = &[$(Self::$variant,)+];
+
+            /// Its name in the configuration.
+            pub const fn name(self) -> &'static str {
+                match self {
+                    $(Self::$variant => stringify!($file),)+
+                }
+            }
+
+            /// What must be known for it.
+            pub const fn needs(self) -> Needs {
+                match self {
+                    $(Self::$variant => $file::NEEDS,)+
+                }
+            }
+        }
+
+        fn pick_by<M: Members + ?Sized>(strategy: Strategy, asked: &mut Asked<'_, M>) -> Option<usize> {
+            match strategy {
+                $(Strategy::$variant => $file::pick(asked),)+
+            }
+        }
+    };
+}
+
+strategies! {
     /// Exact rotation over the whole process, smooth when weighted.
     #[default]
-    RoundRobin,
+    RoundRobin = round_robin,
     /// Uniform, or by weight.
-    Random,
+    Random = random,
     /// The fewest requests in flight per weight.
-    LeastRequests,
+    LeastRequests = least_requests,
     /// The better of two drawn at random.
-    P2c,
+    P2c = p2c,
+    /// Of two drawn at random the one that will answer sooner.
+    PeakEwma = peak_ewma,
+    /// The same server for the same key.
+    Hash = hash,
+    /// Less for servers that say they have much to do.
+    Load = load,
 }
 
 impl Strategy {
-    /// All of them, in the order in which documents list them.
-    pub const ALL: [Self; 4] = [Self::RoundRobin, Self::Random, Self::LeastRequests, Self::P2c];
-
-    /// Its name in the configuration.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::RoundRobin => "round_robin",
-            Self::Random => "random",
-            Self::LeastRequests => "least_requests",
-            Self::P2c => "p2c",
-        }
-    }
-
     /// The strategy of this name; the inverse of [`Strategy::name`].
     pub fn parse(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|strategy| strategy.name() == name)
-    }
-
-    /// Whether a request must take a ticket before [`pick`] is asked. The others save the shared counter.
-    pub fn takes_ticket(self) -> bool {
-        matches!(self, Self::RoundRobin)
+        Self::ALL.iter().copied().find(|strategy| strategy.name() == name)
     }
 }
 
 /// The server for an attempt: an index into `members`, or `None` when none is usable.
 ///
-/// `ticket` is the request's number in the rotation, from one counter of the whole process; repeats of a request keep its
-/// ticket, so that failures do not disturb the rotation. It is not looked at when [`Strategy::takes_ticket`] is false.
-/// `random` gives uniform random numbers; it is called a few times at most per server. `schedule` was made from the
-/// weights of the same members.
+/// `turn` is what the request brings along; a pinned server has it as long as it is usable. `random` gives uniform random
+/// numbers; it is called a few times at most per server. `plan` was made for the same members and for what the strategy
+/// needs.
 pub fn pick<M: Members + ?Sized>(
     strategy: Strategy,
-    schedule: &Schedule,
-    ticket: usize,
+    plan: &Plan,
+    turn: Turn,
     random: &mut dyn FnMut() -> u64,
     members: &M,
 ) -> Option<usize> {
-    debug_assert_eq!(schedule.members(), members.len(), "the schedule was made from these members");
-    match strategy {
-        Strategy::RoundRobin => round_robin::pick(schedule, ticket, members),
-        Strategy::Random => random::pick(schedule, random, members),
-        Strategy::LeastRequests => least_requests::pick(random, members),
-        Strategy::P2c => p2c::pick(schedule, random, members),
+    debug_assert_eq!(plan.members(), members.len(), "the plan was made for these members");
+    if let Some(pinned) = turn.pinned
+        && members::eligible(members, pinned)
+    {
+        return Some(pinned);
     }
+    pick_by(strategy, &mut Asked { plan, turn, random, members })
 }
 
+#[cfg(test)]
+mod simulation;
 #[cfg(test)]
 mod tests;

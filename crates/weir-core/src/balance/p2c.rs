@@ -7,22 +7,21 @@
 
 use std::cmp::Ordering;
 
-use super::draw::draw;
-use super::load::{Load, Members};
-use super::schedule::Schedule;
+use super::asked::Asked;
+use super::draw::{Drawn, draw_two};
+use super::members::{Burden, Members};
+use super::needs::Needs;
+
+pub(super) const NEEDS: Needs = Needs::NOTHING;
 
 /// The better of two different servers, or the only one.
-pub(super) fn pick<M: Members + ?Sized>(
-    schedule: &Schedule,
-    random: &mut dyn FnMut() -> u64,
-    members: &M,
-) -> Option<usize> {
-    let first = draw(schedule, random, members, None)?;
-    let Some(second) = draw(schedule, random, members, Some(first)) else {
-        return Some(first);
-    };
-    match Load::of(members, second).compare(Load::of(members, first)) {
-        Ordering::Less => Some(second),
-        Ordering::Equal | Ordering::Greater => Some(first),
+pub(super) fn pick<M: Members + ?Sized>(asked: &mut Asked<'_, M>) -> Option<usize> {
+    let members = asked.members;
+    match draw_two(asked.plan.schedule(), asked.random, members)? {
+        Drawn::One(only) => Some(only),
+        Drawn::Two(first, second) => match Burden::of(members, second).compare(Burden::of(members, first)) {
+            Ordering::Less => Some(second),
+            Ordering::Equal | Ordering::Greater => Some(first),
+        },
     }
 }

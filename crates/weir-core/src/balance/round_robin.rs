@@ -4,11 +4,15 @@
 //! schedule, but it begins at a place that moves from cycle to cycle. If it always began at the next turn, the server behind
 //! a dead one would get all of the dead one's share: of A, B, C without A, B would have two thirds.
 
-use super::load::{Members, eligible};
-use super::schedule::Schedule;
+use super::asked::Asked;
+use super::members::{Members, eligible};
+use super::needs::Needs;
+
+pub(super) const NEEDS: Needs = Needs { ticket: true, ..Needs::NOTHING };
 
 /// The server for the ticket.
-pub(super) fn pick<M: Members + ?Sized>(schedule: &Schedule, ticket: usize, members: &M) -> Option<usize> {
+pub(super) fn pick<M: Members + ?Sized>(asked: &mut Asked<'_, M>) -> Option<usize> {
+    let (schedule, ticket, members) = (asked.plan.schedule(), asked.turn.ticket, asked.members);
     let due = schedule.at(ticket)?;
     if eligible(members, due) {
         return Some(due);

@@ -23,8 +23,17 @@ impl Servers {
         self
     }
 
-    fn schedule(&self) -> Schedule {
-        Schedule::new(&self.0.iter().map(|(weight, _, _)| *weight).collect::<Vec<_>>())
+    fn plan(&self, strategy: Strategy) -> Plan {
+        const NAMES: [&str; 20] = [
+            "a:1", "b:1", "c:1", "d:1", "e:1", "f:1", "g:1", "h:1", "i:1", "j:1", "k:1", "l:1", "m:1", "n:1",
+            "o:1", "p:1", "q:1", "r:1", "s:1", "t:1",
+        ];
+        let names = NAMES.into_iter().cycle();
+        Plan::new(
+            strategy.needs(),
+            BOUND_PERCENT,
+            names.zip(self.0.iter().map(|(weight, _, _)| Part::from(*weight))),
+        )
     }
 }
 
@@ -58,12 +67,16 @@ fn generator(seed: u64) -> impl FnMut() -> u64 {
     }
 }
 
+fn turn(ticket: usize) -> Turn {
+    Turn { ticket, ..Turn::default() }
+}
+
 /// How often each server is picked in `rounds` requests, one after the other.
 fn counts(strategy: Strategy, servers: &Servers, rounds: usize) -> Vec<usize> {
-    let (schedule, mut random) = (servers.schedule(), generator(7));
+    let (plan, mut random) = (servers.plan(strategy), generator(7));
     let mut counts = vec![0; servers.len()];
     for ticket in 0..rounds {
-        counts[pick(strategy, &schedule, ticket, &mut random, servers).unwrap()] += 1;
+        counts[pick(strategy, &plan, turn(ticket), &mut random, servers).unwrap()] += 1;
     }
     counts
 }
@@ -81,17 +94,17 @@ fn check(strategy: Strategy, servers: &Servers, expected: &[usize]) {
 
 #[test]
 fn names_and_strategies_are_one_to_one() {
-    for strategy in Strategy::ALL {
+    for strategy in Strategy::ALL.iter().copied() {
         assert_eq!(Strategy::parse(strategy.name()), Some(strategy));
     }
     assert_eq!(Strategy::parse("ROUND_ROBIN"), None);
     assert_eq!(Strategy::parse(""), None);
-    assert!(Strategy::ALL.into_iter().filter(|strategy| strategy.takes_ticket()).eq([Strategy::RoundRobin]));
+    assert!(Strategy::ALL.iter().filter(|strategy| strategy.needs().ticket).eq(&[Strategy::RoundRobin]));
 }
 
 #[test]
 fn idle_servers_have_their_shares_in_every_strategy() {
-    for strategy in Strategy::ALL {
+    for strategy in Strategy::ALL.iter().copied() {
         check(strategy, &Servers::weighted(&[1, 1, 1]), &[1, 1, 1]);
         check(strategy, &Servers::weighted(&[5, 1, 2]), &[5, 1, 2]);
         check(strategy, &Servers::weighted(&[2, 0, 2]), &[1, 0, 1]);
@@ -101,13 +114,13 @@ fn idle_servers_have_their_shares_in_every_strategy() {
 
 #[test]
 fn the_share_of_a_lost_server_is_spread_over_the_others() {
-    for strategy in Strategy::ALL {
+    for strategy in Strategy::ALL.iter().copied() {
         check(strategy, &Servers::weighted(&[1, 1, 1]).without(0), &[0, 1, 1]);
         check(strategy, &Servers::weighted(&[1, 1, 1, 1]).without(2), &[1, 1, 0, 1]);
         check(strategy, &Servers::weighted(&[1, 1, 1]).without(0).without(2), &[0, 1, 0]);
     }
     // The rotation's stand-ins are the turns of the schedule, hence weighted too, but not to the last digit.
-    for strategy in [Strategy::Random, Strategy::LeastRequests, Strategy::P2c] {
+    for strategy in Strategy::ALL.iter().copied().filter(|strategy| *strategy != Strategy::RoundRobin) {
         check(strategy, &Servers::weighted(&[4095, 3, 1]).without(0), &[0, 3, 1]);
     }
 }
@@ -123,7 +136,13 @@ fn the_rotation_without_one_of_three_is_exact_over_two_cycles() {
 fn the_rotation_begins_at_the_ticket_and_survives_its_end() {
     let servers = Servers::weighted(&[1, 1, 1]);
     let at = |servers: &Servers, ticket| {
-        pick(Strategy::RoundRobin, &servers.schedule(), ticket, &mut || unreachable!(), servers)
+        pick(
+            Strategy::RoundRobin,
+            &servers.plan(Strategy::RoundRobin),
+            turn(ticket),
+            &mut || unreachable!(),
+            servers,
+        )
     };
     assert_eq!([0, 1, 2, 3].map(|ticket| at(&servers, ticket)), [Some(0), Some(1), Some(2), Some(0)]);
     assert_eq!(at(&servers, usize::MAX), Some(usize::MAX % 3));
@@ -132,12 +151,14 @@ fn the_rotation_begins_at_the_ticket_and_survives_its_end() {
 
 #[test]
 fn repeats_with_one_ticket_reach_every_server_once() {
-    for strategy in Strategy::ALL {
+    for strategy in Strategy::ALL.iter().copied() {
         let mut servers = Servers::weighted(&[7, 1, 3, 1]);
-        let schedule = servers.schedule();
+        let plan = servers.plan(strategy);
         let mut random = generator(3);
         let mut seen = vec![];
-        while let Some(index) = pick(strategy, &schedule, 11, &mut random, &servers) {
+        while let Some(index) =
+            pick(strategy, &plan, Turn { key: Some(5), ..turn(11) }, &mut random, &servers)
+        {
             servers = servers.without(index);
             seen.push(index);
         }
@@ -150,7 +171,13 @@ fn repeats_with_one_ticket_reach_every_server_once() {
 fn least_requests_takes_the_least_load_per_weight() {
     let at = |servers: &[(u32, u32, bool)]| {
         let servers = Servers(servers.to_vec());
-        pick(Strategy::LeastRequests, &servers.schedule(), 0, &mut generator(1), &servers)
+        pick(
+            Strategy::LeastRequests,
+            &servers.plan(Strategy::LeastRequests),
+            turn(0),
+            &mut generator(1),
+            &servers,
+        )
     };
     assert_eq!(at(&[(1, 5, true), (1, 4, true), (1, 6, true)]), Some(1));
     assert_eq!(at(&[(1, 2, true), (4, 7, true)]), Some(1), "7 of 4 is less than 2 of 1");
@@ -189,10 +216,17 @@ fn typical_picks_ask_few_questions() {
         }
     }
     let servers = Counted(Servers::weighted(&[1; 1000]), Cell::new(0));
-    let schedule = servers.0.schedule();
-    for (strategy, most) in [(Strategy::RoundRobin, 1), (Strategy::Random, 1), (Strategy::P2c, 5)] {
+    for (strategy, most) in [
+        (Strategy::RoundRobin, 1),
+        (Strategy::Random, 1),
+        (Strategy::P2c, 5),
+        (Strategy::PeakEwma, 5),
+        (Strategy::Load, 5),
+        (Strategy::Hash, 1),
+    ] {
         servers.1.set(0);
-        pick(strategy, &schedule, 12, &mut generator(5), &servers).unwrap();
+        let turn = Turn { key: Some(99), ..turn(12) };
+        pick(strategy, &servers.0.plan(strategy), turn, &mut generator(5), &servers).unwrap();
         assert!(servers.1.get() <= most, "{strategy:?}");
     }
 }
@@ -204,14 +238,17 @@ fn any_servers() -> impl Generator<Value = Servers> {
 proptest! {
     #[test]
     fn what_is_picked_can_be_used_and_something_is_if_it_can(
-        servers in any_servers(), ticket in any::<usize>(), seed in any::<u64>(),
+        servers in any_servers(), ticket in any::<usize>(), seed in any::<u64>(), keyed in any::<bool>(),
+        pinned in prop::option::of(0usize..14),
     ) {
-        let schedule = servers.schedule();
         let some = servers.0.iter().any(|(weight, _, usable)| *weight > 0 && *usable);
-        for strategy in Strategy::ALL {
-            let picked = pick(strategy, &schedule, ticket, &mut generator(seed), &servers);
+        for strategy in Strategy::ALL.iter().copied() {
+            let turn = Turn { ticket, key: keyed.then_some(seed), pinned };
+            let picked = pick(strategy, &servers.plan(strategy), turn, &mut generator(seed), &servers);
             prop_assert_eq!(picked.is_some(), some, "{:?}", strategy);
-            prop_assert!(picked.is_none_or(|index| servers.0[index].2 && servers.0[index].0 > 0));
+            let fits = |index: usize| servers.0.get(index).is_some_and(|server| server.2 && server.0 > 0);
+            prop_assert!(picked.is_none_or(fits));
+            prop_assert!(pinned.is_none_or(|pinned| !fits(pinned) || picked == Some(pinned)), "a client stays");
         }
     }
 
@@ -221,10 +258,10 @@ proptest! {
         members in 1usize..20, start in 0usize..1_000_000, requests in 0usize..200,
     ) {
         let servers = Servers::weighted(&vec![1; members]);
-        let schedule = servers.schedule();
+        let plan = servers.plan(Strategy::RoundRobin);
         let mut counts = vec![0; members];
         for ticket in start..start + requests {
-            counts[pick(Strategy::RoundRobin, &schedule, ticket, &mut || 0, &servers).unwrap()] += 1;
+            counts[pick(Strategy::RoundRobin, &plan, turn(ticket), &mut || 0, &servers).unwrap()] += 1;
         }
         prop_assert!(counts.iter().max().unwrap() - counts.iter().min().unwrap() <= 1);
     }
@@ -236,10 +273,10 @@ proptest! {
     ) {
         let lost = lost.index(members);
         let servers = Servers::weighted(&vec![1; members]).without(lost);
-        let schedule = servers.schedule();
+        let plan = servers.plan(Strategy::RoundRobin);
         let mut counts = vec![0; members];
         for ticket in cycle * members..(cycle + members - 1) * members {
-            counts[pick(Strategy::RoundRobin, &schedule, ticket, &mut || 0, &servers).unwrap()] += 1;
+            counts[pick(Strategy::RoundRobin, &plan, turn(ticket), &mut || 0, &servers).unwrap()] += 1;
         }
         let expected: Vec<usize> = (0..members).map(|index| if index == lost { 0 } else { members }).collect();
         prop_assert_eq!(counts, expected);

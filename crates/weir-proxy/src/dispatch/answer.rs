@@ -20,7 +20,7 @@ use weir_upstream::body::{Body, H1Body};
 use weir_upstream::h1::head::{AnswerError, HeadLimits, read_answer};
 use weir_upstream::h1::pump::{BodySink, PumpError, pump};
 use weir_upstream::io::buffer::ReadBuffer;
-use weir_upstream::io::deadline::Wait;
+use weir_upstream::io::deadline::{Wait, now};
 use weir_upstream::io::lent::LentHead;
 use weir_upstream::io::timed::{Patience, Timed};
 use weir_upstream::member::Server;
@@ -111,7 +111,7 @@ impl Reading<'_> {
         x.record.upstream = Some(headed - self.begun);
         x.record.served = Some(self.directions.sent.get().map_or(Duration::ZERO, |sent| headed - sent));
         if let Some(server) = &x.record.server {
-            server.note_answer(status);
+            server.note_answer(&mut head, self.begun, x.now);
             if server.target.is_some() {
                 server.counters.answered();
             }
@@ -253,6 +253,7 @@ pub(super) async fn final_head(
     method: Method,
     limits: HeadLimits,
     server: &Server,
+    begun: Instant,
 ) -> Result<FinalHead, Lost> {
     for _ in 0..=INTERIM_ANSWERS_MAX {
         match read_answer(from, buffer, head, limits).await {
@@ -273,7 +274,7 @@ pub(super) async fn final_head(
             return Err(Lost::Failed { cause: Cause::Garbage, failure });
         };
         if head.status() >= 200 {
-            server.note_answer(head.status());
+            server.note_answer(head, begun, now());
             server.judge(head);
             let reusable = is_persistent(head, options) && framing != Framing::UntilClose;
             let stated = head.get(K::KeepAlive).and_then(connection::keep_alive_timeout);
@@ -308,6 +309,7 @@ async fn switched(x: &mut Exchange, head: &mut Head, responder: &mut Responder) 
     head.append(K::Connection, b"Upgrade");
     head.append(K::Upgrade, &protocol);
     respond::route_fields(x, head);
+    respond::tell_server(x, head);
     x.record.status = 101;
     x.client.deadlines.clear(Wait::ServerHead);
     x.client.deadlines.clear(Wait::Request);

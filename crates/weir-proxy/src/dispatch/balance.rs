@@ -1,7 +1,6 @@
 //! Mode `balance`: performs what [`Balance`] decides.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use tokio::time::Instant;
 use weir_core::dispatch::{Action, Attempt, Balance, Event, RequestFacts, Why};
@@ -18,6 +17,7 @@ use super::kept_body;
 use super::obtain::{self, Refused};
 use super::repeat::{self, Clock};
 use super::retry_after::of_overload;
+use super::turn;
 use crate::exchange::{Exchange, RequestBody};
 use crate::inbound::responder::Responder;
 use crate::runtime::snapshot::Forward;
@@ -51,9 +51,8 @@ async fn attempts(
     let clock = Clock::of(x);
     let moment = |machine: &Balance<'_>| clock.moment(&group, machine);
     let mut machine = Balance::new(&upstream.retry, upstream.retries.budget(), facts(x, kept));
-    let ticket = select::ticket(upstream);
-    let mut action = machine.begin();
-    let mut passed_over = PassedOver::None;
+    let turn = turn::turn(x, upstream, &group);
+    let (mut action, mut passed_over) = (machine.begin(), PassedOver::None);
     loop {
         let (number, reuse) = match action {
             Action::Start { number, reuse, wait } => {
@@ -67,7 +66,7 @@ async fn attempts(
             Action::Answer { .. } => return Ok(()),
         };
         // In flight from here on, so that others who choose now see it, also while a connection is made.
-        let taken = select::take(upstream, &group, ticket, |server| machine.allows(server));
+        let taken = select::take(upstream, &group, turn, x.now, |server| machine.allows(server));
         let Some((index, in_flight)) = taken else {
             action = machine.on(Event::NoServer { number }, moment);
             continue;
@@ -130,7 +129,7 @@ fn after(
         Outcome::Failed { progress, cause, failure } => {
             let is_sent = progress.bytes_sent > 0;
             if is_sent {
-                server.counters.failures.fetch_add(1, Ordering::Relaxed);
+                server.note_failure(since);
             }
             x.look();
             x.note_try(server, since, if is_sent { TryOutcome::of(cause) } else { TryOutcome::NotSent });

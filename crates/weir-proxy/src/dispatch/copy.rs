@@ -11,7 +11,6 @@ use std::future::poll_fn;
 use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -300,6 +299,7 @@ impl Copy {
             original.worker.pools.give_back(connection, waits.idle, now());
             return Err(Broken::Otherwise(Lost::full()));
         };
+        let begun = now();
         self.server.note_request(original.head.method());
         let timed = Timed {
             stream: Rc::clone(&connection.stream),
@@ -314,7 +314,7 @@ impl Copy {
         let limits = original.snapshot.head_limits();
         let found = {
             let mut reading =
-                pin!(answer::final_head(&timed, &mut buffer, &mut head, method, limits, &self.server));
+                pin!(answer::final_head(&timed, &mut buffer, &mut head, method, limits, &self.server, begun));
             poll_fn(|cx| {
                 if let Poll::Ready(Err(broken)) = self.poll_sending(cx, &mut sending) {
                     return Poll::Ready(Err(broken));
@@ -342,7 +342,7 @@ impl Copy {
             self.deadlines.clear(wait);
         }
         if found.is_err() {
-            self.server.counters.failures.fetch_add(1, Ordering::Relaxed);
+            self.server.note_failure(begun);
         }
         let FinalHead { framing, idle } = found?;
         let read = Some(Patience { wait: Wait::ServerBody, at_most: waits.answer_body });

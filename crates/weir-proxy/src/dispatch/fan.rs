@@ -25,7 +25,7 @@ use self::driver::{Driver, Winner};
 use self::no_answer::client_failure;
 use super::copy::Original;
 use super::write::{KeptBody, NoBody, Write};
-use super::{attempt, kept_body, pass};
+use super::{attempt, kept_body, pass, turn};
 use crate::exchange::{Exchange, RequestBody};
 use crate::inbound::responder::Responder;
 use crate::runtime::dispatch::{Duplicating, FanRule};
@@ -131,10 +131,11 @@ async fn with_body(
     // What `hedge` repeats is said by the retry policy alone.
     let repeatable = is_safe(&x.request) && !matches!(route.rule, FanRule::Hedge(_));
     let host_of_server = attempt::names_server(x, route.forward);
+    let turn = turn::turn(x, upstream, &group);
     let original =
         Rc::new(Original::new(x, route.place, host_of_server, repeatable, group.panic, replay.clone()));
     let machine = route.machine(x, &group, replay.as_deref(), &gated);
-    let mut driver = Driver::new(original, upstream, group, replay, machine, write);
+    let mut driver = Driver::new(original, upstream, group, replay, turn, machine, write);
     let decided = driver.decide(x).await;
     x.client.deadlines.clear(Wait::Dispatch);
     let request_read = driver.is_request_read();

@@ -7,6 +7,8 @@
 mod copy;
 
 use std::future::poll_fn;
+use std::net::IpAddr;
+use std::ops::Range;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -23,6 +25,7 @@ use weir_upstream::h1::head::HeadLimits;
 use weir_upstream::io::deadline::now;
 
 use self::copy::{CopiedRequest, compared, mirrored};
+use super::turn;
 use crate::exchange::{Exchange, RequestBody};
 use crate::inbound::responder::Responder;
 use crate::inbound::tap::{TapReader, tap};
@@ -58,6 +61,9 @@ pub(crate) struct Copies {
     worker: Rc<Worker>,
     drawn: Drawn,
     head: Rc<Head>,
+    /// The path within its target.
+    path: Range<usize>,
+    client: IpAddr,
     limits: CopyLimits,
     tap: Option<TapReader>,
     body: Held,
@@ -114,6 +120,8 @@ impl Copies {
             worker: Rc::clone(&x.worker),
             drawn,
             head: Rc::new(copy_head(x)),
+            path: x.facts.path.clone(),
+            client: x.facts.client,
             limits,
             tap,
             body: hold(x, kept, limits.memory_bytes, request),
@@ -173,6 +181,7 @@ impl Copies {
             content: content.map(Arc::clone),
             to: Arc::clone(to),
             worker: Rc::downgrade(&self.worker),
+            key: turn::key_of(&self.head, &self.head.target()[self.path.clone()], self.client, &to.upstream),
             begun: now(),
             head_limits: self.limits.head,
         };

@@ -16,5 +16,6 @@ mod pass;
 mod repeat;
 mod retry_after;
 mod tunnel;
+mod turn;
 mod whole;
 mod write;

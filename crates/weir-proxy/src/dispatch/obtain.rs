@@ -134,7 +134,7 @@ pub(super) fn note_refusal(worker: &Worker, server: &Server, error: &io::Error) 
 /// Counts a failed connect, and tells people of the first one: someone should look.
 pub(super) fn note_failure(server: &Server, error: &dyn std::fmt::Display) {
     server.blame(ServerFault::Unreachable);
-    if server.counters.connect_failed(None) {
+    if server.connect_failed(None) {
         tracing::warn!(server = server.name(), %error, "a server can't be connected to and is passed over");
     }
 }
@@ -142,7 +142,7 @@ pub(super) fn note_failure(server: &Server, error: &dyn std::fmt::Display) {
 /// The same where TLS can't be spoken with it.
 pub(super) fn note_handshake(server: &Server, error: &HandshakeError) {
     server.blame(ServerFault::Unreachable);
-    if server.counters.connect_failed(Some(error.fault)) {
+    if server.connect_failed(Some(error.fault)) {
         let hint = error.hint.as_deref();
         tracing::warn!(server = server.name(), %error, hint, "TLS can't be spoken with a server, and it is passed over");
     }

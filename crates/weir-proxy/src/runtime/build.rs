@@ -13,6 +13,7 @@ use weir_upstream::message_counts::MessageCounts;
 use weir_upstream::recruit::{NamedServers, Recruit};
 use weir_upstream::retries::Retries;
 use weir_upstream::roster::{Member, Origin, Roster};
+use weir_upstream::sticky::Sticky;
 use weir_upstream::upstream::{Upstream, Waits};
 
 use super::authentication::Authentication;
@@ -204,8 +205,15 @@ fn upstream(upstream: &model::Upstream, messages: Option<&Arc<MessageCounts>>) -
         idle: timeouts.upstream_idle,
         reuse_unsafe: timeouts.reuse_unsafe,
     };
-    let made = Upstream::new(&upstream.name, roster, upstream.balance, upstream.retry.clone(), waits);
-    made.with_recruit(recruit).with_named(named.collect()).with_health(upstream.health.clone())
+    let model::Balance { rule, sticky } = upstream.balance.clone();
+    let made = Upstream::new(&upstream.name, roster, rule, upstream.retry.clone(), waits);
+    let made = made.with_recruit(recruit).with_named(named.collect()).with_health(upstream.health.clone());
+    match sticky {
+        None => made,
+        Some(model::Sticky { cookie, signer, max_age }) => {
+            made.with_sticky(Sticky::new(&upstream.name, &cookie, signer, max_age))
+        }
+    }
 }
 
 /// How many requests may be with an upstream; what goes on from before goes on with what is in progress.

@@ -45,6 +45,11 @@ pub fn time_of_day() -> SystemTime {
     SystemTime::UNIX_EPOCH + since_epoch()
 }
 
+/// The same in whole seconds since 1970.
+pub fn seconds_of_day() -> u64 {
+    time_of_day().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -175,7 +175,7 @@ fn upstream(upstream: &Upstream) -> UpstreamStatus {
         let servers = roster.members().iter().zip(&group.shares).chain(leaving);
         UpstreamStatus {
             name: upstream.name.to_string(),
-            balance: upstream.strategy.name(),
+            balance: upstream.balance_name(),
             panic: group.panic,
             requests_waiting: None,
             retries: upstream.retries.by_reason(),

@@ -1,5 +1,7 @@
 //! Stage *respond*: the head of an answer becomes the head that this client gets.
 
+use std::sync::Arc;
+
 use weir_http::connection;
 use weir_http::field::KnownName as K;
 use weir_http::framing::Framing;
@@ -10,6 +12,8 @@ use super::receive::via;
 use super::{admit, edit};
 use crate::exchange::Exchange;
 use crate::inbound::responder::{Delivery, Responder};
+use crate::runtime::clock::seconds_of_day;
+use crate::runtime::snapshot::Action;
 
 /// Where an answer comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,6 +55,9 @@ pub(crate) fn begin(
         head.replace(K::XRequestId, &x.origin.request_id);
     }
     route_fields(x, head);
+    if source == Source::Server {
+        tell_server(x, head);
+    }
     if x.close {
         head.append(K::Connection, b"close");
     } else if x.facts.version == Version::Http10 {
@@ -84,6 +91,24 @@ pub(crate) fn route_fields(x: &Exchange, head: &mut Head) {
     if let Some(edits) = &route.answer_fields {
         edit::fields(head, edits);
     }
+}
+
+/// Gives a client that stays with its server a cookie which says who that is, unless it has one.
+pub(crate) fn tell_server(x: &Exchange, head: &mut Head) {
+    let (Some(Action::Forward(forward)), Some(server)) =
+        (x.route().map(|route| &route.action), &x.record.server)
+    else {
+        return;
+    };
+    let Some(sticky) = &forward.upstream.sticky else { return };
+    if x.pinned.as_ref().is_some_and(|pinned| Arc::ptr_eq(pinned, server)) {
+        return;
+    }
+    // Behind those of the application: the last one of a name counts.
+    head.append(
+        K::SetCookie,
+        sticky.set_cookie(server.name(), seconds_of_day(), x.scheme() == "https").as_bytes(),
+    );
 }
 
 /// Takes away what a server's answer says to this hop only. What its Connection field names must be gone already.

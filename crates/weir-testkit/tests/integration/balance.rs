@@ -71,7 +71,15 @@ fn weights_are_exact_and_smooth() {
 
 #[test]
 fn every_strategy_uses_every_server() {
-    for strategy in ["round_robin", "random", "least_requests", "p2c"] {
+    for strategy in [
+        "round_robin",
+        "random",
+        "least_requests",
+        "p2c",
+        "peak_ewma",
+        "load",
+        "{mode: hash, on: {header: X-Absent}}",
+    ] {
         let servers = named(&["a", "b", "c"]);
         let proxy = proxy::start(&format!(
             "services: [{{host: \"*\", upstream: web}}]

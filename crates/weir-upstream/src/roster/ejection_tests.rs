@@ -201,7 +201,10 @@ async fn a_server_that_joins_or_comes_back_gets_its_share_step_by_step() {
 async fn a_server_takes_no_more_than_it_may_have() {
     let scene = Scene::new(&["a", "b"], None, Some(2));
     let group = scene.upstream.group();
-    let take = || select::take(&scene.upstream, &group, select::ticket(&scene.upstream), |_| true);
+    let take = || {
+        let turn = select::turn(&scene.upstream, &group, None, None);
+        select::take(&scene.upstream, &group, turn, now(), |_| true)
+    };
     let mut taken: Vec<_> = std::iter::from_fn(take).take(9).collect();
     assert_eq!(taken.iter().map(|(server, _)| server).sum::<usize>(), 2, "two each");
     assert_eq!(taken.len(), 4);

@@ -24,7 +24,7 @@ pub(crate) struct Arguments {
     #[arg(short, long, value_name = "ADDRESS", default_value = "127.0.0.1:8080", value_parser = address::listen)]
     listen: ListenAddress,
 
-    /// round_robin, random, least_requests or p2c
+    /// round_robin, random, least_requests, p2c, peak_ewma, hash (by address) or load
     #[arg(short, long, default_value = "round_robin", value_parser = weir_config::strategy)]
     strategy: Strategy,
 }

@@ -12,7 +12,7 @@ use crate::model::ApiKey;
 use crate::problem::{Problem, Problems};
 use crate::source::{At, Span};
 
-use super::secrets;
+use super::super::secrets;
 
 /// Where keys are when nothing is written.
 const DEFAULT_HEADER: &str = "X-API-Key";

@@ -11,7 +11,7 @@ use crate::model::Basic;
 use crate::problem::{Problem, Problems};
 use crate::source::{At, Span};
 
-use super::secrets;
+use super::super::secrets;
 
 /// What a browser shows when nothing is written.
 pub(super) const DEFAULT_REALM: &str = "restricted";

@@ -17,8 +17,8 @@ use crate::model::{Jwks, Jwt, Server, TokenKeys};
 use crate::problem::{Problem, Problems};
 use crate::source::{At, Span};
 
+use super::super::secrets;
 use super::basic::DEFAULT_REALM;
-use super::secrets;
 use super::sources::Sources;
 
 /// Where tokens are when nothing is written (RFC 6750 §2.1).

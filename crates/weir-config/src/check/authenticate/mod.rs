@@ -3,7 +3,6 @@
 mod api_key;
 mod basic;
 mod jwt;
-mod secrets;
 pub(super) mod sources;
 
 use std::sync::Arc;

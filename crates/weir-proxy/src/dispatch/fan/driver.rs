@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use smallvec::SmallVec;
 use tokio::time::Instant;
+use weir_core::balance::Turn;
 use weir_core::dispatch::{Act, Acts, Fan, Happened, Reuse, To};
 use weir_core::ports::CopyOutcome;
 use weir_core::ports::queue::KeptAnswer;
@@ -71,7 +72,7 @@ pub(super) struct Driver<'r> {
     upstream: &'r Arc<Upstream>,
     /// Its servers, by the numbers that the machine calls them.
     group: LocalGroup,
-    ticket: usize,
+    turn: Turn,
     replay: Option<Rc<Replay>>,
     machine: Fan<'r>,
     copies: SmallVec<[Copy; 4]>,
@@ -100,6 +101,7 @@ impl<'r> Driver<'r> {
         upstream: &'r Arc<Upstream>,
         group: LocalGroup,
         replay: Option<Rc<Replay>>,
+        turn: Turn,
         machine: Fan<'r>,
         write: Option<Write>,
     ) -> Self {
@@ -107,7 +109,7 @@ impl<'r> Driver<'r> {
             original,
             upstream,
             group,
-            ticket: select::ticket(upstream),
+            turn,
             replay,
             machine,
             copies: SmallVec::new(),
@@ -234,7 +236,7 @@ impl<'r> Driver<'r> {
                 let (machine, group) = (&self.machine, &*self.group);
                 let usable =
                     |server: usize| machine.allows(server) && group.servers[server].has_room(group.panic);
-                match select::pick(self.upstream, group, self.ticket, usable) {
+                match select::pick(self.upstream, group, self.turn, now(), usable) {
                     Some(server) => {
                         self.news.push(Happened::Picked { copy: number, server });
                         server
@@ -266,6 +268,9 @@ impl<'r> Driver<'r> {
             State::Sending(sending) => {
                 // `semantics.md` §3.5: it would have taken at least as long.
                 self.observe(server, started);
+                if stage.sent.get() > 0 {
+                    self.group.servers[server].note_cut(started);
+                }
                 linger::let_sending_go(&x.worker, sending, &stage);
             }
             State::Reading(_) => {}

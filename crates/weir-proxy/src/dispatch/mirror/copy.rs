@@ -45,6 +45,8 @@ pub(super) struct CopiedRequest {
     pub(super) to: Arc<Mirroring>,
     /// A copy that waits keeps no worker alive.
     pub(super) worker: Weak<Worker>,
+    /// The hash of its key, where the mirror balances by one.
+    pub(super) key: Option<u64>,
     /// When its request was handed to servers.
     pub(super) begun: Instant,
     pub(super) head_limits: HeadLimits,
@@ -86,13 +88,14 @@ impl CopiedRequest {
     async fn send(&self, keep: Keep<'_>, body_bytes_max: usize) -> Result<Answer, Unsent> {
         let worker = self.worker.upgrade().filter(|_| self.can_begin()).ok_or(Unsent::Waited)?;
         let upstream = &*self.to.upstream;
-        let ticket = select::ticket(upstream);
         let group = worker.groups.of(upstream);
+        // Whom the client stays with is no matter of copies.
+        let turn = select::turn(upstream, &group, self.key, None);
         let mut tried = SmallVec::<[usize; 4]>::new();
         let mut has_begun = false;
         let admits = |server: usize| group.servers[server].has_room(group.panic);
         while let Some(place) =
-            select::pick(upstream, &group, ticket, |server| !tried.contains(&server) && admits(server))
+            select::pick(upstream, &group, turn, now(), |server| !tried.contains(&server) && admits(server))
         {
             let limits = SendLimits {
                 connect: upstream.waits.connect,
