@@ -25,13 +25,28 @@ use crate::stages::failure::Failure;
 use crate::tries::TryOutcome;
 
 /// Sends the request of `x` to one server, or to the next one where that does no harm, and its answer to the client.
-pub(crate) async fn run(
+pub(crate) fn run<'r>(
+    x: &'r mut Exchange,
+    forward: &'r Forward,
+    request: &'r mut RequestBody,
+    responder: &'r mut Responder,
+) -> impl Future<Output = Result<(), Failure>> + 'r {
+    attempts(x, forward, Sent { request, kept: None }, responder)
+}
+
+/// Whether the body should be kept meanwhile.
+pub(crate) fn wants_body(x: &Exchange, forward: &Forward) -> bool {
+    kept_body::is_wanted(x, &forward.upstream.retry)
+}
+
+/// The same as [`run`], with the body kept as far as it may be.
+pub(crate) async fn run_keeping(
     x: &mut Exchange,
     forward: &Forward,
     request: &mut RequestBody,
     responder: &mut Responder,
 ) -> Result<(), Failure> {
-    let kept = kept_body::for_repeats(x, &forward.upstream.retry, request);
+    let kept = kept_body::for_repeats(x, request);
     let outcome = attempts(x, forward, Sent { request, kept: kept.as_deref() }, responder).await;
     if let Some(kept) = &kept {
         kept_body::give_back(x, kept, request);

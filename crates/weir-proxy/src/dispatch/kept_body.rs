@@ -16,16 +16,14 @@ use crate::exchange::{Exchange, RequestBody};
 use crate::inbound::responder::Responder;
 use crate::stages::failure::Failure;
 
-/// Keeps the body for repeats, where there is one, and the policy could repeat the request. `semantics.md` §2.5: in memory
-/// only, unless the configuration has the word `replay`. One that is known to be too large is not kept at all, and counted.
-pub(super) fn for_repeats(
-    x: &Exchange,
-    policy: &RetryPolicy,
-    request: &mut RequestBody,
-) -> Option<Rc<Replay>> {
-    if x.facts.body_is_empty() || !policy.repeats() || !is_safe(&x.request) {
-        return None;
-    }
+/// Whether there is a body, and the policy could repeat the request.
+pub(super) fn is_wanted(x: &Exchange, policy: &RetryPolicy) -> bool {
+    !x.facts.body_is_empty() && policy.repeats() && is_safe(&x.request)
+}
+
+/// Keeps the body for repeats. `semantics.md` §2.5: in memory only, unless the configuration has the word `replay`. One that
+/// is known to be too large is not kept at all, and counted.
+pub(super) fn for_repeats(x: &Exchange, request: &mut RequestBody) -> Option<Rc<Replay>> {
     let limits = repeat_limits(x);
     if !fits(x.facts.framing, limits) {
         let has_disk = limits.disk_bytes.is_some();

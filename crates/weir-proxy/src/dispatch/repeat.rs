@@ -14,18 +14,18 @@ use weir_upstream::io::deadline::{Wait, now};
 use crate::exchange::Exchange;
 use crate::stages::failure::Failure;
 
-/// How long a request may take, on the clock of budgets.
+/// How long a request may take, and the clock of budgets. It lives as long as an exchange, so it is small.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Clock {
     since: Instant,
-    begun: Instant,
-    time_max: Option<Duration>,
+    ends: Option<Instant>,
 }
 
 impl Clock {
     /// That of the request of `x`.
     pub(super) fn of(x: &Exchange) -> Self {
-        Self { since: x.snapshot.since, begun: x.begun, time_max: x.snapshot.timeouts.request }
+        let ends = x.snapshot.timeouts.request.and_then(|max| x.begun.checked_add(max));
+        Self { since: x.snapshot.since, ends }
     }
 
     /// What is asked when a repeat is wanted: a look at the clock, and at the servers that are left.
@@ -36,7 +36,7 @@ impl Clock {
             |server: &usize| group.takes_requests(*server) && machine.allows(*server) && has_room(*server);
         Moment {
             now: now.saturating_duration_since(self.since),
-            left: self.time_max.map_or(Duration::MAX, |max| max.saturating_sub(now - self.begun)),
+            left: self.ends.map_or(Duration::MAX, |ends| ends.saturating_duration_since(now)),
             others: (0..group.servers.len()).find(is_left).is_some(),
             random: fastrand::u64(..),
         }

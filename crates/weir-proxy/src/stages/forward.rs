@@ -9,7 +9,7 @@ use weir_http::upgrade::Upgrade;
 use super::failure::Failure;
 use super::{admit, edit, local};
 use crate::dispatch::mirror::{self, Copies, Drawn};
-use crate::dispatch::{self, fan};
+use crate::dispatch::{balance, fan};
 use crate::exchange::{Exchange, RequestBody};
 use crate::inbound::responder::Responder;
 use crate::runtime::dispatch::{Dispatch, FanRule};
@@ -61,9 +61,14 @@ async fn hand_over(
     responder: &mut Responder,
 ) -> Result<(), Failure> {
     match dispatch {
-        Dispatch::Balance => dispatch::balance::run(x, forward, request, responder)
-            .await
-            .map_err(|failure| failure.with_unreachable(forward.unreachable_status)),
+        Dispatch::Balance => {
+            let outcome = match balance::wants_body(x, forward) {
+                false => balance::run(x, forward, request, responder).await,
+                // In memory of its own, so that requests without a body stay small.
+                true => Box::pin(balance::run_keeping(x, forward, request, responder)).await,
+            };
+            outcome.map_err(|failure| failure.with_unreachable(forward.unreachable_status))
+        }
         // Exchanges with several copies take memory of their own, so that the others stay small.
         Dispatch::Fan(rule) => {
             let route = fan::Route { place, forward, rule };

@@ -283,6 +283,10 @@ fn the_budget_is_exact_over_all_workers() {
             });
         }
     });
+    // What was not paid is counted when its answer was passed on.
+    while proxy.status().requests_in_flight > 0 {
+        std::thread::yield_now();
+    }
     assert_eq!(asked.load(Ordering::Relaxed), 100 + 20);
     let web = &proxy.status().upstreams[0];
     assert_eq!((web.retries, web.retries_unpaid), ([0, 0, 20], 80));
