@@ -9,13 +9,14 @@ use clap::Args;
 use crate::packages::{self, Need};
 use crate::workspace;
 
-/// Real clients that some tests drive through the proxy, and a server whose TLS is another one.
-const CLIENTS: [Need; 5] = [
+/// Real clients that some tests drive through the proxy, a server whose TLS is another one, and a terminal.
+const CLIENTS: [Need; 6] = [
     Need { program: "curl", package: "curl" },
     Need { program: "python3", package: "python3" },
     Need { program: "httpx", package: "python3-httpx" },
     Need { program: "node", package: "nodejs" },
     Need { program: "openssl", package: "openssl" },
+    Need { program: "tmux", package: "tmux" },
 ];
 
 /// What the tests that take longer run besides.

@@ -86,6 +86,7 @@ fn metrics(source: &dyn StatusSource, fields: &HeaderMap) -> Answer {
 }
 
 fn status(source: &dyn StatusSource, _: &HeaderMap) -> Answer {
+    source.look_on();
     content(StatusCode::OK, JSON, format!("{:#}\n", status_json(&source.status())))
 }
 

@@ -83,6 +83,7 @@ fn perform(
     method: &Method,
     query: &str,
 ) -> Result<(StatusCode, Value), No> {
+    source.look_on();
     let ok = |value| Ok((StatusCode::OK, value));
     match place {
         Place::All => {

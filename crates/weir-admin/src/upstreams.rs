@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 use weir_core::health::{Change, CheckOutcome, TripWhy, Word};
 use weir_core::ports::members::{Changed, DifferenceKind, Leaving, MemberDifference};
-use weir_core::ports::{CheckStatus, EjectionStatus, ServerStatus, UpstreamStatus};
+use weir_core::ports::{CheckStatus, EjectionStatus, LatencyStatus, ServerStatus, UpstreamStatus};
 use weir_core::retry::RetryReason;
 
 /// An upstream with its servers.
@@ -44,6 +44,7 @@ pub(crate) fn server(server: &ServerStatus) -> Value {
         "connect_failures_total": server.connect_failures_total,
         "failures_total": server.failures_total,
         "ejection": ejection(&server.ejection),
+        "latency": server.latency.as_ref().map(latency),
     })
 }
 
@@ -68,6 +69,10 @@ fn checks(checks: &CheckStatus) -> Value {
         "failures_in_a_row": checks.failures_in_a_row,
         "total_by_outcome": by_outcome,
     })
+}
+
+fn latency(latency: &LatencyStatus) -> Value {
+    json!({ "p50_seconds": latency.median.as_secs_f64(), "p99_seconds": latency.slowest.as_secs_f64() })
 }
 
 fn change(change: &Change) -> Value {

@@ -20,6 +20,9 @@ const HALF_LIFE: Duration = Duration::from_secs(10);
 /// Samples of a server below which nothing is said of it.
 const SAMPLES_MIN: f64 = 20.0;
 
+/// What is left of one sample when it is not shown any more: half a minute after it.
+const SAMPLES_SHOWN_MIN: f64 = 0.125;
+
 /// The bucket of a time.
 pub fn bucket(time: Duration) -> usize {
     let micros = u64::try_from(time.as_micros()).unwrap_or(u64::MAX).max(1);
@@ -62,8 +65,17 @@ impl Remembered {
 
     /// The time within which this share of the answers began; `None` when too little is known.
     pub fn percentile(&self, share: f64) -> Option<Duration> {
+        self.percentile_of(share, SAMPLES_MIN)
+    }
+
+    /// The same for people, who see themselves that little is known: also of few answers, unless they were long ago.
+    pub fn percentile_of_few(&self, share: f64) -> Option<Duration> {
+        self.percentile_of(share, SAMPLES_SHOWN_MIN)
+    }
+
+    fn percentile_of(&self, share: f64, samples_min: f64) -> Option<Duration> {
         let total: f64 = self.weights.iter().sum();
-        if total < SAMPLES_MIN {
+        if total < samples_min {
             return None;
         }
         let mut left = total * share;
@@ -118,11 +130,23 @@ mod tests {
         assert_eq!(times.percentile(0.95), None);
         times.add(Duration::ZERO, counts(&[(1000, 10)]));
         assert_eq!(times.percentile(0.95), None, "ten are not enough");
+        assert!(times.percentile_of_few(0.95).is_some(), "and people want to see them");
         times.add(Duration::ZERO, counts(&[(1000, 86), (40_000, 4)]));
         let found = times.percentile(0.95).map_or(0, |time| time.as_micros());
         assert!((1000..1130).contains(&found), "{found}");
         let found = times.percentile(0.99).map_or(0, |time| time.as_micros());
         assert!((40_000..45_100).contains(&found), "{found}");
+    }
+
+    #[test]
+    fn one_answer_is_shown_for_half_a_minute() {
+        let mut times = Remembered::default();
+        assert_eq!(times.percentile_of_few(0.5), None);
+        times.add(Duration::ZERO, counts(&[(1000, 1)]));
+        times.add(Duration::from_secs(29), []);
+        assert!(times.percentile_of_few(0.5).is_some_and(|time| time >= micros(1000)));
+        times.add(Duration::from_secs(2), []);
+        assert_eq!(times.percentile_of_few(0.5), None);
     }
 
     #[test]

@@ -330,6 +330,18 @@ pub struct ServerStatus {
     pub failures_total: u64,
     /// What is held against it because requests to it failed.
     pub ejection: EjectionStatus,
+    /// How long it takes; `None` while nobody has looked on, see [`StatusSource::look_on`], and where there were no answers
+    /// lately.
+    pub latency: Option<LatencyStatus>,
+}
+
+/// How long a server takes until its answers begin.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct LatencyStatus {
+    /// Half of the answers have begun within this time.
+    pub median: Duration,
+    /// 99 % of them have.
+    pub slowest: Duration,
 }
 
 /// What is held against a server.
@@ -367,6 +379,9 @@ pub struct CheckStatus {
 pub trait StatusSource: Send + Sync {
     /// The status at this moment. Reads atomics; cheap enough for a scrape a second, not for a request's way.
     fn status(&self) -> Status;
+
+    /// Says that somebody looks on: for some seconds it is measured how long servers take.
+    fn look_on(&self) {}
 
     /// What comparisons of answers have found, by route. For people who ask, as the status.
     fn comparisons(&self) -> Vec<ComparisonReport> {

@@ -18,7 +18,7 @@ use weir_tls::target::Target;
 
 use crate::breakers::{Breakers, ServerBreaker};
 use crate::check_record::CheckRecord;
-use crate::latency::Latencies;
+use crate::latency::{Latencies, WatchedLatencies};
 use crate::message_counts::{MessageCounts, Source};
 use crate::observation::Observation;
 use crate::slot::{Slot, Slots};
@@ -42,6 +42,8 @@ pub struct Server {
     pub latencies: Latencies,
     /// What balancing has noted of it.
     pub observation: Observation,
+    /// The same for people who look on.
+    pub watched: WatchedLatencies,
     /// Where its messages are counted by method and status, if anybody wants to know.
     messages: Option<Arc<MessageCounts>>,
     /// What is held against it, where that is watched.
@@ -150,6 +152,7 @@ impl Server {
             checks: CheckRecord::default(),
             latencies: Latencies::default(),
             observation: Observation::default(),
+            watched: WatchedLatencies::default(),
             messages: None,
             breaker: None,
             requests_max: None,

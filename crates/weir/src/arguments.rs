@@ -6,7 +6,7 @@ use clap::{Parser, Subcommand};
 
 use crate::commands::{
     balance, cert, check, completions, demo, duplicate, explain, hedge, help, man, mock, queue, race, run,
-    upstreams,
+    top, upstreams,
 };
 use crate::logging::{self, LogFilter};
 
@@ -87,6 +87,8 @@ pub(crate) enum Command {
     Explain(explain::Arguments),
     /// Show the certificates that are served, and until when
     Cert(cert::Arguments),
+    /// Watch the servers of a running Weir, take them out, put them back
+    Top(top::Arguments),
     /// Show the servers of a running Weir and what was changed of them
     Upstreams(upstreams::Arguments),
     /// Show, retry or drop what waits for servers in a running Weir

@@ -7,6 +7,7 @@ use std::process::ExitCode;
 
 use weir_config::{Complaint, LoadError, Report};
 use weir_tools::admin_client::AskError;
+use weir_tools::top::TerminalError;
 
 use crate::output::{self, Paint, StdoutError};
 
@@ -65,6 +66,12 @@ impl From<AskError> for Failure {
             AskError::NoAddress(_) => Self::Usage(vec![error.to_string()]),
             _ => Self::Running(error.to_string()),
         }
+    }
+}
+
+impl From<TerminalError> for Failure {
+    fn from(error: TerminalError) -> Self {
+        Self::Running(error.to_string())
     }
 }
 

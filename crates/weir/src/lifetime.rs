@@ -7,6 +7,7 @@ use tokio::runtime::Builder;
 use weir_config::model::Model;
 use weir_proxy::Proxy;
 
+use crate::debug::Shown;
 use crate::failure::Failure;
 use crate::signals::{Signal, Signals};
 use crate::wiring::Weir;
@@ -38,6 +39,8 @@ pub(crate) struct Extras {
     pub(crate) introduction: Option<String>,
     /// After this it ends by itself, as at a signal.
     pub(crate) stop_after: Option<Duration>,
+    /// Whether the servers with their states are shown every second.
+    pub(crate) debug: bool,
 }
 
 /// The same with extras.
@@ -46,12 +49,21 @@ pub(crate) struct Extras {
 /// See [`run`].
 pub(crate) async fn run_with(model: &Model, extras: Extras) -> Result<(), Failure> {
     let mut signals = listen()?;
-    let weir = Weir::start(model).await?;
+    let mut weir = Weir::start(model).await?;
     announce(&weir);
     if let Some(introduction) = extras.introduction {
         tracing::info!("{introduction}");
     }
-    until_end(weir, &mut signals, extras.stop_after).await
+    let shown = extras.debug.then(|| Shown::begin(weir.proxy.status_source()));
+    let ended = until_signal(&mut weir, &mut signals, extras.stop_after).await;
+    // What is said while draining has the terminal for itself.
+    if let Some(shown) = shown {
+        shown.end().await;
+    }
+    match ended {
+        Ended::Signal => end(weir, &mut signals).await,
+        Ended::Worker => Err(worker_died(weir).await),
+    }
 }
 
 /// Begins to listen for signals; before anything is announced, so that a signal that follows the announcement counts.
@@ -72,15 +84,16 @@ fn announce(weir: &Weir) {
     tracing::info!(version = env!("CARGO_PKG_VERSION"), workers = weir.proxy.workers(), "started");
 }
 
-/// Serves until a signal ends it.
-///
-/// # Errors
-/// A worker died (`semantics.md` §4.2); everything has been stopped then.
-async fn until_end(
-    mut weir: Weir,
-    signals: &mut Signals,
-    stop_after: Option<Duration>,
-) -> Result<(), Failure> {
+/// Why it does not go on.
+enum Ended {
+    /// Somebody wants it to end.
+    Signal,
+    /// A worker died (`semantics.md` §4.2).
+    Worker,
+}
+
+/// Serves until somebody wants it to end, or it can't go on.
+async fn until_signal(weir: &mut Weir, signals: &mut Signals, stop_after: Option<Duration>) -> Ended {
     let mut over = pin!(pass(stop_after));
     loop {
         let signal = tokio::select! {
@@ -89,10 +102,10 @@ async fn until_end(
                 tracing::info!("the time to stop after is over");
                 Signal::Drain
             }
-            _ = weir.proxy.worker_ended() => return Err(worker_died(weir).await),
+            _ = weir.proxy.worker_ended() => return Ended::Worker,
         };
         match signal {
-            Signal::Stop | Signal::Drain => return end(weir, signals).await,
+            Signal::Stop | Signal::Drain => return Ended::Signal,
             Signal::ReopenLogs => {
                 weir.proxy.reopen_logs();
                 tracing::info!("log files are opened anew");

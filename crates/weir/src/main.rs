@@ -6,6 +6,7 @@
 mod arguments;
 mod cert;
 mod commands;
+mod debug;
 mod demo;
 mod explain;
 mod failure;

@@ -27,5 +27,5 @@ pub(crate) fn word(value: &Value) -> String {
 
 /// What a client wrote may hold what a terminal takes for a command.
 pub(crate) fn plain(text: &str) -> String {
-    text.chars().map(|character| if character.is_control() { '\u{fffd}' } else { character }).collect()
+    weir_tools::top::report::harmless(text)
 }

@@ -112,6 +112,7 @@ impl Reading<'_> {
         x.record.served = Some(self.directions.sent.get().map_or(Duration::ZERO, |sent| headed - sent));
         if let Some(server) = &x.record.server {
             server.note_answer(&mut head, self.begun, x.now);
+            server.watched.observe(|| headed - self.begun);
             if server.target.is_some() {
                 server.counters.answered();
             }

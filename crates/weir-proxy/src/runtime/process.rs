@@ -33,6 +33,7 @@ use super::queues::{OpenQueue, QueueError, Queues};
 use super::run::{self, AcceptEnded, Setup};
 use super::sockets::{BoundAddress, ListenError, Listener};
 use super::status::ProcessStatus;
+use super::watched;
 use crate::access_log::AccessLogWriter;
 use crate::dispatch::deliver::Deliverer;
 use crate::inbound::listener::Entrance;
@@ -154,6 +155,7 @@ impl Proxy {
             log: log.as_ref().map(AccessLogWriter::counts),
             replay: replay.clone(),
             queues: queues.clone(),
+            lookout: Arc::default(),
         });
         let permits = Permits::new(&model.limits);
         let (ended_sender, ended) = mpsc::channel(workers);
@@ -176,19 +178,9 @@ impl Proxy {
         snapshot.upstreams.iter().for_each(|upstream| upstream.wait_found(deadline));
         for (index, counters) in counters.into_iter().enumerate() {
             let (inbox, receiver) = mpsc::channel(INBOX_MESSAGES_MAX);
-            let mut sockets = Vec::new();
-            for ((listener, tls), written) in proxy.listeners.iter().zip(&tls).zip(&model.listen) {
-                let own = listener.for_worker(index, workers).map_err(StartError::Worker)?;
-                let proxy_protocol = written.proxy_protocol.clone().map(Arc::new);
-                sockets.extend(own.into_iter().map(|socket| Entrance {
-                    socket,
-                    tls: tls.clone(),
-                    proxy_protocol: proxy_protocol.clone(),
-                }));
-            }
             let setup = Setup {
                 snapshot: Arc::clone(&snapshot),
-                sockets,
+                sockets: proxy.entrances(model, &tls, (index, workers))?,
                 counters,
                 log: proxy.log.as_ref().map(AccessLogWriter::handle),
                 permits: permits.clone(),
@@ -204,6 +196,26 @@ impl Proxy {
         Ok(proxy)
     }
 
+    /// Where this one of so many workers accepts clients.
+    fn entrances(
+        &self,
+        model: &Model,
+        tls: &[Option<Arc<ListenerTls>>],
+        (index, workers): (usize, usize),
+    ) -> Result<Vec<Entrance>, StartError> {
+        let mut entrances = Vec::new();
+        for ((listener, tls), written) in self.listeners.iter().zip(tls).zip(&model.listen) {
+            let own = listener.for_worker(index, workers).map_err(StartError::Worker)?;
+            let proxy_protocol = written.proxy_protocol.clone().map(Arc::new);
+            entrances.extend(own.into_iter().map(|socket| Entrance {
+                socket,
+                tls: tls.clone(),
+                proxy_protocol: proxy_protocol.clone(),
+            }));
+        }
+        Ok(entrances)
+    }
+
     /// Begins what runs beside the requests.
     fn begin_tasks(&self, tls: Vec<Arc<ListenerTls>>) {
         if !tls.is_empty() {
@@ -211,6 +223,8 @@ impl Proxy {
         }
         let status = Arc::downgrade(&self.status);
         self.control.begin("percentiles", move || percentiles::watch(status.clone()));
+        let status = Arc::downgrade(&self.status);
+        self.control.begin("watched", move || watched::watch(status.clone()));
         let status = Arc::downgrade(&self.status);
         self.control.begin("members", move || keepers::watch(status.clone()));
         self.begin_delivering();

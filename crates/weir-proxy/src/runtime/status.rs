@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use weir_core::health::BreakerState;
 use weir_core::ports::{
     AuthenticatedStatus, CheckStatus, ComparisonReport, ComparisonStatus, DuplicatingStatus, EjectionStatus,
-    HedgingStatus, ServerStatus, Status, StatusSource, UpstreamStatus,
+    HedgingStatus, LatencyStatus, ServerStatus, Status, StatusSource, UpstreamStatus,
 };
 use weir_upstream::body::replay::{Impossible, ReplayPool};
 use weir_upstream::io::deadline::now;
@@ -19,6 +19,7 @@ use weir_upstream::upstream::Upstream;
 
 use super::certificates::ListenerTls;
 use super::counters::WorkerCounters;
+use super::lookout::Lookout;
 use super::queues::Queues;
 use super::snapshot::{Route, Service, Snapshot};
 use super::{differences, mirrors};
@@ -38,6 +39,7 @@ pub struct ProcessStatus {
     pub(super) log: Option<LogCounts>,
     pub(super) replay: ReplayPool,
     pub(super) queues: Queues,
+    pub(super) lookout: Arc<Lookout>,
 }
 
 impl ProcessStatus {
@@ -48,6 +50,10 @@ impl ProcessStatus {
 }
 
 impl StatusSource for ProcessStatus {
+    fn look_on(&self) {
+        self.lookout.look_on();
+    }
+
     fn status(&self) -> Status {
         let snapshot = self.snapshot.load();
         let mut status = Status {
@@ -220,6 +226,7 @@ fn server(member: &Member, share_permille: u64) -> ServerStatus {
         connect_failures_total: counters.connect_failures.load(Ordering::Relaxed),
         failures_total: counters.failures.load(Ordering::Relaxed),
         ejection: ejection(member),
+        latency: server.watched.published().map(|(median, slowest)| LatencyStatus { median, slowest }),
     }
 }
 

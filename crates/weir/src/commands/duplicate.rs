@@ -50,7 +50,7 @@ pub(crate) fn run(arguments: Arguments) -> Result<(), Failure> {
         inventory::parse(&name, &text).map_err(|report| Failure::Configuration(Box::new(report)))?;
     let introduction = introduction(servers.len());
     let model = commandline::duplicate::duplicate(servers, port, metrics_port).map_err(Failure::usage)?;
-    let extras = Extras { introduction: Some(introduction), stop_after: None };
+    let extras = Extras { introduction: Some(introduction), ..Extras::default() };
     lifetime::on_control_thread(lifetime::run_with(&model, extras))
 }
 

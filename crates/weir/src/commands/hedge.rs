@@ -46,7 +46,7 @@ pub(crate) fn run(arguments: Arguments) -> Result<(), Failure> {
     let rule = HedgeRule { after, at_most, budget_share: budget };
     let introduction = introduction(&rule, servers.len());
     let model = commandline::hedge::hedge(listen, rule, &servers).map_err(Failure::usage)?;
-    let extras = Extras { introduction: Some(introduction), stop_after: None };
+    let extras = Extras { introduction: Some(introduction), ..Extras::default() };
     lifetime::on_control_thread(lifetime::run_with(&model, extras))
 }
 

@@ -14,6 +14,7 @@ pub(crate) mod mock;
 pub(crate) mod queue;
 pub(crate) mod race;
 pub(crate) mod run;
+pub(crate) mod top;
 pub(crate) mod upstreams;
 
 use clap::CommandFactory;
@@ -36,6 +37,7 @@ pub(crate) fn run(command: Command) -> Result<(), Failure> {
         Command::Check(arguments) => check::run(arguments),
         Command::Explain(arguments) => explain::run(arguments),
         Command::Cert(arguments) => cert::run(arguments),
+        Command::Top(arguments) => top::run(arguments),
         Command::Upstreams(arguments) => upstreams::run(arguments),
         Command::Queue(arguments) => queue::run(arguments),
         Command::Mock(arguments) => mock::run(arguments),

@@ -99,7 +99,7 @@ pub(crate) fn run(arguments: Arguments) -> Result<(), Failure> {
     let stop_after = (!arguments.stop_after.is_zero()).then_some(arguments.stop_after);
     lifetime::on_control_thread(lifetime::run_with(
         &model,
-        Extras { introduction: Some(introduction), stop_after },
+        Extras { introduction: Some(introduction), stop_after, ..Extras::default() },
     ))
 }
 

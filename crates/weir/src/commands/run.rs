@@ -6,7 +6,7 @@ use clap::Args;
 
 use super::check;
 use crate::failure::Failure;
-use crate::lifetime;
+use crate::lifetime::{self, Extras};
 use crate::output;
 
 /// What `weir run` takes.
@@ -26,6 +26,10 @@ pub(crate) struct Arguments {
     /// Only check the configuration, as `weir check` does
     #[arg(short = 't', long)]
     pub(crate) test: bool,
+
+    /// Show the servers with their states, every second
+    #[arg(long)]
+    pub(crate) debug: bool,
 }
 
 /// Runs until a signal.
@@ -35,5 +39,6 @@ pub(crate) fn run(arguments: Arguments) -> Result<(), Failure> {
     }
     let loaded = weir_config::load(&arguments.config)?;
     output::message(loaded.warnings.render(output::messages_have_color()));
-    lifetime::on_control_thread(lifetime::run(&loaded.model))
+    let extras = Extras { debug: arguments.debug, ..Extras::default() };
+    lifetime::on_control_thread(lifetime::run_with(&loaded.model, extras))
 }

@@ -1,8 +1,11 @@
 //! `weir upstreams`: the servers of a running Weir with their states, and what was changed of them while it ran.
 
+use std::time::{Duration, SystemTime};
+
 use clap::Args;
 use hyper::Method;
 use weir_tools::admin_client::AdminClient;
+use weir_tools::top::report::Report;
 
 use crate::failure::Failure;
 use crate::lifetime;
@@ -57,7 +60,17 @@ async fn perform(arguments: &Arguments) -> Result<(), Failure> {
     match (arguments.json, arguments.diff) {
         (true, _) => output::data(format_args!("{value:#}\n"))?,
         (false, true) => output::data(text::differences(&value, color))?,
-        (false, false) => output::data(text::servers(&value, color))?,
+        (false, false) => {
+            // One that has never heard of queues has no backlogs to show.
+            let queues = client.ask(Method::GET, "/queues").await.unwrap_or_default();
+            let report = Report::read(&value, &queues).unwrap_or_default();
+            output::data(text::servers(&report, now(), color))?;
+        }
     }
     Ok(())
+}
+
+#[expect(clippy::disallowed_methods, reason = "the table says how long ago something was")]
+fn now() -> Duration {
+    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default()
 }

@@ -1,26 +1,34 @@
 //! Upstreams for people: a table of servers with their states, and what was changed while the proxy ran.
 
+use std::time::Duration;
+
 use serde_json::Value;
+use weir_tools::top::amount;
+use weir_tools::top::report::{Report, Server, shown_state};
 
 use crate::output::Paint;
 use crate::table::{list, table, word};
 
-/// Every server of every upstream, with what it is and what it does.
-pub(crate) fn servers(value: &Value, color: bool) -> String {
-    let upstreams = list(&value["upstreams"]);
-    if upstreams.is_empty() {
+/// Every server of every upstream, with what it is and what it does, at this moment since 1970. The same words and columns as in
+/// `weir top`.
+pub(crate) fn servers(report: &Report, now: Duration, color: bool) -> String {
+    if report.pools.is_empty() {
         return "no upstream: no route sends requests to servers\n".to_owned();
     }
     let mut text = String::new();
-    for upstream in upstreams {
-        let name = Paint::Strong.on(color, word(&upstream["name"]));
-        let panic = if upstream["panic"] == true { ", too few are left: health is ignored" } else { "" };
-        text.push_str(&format!("{name}  {}{panic}\n", word(&upstream["balance"])));
-        let mut rows = vec![
-            ["SERVER", "STATE", "WEIGHT", "SHARE", "IN FLIGHT", "REQUESTS", "FAILED", "WHY"]
-                .map(str::to_owned),
-        ];
-        rows.extend(list(&upstream["servers"]).iter().map(row));
+    for pool in &report.pools {
+        let name = Paint::Strong.on(color, &pool.name);
+        text.push_str(&format!("{name}  {}", pool.balance));
+        for (count, word) in
+            [(pool.retries, "retries"), (pool.retries_unpaid, "not paid"), (pool.waiting, "waiting")]
+        {
+            if let Some(count) = count.filter(|count| *count > 0) {
+                text.push_str(&format!(", {count} {word}"));
+            }
+        }
+        text.push_str(if pool.is_in_panic { ", too few are left: health is ignored\n" } else { "\n" });
+        let mut rows = vec![HEAD.map(str::to_owned)];
+        rows.extend(pool.servers.iter().map(|server| row(server, now)));
         match rows.len() {
             1 => text.push_str("  no servers: its requests get 503\n"),
             _ => text.push_str(&table(&rows)),
@@ -29,21 +37,42 @@ pub(crate) fn servers(value: &Value, color: bool) -> String {
     text
 }
 
-fn row(server: &Value) -> [String; 8] {
-    let number = |key: &str| server[key].as_u64().unwrap_or(0);
-    let leased = match server["lease_seconds"].as_f64() {
-        Some(seconds) => format!(" (lease {seconds:.0} s)"),
+const HEAD: [&str; 13] = [
+    "SERVER",
+    "STATE",
+    "FAILED",
+    "LAST HEALTHY",
+    "IN FLIGHT",
+    "REQUESTS",
+    "P50",
+    "P99",
+    "EJECTED",
+    "QUEUE",
+    "WEIGHT",
+    "SHARE",
+    "WHY",
+];
+
+fn row(server: &Server, now: Duration) -> [String; 13] {
+    let leased = match server.lease {
+        Some(lease) => format!(" (lease {} s)", lease.as_secs()),
         None => String::new(),
     };
+    let known = |value: Option<String>| value.unwrap_or_else(|| "-".to_owned());
     [
-        format!("{}{leased}", word(&server["address"])),
-        word(&server["state"]),
-        number("weight").to_string(),
-        format!("{:.1} %", number("share_permille") as f64 / 10.0),
-        number("requests_in_flight").to_string(),
-        number("requests_total").to_string(),
-        (number("failures_total") + number("connect_failures_total")).to_string(),
-        list(&server["changes"]).last().map_or_else(String::new, |change| word(&change["reason"])),
+        format!("{}{leased}", server.address),
+        shown_state(server),
+        server.failures_total.to_string(),
+        known(server.last_healthy.map(|at| format!("{} ago", amount::span(now.saturating_sub(at))))),
+        server.in_flight.to_string(),
+        server.requests_total.to_string(),
+        known(server.median.map(amount::latency)),
+        known(server.slowest.map(amount::latency)),
+        known(server.ejections.map(|count| count.to_string())),
+        known(server.backlog.map(|backlog| backlog.writes.to_string())),
+        server.weight.to_string(),
+        format!("{:.1} %", server.share_permille as f64 / 10.0),
+        server.changes.last().map_or_else(String::new, |change| change.reason.clone()),
     ]
 }
 
@@ -82,26 +111,33 @@ fn difference(value: &Value) -> String {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
+
     use serde_json::json;
 
     use super::*;
+
+    fn shown(value: &Value) -> String {
+        let report = Report::read(value, &Value::Null).unwrap();
+        servers(&report, Duration::from_secs(100), false)
+    }
 
     #[test]
     fn a_table_has_a_line_for_each_server_and_says_why() {
         let change = json!({"reason": "connection refused"});
         let server = json!({"address": "b:2", "state": "UNREACHABLE", "weight": 2, "share_permille": 0,
             "requests_in_flight": 1, "requests_total": 7, "failures_total": 2, "connect_failures_total": 3,
-            "lease_seconds": 9.4, "changes": [change]});
+            "lease_seconds": 9.4, "changes": [change], "checks": {"last_success_seconds": 40.0}});
         let web = json!({"name": "web", "balance": "p2c", "panic": true, "servers": [server]});
-        let text = servers(&json!({"upstreams": [web]}), false);
+        let text = shown(&json!({"upstreams": [web]}));
         assert!(text.starts_with("web  p2c, too few are left: health is ignored\n"), "{text}");
-        for part in ["b:2 (lease 9 s)", "UNREACHABLE", "0.0 %", "connection refused"] {
+        for part in ["b:2 (lease 9 s)", "UNREACHABLE", "  5  ", "1m ago", "0.0 %", "connection refused"] {
             assert!(text.contains(part), "{part}: {text}");
         }
         assert_eq!(text.lines().count(), 3, "{text}");
         let empty = json!({"name": "web", "balance": "p2c", "servers": []});
-        assert!(servers(&json!({"upstreams": [empty]}), false).contains("503"));
-        assert!(servers(&json!({"upstreams": []}), false).starts_with("no upstream"));
+        assert!(shown(&json!({"upstreams": [empty]})).contains("503"));
+        assert!(shown(&json!({"upstreams": []})).starts_with("no upstream"));
     }
 
     #[test]

@@ -19,6 +19,8 @@ mod process;
 mod queue;
 mod race;
 mod scratch;
+mod screen;
 mod testssl;
 mod tls_to_servers;
+mod top;
 mod upstreams;

@@ -281,15 +281,15 @@ impl<'r> Driver<'r> {
     /// Counts how long a server took, where that matters: as the machine counts its wait, from the start of the copy, but not
     /// before the client's body was whole. An answer that came before that says nothing of how long one takes.
     fn observe(&self, server: usize, started: Instant) {
-        if !matches!(self.machine, Fan::Hedge(_)) {
-            return;
-        }
+        let server = &self.group.servers[server];
+        server.watched.observe(|| now() - started);
+        let is_hedged = matches!(self.machine, Fan::Hedge(_));
         let since = match self.replay {
             None => Some(started),
             Some(_) => self.whole_at.map(|whole| whole.max(started)),
         };
-        if let Some(since) = since {
-            self.group.servers[server].latencies.observe(now() - since);
+        if let Some(since) = since.filter(|_| is_hedged) {
+            server.latencies.observe(now() - since);
         }
     }
 
