@@ -144,6 +144,25 @@ fn retries(status: &Status, page: &mut Page) {
     page.labelled(&metric::RETRY_BUDGET_EXHAUSTED, unpaid);
 }
 
+/// What became of the writes of each server.
+fn settled(status: &Status, page: &mut Page) {
+    let servers =
+        || status.queues.iter().flat_map(|queue| queue.servers.iter().map(move |server| (queue, server)));
+    let values = servers().flat_map(|(queue, server)| {
+        let counts = server.counts;
+        let outcomes = [
+            ("delivered", counts.delivered_total),
+            ("refused", counts.refused_total),
+            ("expired", counts.expired_total),
+            ("dropped", counts.dropped_total),
+            ("unreadable", counts.unreadable_total),
+            ("discarded", counts.discarded_total),
+        ];
+        outcomes.map(|(outcome, count)| ([&*queue.name, &*server.name, outcome], count))
+    });
+    page.labelled(&metric::QUEUE_SETTLED, values);
+}
+
 /// What waits for servers. An upstream has one queue, and a queue has each server once.
 fn queues(status: &Status, page: &mut Page) {
     let mut per_server = |metric: &Metric, value: fn(&QueueServerStatus) -> u64| {
@@ -155,6 +174,8 @@ fn queues(status: &Status, page: &mut Page) {
     per_server(&metric::QUEUE_BACKLOG_WRITES, |server| server.backlog as u64);
     per_server(&metric::QUEUE_OLDEST_AGE, |server| server.oldest_age.map_or(0, |age| age.as_secs()));
     per_server(&metric::QUEUE_DEAD_WRITES, |server| server.dead as u64);
+    per_server(&metric::QUEUE_FORGOTTEN, |server| server.counts.forgotten_total);
+    settled(status, page);
     let mut per_queue = |metric: &Metric, value: fn(&QueueStatus) -> u64| {
         page.labelled(metric, status.queues.iter().map(|queue| ([&*queue.name], value(queue))));
     };

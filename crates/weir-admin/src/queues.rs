@@ -45,6 +45,8 @@ pub fn queue(status: &QueueStatus) -> Value {
         "backlog_bytes_max": limits.backlog_bytes_max,
         "dead_bytes": status.dead_bytes,
         "dead_bytes_max": limits.dead_bytes_max,
+        "dead_writes_max": limits.dead_writes_max,
+        "dead_letters_full": status.dead_letters_full,
         "keep_seconds": limits.keep.as_secs(),
         "full": match limits.full {
             Full::Reject => "reject",

@@ -200,11 +200,29 @@ pub const QUEUE_ACCEPTED: Metric = Metric {
     labels: &["upstream"],
 };
 
+/// What became of writes.
+pub const QUEUE_SETTLED: Metric = Metric {
+    name: "weir_queue_settled_total",
+    kind: Kind::Counter,
+    help: "Writes that the server needs no more (delivered, discarded by hand) or that became its dead letters \
+           (refused, expired, dropped, unreadable).",
+    labels: &["upstream", "server", "outcome"],
+};
+
+/// Dead letters that are no more.
+pub const QUEUE_FORGOTTEN: Metric = Metric {
+    name: "weir_queue_forgotten_total",
+    kind: Kind::Counter,
+    help: "Dead letters that were forgotten because there were too many; with `full: reject` only those that all servers \
+           had refused.",
+    labels: PER_SERVER,
+};
+
 /// Writes without room.
 pub const QUEUE_FULL: Metric = Metric {
     name: "weir_queue_full_total",
     kind: Kind::Counter,
-    help: "Writes that were refused with 503 because the backlog was full.",
+    help: "Writes that were refused with 503 because the backlog or the dead letters were full.",
     labels: &["upstream"],
 };
 

@@ -26,7 +26,18 @@ const KEYS: [(Mode, &[&str]); 5] = [
     (Mode::Balance, &[]),
     (
         Mode::Duplicate,
-        &["acknowledge", "answer_timeout", "catch_up", "order", "keep", "backlog", "backlog_bytes", "full"],
+        &[
+            "acknowledge",
+            "answer_timeout",
+            "catch_up",
+            "order",
+            "keep",
+            "backlog",
+            "backlog_bytes",
+            "dead_letters",
+            "dead_letters_bytes",
+            "full",
+        ],
     ),
     (Mode::Race, &["usable", "width", "stagger", "otherwise", "best"]),
     (Mode::Hedge, &["after", "at_most", "budget"]),
@@ -162,6 +173,8 @@ pub(super) fn duplicate_rule(file: &DispatchFile, acknowledge: Acknowledge) -> D
         keep: file.keep.unwrap_or(Duration::from_secs(24 * 3600)),
         backlog_max: file.backlog.unwrap_or(100_000),
         backlog_bytes_max: file.backlog_bytes.unwrap_or(1 << 30),
+        dead_letters_max: file.dead_letters.unwrap_or(100_000),
+        dead_letters_bytes_max: file.dead_letters_bytes.unwrap_or(256 << 20),
         full: file.full.unwrap_or(Full::Reject),
     }
 }

@@ -16,12 +16,14 @@ use super::dispatch::duplicate_rule;
 type Same = (&'static str, fn(&DuplicateRule, &DuplicateRule) -> bool);
 
 /// What a queue is told.
-const KEYS: [Same; 6] = [
+const KEYS: [Same; 8] = [
     ("catch_up", |one, other| one.catch_up == other.catch_up),
     ("order", |one, other| one.strict_order == other.strict_order),
     ("keep", |one, other| one.keep == other.keep),
     ("backlog", |one, other| one.backlog_max == other.backlog_max),
     ("backlog_bytes", |one, other| one.backlog_bytes_max == other.backlog_bytes_max),
+    ("dead_letters", |one, other| one.dead_letters_max == other.dead_letters_max),
+    ("dead_letters_bytes", |one, other| one.dead_letters_bytes_max == other.dead_letters_bytes_max),
     ("full", |one, other| one.full == other.full),
 ];
 
@@ -72,7 +74,7 @@ impl Queues {
                 problems.push(
                     Problem::error(place(file, key, *span), message)
                         .beside(first_span, "it is as here")
-                        .hint("say the same of `catch_up`, `order`, `keep`, `backlog`, `backlog_bytes` and `full` everywhere"),
+                        .hint("say the same of `catch_up`, `order`, `keep`, `backlog`, `backlog_bytes`, `dead_letters`, `dead_letters_bytes` and `full` everywhere"),
                 );
             }
         }

@@ -268,7 +268,7 @@ fn modes_have_keys_and_defaults() {
     check_forward(
         "dispatch: duplicate",
         Ok(
-            "acknowledge: First, answer_timeout: 10s, strict_order: false, catch_up: Memory, keep: 86400s, backlog_max: 100000, backlog_bytes_max: 1073741824, full: Reject",
+            "acknowledge: First, answer_timeout: 10s, strict_order: false, catch_up: Memory, keep: 86400s, backlog_max: 100000, backlog_bytes_max: 1073741824, dead_letters_max: 100000, dead_letters_bytes_max: 268435456, full: Reject",
         ),
     );
     check_forward("dispatch: {mode: duplicate, acknowledge: 1}", Ok("acknowledge: Number(1)"));
@@ -278,6 +278,10 @@ fn modes_have_keys_and_defaults() {
     );
     check_forward("dispatch: {mode: duplicate, backlog_bytes: 2MiB}", Ok("backlog_bytes_max: 2097152"));
     check_forward("dispatch: {mode: duplicate, backlog_bytes: 2KiB}", Err(&["`2KiB`"]));
+    let dead = "dispatch: {mode: duplicate, dead_letters: 7, dead_letters_bytes: 2MiB}";
+    check_forward(dead, Ok("dead_letters_max: 7, dead_letters_bytes_max: 2097152"));
+    check_forward("dispatch: {mode: duplicate, dead_letters: 0}", Err(&["`dead_letters`"]));
+    check_forward("dispatch: {mode: race, dead_letters_bytes: 2MiB}", Err(&["`dead_letters_bytes`"]));
     check_forward(
         "dispatch: {mode: race, usable: 6xx}",
         Err(&["`6xx` is no class … `2xx`, `404` or `500-503`"]),

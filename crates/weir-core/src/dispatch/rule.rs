@@ -101,6 +101,10 @@ pub struct DuplicateRule {
     pub backlog_max: u64,
     /// How many bytes, heads and bodies, all writes that wait may have.
     pub backlog_bytes_max: u64,
+    /// How many dead letters are kept.
+    pub dead_letters_max: u64,
+    /// How many bytes, heads and bodies, they may have.
+    pub dead_letters_bytes_max: u64,
     /// What happens when more would wait.
     pub full: Full,
 }

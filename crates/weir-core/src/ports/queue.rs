@@ -253,9 +253,11 @@ pub struct QueueStatus {
     pub backlog_writes: usize,
     /// Bytes of dead letters.
     pub dead_bytes: u64,
+    /// Whether those of them that must be kept are as many as there may be: with `full: reject` no write is taken then.
+    pub dead_letters_full: bool,
     /// Writes that were accepted since the start.
     pub accepted_total: u64,
-    /// Writes that were not accepted because the backlog was full.
+    /// Writes that were not accepted because the backlog was full, or the dead letters were.
     pub full_total: u64,
     /// Commits of the file: with the writes accepted, how many share one sync of the disk.
     pub commits_total: u64,

@@ -19,6 +19,7 @@ use std::time::Duration;
 use smallvec::SmallVec;
 
 use super::burial::Burial;
+use super::dead_letters::DeadLetters;
 use super::effect::Effects;
 use super::gate::{Gate, ServerId};
 use super::lane::Lane;
@@ -26,7 +27,7 @@ use super::limits::{Full, QueueLimits};
 use super::outcome::{Outcome, Verdict};
 use super::write::{Sequence, State, Target, WantedTarget, Write};
 
-/// The backlog is full, and nothing could be dropped from it.
+/// The backlog is full, and nothing could be dropped from it; or there are too many dead letters that must be kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct NoRoom;
 
@@ -62,10 +63,10 @@ pub struct Ledger {
     reserved_bytes: u64,
     reserved_writes: usize,
     /// Writes that are dead letters and nothing else.
-    buried: BTreeMap<Sequence, Write>,
-    buried_bytes: u64,
+    buried: DeadLetters,
     next: u64,
     abandoned_total: u64,
+    forgotten_total: u64,
 }
 
 impl Ledger {
@@ -78,10 +79,10 @@ impl Ledger {
             held_bytes: 0,
             reserved_bytes: 0,
             reserved_writes: 0,
-            buried: BTreeMap::new(),
-            buried_bytes: 0,
+            buried: DeadLetters::default(),
             next: next.0,
             abandoned_total: 0,
+            forgotten_total: 0,
         }
     }
 
@@ -122,7 +123,7 @@ impl Ledger {
         let Restored { sequence, accepted, bytes, targets } = restored;
         debug_assert!(!targets.is_empty(), "a write without servers is not stored");
         self.next = self.next.max(sequence.0 + 1);
-        let mut write = Write { accepted, bytes, whole: true, targets: SmallVec::new() };
+        let mut write = Write { accepted, bytes, whole: true, taken: true, targets: SmallVec::new() };
         for (server, burial, since) in targets {
             let lane = &mut self.lanes[server.index()];
             let state = match burial {
@@ -142,13 +143,13 @@ impl Ledger {
             self.held_bytes += bytes;
             self.held.insert(sequence, write);
         } else {
-            self.buried_bytes += bytes;
             self.buried.insert(sequence, write);
         }
     }
 
     /// Keeps room for a write of so many bytes (head, body, trailers). With `full: drop_oldest` writes that wait become dead
-    /// letters until there is room.
+    /// letters until there is room. With `full: reject` there is none while there are too many dead letters that must be kept
+    /// (`semantics.md` §3.3): what is acknowledged from now on could not be kept beside them.
     ///
     /// # Errors
     /// There is none.
@@ -159,6 +160,9 @@ impl Ledger {
         effects: &mut Effects,
     ) -> Result<Reservation, NoRoom> {
         if bytes > self.limits.backlog_bytes_max {
+            return Err(NoRoom);
+        }
+        if self.limits.full == Full::Reject && self.is_full_of_dead_letters() {
             return Err(NoRoom);
         }
         while !self.has_room(bytes) {
@@ -209,7 +213,7 @@ impl Ledger {
         let bytes = reservation.bytes;
         self.give_back(reservation);
         let mut live = SmallVec::new();
-        let mut write = Write { accepted: now, bytes, whole, targets: SmallVec::new() };
+        let mut write = Write { accepted: now, bytes, whole, taken: false, targets: SmallVec::new() };
         for wanted in targets {
             let lane = &mut self.lanes[wanted.server.index()];
             let state = if wanted.live && !lane.is_closed(self.limits.strict_order) {
@@ -234,19 +238,20 @@ impl Ledger {
     }
 
     /// The body of the write has come whole, with so many bytes. They count from now on, and are not refused: the backlog may be
-    /// over its bound by the bodies that were on their way. Dead letters never are.
+    /// over its bound by the bodies that were on their way.
     pub fn supply(&mut self, sequence: Sequence, bytes: u64, effects: &mut Effects) {
-        let (write, total) = match self.held.get_mut(&sequence) {
-            Some(write) => (write, &mut self.held_bytes),
-            None => match self.buried.get_mut(&sequence) {
-                Some(write) => (write, &mut self.buried_bytes),
-                None => return,
-            },
-        };
-        if !std::mem::replace(&mut write.whole, true) {
+        if let Some(write) = self.held.get_mut(&sequence) {
+            if !std::mem::replace(&mut write.whole, true) {
+                write.bytes += bytes;
+                self.held_bytes += bytes;
+            }
+        } else if self.buried.get(sequence).is_some_and(|write| !write.whole)
+            && let Some(mut write) = self.buried.remove(sequence)
+        {
+            write.whole = true;
             write.bytes += bytes;
-            *total += bytes;
-            self.forget_beyond_bounds(effects);
+            self.buried.insert(sequence, write);
+            self.forget_beyond_bounds(sequence, effects);
         }
     }
 
@@ -272,6 +277,7 @@ impl Ledger {
             Verdict::Delivered => {
                 lane.counts.delivered_total += 1;
                 lane.note_life(now);
+                self.note_taken(sequence);
                 self.remove(sequence, server, effects);
             }
             Verdict::Refused => {

@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-/// What a full backlog means.
+/// What a full backlog means, and what too many dead letters do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Full {
-    /// A new write is refused.
+    /// A new write is refused, so that nothing is lost that was acknowledged.
     #[default]
     Reject,
-    /// The oldest write that waits becomes a dead letter, counted.
+    /// The oldest write that waits becomes a dead letter, and the oldest dead letter is forgotten, counted.
     DropOldest,
 }
 
@@ -23,9 +23,10 @@ pub struct QueueLimits {
     pub backlog_writes_max: usize,
     /// What a full backlog means.
     pub full: Full,
-    /// Bytes of dead letters. Beyond, the oldest is forgotten, counted.
+    /// Bytes of dead letters. Beyond, those that all servers have refused are forgotten, the oldest first and counted; what
+    /// becomes of the others is said by `full`. The newest is kept however large it is.
     pub dead_bytes_max: u64,
-    /// Dead letters. Beyond, the oldest is forgotten, counted.
+    /// Dead letters. Beyond, the same.
     pub dead_writes_max: usize,
     /// `order: strict`: each server gets one write at a time, also when it has no backlog (`semantics.md` §3.2).
     pub strict_order: bool,

@@ -9,6 +9,7 @@
 
 mod backoff;
 mod burial;
+mod dead_letters;
 mod effect;
 mod gate;
 mod lane;

@@ -86,6 +86,8 @@ pub struct Write {
     pub bytes: u64,
     /// Whether all of its body is there; until then it can't be delivered from the backlog.
     pub whole: bool,
+    /// Whether some server has taken it, or may have: of one that waits after a restart nobody knows.
+    pub taken: bool,
     /// The servers that it is not settled with.
     pub targets: SmallVec<[Target; 4]>,
 }
@@ -102,6 +104,37 @@ impl Write {
 
     pub(super) fn remove(&mut self, server: ServerId) {
         self.targets.retain(|target| target.server != server);
+    }
+
+    /// Whether all servers that were to get it have refused it, so that nobody was told that it is kept.
+    pub fn is_refused_by_all(&self) -> bool {
+        let refused = |state| matches!(state, State::Dead { burial: Burial::RefusedByAll { .. }, .. });
+        self.targets.iter().all(|target| refused(target.state))
+    }
+
+    /// Notes whether all servers have refused it, with each of them, so that it is known after a restart too. Says for which
+    /// servers that is something new, and since when it is their dead letter.
+    pub(super) fn note_refusals(&mut self, by_all: bool) -> SmallVec<[(ServerId, Burial, Duration); 4]> {
+        let mut changed = SmallVec::new();
+        for Target { server, state } in &mut self.targets {
+            let State::Dead { burial, since } = state else { continue };
+            let noted = match *burial {
+                Burial::Refused { status } if by_all => Burial::RefusedByAll { status },
+                Burial::RefusedByAll { status } if !by_all => Burial::Refused { status },
+                _ => continue,
+            };
+            *burial = noted;
+            changed.push((*server, noted, *since));
+        }
+        changed
+    }
+
+    /// Whether all that is left of it are refusals, and no server has it.
+    pub(super) fn nobody_wants_it(&self) -> bool {
+        let refused = |state| {
+            matches!(state, State::Dead { burial: Burial::Refused { .. } | Burial::RefusedByAll { .. }, .. })
+        };
+        !self.taken && self.targets.iter().all(|target| refused(target.state))
     }
 
     /// Whether some server has yet to get it.

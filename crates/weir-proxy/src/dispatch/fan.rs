@@ -201,6 +201,7 @@ fn hold_body(x: &Exchange, rule: &FanRule, request: &mut RequestBody) -> Result<
     // `hedge` goes on without a second copy where the body can't be kept.
     let limits = x.snapshot.replay_limits(matches!(rule, FanRule::Hedge(_)));
     if !kept_body::fits(x.facts.framing, limits) && !limits.lossy {
+        kept_body::note_too_large(x, limits);
         return Err(Failure::BodyTooLarge);
     }
     Ok(Some(kept_body::keep(x, limits, request)))

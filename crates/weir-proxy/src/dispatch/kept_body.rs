@@ -26,8 +26,7 @@ pub(super) fn is_wanted(x: &Exchange, policy: &RetryPolicy) -> bool {
 pub(super) fn for_repeats(x: &Exchange, request: &mut RequestBody) -> Option<Rc<Replay>> {
     let limits = repeat_limits(x);
     if !fits(x.facts.framing, limits) {
-        let has_disk = limits.disk_bytes.is_some();
-        x.worker.replay.note_impossible(if has_disk { Impossible::Disk } else { Impossible::Memory });
+        note_too_large(x, limits);
         return None;
     }
     Some(keep(x, limits, request))
@@ -57,6 +56,12 @@ pub(super) fn fits(framing: Framing, limits: ReplayLimits) -> bool {
         Framing::Sized(bytes) => bytes <= limits.content_bytes_max(),
         Framing::None | Framing::Chunked | Framing::UntilClose => true,
     }
+}
+
+/// Counts a body that is known to be larger than these limits.
+pub(super) fn note_too_large(x: &Exchange, limits: ReplayLimits) {
+    let has_disk = limits.disk_bytes.is_some();
+    x.worker.replay.note_impossible(if has_disk { Impossible::Disk } else { Impossible::Memory });
 }
 
 /// Whether it can be sent again from its first byte: nothing of what was read of it is lost.

@@ -17,7 +17,6 @@ use smallvec::SmallVec;
 use weir_core::compare::CompareOutcome;
 use weir_core::mirror::MirrorOutcome;
 use weir_http::field::KnownName as K;
-use weir_http::framing::Framing;
 use weir_http::head::Head;
 use weir_upstream::body::Body;
 use weir_upstream::body::replay::{Content, Impossible, Replay, ReplayLimits};
@@ -25,7 +24,7 @@ use weir_upstream::h1::head::HeadLimits;
 use weir_upstream::io::deadline::now;
 
 use self::copy::{CopiedRequest, compared, mirrored};
-use super::turn;
+use super::{kept_body, turn};
 use crate::exchange::{Exchange, RequestBody};
 use crate::inbound::responder::Responder;
 use crate::inbound::tap::{TapReader, tap};
@@ -245,15 +244,15 @@ fn hold(x: &Exchange, limits: ReplayLimits, memory_bytes: usize, request: &mut R
     if x.facts.body_is_empty() {
         return Held::Empty;
     }
-    if x.worker.replay.used_bytes() > memory_bytes {
-        x.worker.replay.note_impossible(Impossible::Total);
+    if !kept_body::fits(x.facts.framing, limits) {
+        // Otherwise the mode refuses the request for the same reason, and counts it.
+        if limits.lossy {
+            kept_body::note_too_large(x, limits);
+        }
         return Held::NotKept;
     }
-    if let Framing::Sized(bytes) = x.facts.framing
-        && bytes > limits.content_bytes_max()
-    {
-        let has_disk = limits.disk_bytes.is_some();
-        x.worker.replay.note_impossible(if has_disk { Impossible::Disk } else { Impossible::Memory });
+    if x.worker.replay.used_bytes() > memory_bytes {
+        x.worker.replay.note_impossible(Impossible::Total);
         return Held::NotKept;
     }
     let replay = std::mem::take(&mut request.body).into_replay(limits, &x.worker.replay);

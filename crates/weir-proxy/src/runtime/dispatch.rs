@@ -58,7 +58,7 @@ impl fmt::Debug for Duplicating {
 }
 
 /// Mode `hedge` of a route.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Hedging {
     /// Its rule.
     pub rule: HedgeRule,
@@ -69,6 +69,19 @@ pub struct Hedging {
 }
 
 impl Hedging {
+    /// One that shares what was saved up and measured with those known of the route that have the same share: the budget is that of
+    /// the route, however many of its methods hedge (`semantics.md` §3.5).
+    fn new(rule: &HedgeRule, known: &mut Vec<Self>) -> Self {
+        let same = known.iter().find(|known| known.rule.budget_share == rule.budget_share);
+        let (budget, percentile_us) = match same {
+            Some(known) => (Arc::clone(&known.budget), Arc::clone(&known.percentile_us)),
+            None => (Arc::new(Budget::new(rule.budget_share)), Arc::default()),
+        };
+        let hedging = Self { rule: rule.clone(), budget, percentile_us };
+        known.push(hedging.clone());
+        hedging
+    }
+
     /// When 95 % of the answers have begun, if that is known.
     pub fn percentile(&self) -> Option<Duration> {
         match self.percentile_us.load(Ordering::Relaxed) {
@@ -85,27 +98,13 @@ impl Hedging {
 }
 
 impl Dispatch {
-    fn new(model: &model::Dispatch, upstream: &Upstream, queues: &Queues, before: Option<&Self>) -> Self {
+    fn new(model: &model::Dispatch, upstream: &Upstream, queues: &Queues, known: &mut Vec<Hedging>) -> Self {
         Self::Fan(match model {
             model::Dispatch::Balance => return Self::Balance,
             model::Dispatch::Duplicate(rule) => FanRule::Duplicate(duplicating(rule, upstream, queues)),
             model::Dispatch::Race(rule) => FanRule::Race(rule.clone()),
             model::Dispatch::Majority(rule) => FanRule::Majority(rule.clone()),
-            model::Dispatch::Hedge(rule) => FanRule::Hedge(match before {
-                // What was saved up and what was measured goes on.
-                Some(Self::Fan(FanRule::Hedge(known))) if known.rule.budget_share == rule.budget_share => {
-                    Hedging {
-                        rule: rule.clone(),
-                        budget: Arc::clone(&known.budget),
-                        percentile_us: Arc::clone(&known.percentile_us),
-                    }
-                }
-                _ => Hedging {
-                    rule: rule.clone(),
-                    budget: Arc::new(Budget::new(rule.budget_share)),
-                    percentile_us: Arc::default(),
-                },
-            }),
+            model::Dispatch::Hedge(rule) => FanRule::Hedge(Hedging::new(rule, known)),
         })
     }
 
@@ -149,14 +148,11 @@ impl Dispatches {
         queues: &Queues,
         before: Option<&Self>,
     ) -> Self {
-        let by_method = model.by_method.iter().map(|(method, dispatch)| {
-            let known = before.and_then(|before| before.named(method.as_bytes()));
-            (method.clone(), Dispatch::new(dispatch, upstream, queues, known))
-        });
-        Self {
-            by_method: by_method.collect(),
-            others: Dispatch::new(&model.others, upstream, queues, before.map(|before| &before.others)),
-        }
+        let mut known = before.map_or_else(Vec::new, |before| before.hedging().cloned().collect());
+        let mut new = |dispatch| Dispatch::new(dispatch, upstream, queues, &mut known);
+        let by_method =
+            model.by_method.iter().map(|(method, dispatch)| (method.clone(), new(dispatch))).collect();
+        Self { by_method, others: new(&model.others) }
     }
 
     /// The mode of a method; HEAD follows GET where it has none of its own (`semantics.md` §3).

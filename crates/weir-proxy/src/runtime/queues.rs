@@ -175,7 +175,8 @@ fn limits(rule: &DuplicateRule) -> QueueLimits {
             weir_core::dispatch::Full::Reject => Full::Reject,
             weir_core::dispatch::Full::DropOldest => Full::DropOldest,
         },
+        dead_writes_max: usize::try_from(rule.dead_letters_max).unwrap_or(usize::MAX),
+        dead_bytes_max: rule.dead_letters_bytes_max,
         strict_order: rule.strict_order,
-        ..QueueLimits::default()
     }
 }

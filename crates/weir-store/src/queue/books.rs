@@ -17,6 +17,7 @@ use weir_core::queue::{
 };
 
 use super::clock::Clock;
+use super::complaints::Complaints;
 use super::place::Place;
 
 /// What the lock guards.
@@ -27,6 +28,7 @@ pub(super) struct State {
     pub(super) accepted_total: u64,
     pub(super) full_total: u64,
     pub(super) write_errors_total: u64,
+    complaints: Complaints,
     effects: Effects,
     watches: HashMap<Sequence, Watched>,
 }
@@ -56,6 +58,7 @@ impl Books {
             accepted_total: 0,
             full_total: 0,
             write_errors_total: 0,
+            complaints: Complaints::default(),
             effects: Effects::new(),
             watches: HashMap::new(),
         };
@@ -69,13 +72,18 @@ impl Books {
     /// Changes the ledger, and does what follows from it. The deliverer looks again when something waits.
     pub(super) fn change<R>(&self, change: impl FnOnce(&mut Ledger, Duration, &mut Effects) -> R) -> R {
         let now = self.clock.now();
-        let mut state = self.lock();
-        let state = &mut *state;
+        let mut guard = self.lock();
+        let state = &mut *guard;
         let result = change(&mut state.ledger, now, &mut state.effects);
         state.tell_of_effects();
         self.place.perform(&mut state.effects);
         if state.ledger.has_backlog() {
             self.changed.notify_one();
+        }
+        let complaint = state.complaints.after_change(&state.ledger, now);
+        drop(guard);
+        if let Some(complaint) = complaint {
+            complaint.say(&self.name);
         }
         result
     }
@@ -98,7 +106,14 @@ impl Books {
     pub(super) fn reserve(&self, bytes: u64) -> Result<Reservation, NoRoom> {
         let room = self.change(|ledger, now, effects| ledger.reserve(bytes, now, effects));
         if room.is_err() {
-            self.lock().full_total += 1;
+            let mut guard = self.lock();
+            let state = &mut *guard;
+            state.full_total += 1;
+            let complaint = state.complaints.after_refusal(&state.ledger, self.clock.now());
+            drop(guard);
+            if let Some(complaint) = complaint {
+                complaint.say(&self.name);
+            }
         }
         room
     }
@@ -169,11 +184,16 @@ impl Books {
     /// What to deliver next.
     pub(super) fn next(&self) -> Next {
         let now = self.clock.now();
-        let mut state = self.lock();
-        let state = &mut *state;
+        let mut guard = self.lock();
+        let state = &mut *guard;
         let next = state.ledger.next(now, &mut state.effects);
         state.tell_of_effects();
         self.place.perform(&mut state.effects);
+        let complaint = state.complaints.after_change(&state.ledger, now);
+        drop(guard);
+        if let Some(complaint) = complaint {
+            complaint.say(&self.name);
+        }
         next
     }
 

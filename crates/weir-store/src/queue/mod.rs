@@ -3,6 +3,7 @@
 mod accepted;
 mod books;
 mod clock;
+mod complaints;
 mod deliverer;
 mod incoming;
 mod people;

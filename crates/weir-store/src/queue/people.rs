@@ -33,6 +33,7 @@ impl Books {
             backlog_bytes: ledger.backlog_bytes(),
             backlog_writes: ledger.backlog_writes(),
             dead_bytes: ledger.dead_bytes(),
+            dead_letters_full: ledger.is_full_of_dead_letters(),
             accepted_total: state.accepted_total,
             full_total: state.full_total,
             commits_total: self.place.commits_total(),

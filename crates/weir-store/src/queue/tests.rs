@@ -217,6 +217,28 @@ fn the_oldest_goes_to_the_dead_letters_where_that_is_wanted() {
     });
 }
 
+/// `semantics.md` §3.3: a server has it, so it may have been acknowledged, and the other one must not lose it. It was forgotten
+/// in the moment in which it became a dead letter, silently.
+#[test]
+fn a_dead_letter_larger_than_all_may_be_is_kept_and_no_write_is_taken_beside_it() {
+    let limits = QueueLimits { dead_bytes_max: 1000, ..QueueLimits::default() };
+    each(limits, async |queue| {
+        let mut write = queue.accept(new_write("w", &[0, 1]), Some(body(300_000))).await.unwrap();
+        let live = write.live().to_vec();
+        write.settle(live[0], OK);
+        write.settle(live[1], Outcome::Answered { status: 422, retry_after: None });
+        drop(write);
+        let status = queue.status();
+        assert!(status.dead_letters_full && status.dead_bytes > 300_000);
+        assert_eq!(status.servers[1].counts.forgotten_total, 0);
+        let refused = queue.accept(new_write("x", &[0, 1]), Some(body(5))).await;
+        assert!(matches!(refused, Err(AcceptError::Full)));
+        assert_eq!(queue.status().full_total, 1);
+        assert_eq!(queue.discard(Selection::default()).await.unwrap().entries, 1);
+        queue.accept(new_write("y", &[0]), Some(body(5))).await.unwrap();
+    });
+}
+
 #[test]
 fn people_list_retry_and_throw_away() {
     each(QueueLimits::default(), async |queue| {

@@ -64,6 +64,31 @@ fn the_budget_is_never_exceeded() {
     assert_eq!(asked, 25);
 }
 
+/// `semantics.md` §3.5: the budget is that of the route. Each method that hedged had one of its own.
+#[test]
+fn methods_of_a_route_share_its_budget() {
+    let slow = [Server::silent(), Server::silent()];
+    let proxy = proxy::start(&format!(
+        "
+upstreams:
+  u: {{servers: [\"{}\", \"{}\"], timeouts: {{answer_head: 100ms}}, retry: {{attempts: 1}}, eject: off}}
+services:
+  - host: \"*\"
+    upstream: u
+    dispatch: {{GET: {{mode: hedge, after: 1ms, budget: 0%}}, OPTIONS: {{mode: hedge, after: 2ms, budget: 0%}}}}
+",
+        slow[0], slow[1]
+    ));
+    let mut client = connect(&proxy);
+    let options = "OPTIONS / HTTP/1.1\r\nHost: a.test\r\n\r\n".to_owned();
+    for _ in 0..8 {
+        client.send(get("/")).answer().expect(504);
+        client.send(&options).answer().expect(504);
+    }
+    let asked: usize = slow.iter().map(|server| server.requests().len()).sum();
+    assert_eq!(asked, 16 + 10, "ten are saved up at the start, once");
+}
+
 #[test]
 fn what_must_not_be_done_twice_is_asked_once() {
     let (slow, fast) = (Server::silent(), Server::saying("fast"));

@@ -251,6 +251,22 @@ fn a_body_larger_than_replay_is_refused_before_the_first_copy() {
     assert_eq!(server.connections(), 0);
     let small = "POST / HTTP/1.1\r\nHost: a.test\r\nContent-Length: 3\r\n\r\nabc";
     ask(&proxy, small).expect(200);
+    let counted = |proxy: &Running| proxy.status().replay_impossible;
+    assert!(counted(&proxy).contains(&("memory", 1)), "{:?}", counted(&proxy));
+    // Once, also where a mirror wants the body as well, and says what there is for it.
+    let mirrored = proxy::start(&format!(
+        "replay: {{memory: 16KiB, disk: 1MiB}}
+services:
+  - host: \"*\"
+    routes:
+      - {{path: /, upstream: [\"{server}\"], dispatch: race, mirror: [{{upstream: [\"{server}\"]}}]}}
+"
+    ));
+    let mut client = connect(&mirrored);
+    client.send("POST / HTTP/1.1\r\nHost: a.test\r\nContent-Length: 9000000\r\n\r\n").answer().expect(413);
+    let total: u64 = counted(&mirrored).iter().map(|(_, count)| count).sum();
+    assert_eq!(total, 1);
+    assert!(counted(&mirrored).contains(&("disk", 1)), "{:?}", counted(&mirrored));
 }
 
 #[test]

@@ -104,7 +104,8 @@ fn done(value: &Value, what: &str) -> String {
 }
 
 fn server(value: &Value) -> String {
-    let reason = match (value["reason"].as_str(), value["status"].as_u64()) {
+    let reason = value["reason"].as_str().map(|reason| reason.replace('_', " "));
+    let reason = match (reason, value["status"].as_u64()) {
         (Some(reason), Some(status)) => format!(" ({reason}, {status})"),
         (Some(reason), None) => format!(" ({reason})"),
         (None, _) => String::new(),

@@ -92,6 +92,8 @@ upstreams: {{u: {{servers: [\"b:1\", \"b:2\"]}}}}"
         ("order", "strict"),
         ("backlog", "7"),
         ("backlog_bytes", "2MiB"),
+        ("dead_letters", "7"),
+        ("dead_letters_bytes", "2MiB"),
         ("full", "drop_oldest"),
     ] {
         check("duplicate", &format!("{{mode: duplicate, {key}: {value}}}"), &[&differs(key)]);

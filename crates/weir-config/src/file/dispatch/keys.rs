@@ -48,6 +48,10 @@ pub(crate) struct DispatchFile {
     pub(crate) backlog: Option<u64>,
     /// `backlog_bytes`
     pub(crate) backlog_bytes: Option<u64>,
+    /// `dead_letters`
+    pub(crate) dead_letters: Option<u64>,
+    /// `dead_letters_bytes`
+    pub(crate) dead_letters_bytes: Option<u64>,
     /// `full`
     pub(crate) full: Option<Full>,
     /// Where each key was written.
@@ -282,11 +286,31 @@ pub(crate) static DISPATCH: Table<DispatchFile> = Table {
                   `1048576GiB`. What is over one of the two bounds gets what `full` says.",
         },
         Field {
+            name: "dead_letters",
+            presence: Unless("100000"),
+            value: &Kept(
+                Integer { label: "`dead_letters`", min: 1, max: 100_000_000 },
+                |dispatch: &mut DispatchFile, number| dispatch.dead_letters = Some(number),
+            ),
+            doc: "duplicate: how many dead letters are kept, each once however many servers it is one of, from 1 to 100,000,000. \
+                  Beyond, writes that all servers have refused are forgotten, the oldest first.",
+        },
+        Field {
+            name: "dead_letters_bytes",
+            presence: Unless("256MiB"),
+            value: &Kept(SizeIn { min: 1 << 20, max: 1 << 50 }, |dispatch: &mut DispatchFile, size| {
+                dispatch.dead_letters_bytes = Some(size);
+            }),
+            doc: "duplicate: bytes of the heads and bodies of all dead letters, from `1MiB` to `1048576GiB`. The newest is kept \
+                  however large it is.",
+        },
+        Field {
             name: "full",
             presence: Unless("reject"),
             value: &Kept(FULL, |dispatch: &mut DispatchFile, full| dispatch.full = Some(full)),
             doc: "duplicate: what happens to a write when the backlog is full: it is refused with 503 (`reject`), or the oldest \
-                  one becomes a dead letter (`drop_oldest`).",
+                  one becomes a dead letter (`drop_oldest`). So too when the dead letters are full of writes that some server may \
+                  have taken: new writes are refused with 503 until there is room, or the oldest dead letter is forgotten.",
         },
     ],
     within: None,

@@ -17,6 +17,8 @@ fn rule(acknowledge: Acknowledge, catch_up: CatchUp) -> DuplicateRule {
         keep: Duration::from_secs(86_400),
         backlog_max: 1000,
         backlog_bytes_max: 1 << 20,
+        dead_letters_max: 1000,
+        dead_letters_bytes_max: 1 << 20,
         full: Full::Reject,
     }
 }

@@ -309,6 +309,8 @@ pub(super) fn play(mut dice: Dice, loud: bool) {
         keep: Duration::MAX,
         backlog_max: u64::MAX,
         backlog_bytes_max: u64::MAX,
+        dead_letters_max: u64::MAX,
+        dead_letters_bytes_max: u64::MAX,
         full: Full::Reject,
     };
     let gating = dice.one_of(&[0, 0, 30, 100]);

@@ -38,7 +38,17 @@ impl Ledger {
 
     /// Bytes of the writes that are dead letters and nothing else.
     pub fn dead_bytes(&self) -> u64 {
-        self.buried_bytes
+        self.buried.bytes()
+    }
+
+    /// Whether dead letters that must be kept are as many as there may be, so that with `full: reject` no write is taken.
+    pub fn is_full_of_dead_letters(&self) -> bool {
+        self.buried.is_full(&self.limits)
+    }
+
+    /// Dead letters that were forgotten although some server may have taken the write: with `full: drop_oldest` alone.
+    pub fn forgotten_total(&self) -> u64 {
+        self.forgotten_total
     }
 
     /// Writes whose driver went away before their body was whole; none of them was acknowledged.
@@ -48,13 +58,13 @@ impl Ledger {
 
     /// A write, if it is not settled with all its servers.
     pub fn write(&self, sequence: Sequence) -> Option<&Write> {
-        self.held.get(&sequence).or_else(|| self.buried.get(&sequence))
+        self.held.get(&sequence).or_else(|| self.buried.get(sequence))
     }
 
     /// Writes from this number on, in order.
     pub fn writes_from(&self, from: Sequence) -> impl Iterator<Item = (Sequence, &Write)> {
         let mut held = self.held.range(from..).peekable();
-        let mut buried = self.buried.range(from..).peekable();
+        let mut buried = self.buried.all().range(from..).peekable();
         std::iter::from_fn(move || {
             let held_first = match (held.peek(), buried.peek()) {
                 (Some((a, _)), Some((b, _))) => a < b,
@@ -86,12 +96,14 @@ impl Ledger {
             Some(State::Dead { .. }) => {}
             Some(_) => return Err(Refusal::NotDead),
         }
-        if let Some(bytes) = self.buried.get(&sequence).map(|write| write.bytes) {
+        if let Some(bytes) = self.buried.get(sequence).map(|write| write.bytes) {
             if !self.has_room(bytes) {
                 return Err(Refusal::NoRoom);
             }
-            if let Some(write) = self.buried.remove(&sequence) {
-                self.buried_bytes -= bytes;
+            if let Some(mut write) = self.buried.remove(sequence) {
+                for (server, burial, at) in write.note_refusals(false) {
+                    effects.push(Effect::Buried { sequence, server, burial, at });
+                }
                 self.held_bytes += bytes;
                 self.held.insert(sequence, write);
             }

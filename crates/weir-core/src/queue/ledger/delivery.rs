@@ -52,6 +52,7 @@ impl Ledger {
                 lane.note_answer(now);
                 lane.counts.delivered_total += 1;
                 self.leave_backlog(sequence, server);
+                self.note_taken(sequence);
                 self.remove(sequence, server, effects);
             }
             Verdict::Refused => {

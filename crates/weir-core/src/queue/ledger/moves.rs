@@ -16,7 +16,7 @@ impl Ledger {
     }
 
     pub(super) fn state(&self, sequence: Sequence, server: ServerId) -> Option<State> {
-        self.held.get(&sequence).or_else(|| self.buried.get(&sequence))?.state(server)
+        self.held.get(&sequence).or_else(|| self.buried.get(sequence))?.state(server)
     }
 
     pub(super) fn set_state(&mut self, sequence: Sequence, server: ServerId, new: State) {
@@ -70,12 +70,12 @@ impl Ledger {
         if let Some(write) = self.held.get_mut(&sequence) {
             write.remove(server);
             self.tidy_up(sequence, effects);
-        } else if let Some(write) = self.buried.get_mut(&sequence) {
+        } else if let Some(mut write) = self.buried.remove(sequence) {
             write.remove(server);
             if write.targets.is_empty() {
-                self.buried_bytes -= write.bytes;
-                self.buried.remove(&sequence);
                 effects.push(Effect::Gone { sequence });
+            } else {
+                self.buried.insert(sequence, write);
             }
         }
     }
@@ -94,7 +94,7 @@ impl Ledger {
         let lane = &mut self.lanes[server.index()];
         lane.dead += 1;
         let count = match burial {
-            Burial::Refused { .. } => &mut lane.counts.refused_total,
+            Burial::Refused { .. } | Burial::RefusedByAll { .. } => &mut lane.counts.refused_total,
             Burial::Expired => &mut lane.counts.expired_total,
             Burial::Dropped => &mut lane.counts.dropped_total,
             Burial::Unreadable => &mut lane.counts.unreadable_total,
@@ -109,29 +109,40 @@ impl Ledger {
         if self.held.get(&sequence).is_none_or(super::super::write::Write::is_open) {
             return;
         }
-        let Some(write) = self.held.remove(&sequence) else { return };
+        let Some(mut write) = self.held.remove(&sequence) else { return };
         self.held_bytes -= write.bytes;
         if write.targets.is_empty() {
             effects.push(Effect::Gone { sequence });
             return;
         }
-        self.buried_bytes += write.bytes;
+        if write.nobody_wants_it() {
+            for (server, burial, at) in write.note_refusals(true) {
+                effects.push(Effect::Buried { sequence, server, burial, at });
+            }
+        }
         self.buried.insert(sequence, write);
-        self.forget_beyond_bounds(effects);
+        self.forget_beyond_bounds(sequence, effects);
     }
 
-    /// Dead letters beyond their bounds go, the oldest first.
-    pub(super) fn forget_beyond_bounds(&mut self, effects: &mut Effects) {
-        let limits = self.limits;
-        while self.buried_bytes > limits.dead_bytes_max || self.buried.len() > limits.dead_writes_max {
-            self.forget_oldest(effects);
+    /// Some server has it, so a client may have been told that it is kept (`semantics.md` §3.3).
+    pub(super) fn note_taken(&mut self, sequence: Sequence) {
+        if let Some(write) = self.held.get_mut(&sequence) {
+            write.taken = true;
         }
     }
 
-    /// Too many dead letters: the oldest goes, counted.
-    fn forget_oldest(&mut self, effects: &mut Effects) {
-        let Some((sequence, write)) = self.buried.pop_first() else { return };
-        self.buried_bytes -= write.bytes;
+    /// Dead letters beyond their bounds go as far as they may, counted; never the one that has just become one.
+    pub(super) fn forget_beyond_bounds(&mut self, newest: Sequence, effects: &mut Effects) {
+        while self.buried.is_beyond(&self.limits) {
+            let oldest = self.buried.to_forget(newest, self.limits.full);
+            let Some(sequence) = oldest else { return };
+            self.forget(sequence, effects);
+        }
+    }
+
+    fn forget(&mut self, sequence: Sequence, effects: &mut Effects) {
+        let Some(write) = self.buried.remove(sequence) else { return };
+        self.forgotten_total += u64::from(!write.is_refused_by_all());
         for target in write.targets {
             let lane = &mut self.lanes[target.server.index()];
             lane.dead -= 1;

@@ -152,7 +152,9 @@ impl World {
 
     fn accept(&mut self) {
         let bytes = self.random.below(300);
+        let full = self.limits.full == Full::Reject && self.ledger.is_full_of_dead_letters();
         let Ok(room) = self.ledger.reserve(bytes, self.now, &mut self.effects) else { return };
+        assert!(!full, "seed {}: room for a write that could not be kept", self.seed);
         if self.random.one_in(10) {
             self.ledger.give_back(room);
             return;
@@ -329,7 +331,8 @@ impl World {
         }
     }
 
-    /// Looks at effects that have come since the last look. A dead letter that went without people is a forgotten one.
+    /// Looks at effects that have come since the last look. A dead letter that went without people is a forgotten one; with
+    /// `full: reject` only one that no server has taken, of which nobody was told that it is kept.
     fn watch_effects(&mut self) {
         for effect in &self.effects[self.seen..] {
             if let Effect::Settled { sequence, server } = effect
@@ -339,6 +342,13 @@ impl World {
             {
                 truth.forgotten = true;
                 self.forgotten += 1;
+                let mut servers = self.truth.range((*sequence, 0)..=(*sequence, SERVERS.len()));
+                let taken = servers.any(|(_, truth)| truth.reached);
+                let seed = self.seed;
+                assert!(
+                    !taken || self.limits.full == Full::DropOldest,
+                    "seed {seed}: {sequence} is forgotten"
+                );
             }
         }
         self.seen = self.effects.len();
@@ -395,12 +405,26 @@ impl World {
         if !self.over {
             let (held, bytes) = (self.ledger.backlog_writes(), self.ledger.backlog_bytes());
             assert!(held <= self.limits.backlog_writes_max && bytes <= self.limits.backlog_bytes_max);
-            assert!(self.ledger.dead_bytes() <= self.limits.dead_bytes_max, "seed {seed}");
+            self.check_dead_letters();
         }
         if self.limits.full == Full::Reject {
             let dropped: u64 = self.ledger.lanes().iter().map(|lane| lane.counts().dropped_total).sum();
             assert_eq!(dropped, 0, "seed {seed}");
         }
+    }
+
+    /// Beyond their bounds there are only those that must be kept, and the one that came last.
+    fn check_dead_letters(&self) {
+        let dead: Vec<_> = self.ledger.buried.all().values().collect();
+        let bytes: u64 = dead.iter().map(|write| write.bytes).sum();
+        if bytes <= self.limits.dead_bytes_max && dead.len() <= self.limits.dead_writes_max {
+            return;
+        }
+        let may_go = match self.limits.full {
+            Full::Reject => dead.iter().filter(|write| write.is_refused_by_all()).count(),
+            Full::DropOldest => dead.len(),
+        };
+        assert!(may_go <= 1, "seed {}: {may_go} dead letters beyond the bounds", self.seed);
     }
 
     /// All servers are well again and nobody goes away: everything arrives, and the gates open.

@@ -277,19 +277,86 @@ fn live_copies_are_not_dropped() {
     assert!(matches!(bench.ledger.write(first).unwrap().state(A), Some(State::Dead { .. })));
 }
 
+/// A dead letter that all have refused, or all but B.
+fn bury(bench: &mut Bench, taken: bool) -> Sequence {
+    let (sequence, _) = bench.accept();
+    bench.settle(sequence, A, status(400));
+    bench.settle(sequence, B, if taken { OK } else { status(422) });
+    sequence
+}
+
+/// What some server has taken may have been acknowledged (`semantics.md` §3.3). The oldest of them was forgotten silently.
 #[test]
-fn dead_letters_have_a_bound_too() {
-    let mut bench = Bench::new(QueueLimits { dead_writes_max: 2, ..QueueLimits::default() });
-    let mut writes = Vec::new();
-    for _ in 0..3 {
-        let (sequence, _) = bench.accept();
-        bench.settle(sequence, A, status(400));
-        bench.settle(sequence, B, OK);
-        writes.push(sequence);
+fn with_reject_no_write_is_taken_while_dead_letters_are_full() {
+    for bound in [
+        QueueLimits { dead_writes_max: 2, ..QueueLimits::default() },
+        QueueLimits { dead_bytes_max: 101, ..QueueLimits::default() },
+    ] {
+        let mut bench = Bench::new(bound);
+        let first = bury(&mut bench, true);
+        let (second, _) = bench.accept();
+        let (third, _) = bench.accept();
+        for sequence in [second, third] {
+            bench.settle(sequence, A, status(400));
+            bench.settle(sequence, B, OK);
+        }
+        let lanes = bench.ledger.lanes();
+        assert_eq!(
+            (lanes[0].dead(), lanes[0].counts().forgotten_total),
+            (3, 0),
+            "those in progress are kept"
+        );
+        assert_eq!(bench.try_accept(), Err(NoRoom));
+        for sequence in [first, second, third] {
+            bench.ledger.discard(sequence, A, &mut bench.effects).unwrap();
+        }
+        assert!(bench.try_accept().is_ok(), "people have made room");
+        assert_eq!(bench.ledger.forgotten_total(), 0);
     }
+}
+
+/// Else a client who sends nonsense for long enough stops the writes of all others.
+#[test]
+fn what_all_servers_have_refused_is_forgotten_first_and_takes_no_room() {
+    for full in [Full::Reject, Full::DropOldest] {
+        let mut bench = Bench::new(QueueLimits { dead_writes_max: 2, full, ..QueueLimits::default() });
+        let kept = bury(&mut bench, true);
+        let refused: Vec<Sequence> = (0..5).map(|_| bury(&mut bench, false)).collect();
+        assert!(bench.ledger.write(kept).is_some() && bench.ledger.write(refused[4]).is_some());
+        assert_eq!(bench.ledger.lanes()[0].dead(), 2);
+        assert_eq!(bench.ledger.lanes()[1].counts().forgotten_total, 4);
+        assert_eq!(bench.ledger.forgotten_total(), 0, "nobody was told that they are kept");
+        assert!(bench.effects.contains(&Effect::Gone { sequence: refused[0] }));
+
+        // Tried again, it is one as all others as soon as somebody takes it.
+        let (late, _) = bench.accept();
+        bench.ledger.revive(refused[4], A, bench.now, &mut bench.effects).unwrap();
+        assert_eq!(bench.next(), deliver(A, refused[4], 0));
+        bench.finish(refused[4], A, OK);
+        bench.settle(late, A, status(400));
+        bench.settle(late, B, status(400));
+        assert!(bench.ledger.write(refused[4]).is_some());
+        assert_eq!(bench.try_accept().is_err(), full == Full::Reject, "two must be kept");
+    }
+}
+
+#[test]
+fn with_drop_oldest_the_oldest_dead_letter_goes_and_never_the_newest() {
+    let limits = QueueLimits { dead_writes_max: 2, full: Full::DropOldest, ..QueueLimits::default() };
+    let mut bench = Bench::new(limits);
+    let writes = [0; 3].map(|_| bury(&mut bench, true));
     assert!(bench.ledger.write(writes[0]).is_none() && bench.ledger.write(writes[1]).is_some());
-    assert_eq!(bench.ledger.lanes()[0].counts().forgotten_total, 1);
+    assert_eq!((bench.ledger.lanes()[0].counts().forgotten_total, bench.ledger.forgotten_total()), (1, 1));
     assert_eq!(bench.effects.last(), Some(&Effect::Gone { sequence: writes[0] }));
+    // Each of them is larger than all that there may be.
+    for taken in [true, false] {
+        let limits = QueueLimits { dead_bytes_max: 50, full: Full::DropOldest, ..QueueLimits::default() };
+        let mut bench = Bench::new(limits);
+        let large = bury(&mut bench, taken);
+        assert!(bench.ledger.write(large).is_some(), "one that is too large is kept until the next");
+        let next = bury(&mut bench, taken);
+        assert!(bench.ledger.write(large).is_none() && bench.ledger.write(next).is_some());
+    }
 }
 
 #[test]

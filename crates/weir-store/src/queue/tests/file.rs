@@ -78,6 +78,50 @@ fn everything_is_there_after_a_restart() {
     });
 }
 
+/// `semantics.md` §3.3: what must be kept is kept over a restart, and what all have refused takes no room after it either.
+#[test]
+fn dead_letters_have_the_same_bounds_after_a_restart() {
+    let directory = Directory::new();
+    let limits = QueueLimits { dead_bytes_max: 1000, ..QueueLimits::default() };
+    let open = || {
+        let queue = Queue::open(directory.path(), "q", limits).unwrap();
+        queue.configure(&["a:1", "b:1"]);
+        queue
+    };
+    let refused = |status| Outcome::Answered { status, retry_after: None };
+    block_on(async {
+        let queue = open();
+        let mut nonsense = queue.accept(new_write("nonsense", &[0, 1]), Some(body(2000))).await.unwrap();
+        for server in nonsense.live().to_vec() {
+            nonsense.settle(server, refused(400));
+        }
+    });
+    let kept = block_on(async {
+        let queue = open();
+        assert!(!queue.status().dead_letters_full, "nobody was told that it is kept");
+        let mut write = queue.accept(new_write("w", &[0, 1]), Some(body(300_000))).await.unwrap();
+        let live = write.live().to_vec();
+        write.settle(live[0], refused(200));
+        write.settle(live[1], refused(422));
+        assert!(queue.status().dead_letters_full);
+        write.sequence()
+    });
+    block_on(async {
+        let queue = open();
+        assert!(queue.status().dead_letters_full);
+        let listed = queue.list(Selection::default(), Sequence(0), 10).await.unwrap();
+        let burials: Vec<_> =
+            listed.iter().map(|write| (write.sequence, write.targets[0].state.name())).collect();
+        assert_eq!(burials, [(kept, "dead")]);
+        assert!(matches!(queue.accept(new_write("x", &[0]), Some(body(5))).await, Err(AcceptError::Full)));
+        let server = Rc::new(Server::new(move |_| refused(200)));
+        assert_eq!(queue.retry(Selection::default()).await.unwrap().entries, 1);
+        drain(&queue, &server).await;
+        assert_eq!(server.got.borrow()[0].2, 300_000);
+        assert!(!queue.status().dead_letters_full);
+    });
+}
+
 #[test]
 fn a_server_that_is_gone_keeps_its_backlog_over_restarts() {
     let directory = Directory::new();

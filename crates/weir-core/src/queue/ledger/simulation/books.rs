@@ -10,14 +10,14 @@ impl Ledger {
         let bytes =
             |writes: &BTreeMap<Sequence, Write>| -> u64 { writes.values().map(|write| write.bytes).sum() };
         assert_eq!(self.held_bytes, bytes(&self.held), "seed {seed}");
-        assert_eq!(self.buried_bytes, bytes(&self.buried), "seed {seed}");
+        self.buried.check(seed);
         assert_eq!((self.reserved_bytes, self.reserved_writes), (0, 0), "seed {seed}");
         assert!(self.held.values().all(Write::is_open), "seed {seed}");
-        assert!(self.buried.values().all(|write| !write.is_open() && !write.targets.is_empty()));
+        assert!(self.buried.all().values().all(|write| !write.is_open() && !write.targets.is_empty()));
         for lane in &self.lanes {
             let server = lane.gate.server();
             let states = |wanted: fn(&State) -> bool| -> BTreeSet<Sequence> {
-                let all = self.held.iter().chain(&self.buried);
+                let all = self.held.iter().chain(self.buried.all());
                 all.filter(|(_, write)| write.state(server).as_ref().is_some_and(wanted))
                     .map(|(sequence, _)| *sequence)
                     .collect()
