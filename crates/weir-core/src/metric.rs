@@ -156,8 +156,8 @@ pub const DUPLICATE_ACKNOWLEDGEMENTS: Metric = Metric {
 pub const DUPLICATE_DISAGREEMENTS: Metric = Metric {
     name: "weir_duplicate_disagreements_total",
     kind: Kind::Counter,
-    help: "Duplicated writes to whose live copies servers gave answers of more than one class.",
-    labels: &["upstream"],
+    help: "Duplicated writes to whose live copies servers gave answers that differ, by what differs: the class of the status, or the body within a class.",
+    labels: &["upstream", "kind"],
 };
 
 /// Writes that wait.

@@ -1,6 +1,7 @@
 //! Modes that ask several servers at once: what they need before the first copy, and what becomes of it all at the end. In
 //! between, [`Driver`] performs what the state machine of the mode decides.
 
+mod copy;
 mod driver;
 mod no_answer;
 mod tally;

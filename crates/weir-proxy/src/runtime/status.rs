@@ -111,12 +111,15 @@ impl ProcessStatus {
         let mut sums: BTreeMap<&str, DuplicatingStatus> = BTreeMap::new();
         for upstream in &snapshot.upstreams {
             let acknowledgements = upstream.verdicts.acknowledgements.load(Ordering::Relaxed);
-            let disagreements = upstream.verdicts.disagreements.load(Ordering::Relaxed);
-            if acknowledgements + disagreements > 0 || self.queues.of(&upstream.name).is_some() {
+            let disagreements =
+                upstream.verdicts.disagreements.each_ref().map(|count| count.load(Ordering::Relaxed));
+            if acknowledgements + disagreements.iter().sum::<u64>() > 0
+                || self.queues.of(&upstream.name).is_some()
+            {
                 let sum = sums.entry(&upstream.name).or_default();
                 sum.upstream = upstream.name.to_string();
                 sum.acknowledgements_total += acknowledgements;
-                sum.disagreements_total += disagreements;
+                sum.disagreements.iter_mut().zip(disagreements).for_each(|(sum, count)| *sum += count);
             }
         }
         sums.into_values().collect()

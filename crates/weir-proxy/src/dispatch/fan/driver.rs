@@ -6,7 +6,6 @@
 
 use std::cell::RefCell;
 use std::future::poll_fn;
-use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -24,39 +23,19 @@ use weir_upstream::local_groups::LocalGroup;
 use weir_upstream::select;
 use weir_upstream::upstream::Upstream;
 
+use super::copy::{Copy, State};
 use super::no_answer::{self, client_failure};
 use super::tally::Tally;
 use crate::dispatch::agreement::Agreement;
 use crate::dispatch::copy::{self, Held, Lost, Original, Stage};
 use crate::dispatch::deliver::BYTES_PER_SECOND_MIN;
-use crate::dispatch::linger::{self, Sending};
+use crate::dispatch::linger;
 use crate::dispatch::retry_after::of_overload;
 use crate::dispatch::whole::{self, Unread};
-use crate::dispatch::write::{self, Left, Write};
+use crate::dispatch::write::{Left, Write};
 use crate::exchange::Exchange;
 use crate::stages::failure::Failure;
 use crate::tries::TryOutcome;
-
-/// A copy, by the number that the machine gave it.
-struct Copy {
-    number: u32,
-    server: usize,
-    started: Instant,
-    stage: Rc<Stage>,
-    state: State,
-    /// Its answer is not for the client, but its write shall arrive.
-    kept: bool,
-    tally: Tally,
-}
-
-enum State {
-    Sending(Sending),
-    /// Its answer is read to its end.
-    Reading(Reading),
-    Held(Box<Held>),
-}
-
-type Reading = Pin<Box<dyn Future<Output = Result<(Box<Held>, u64), Unread>>>>;
 
 /// An answer that was chosen.
 pub(super) enum Winner {
@@ -90,8 +69,8 @@ pub(super) struct Driver<'r> {
     told_lost: bool,
     /// The write that the request is, with its place in the queue.
     write: Option<Write>,
-    /// What servers said of it.
-    agreement: Agreement,
+    /// What servers say of it, where it is to be one.
+    agreement: Option<Rc<Agreement>>,
 }
 
 impl<'r> Driver<'r> {
@@ -105,6 +84,7 @@ impl<'r> Driver<'r> {
         machine: Fan<'r>,
         write: Option<Write>,
     ) -> Self {
+        let is_write = matches!(machine, Fan::Duplicate(_));
         Self {
             original,
             upstream,
@@ -120,7 +100,7 @@ impl<'r> Driver<'r> {
             whole_at: None,
             told_lost: false,
             write,
-            agreement: Agreement::default(),
+            agreement: is_write.then(|| Rc::new(Agreement::new(Arc::clone(&upstream.verdicts)))),
         }
     }
 
@@ -420,14 +400,15 @@ impl<'r> Driver<'r> {
     }
 
     /// The head of an answer has come.
-    fn hold(&mut self, place: usize, held: Held, x: &Exchange) -> Happened {
+    fn hold(&mut self, place: usize, mut held: Held, x: &Exchange) -> Happened {
         let (server, started) = (self.copies[place].server, self.copies[place].started);
         self.observe(server, started);
         if let Some(write) = &mut self.write {
             write.answered(server, &held.head);
         }
-        if matches!(self.machine, Fan::Duplicate(_)) {
-            self.agreement.hear(held.head.status(), &self.upstream.verdicts);
+        if let Some(agreement) = &self.agreement {
+            agreement.hear(held.head.status());
+            held.agreement = Some(Rc::clone(agreement));
         }
         let copy = &mut self.copies[place];
         let (number, status, held) = (copy.number, held.head.status(), Box::new(held));
@@ -453,34 +434,17 @@ impl<'r> Driver<'r> {
             replay.pause();
         }
         let mut write = self.write.take();
-        if !(matches!(self.machine, Fan::Duplicate(_)) && self.is_request_read()) {
+        let Some(agreement) = self.agreement.take().filter(|_| self.is_request_read()) else {
             self.copies.clear();
             return;
-        }
+        };
         if let Some(write) = &mut write {
             write.leave();
         }
         let patience = self.patience();
-        let agreement = std::mem::take(&mut self.agreement);
-        let left = Rc::new(RefCell::new(Left { write, agreement, upstream: Arc::clone(self.upstream) }));
-        for Copy { server, stage, state, mut tally, .. } in self.copies.drain(..) {
-            match state {
-                State::Sending(sending) => {
-                    let worker = Rc::clone(&x.worker);
-                    stage.deadlines.move_to_task();
-                    // Nobody else ends a copy that goes on alone.
-                    stage.deadlines.set(Wait::Request, patience);
-                    tally.becomes(CopyOutcome::Kept);
-                    let task = write::see_through(Rc::clone(&left), server, sending, worker);
-                    x.worker.tracker.begin(task);
-                }
-                State::Held(held) if held.is_sent() => linger::let_held_go(&x.worker, *held),
-                State::Held(held) => {
-                    tally.becomes(CopyOutcome::Kept);
-                    linger::let_write_go(&x.worker, *held, patience);
-                }
-                State::Reading(_) => {}
-            }
+        let left = Rc::new(RefCell::new(Left { write, agreement }));
+        for copy in self.copies.drain(..) {
+            copy.go_on(&left, patience, &x.worker);
         }
     }
 
