@@ -344,6 +344,8 @@ pub struct ServerStatus {
     pub requests_in_flight: u64,
     /// Requests sent.
     pub requests_total: u64,
+    /// Requests whose answer came from it, in modes that ask several servers.
+    pub won_total: u64,
     /// Connections opened.
     pub connections_total: u64,
     /// Connects that failed.

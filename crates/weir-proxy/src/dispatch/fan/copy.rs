@@ -39,8 +39,9 @@ pub(super) enum State {
 pub(super) type Reading = Pin<Box<dyn Future<Output = Result<(Box<Held>, u64), Unread>>>>;
 
 impl Copy {
-    /// Goes on without its exchange, as one of a write whose body is whole, for so long.
-    pub(super) fn go_on(self, left: &Rc<RefCell<Left>>, patience: Duration, worker: &Rc<Worker>) {
+    /// Goes on without its exchange, as one of a write whose body is whole, for so long. Says whether it was cancelled instead,
+    /// because it has nothing more to do.
+    pub(super) fn go_on(self, left: &Rc<RefCell<Left>>, patience: Duration, worker: &Rc<Worker>) -> bool {
         let Self { server, stage, state, mut tally, .. } = self;
         match state {
             State::Sending(sending) => {
@@ -58,5 +59,6 @@ impl Copy {
             }
             State::Reading(_) => {}
         }
+        tally.is_cancelled()
     }
 }

@@ -8,6 +8,7 @@ use std::cell::RefCell;
 use std::future::poll_fn;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -26,6 +27,7 @@ use weir_upstream::upstream::Upstream;
 use super::copy::{Copy, State};
 use super::no_answer::{self, client_failure};
 use super::tally::Tally;
+use crate::access_log::Copies;
 use crate::dispatch::agreement::Agreement;
 use crate::dispatch::copy::{self, Held, Lost, Original, Stage};
 use crate::dispatch::deliver::BYTES_PER_SECOND_MIN;
@@ -57,6 +59,8 @@ pub(super) struct Driver<'r> {
     copies: SmallVec<[Copy; 4]>,
     /// How far each copy has come that was ever started.
     stages: SmallVec<[Rc<Stage>; 4]>,
+    /// Copies whose answers were not wanted.
+    cancelled: u32,
     /// What happened at once when an action was performed.
     news: SmallVec<[Happened; 4]>,
     /// How the last copy failed that did.
@@ -94,6 +98,7 @@ impl<'r> Driver<'r> {
             machine,
             copies: SmallVec::new(),
             stages: SmallVec::new(),
+            cancelled: 0,
             news: SmallVec::new(),
             failure: None,
             told_whole: false,
@@ -184,7 +189,7 @@ impl<'r> Driver<'r> {
         }
         match copy {
             Some(Copy { server, state: State::Held(held), mut tally, .. }) => {
-                x.record.server = Some(Arc::clone(&self.group.servers[server]));
+                self.note_winner(x, server);
                 tally.becomes(CopyOutcome::Answered);
                 if self.hedge() == Some(number) {
                     x.worker.counters.hedges_won.add(1);
@@ -197,9 +202,15 @@ impl<'r> Driver<'r> {
     }
 
     fn choose_delivered(&mut self, x: &mut Exchange, server: usize) -> Result<Winner, Failure> {
-        x.record.server = Some(Arc::clone(&self.group.servers[server]));
+        self.note_winner(x, server);
         let answer = self.write.as_mut().and_then(|write| write.answer_of(server));
         answer.map(Winner::Delivered).ok_or(Failure::NotAcknowledged)
+    }
+
+    fn note_winner(&self, x: &mut Exchange, server: usize) {
+        let server = &self.group.servers[server];
+        server.counters.won.fetch_add(1, Ordering::Relaxed);
+        x.record.server = Some(Arc::clone(server));
     }
 
     fn keep(&mut self, number: u32) {
@@ -238,6 +249,7 @@ impl<'r> Driver<'r> {
     fn cancel(&mut self, x: &mut Exchange, number: u32) {
         let Some(place) = self.copies.iter().position(|copy| copy.number == number) else { return };
         let copy = self.copies.remove(place);
+        self.cancelled += 1;
         let outcome = match &copy.state {
             State::Sending(_) | State::Reading(_) => TryOutcome::Cancelled,
             State::Held(held) => TryOutcome::Answered(held.head.status()),
@@ -435,7 +447,8 @@ impl<'r> Driver<'r> {
         }
         let mut write = self.write.take();
         let Some(agreement) = self.agreement.take().filter(|_| self.is_request_read()) else {
-            self.copies.clear();
+            self.cancelled +=
+                self.copies.drain(..).map(|copy| u32::from(copy.tally.is_cancelled())).sum::<u32>();
             return;
         };
         if let Some(write) = &mut write {
@@ -444,7 +457,7 @@ impl<'r> Driver<'r> {
         let patience = self.patience();
         let left = Rc::new(RefCell::new(Left { write, agreement }));
         for copy in self.copies.drain(..) {
-            copy.go_on(&left, patience, &x.worker);
+            self.cancelled += u32::from(copy.go_on(&left, patience, &x.worker));
         }
     }
 
@@ -460,6 +473,16 @@ impl<'r> Driver<'r> {
     /// Times that a byte of the request may have been sent (`semantics.md` §2.2).
     pub(super) fn attempts(&self) -> u32 {
         self.stages.iter().map(|stage| stage.sent.get()).sum()
+    }
+
+    /// What became of all copies, for the log.
+    pub(super) fn copies(&self) -> Copies {
+        let acknowledged = match &self.machine {
+            // Not more than there are servers, so it fits.
+            Fan::Duplicate(machine) => machine.successes() as u32,
+            Fan::Race(_) | Fan::Hedge(_) | Fan::Majority(_) => 0,
+        };
+        Copies { cancelled: self.cancelled, hedged: self.hedge().is_some(), acknowledged }
     }
 
     /// Whether the client has been read to the end of its request.
