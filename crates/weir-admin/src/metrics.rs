@@ -20,8 +20,8 @@ use weir_core::metric::{self, ANSWER_CLASSES, Kind, Metric};
 use weir_core::mirror::MirrorOutcome;
 use weir_core::ports::queue::{QueueServerStatus, QueueStatus};
 use weir_core::ports::{
-    ComparisonStatus, CopyOutcome, DURATION_BOUNDS_SECONDS, DuplicatingStatus, Histogram, ServerStatus,
-    Status,
+    ComparisonStatus, CopyOutcome, DURATION_BOUNDS_SECONDS, Disagreement, DuplicatingStatus, Histogram,
+    ServerStatus, Status,
 };
 use weir_core::proxy_header::ProxyHeaderOutcome;
 use weir_core::refusal::Refusal;
@@ -130,7 +130,11 @@ fn dispatch(status: &Status, page: &mut Page) {
         duplicating.clone().map(move |one| ([one.upstream.as_str()], value(one)))
     };
     page.labelled(&metric::DUPLICATE_ACKNOWLEDGEMENTS, per_upstream(|one| one.acknowledgements_total));
-    page.labelled(&metric::DUPLICATE_DISAGREEMENTS, per_upstream(|one| one.disagreements_total));
+    let disagreements = duplicating.clone().flat_map(|one| {
+        let names = Disagreement::ALL.map(|kind| [one.upstream.as_str(), kind.name()]);
+        names.into_iter().zip(one.disagreements)
+    });
+    page.labelled(&metric::DUPLICATE_DISAGREEMENTS, disagreements);
 }
 
 /// What was repeated. No two upstreams have one name.
@@ -259,6 +263,7 @@ pub(crate) fn page(status: &Status, dialect: Dialect) -> String {
         page.labelled(metric, servers.iter().map(|server| (server.labels, value(&server.sum))));
     };
     per_server(&metric::UPSTREAM_REQUESTS, |server| server.requests_total);
+    per_server(&metric::UPSTREAM_WON, |server| server.won_total);
     per_server(&metric::UPSTREAM_REQUESTS_IN_FLIGHT, |server| server.requests_in_flight);
     per_server(&metric::UPSTREAM_CONNECTIONS, |server| server.connections_total);
     per_server(&metric::UPSTREAM_CONNECT_FAILURES, |server| server.connect_failures_total);
@@ -361,6 +366,7 @@ fn distinct_servers(status: &Status) -> Vec<DistinctServer<'_>> {
             let sum = &mut distinct[place].sum;
             sum.requests_in_flight += server.requests_in_flight;
             sum.requests_total += server.requests_total;
+            sum.won_total += server.won_total;
             sum.connections_total += server.connections_total;
             sum.connect_failures_total += server.connect_failures_total;
             sum.failures_total += server.failures_total;

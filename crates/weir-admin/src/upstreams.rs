@@ -40,6 +40,7 @@ pub(crate) fn server(server: &ServerStatus) -> Value {
         "checks": server.checks.as_ref().map(checks),
         "requests_in_flight": server.requests_in_flight,
         "requests_total": server.requests_total,
+        "won_total": server.won_total,
         "connections_total": server.connections_total,
         "connect_failures_total": server.connect_failures_total,
         "failures_total": server.failures_total,

@@ -13,7 +13,7 @@ mod retry;
 mod upstream;
 
 pub use all::ALL;
-pub use upstream::{EJECTIONS, UPSTREAM_BREAKER, UPSTREAM_EJECTED, UPSTREAM_REQUESTS_WAITING};
+pub use upstream::{EJECTIONS, UPSTREAM_BREAKER, UPSTREAM_EJECTED, UPSTREAM_REQUESTS_WAITING, UPSTREAM_WON};
 
 pub use health::{HEALTH_CHANGES, HEALTH_CHECKS, SERVER_LAST_SUCCESS, SERVER_STATE, UPSTREAM_PANIC};
 pub use kind::{Kind, Metric};
@@ -156,8 +156,8 @@ pub const DUPLICATE_ACKNOWLEDGEMENTS: Metric = Metric {
 pub const DUPLICATE_DISAGREEMENTS: Metric = Metric {
     name: "weir_duplicate_disagreements_total",
     kind: Kind::Counter,
-    help: "Duplicated writes to whose live copies servers gave answers of more than one class.",
-    labels: &["upstream"],
+    help: "Duplicated writes to whose live copies servers gave answers that differ, by what differs: the class of the status, or the body within a class.",
+    labels: &["upstream", "kind"],
 };
 
 /// Writes that wait.

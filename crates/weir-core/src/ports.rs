@@ -154,8 +154,30 @@ pub struct DuplicatingStatus {
     pub upstream: String,
     /// Live copies that a server has taken.
     pub acknowledgements_total: u64,
-    /// Writes to whose live copies servers gave answers of more than one class.
-    pub disagreements_total: u64,
+    /// Writes to whose live copies servers gave answers that differ, in the order of [`Disagreement::ALL`].
+    pub disagreements: [u64; Disagreement::ALL.len()],
+}
+
+/// In what the answers differ that servers gave to one write.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Disagreement {
+    /// In the class of their status.
+    Status,
+    /// In their body, where they took the write and the class is the same.
+    Body,
+}
+
+impl Disagreement {
+    /// All of them.
+    pub const ALL: [Self; 2] = [Self::Status, Self::Body];
+
+    /// Its name in metrics.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Status => "status",
+            Self::Body => "body",
+        }
+    }
 }
 
 /// What became of a copy of a request.
@@ -322,6 +344,8 @@ pub struct ServerStatus {
     pub requests_in_flight: u64,
     /// Requests sent.
     pub requests_total: u64,
+    /// Requests whose answer came from it, in modes that ask several servers.
+    pub won_total: u64,
     /// Connections opened.
     pub connections_total: u64,
     /// Connects that failed.

@@ -20,6 +20,7 @@ use weir_upstream::io::deadline::now;
 use weir_upstream::io::lent::LentHead;
 use weir_upstream::member::Server;
 
+use crate::access_log::Copies;
 use crate::inbound::client::Client;
 use crate::runtime::concurrency::Places;
 use crate::runtime::snapshot::{Action, LocalSnapshot, Route, Service};
@@ -95,6 +96,8 @@ pub(crate) struct Record {
     pub server: Option<Arc<Server>>,
     /// Attempts of which a byte may have been sent.
     pub attempts: u32,
+    /// What became of its copies; `None` where the mode makes none.
+    pub copies: Option<Copies>,
     /// What was tried, where that is more than one server that has answered.
     pub tries: Vec<Tried>,
     /// A repeat was wanted and safe, and the budget could not pay it.

@@ -62,6 +62,8 @@ pub struct ServerCounters {
     in_flight: AtomicU32,
     /// Requests of which a byte was sent.
     pub requests: AtomicU64,
+    /// Requests whose answer came from it, in modes that ask several servers.
+    pub won: AtomicU64,
     /// Connections opened.
     pub connections: AtomicU64,
     /// Connects that failed.

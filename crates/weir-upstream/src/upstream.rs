@@ -13,6 +13,7 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 use weir_core::balance::Rule;
 use weir_core::health::{HealthCheck, State};
+use weir_core::ports::Disagreement;
 use weir_core::retry::RetryPolicy;
 
 use crate::group::Group;
@@ -55,7 +56,7 @@ pub struct Upstream {
     /// How long things may take.
     pub waits: Waits,
     /// What its servers said of writes that each of them got.
-    pub verdicts: Verdicts,
+    pub verdicts: Arc<Verdicts>,
     /// What is needed to make one more server.
     pub recruit: Recruit,
     /// Servers that are found by name.
@@ -83,8 +84,8 @@ pub struct Upstream {
 pub struct Verdicts {
     /// Copies that a server has taken.
     pub acknowledgements: AtomicU64,
-    /// Writes about which servers gave answers of more than one class.
-    pub disagreements: AtomicU64,
+    /// Writes about which servers gave answers that differ, in the order of [`Disagreement::ALL`].
+    pub disagreements: [AtomicU64; Disagreement::ALL.len()],
 }
 
 /// Is told of all servers of an upstream before one of them gets a request.
@@ -126,7 +127,7 @@ impl Upstream {
             retries: Arc::new(Retries::new(&retry, Duration::ZERO)),
             retry,
             waits,
-            verdicts: Verdicts::default(),
+            verdicts: Arc::default(),
             recruit: Recruit::default(),
             named: Vec::new(),
             asked: Mutex::default(),

@@ -8,8 +8,8 @@ use proptest::prelude::{ProptestConfig, any, prop, proptest};
 use weir_core::health::State;
 use weir_core::metric;
 use weir_core::ports::{
-    AuthenticatedStatus, CertificateStatus, CheckStatus, ComparisonStatus, Histogram, MessageStatus,
-    MirrorStatus, ServerStatus, Status, UpstreamStatus,
+    AuthenticatedStatus, CertificateStatus, CheckStatus, ComparisonStatus, DuplicatingStatus, Histogram,
+    MessageStatus, MirrorStatus, ServerStatus, Status, UpstreamStatus,
 };
 
 use super::{BUCKETS, Dialect, page};
@@ -177,6 +177,17 @@ fn status() -> Status {
         }],
         ..Status::default()
     }
+}
+
+#[test]
+fn what_servers_of_a_duplicate_disagree_about() {
+    let mut status = status();
+    let upstream = "web".to_owned();
+    let web = DuplicatingStatus { upstream, acknowledgements_total: 5, disagreements: [1, 2] };
+    status.dispatch.duplicating.push(web);
+    check(&status, "weir_duplicate_acknowledgements_total", &["web"], 5.0);
+    check(&status, "weir_duplicate_disagreements_total", &["web", "status"], 1.0);
+    check(&status, "weir_duplicate_disagreements_total", &["web", "body"], 2.0);
 }
 
 #[test]

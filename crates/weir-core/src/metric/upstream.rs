@@ -1,4 +1,5 @@
-//! Metrics of servers that are taken out because requests to them fail, and of requests that wait for servers.
+//! Metrics of servers that are taken out because requests to them fail, of requests that wait for servers, and of servers whose
+//! answers win.
 
 use super::{Kind, Metric, PER_SERVER};
 
@@ -32,4 +33,12 @@ pub const UPSTREAM_REQUESTS_WAITING: Metric = Metric {
     kind: Kind::Gauge,
     help: "Requests that wait for their turn at an upstream now, where its requests are limited.",
     labels: &["upstream"],
+};
+
+/// Requests whose answer came from a server.
+pub const UPSTREAM_WON: Metric = Metric {
+    name: "weir_upstream_won_total",
+    kind: Kind::Counter,
+    help: "Requests whose answer came from a server, in modes that ask several.",
+    labels: PER_SERVER,
 };

@@ -64,6 +64,8 @@ pub struct Entry<'a> {
     pub tries: &'a [Try<'a>],
     /// The dispatch mode; empty when the request went to no server.
     pub mode: &'a str,
+    /// What became of its copies, in modes that ask several servers. Written as JSON only.
+    pub copies: Option<Copies>,
     /// From the first attempt to the head of the answer that was passed on.
     pub upstream_seconds: Option<Duration>,
     /// From the request's first byte to the answer's last.
@@ -72,6 +74,17 @@ pub struct Entry<'a> {
     pub request_id: &'a [u8],
     /// Why Weir answered itself or broke off.
     pub reason: Option<&'a str>,
+}
+
+/// What became of the copies of a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Copies {
+    /// Those whose answers were not wanted.
+    pub cancelled: u32,
+    /// Whether a second one was sent because the first server was slow.
+    pub hedged: bool,
+    /// Those of a write that a server had taken when its answer was chosen.
+    pub acknowledged: u32,
 }
 
 /// One server that was asked or passed over.
@@ -108,6 +121,7 @@ impl Entry<'_> {
             attempts: 0,
             tries: &[],
             mode: "",
+            copies: None,
             upstream_seconds: None,
             duration: Duration::ZERO,
             request_id: b"",
@@ -265,6 +279,12 @@ fn json(entry: &Entry<'_>, out: &mut Vec<u8>) {
     json_number("attempts", entry.attempts.into(), out);
     json_tries(entry.tries, out);
     json_text("mode", Some(entry.mode.as_bytes()), out);
+    if let Some(copies) = &entry.copies {
+        json_number("cancelled", copies.cancelled.into(), out);
+        json_key("hedged", out);
+        out.extend_from_slice(if copies.hedged { b"true" } else { b"false" });
+        json_number("acknowledged", copies.acknowledged.into(), out);
+    }
     json_key("upstream_seconds", out);
     match entry.upstream_seconds {
         Some(duration) => seconds(duration, out),

@@ -12,5 +12,5 @@ mod timestamp;
 mod writer;
 
 pub use form::Form;
-pub use line::{Entry, Try, write};
+pub use line::{Copies, Entry, Try, write};
 pub use writer::{AccessLogWriter, LogCounts, LogHandle};

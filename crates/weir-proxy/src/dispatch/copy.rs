@@ -34,6 +34,7 @@ use weir_upstream::member::{InFlight, Server};
 use weir_upstream::pool::Connection;
 use weir_upstream::upstream::Upstream;
 
+use super::agreement::Agreement;
 use super::answer::{self, FinalHead};
 use super::{attempt, obtain};
 use crate::exchange::Exchange;
@@ -131,6 +132,8 @@ pub(super) struct Held {
     pub upload: Option<Upload>,
     /// The deadlines of the server's side.
     pub deadlines: Rc<Deadlines>,
+    /// What servers say of the write that it is, for whoever reads the body; `None` when nobody wants to know.
+    pub agreement: Option<Rc<Agreement>>,
     /// The connection, unless it has been given back already.
     connection: Option<Connection>,
     /// Whether the request was sent to its end.
@@ -357,6 +360,7 @@ impl Copy {
             request_done: self.stage.written.get(),
             upload: sending,
             deadlines: Rc::clone(&self.deadlines),
+            agreement: None,
             connection: Some(connection),
             idle,
             idle_max: waits.idle,

@@ -1,6 +1,7 @@
 //! Modes that ask several servers at once: what they need before the first copy, and what becomes of it all at the end. In
 //! between, [`Driver`] performs what the state machine of the mode decides.
 
+mod copy;
 mod driver;
 mod no_answer;
 mod tally;
@@ -26,6 +27,7 @@ use self::no_answer::client_failure;
 use super::copy::Original;
 use super::write::{KeptBody, NoBody, Write};
 use super::{attempt, kept_body, pass, turn};
+use crate::access_log::Copies;
 use crate::exchange::{Exchange, RequestBody};
 use crate::inbound::responder::Responder;
 use crate::runtime::dispatch::{Duplicating, FanRule};
@@ -88,6 +90,7 @@ pub(crate) async fn run(
         // `semantics.md` §3.1: one for each write, so that a server can tell a repeat from a second write.
         x.request.append(K::IdempotencyKey, format!("{:032x}", fastrand::u128(..)).as_bytes());
     }
+    x.record.copies = Some(Copies::default());
     let replay = hold_body(x, route.rule, request)?;
     let outcome = with_body(x, &route, replay.clone(), responder).await;
     if let Some(replay) = &replay {
@@ -143,6 +146,7 @@ async fn with_body(
     x.record.attempts = driver.attempts();
     driver.note_unpaid(x);
     driver.leave(x);
+    x.record.copies = Some(driver.copies());
     match decided {
         Ok(Winner::Live(held)) => pass::on(x, held, request_read, goes_on, responder).await,
         Ok(Winner::Delivered(answer)) => pass::delivered(x, &answer, request_read, responder).await,

@@ -16,6 +16,7 @@ use weir_upstream::h1::pump::{PumpError, pump};
 use weir_upstream::io::deadline::Wait;
 
 use super::copy::Held;
+use super::hearing::{Heard, Hearing};
 use super::linger;
 use crate::exchange::Exchange;
 use crate::inbound::responder::Responder;
@@ -38,10 +39,12 @@ pub(super) async fn on(
     x.record.served = Some(held.served);
     respond::begin(x, &mut held.head, held.framing, respond::Source::Server, request_read, responder);
     let client = Rc::clone(&x.client);
+    let hearing = Hearing::of(&mut held, &x.worker, linger::BYTES_MAX);
+    let mut heard = Heard { sink: responder, hearing };
     let Held { body, upload, deadlines, .. } = &mut *held;
     let mut uploaded = None;
     let outcome = {
-        let mut download = pin!(pump(body, responder));
+        let mut download = pin!(pump(body, &mut heard));
         poll_fn(|cx| {
             if let Some(sending) = upload
                 && let Poll::Ready(outcome) = sending.as_mut().poll(cx)

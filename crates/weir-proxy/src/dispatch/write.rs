@@ -18,10 +18,9 @@ use weir_http::head::Head;
 use weir_upstream::body::Body;
 use weir_upstream::body::replay::{Content, Replay, ReplayBody};
 use weir_upstream::group::Group;
-use weir_upstream::upstream::Upstream;
 
 use super::agreement::Agreement;
-use super::copy::Lost;
+use super::copy::{Held, Lost};
 use super::linger::{self, Sending};
 use super::retry_after::retry_after;
 use crate::exchange::Exchange;
@@ -209,16 +208,15 @@ pub(super) struct Left {
     /// The write, if it has a place in a queue.
     pub(super) write: Option<Write>,
     /// What servers said of it.
-    pub(super) agreement: Agreement,
-    /// Whose servers they are.
-    pub(super) upstream: Arc<Upstream>,
+    pub(super) agreement: Rc<Agreement>,
 }
 
 impl Left {
-    fn answered(&mut self, server: usize, head: &Head) {
-        self.agreement.hear(head.status(), &self.upstream.verdicts);
+    fn answered(&mut self, server: usize, held: &mut Held) {
+        self.agreement.hear(held.head.status());
+        held.agreement = Some(Rc::clone(&self.agreement));
         if let Some(write) = &mut self.write {
-            write.answered(server, head);
+            write.answered(server, &held.head);
         }
     }
 }
@@ -313,8 +311,8 @@ pub(super) async fn see_through(
     worker: Rc<Worker>,
 ) {
     match sending.await {
-        Ok(held) => {
-            left.borrow_mut().answered(server, &held.head);
+        Ok(mut held) => {
+            left.borrow_mut().answered(server, &mut held);
             linger::see_out(held, &worker).await;
         }
         Err(lost) => {

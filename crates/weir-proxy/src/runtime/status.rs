@@ -117,12 +117,15 @@ impl ProcessStatus {
         let mut sums: BTreeMap<&str, DuplicatingStatus> = BTreeMap::new();
         for upstream in &snapshot.upstreams {
             let acknowledgements = upstream.verdicts.acknowledgements.load(Ordering::Relaxed);
-            let disagreements = upstream.verdicts.disagreements.load(Ordering::Relaxed);
-            if acknowledgements + disagreements > 0 || self.queues.of(&upstream.name).is_some() {
+            let disagreements =
+                upstream.verdicts.disagreements.each_ref().map(|count| count.load(Ordering::Relaxed));
+            if acknowledgements + disagreements.iter().sum::<u64>() > 0
+                || self.queues.of(&upstream.name).is_some()
+            {
                 let sum = sums.entry(&upstream.name).or_default();
                 sum.upstream = upstream.name.to_string();
                 sum.acknowledgements_total += acknowledgements;
-                sum.disagreements_total += disagreements;
+                sum.disagreements.iter_mut().zip(disagreements).for_each(|(sum, count)| *sum += count);
             }
         }
         sums.into_values().collect()
@@ -222,6 +225,7 @@ fn server(member: &Member, share_permille: u64) -> ServerStatus {
         checks: None,
         requests_in_flight: server.in_flight().into(),
         requests_total: counters.requests.load(Ordering::Relaxed),
+        won_total: counters.won.load(Ordering::Relaxed),
         connections_total: counters.connections.load(Ordering::Relaxed),
         connect_failures_total: counters.connect_failures.load(Ordering::Relaxed),
         failures_total: counters.failures.load(Ordering::Relaxed),

@@ -99,6 +99,7 @@ fn entry(x: &Exchange, duration: Duration) -> Entry<'_> {
         attempts: x.record.attempts,
         tries: &[],
         mode: x.record.mode.map_or("", Mode::name),
+        copies: x.record.copies,
         upstream_seconds: x.record.upstream,
         duration,
         request_id: &x.origin.request_id,

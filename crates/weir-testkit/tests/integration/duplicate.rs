@@ -505,27 +505,3 @@ fn a_full_backlog_refuses_or_drops() {
         client.send(post("2")).answer().expect(last);
     }
 }
-
-#[test]
-fn what_servers_say_of_a_write_is_counted() {
-    let (bad, _) = Server::down(503);
-    let servers = [Server::saying("a"), Server::saying("b")];
-    for catch_up in ["memory", "\"off\""] {
-        let proxy =
-            duplicate(&[&servers[0], &servers[1]], &format!(", acknowledge: all, catch_up: {catch_up}"), "");
-        ask(&proxy, post("x")).expect(200);
-        let counted = &proxy.status().dispatch.duplicating[0];
-        assert_eq!(
-            (&*counted.upstream, counted.acknowledgements_total, counted.disagreements_total),
-            ("web", 2, 0),
-            "{catch_up}"
-        );
-        let proxy = duplicate(&[&servers[0], &bad], &format!(", catch_up: {catch_up}"), "");
-        ask(&proxy, post("x")).expect(200);
-        // The other copy may end after the client has its answer.
-        while proxy.status().dispatch.duplicating[0].disagreements_total == 0 {
-            std::thread::yield_now();
-        }
-        assert_eq!(proxy.status().dispatch.duplicating[0].acknowledgements_total, 1, "{catch_up}");
-    }
-}

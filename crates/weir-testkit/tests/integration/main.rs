@@ -8,6 +8,7 @@ mod actions;
 mod admit_addresses;
 mod admit_concurrency;
 mod admit_rates;
+mod agreement;
 mod attempts;
 mod authentication;
 mod balance;

@@ -2,10 +2,10 @@
 
 use std::path::PathBuf;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use weir_testkit::client::{connect, get};
 use weir_testkit::proxy;
-use weir_testkit::server::{Server, unix_path};
+use weir_testkit::server::{Server, sized, unix_path};
 
 /// Runs `requests` against a proxy that writes its log to a file, and gives the lines.
 fn lines(server: &Server, format: &str, requests: &[&str]) -> Vec<String> {
@@ -84,4 +84,72 @@ fn a_target_forges_no_line() {
             assert!(!lines[0].contains("/\"a"), "a quote ends the field: {}", lines[0]);
         }
     }
+}
+
+#[test]
+fn lines_of_modes_that_ask_several_servers_say_what_became_of_the_copies() {
+    let file: PathBuf = unix_path();
+    let good = [Server::saying("yes"), Server::saying("yes")];
+    let silent = Server::silent();
+    let ((first, release_first), (second, release_second)) =
+        (Server::held(sized("yes")), Server::held(sized("yes")));
+    let mut proxy = proxy::start(&format!(
+        "access_log: {{format: json, file: \"{}\"}}
+services:
+  - host: a.test
+    routes:
+      - {{path: /balance, upstream: good}}
+      - {{path: /duplicate, upstream: good, dispatch: {{mode: duplicate, acknowledge: all}}}}
+      - {{path: /race, upstream: two, dispatch: race}}
+      - {{path: /hedge, upstream: two, dispatch: {{mode: hedge, after: 1ms, budget: 100%}}}}
+      - {{path: /majority, upstream: three, dispatch: majority}}
+upstreams:
+  good: {{servers: [\"{}\", \"{}\"]}}
+  two: {{servers: [\"{silent}\", \"{first}\"]}}
+  three: {{servers: [\"{silent}\", \"{first}\", \"{second}\"]}}
+",
+        file.display(),
+        good[0],
+        good[1]
+    ));
+    let mut client = connect(&proxy);
+    client.send(get("/balance")).answer().expect(200);
+    client.send(get("/duplicate")).answer().expect(200);
+    for (number, target) in (1..).zip(["/race", "/hedge", "/majority"]) {
+        client.send(get(target));
+        // Every copy is sent before the first answer.
+        silent.wait_requests(number);
+        first.wait_requests(number);
+        if number == 3 {
+            second.wait_requests(1);
+            release_second.send(()).unwrap();
+        }
+        release_first.send(()).unwrap();
+        client.answer().expect(200);
+    }
+    let status = proxy.status();
+    let won = |name: &str| {
+        let upstream = status.upstreams.iter().find(|upstream| upstream.name == name).unwrap();
+        upstream.servers.iter().map(|server| server.won_total).collect::<Vec<_>>()
+    };
+    assert_eq!(won("good").iter().sum::<u64>(), 1, "what is balanced is won by nobody");
+    assert_eq!(won("two"), [0, 2]);
+    assert_eq!((won("three")[0], won("three").iter().sum::<u64>()), (0, 1));
+    proxy.begin_drain();
+    proxy.drained();
+    let text = std::fs::read_to_string(&file).unwrap();
+    std::fs::remove_file(&file).unwrap();
+    let lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let told = |line: &Value| {
+        ["mode", "attempts", "cancelled", "hedged", "acknowledged"].map(|name| line[name].clone())
+    };
+    let expected = [
+        json!(["balance", 1, null, null, null]),
+        json!(["duplicate", 2, 0, false, 2]),
+        json!(["race", 2, 1, false, 0]),
+        json!(["hedge", 2, 1, true, 0]),
+        json!(["majority", 3, 2, false, 0]),
+    ];
+    assert_eq!(lines.iter().map(|line| json!(told(line))).collect::<Vec<_>>(), expected, "{text}");
+    assert!([&lines[2], &lines[3]].iter().all(|line| line["server"] == first.to_string()), "{text}");
 }

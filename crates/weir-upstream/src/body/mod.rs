@@ -153,6 +153,16 @@ impl Body {
 
     /// Reads and forgets what is left, up to `bytes_max`. Says whether the end was reached.
     pub fn poll_discard(&mut self, cx: &mut Context<'_>, bytes_max: &mut usize) -> Poll<bool> {
+        self.poll_discard_each(cx, bytes_max, |_| {})
+    }
+
+    /// The same, and shows each piece before it is forgotten.
+    pub fn poll_discard_each(
+        &mut self,
+        cx: &mut Context<'_>,
+        bytes_max: &mut usize,
+        mut show: impl FnMut(&[u8]),
+    ) -> Poll<bool> {
         loop {
             if ready!(self.poll_fill(cx)).is_err() {
                 return Poll::Ready(false);
@@ -165,6 +175,7 @@ impl Body {
                 return Poll::Ready(false);
             }
             *bytes_max -= count;
+            show(self.chunk());
             self.consume(count);
         }
     }

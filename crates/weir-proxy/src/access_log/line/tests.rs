@@ -8,7 +8,7 @@ use proptest::prelude::{any, prop, proptest};
 use serde_json::{Value, json};
 use weir_config::model::AccessLogFormat;
 
-use super::{Entry, Try, write};
+use super::{Copies, Entry, Try, write};
 
 const FORMATS: [AccessLogFormat; 3] =
     [AccessLogFormat::Common, AccessLogFormat::Combined, AccessLogFormat::Json];
@@ -32,6 +32,7 @@ fn entry() -> Entry<'static> {
         attempts: 1,
         tries: &[],
         mode: "balance",
+        copies: None,
         upstream_seconds: Some(Duration::from_micros(1234)),
         duration: Duration::from_nanos(2_000_345_999),
         request_id: b"abc-1",
@@ -79,6 +80,17 @@ fn combined() {
     assert!(full.contains("\" 200 127 \"http://example.org/\" \"curl/8.5 (x)\" host="), "{full}");
     let bare = line(AccessLogFormat::Combined, &bare_entry());
     assert!(bare.contains("\" 400 0 \"-\" \"-\" host="), "{bare}");
+}
+
+#[test]
+fn copies_are_told_where_there_are_any() {
+    let copies = Copies { cancelled: 2, hedged: true, acknowledged: 1 };
+    let entry = Entry { mode: "hedge", copies: Some(copies), ..entry() };
+    let value = parsed(&entry);
+    let told = [&value["cancelled"], &value["hedged"], &value["acknowledged"]];
+    assert_eq!(told, [&json!(2), &json!(true), &json!(1)]);
+    assert!(!line(AccessLogFormat::Common, &entry).contains("cancelled"));
+    assert!(parsed(&bare_entry()).get("cancelled").is_none());
 }
 
 #[test]

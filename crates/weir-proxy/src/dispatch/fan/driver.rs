@@ -6,9 +6,9 @@
 
 use std::cell::RefCell;
 use std::future::poll_fn;
-use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -24,39 +24,20 @@ use weir_upstream::local_groups::LocalGroup;
 use weir_upstream::select;
 use weir_upstream::upstream::Upstream;
 
+use super::copy::{Copy, State};
 use super::no_answer::{self, client_failure};
 use super::tally::Tally;
+use crate::access_log::Copies;
 use crate::dispatch::agreement::Agreement;
 use crate::dispatch::copy::{self, Held, Lost, Original, Stage};
 use crate::dispatch::deliver::BYTES_PER_SECOND_MIN;
-use crate::dispatch::linger::{self, Sending};
+use crate::dispatch::linger;
 use crate::dispatch::retry_after::of_overload;
 use crate::dispatch::whole::{self, Unread};
-use crate::dispatch::write::{self, Left, Write};
+use crate::dispatch::write::{Left, Write};
 use crate::exchange::Exchange;
 use crate::stages::failure::Failure;
 use crate::tries::TryOutcome;
-
-/// A copy, by the number that the machine gave it.
-struct Copy {
-    number: u32,
-    server: usize,
-    started: Instant,
-    stage: Rc<Stage>,
-    state: State,
-    /// Its answer is not for the client, but its write shall arrive.
-    kept: bool,
-    tally: Tally,
-}
-
-enum State {
-    Sending(Sending),
-    /// Its answer is read to its end.
-    Reading(Reading),
-    Held(Box<Held>),
-}
-
-type Reading = Pin<Box<dyn Future<Output = Result<(Box<Held>, u64), Unread>>>>;
 
 /// An answer that was chosen.
 pub(super) enum Winner {
@@ -78,6 +59,8 @@ pub(super) struct Driver<'r> {
     copies: SmallVec<[Copy; 4]>,
     /// How far each copy has come that was ever started.
     stages: SmallVec<[Rc<Stage>; 4]>,
+    /// Copies whose answers were not wanted.
+    cancelled: u32,
     /// What happened at once when an action was performed.
     news: SmallVec<[Happened; 4]>,
     /// How the last copy failed that did.
@@ -90,8 +73,8 @@ pub(super) struct Driver<'r> {
     told_lost: bool,
     /// The write that the request is, with its place in the queue.
     write: Option<Write>,
-    /// What servers said of it.
-    agreement: Agreement,
+    /// What servers say of it, where it is to be one.
+    agreement: Option<Rc<Agreement>>,
 }
 
 impl<'r> Driver<'r> {
@@ -105,6 +88,7 @@ impl<'r> Driver<'r> {
         machine: Fan<'r>,
         write: Option<Write>,
     ) -> Self {
+        let is_write = matches!(machine, Fan::Duplicate(_));
         Self {
             original,
             upstream,
@@ -114,13 +98,14 @@ impl<'r> Driver<'r> {
             machine,
             copies: SmallVec::new(),
             stages: SmallVec::new(),
+            cancelled: 0,
             news: SmallVec::new(),
             failure: None,
             told_whole: false,
             whole_at: None,
             told_lost: false,
             write,
-            agreement: Agreement::default(),
+            agreement: is_write.then(|| Rc::new(Agreement::new(Arc::clone(&upstream.verdicts)))),
         }
     }
 
@@ -204,7 +189,7 @@ impl<'r> Driver<'r> {
         }
         match copy {
             Some(Copy { server, state: State::Held(held), mut tally, .. }) => {
-                x.record.server = Some(Arc::clone(&self.group.servers[server]));
+                self.note_winner(x, server);
                 tally.becomes(CopyOutcome::Answered);
                 if self.hedge() == Some(number) {
                     x.worker.counters.hedges_won.add(1);
@@ -217,9 +202,15 @@ impl<'r> Driver<'r> {
     }
 
     fn choose_delivered(&mut self, x: &mut Exchange, server: usize) -> Result<Winner, Failure> {
-        x.record.server = Some(Arc::clone(&self.group.servers[server]));
+        self.note_winner(x, server);
         let answer = self.write.as_mut().and_then(|write| write.answer_of(server));
         answer.map(Winner::Delivered).ok_or(Failure::NotAcknowledged)
+    }
+
+    fn note_winner(&self, x: &mut Exchange, server: usize) {
+        let server = &self.group.servers[server];
+        server.counters.won.fetch_add(1, Ordering::Relaxed);
+        x.record.server = Some(Arc::clone(server));
     }
 
     fn keep(&mut self, number: u32) {
@@ -258,6 +249,7 @@ impl<'r> Driver<'r> {
     fn cancel(&mut self, x: &mut Exchange, number: u32) {
         let Some(place) = self.copies.iter().position(|copy| copy.number == number) else { return };
         let copy = self.copies.remove(place);
+        self.cancelled += 1;
         let outcome = match &copy.state {
             State::Sending(_) | State::Reading(_) => TryOutcome::Cancelled,
             State::Held(held) => TryOutcome::Answered(held.head.status()),
@@ -420,14 +412,15 @@ impl<'r> Driver<'r> {
     }
 
     /// The head of an answer has come.
-    fn hold(&mut self, place: usize, held: Held, x: &Exchange) -> Happened {
+    fn hold(&mut self, place: usize, mut held: Held, x: &Exchange) -> Happened {
         let (server, started) = (self.copies[place].server, self.copies[place].started);
         self.observe(server, started);
         if let Some(write) = &mut self.write {
             write.answered(server, &held.head);
         }
-        if matches!(self.machine, Fan::Duplicate(_)) {
-            self.agreement.hear(held.head.status(), &self.upstream.verdicts);
+        if let Some(agreement) = &self.agreement {
+            agreement.hear(held.head.status());
+            held.agreement = Some(Rc::clone(agreement));
         }
         let copy = &mut self.copies[place];
         let (number, status, held) = (copy.number, held.head.status(), Box::new(held));
@@ -453,34 +446,18 @@ impl<'r> Driver<'r> {
             replay.pause();
         }
         let mut write = self.write.take();
-        if !(matches!(self.machine, Fan::Duplicate(_)) && self.is_request_read()) {
-            self.copies.clear();
+        let Some(agreement) = self.agreement.take().filter(|_| self.is_request_read()) else {
+            self.cancelled +=
+                self.copies.drain(..).map(|copy| u32::from(copy.tally.is_cancelled())).sum::<u32>();
             return;
-        }
+        };
         if let Some(write) = &mut write {
             write.leave();
         }
         let patience = self.patience();
-        let agreement = std::mem::take(&mut self.agreement);
-        let left = Rc::new(RefCell::new(Left { write, agreement, upstream: Arc::clone(self.upstream) }));
-        for Copy { server, stage, state, mut tally, .. } in self.copies.drain(..) {
-            match state {
-                State::Sending(sending) => {
-                    let worker = Rc::clone(&x.worker);
-                    stage.deadlines.move_to_task();
-                    // Nobody else ends a copy that goes on alone.
-                    stage.deadlines.set(Wait::Request, patience);
-                    tally.becomes(CopyOutcome::Kept);
-                    let task = write::see_through(Rc::clone(&left), server, sending, worker);
-                    x.worker.tracker.begin(task);
-                }
-                State::Held(held) if held.is_sent() => linger::let_held_go(&x.worker, *held),
-                State::Held(held) => {
-                    tally.becomes(CopyOutcome::Kept);
-                    linger::let_write_go(&x.worker, *held, patience);
-                }
-                State::Reading(_) => {}
-            }
+        let left = Rc::new(RefCell::new(Left { write, agreement }));
+        for copy in self.copies.drain(..) {
+            self.cancelled += u32::from(copy.go_on(&left, patience, &x.worker));
         }
     }
 
@@ -496,6 +473,16 @@ impl<'r> Driver<'r> {
     /// Times that a byte of the request may have been sent (`semantics.md` §2.2).
     pub(super) fn attempts(&self) -> u32 {
         self.stages.iter().map(|stage| stage.sent.get()).sum()
+    }
+
+    /// What became of all copies, for the log.
+    pub(super) fn copies(&self) -> Copies {
+        let acknowledged = match &self.machine {
+            // Not more than there are servers, so it fits.
+            Fan::Duplicate(machine) => machine.successes() as u32,
+            Fan::Race(_) | Fan::Hedge(_) | Fan::Majority(_) => 0,
+        };
+        Copies { cancelled: self.cancelled, hedged: self.hedge().is_some(), acknowledged }
     }
 
     /// Whether the client has been read to the end of its request.

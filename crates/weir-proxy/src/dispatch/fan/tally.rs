@@ -25,6 +25,11 @@ impl Tally {
     pub(super) fn becomes(&mut self, outcome: CopyOutcome) {
         self.outcome = outcome;
     }
+
+    /// Whether its answer was not wanted, as far as was said.
+    pub(super) fn is_cancelled(&self) -> bool {
+        self.outcome == CopyOutcome::Cancelled
+    }
 }
 
 impl Drop for Tally {
