@@ -115,6 +115,13 @@ pub(super) struct Stage {
     pub deadlines: Rc<Deadlines>,
 }
 
+impl Stage {
+    /// How long ago all of the request was sent; zero before that.
+    fn served(&self) -> Duration {
+        self.written_at.get().map_or(Duration::ZERO, |sent| now() - sent)
+    }
+}
+
 /// The rest of a request that is still being sent although its answer has begun.
 pub(super) type Upload = Pin<Box<dyn Future<Output = Result<(), PumpError>>>>;
 
@@ -351,10 +358,9 @@ impl Copy {
         let read = Some(Patience { wait: Wait::ServerBody, at_most: waits.answer_body });
         let body =
             H1Body::new(Timed { read, ..timed }, buffer, framing, original.snapshot.answer_body_limits());
-        let served = self.stage.written_at.get().map_or(Duration::ZERO, |sent| now() - sent);
         Ok(Held {
             head,
-            served,
+            served: self.stage.served(),
             framing,
             body: Body::H1(body),
             request_done: self.stage.written.get(),
