@@ -2,7 +2,8 @@
 
 use std::collections::HashMap;
 use std::panic::AssertUnwindSafe;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -15,6 +16,35 @@ const MIB: u64 = 1 << 20;
 
 const MODES: [&str; 4] =
     ["{mode: race}", "{mode: hedge}", "{mode: majority}", "{mode: duplicate, acknowledge: all}"];
+
+const DURABLE: &str = "{mode: duplicate, acknowledge: all, catch_up: durable}";
+
+/// What gets copies beside a mode; `OTHER` is an upstream for them.
+const BESIDE: [&str; 3] = [
+    "dispatch: balance, mirror: {upstream: OTHER}",
+    "dispatch: balance, compare: {upstream: OTHER, methods: [PUT], body: exact}",
+    "dispatch: {mode: duplicate, acknowledge: all}, mirror: {upstream: OTHER}, compare: {upstream: OTHER, methods: [PUT]}",
+];
+
+/// A `state` directory for one proxy.
+struct State(PathBuf);
+
+impl State {
+    fn new() -> Self {
+        static COUNT: AtomicUsize = AtomicUsize::new(0);
+        let name = format!("copied-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
+        let path = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name);
+        // What a run that was killed left behind.
+        let _ = std::fs::remove_dir_all(&path);
+        Self(path)
+    }
+}
+
+impl Drop for State {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
 
 /// What servers have got, by a checksum and a length: how often.
 type Got = Arc<Mutex<HashMap<(u64, u64), usize>>>;
@@ -124,6 +154,59 @@ fn every_size_in_every_mode() {
         for bytes in [0, 1, 4096, 16 * 1024 + 1, MIB] {
             check(mode, bytes, false);
             check(mode, bytes, true);
+        }
+    }
+}
+
+/// In a file nothing is kept before all of it has come; then it is as in the other modes.
+#[test]
+fn every_size_durably() {
+    for bytes in [0, 1, 256 * 1024, 256 * 1024 + 1, MIB] {
+        for chunked in [false, true] {
+            let (got, state) = (Got::default(), State::new());
+            let servers = [counting(&got), counting(&got), counting(&got)];
+            let written: Vec<String> = servers.iter().map(|server| format!("\"{server}\"")).collect();
+            let proxy = proxy::start(&format!(
+                "state: \"{}\"
+services: [{{host: \"*\", upstream: web, dispatch: {DURABLE}}}]
+upstreams: {{web: {{servers: [{}]}}}}
+",
+                state.0.display(),
+                written.join(", ")
+            ));
+            let mut client = connect(&proxy);
+            let sum = send(&mut client, bytes, chunked);
+            client.answer().expect(200);
+            let got = got.lock().unwrap_or_else(PoisonError::into_inner);
+            assert_eq!(*got, HashMap::from([(sum, 3)]), "{bytes} bytes");
+        }
+    }
+}
+
+/// Whoever gets copies beside a mode gets all of the body too. `replay` is written, since large bodies beside `balance` go without
+/// a copy otherwise.
+#[test]
+fn every_size_beside_a_mode() {
+    for keys in BESIDE {
+        for bytes in [0, 1, 4096, 16 * 1024 + 1, MIB] {
+            for chunked in [false, true] {
+                let (got, copied) = (Got::default(), Got::default());
+                let (server, other) = (counting(&got), counting(&copied));
+                let keys = keys.replace("OTHER", &format!("[\"{other}\"]"));
+                let proxy = proxy::start(&format!(
+                    "replay: {{disk: 8MiB}}\nservices: [{{host: \"*\", upstream: [\"{server}\"], {keys}}}]\n"
+                ));
+                let mut client = connect(&proxy);
+                let sum = send(&mut client, bytes, chunked);
+                assert_eq!(client.answer().expect(200).text(), "ok", "{keys}, {bytes} bytes");
+                let copies = keys.matches(&other.to_string()).count();
+                let lock = |got: &Got| got.lock().unwrap_or_else(PoisonError::into_inner).clone();
+                while lock(&copied).values().sum::<usize>() < copies {
+                    std::thread::yield_now();
+                }
+                assert_eq!(lock(&got), HashMap::from([(sum, 1)]), "{keys}, {bytes} bytes");
+                assert_eq!(lock(&copied), HashMap::from([(sum, copies)]), "{keys}, {bytes} bytes");
+            }
         }
     }
 }

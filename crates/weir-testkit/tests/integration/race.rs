@@ -1,8 +1,10 @@
 //! Mode `race`: all servers are asked, the first usable answer wins (`semantics.md` §2.4, §3.4).
 
-use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::sync_channel;
+use std::sync::{Arc, Mutex};
 
+use weir_core::dispatch::Mode;
 use weir_testkit::client::{ask, connect, fetch, get};
 use weir_testkit::proxy::{self, Running};
 use weir_testkit::server::{Server, sized};
@@ -340,4 +342,79 @@ fn methods_may_have_modes_of_their_own() {
     client.send(get("/")).answer().expect(200);
     servers[0].wait_requests(3);
     servers[1].wait_requests(3);
+}
+
+/// `semantics.md` §3: HEAD follows GET, unless it has a mode of its own.
+#[test]
+fn semantics_3_head_races_where_get_does() {
+    let taken = |methods: &str| {
+        let head = "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n";
+        let servers = [Server::answering(head), Server::answering(head)];
+        let proxy = proxy::start(&format!(
+            "services: [{{host: \"*\", upstream: [\"{}\", \"{}\"], dispatch: {methods}}}]\n",
+            servers[0], servers[1]
+        ));
+        let mut client = connect(&proxy);
+        client.send("HEAD / HTTP/1.1\r\nHost: a.test\r\n\r\n").answer_to_head().expect(200);
+        let done = proxy.status().dispatch;
+        (done.requests_by_mode[Mode::Race as usize], done.requests_by_mode[Mode::Balance as usize])
+    };
+    assert_eq!(taken("{GET: race}"), (1, 0));
+    assert_eq!(taken("{GET: race, HEAD: balance}"), (0, 1));
+    assert_eq!(taken("{GET: race, \"*\": balance}"), (1, 0));
+    assert_eq!(taken("{POST: race}"), (0, 1));
+    assert_eq!(taken("{HEAD: race}"), (1, 0));
+}
+
+/// Whether the connection of a loser is kept whose answer has a body of this length and has begun.
+fn is_given_back(bytes: usize, chunked: bool) -> bool {
+    let body = "x".repeat(bytes);
+    let answer = match chunked {
+        true => {
+            format!("HTTP/1.1 404 No\r\nTransfer-Encoding: chunked\r\n\r\n{bytes:x}\r\n{body}\r\n0\r\n\r\n")
+        }
+        false => format!("HTTP/1.1 404 No\r\nContent-Length: {bytes}\r\n\r\n{body}"),
+    };
+    let (sent, is_sent) = sync_channel(1);
+    let ended = Arc::new(AtomicBool::new(false));
+    let is_ended = Arc::clone(&ended);
+    let loser = Server::start(move |mut connection| {
+        while connection.request().is_some() {
+            // It may be closed before all of it was taken.
+            let _ = connection.try_send(&answer);
+            // The other server waits for this; only the first time counts.
+            let _ = sent.try_send(());
+        }
+        is_ended.store(true, Ordering::SeqCst);
+    });
+    let (winner, release) = Server::held(sized("yes"));
+    let proxy = race(&[&loser, &winner], ", usable: 2xx", "workers: 1");
+    let mut client = connect(&proxy);
+    client.send(get("/"));
+    winner.wait_requests(1);
+    is_sent.recv().expect("the loser answers first");
+    release.send(()).expect("the server waits");
+    assert_eq!(client.answer().expect(200).text(), "yes");
+    // The connection of the winner is kept in any case.
+    loop {
+        if proxy.idle_upstream() == 2 {
+            return true;
+        }
+        if ended.load(Ordering::SeqCst) {
+            return false;
+        }
+        std::thread::yield_now();
+    }
+}
+
+#[test]
+fn semantics_2_4_a_loser_that_sends_too_much_is_closed() {
+    const LINGER_BYTES_MAX: usize = 64 * 1024;
+    for chunked in [false, true] {
+        // 20 ms may be too short for a machine that is busy, but not always.
+        assert!((0..50).any(|_| is_given_back(LINGER_BYTES_MAX, chunked)), "64 KiB are read");
+        for _ in 0..5 {
+            assert!(!is_given_back(LINGER_BYTES_MAX + 1, chunked), "more than 64 KiB were read");
+        }
+    }
 }

@@ -249,3 +249,19 @@ upstreams:
     assert_eq!((&compare["takes_method"], &compare["body"]), (&false.into(), &"json".into()));
     assert_eq!((&compare["headers"], &compare["ignored_paths"]), (&serde_json::json!(["ETag"]), &2.into()));
 }
+
+/// `semantics.md` §3: HEAD follows GET, unless it has a mode of its own.
+#[test]
+fn the_mode_of_head_is_that_of_get() {
+    let scratch = Scratch::new("explain");
+    for (dispatch, mode) in
+        [("{GET: race}", "race"), ("{GET: race, HEAD: balance}", "balance"), ("{POST: race}", "balance")]
+    {
+        let text = format!(
+            "services: [{{host: a.test, upstream: ['127.0.0.1:1', '127.0.0.1:2'], dispatch: {dispatch}}}]\n"
+        );
+        let file = scratch.file("weir.yaml", text);
+        let (stdout, _) = finished(&["explain", "-c", &file, "HEAD", "http://a.test/"], 0);
+        assert!(stdout.contains(&format!("\n  mode      {mode}")), "{dispatch}: {stdout}");
+    }
+}

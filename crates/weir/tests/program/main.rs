@@ -9,6 +9,7 @@ mod cert;
 mod check;
 mod demo;
 mod duplicate;
+mod duplicate_catches_up;
 mod explain;
 mod hedge;
 mod help;

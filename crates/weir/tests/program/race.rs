@@ -3,6 +3,7 @@
 use std::fs::{self, File};
 use std::io::{ErrorKind, Write};
 use std::net::{SocketAddr, TcpListener};
+use std::sync::mpsc::sync_channel;
 
 use nix::sys::signal::Signal;
 
@@ -57,6 +58,58 @@ fn the_first_usable_answer_wins_however_many_fail() {
         let answered = answer(send(address, "POST", "/echo", "the whole body"));
         assert_eq!((status(&answered), winner(&answered)), ("200", good.as_str()), "{answered}");
         assert!(answered.contains("the whole body"), "{answered}");
+    }
+}
+
+/// The original's own trial, with its words and servers like its own, which die one after the other.
+#[test]
+fn no_client_hears_of_endpoints_that_die_while_one_answers() {
+    const CLIENTS: usize = 4;
+    const REQUESTS_OF_EACH: usize = 6;
+    let bad: Vec<(Running, String)> =
+        (0..3).map(|_| mock(&["--errors", "50%", "--delay", "0..1000ms"])).collect();
+    let (reliable, good) = mock(&["--delay", "0..1000ms"]);
+    let endpoints = [bad[0].1.as_str(), &bad[1].1, &good, &bad[2].1].join(",");
+    let (_proxy, address) = Running::proxy(&[
+        "race",
+        "--endpoints",
+        &endpoints,
+        "--address",
+        "127.0.0.1:0",
+        "--terminal-responses",
+        "100,200,300,400",
+    ]);
+    let (told, answers) = sync_channel(CLIENTS * REQUESTS_OF_EACH);
+    std::thread::scope(|scope| {
+        for _ in 0..CLIENTS {
+            let told = told.clone();
+            scope.spawn(move || {
+                for _ in 0..REQUESTS_OF_EACH {
+                    // The test may have failed already.
+                    let _ = told.send(answer(send(address, "POST", "/x", "the whole body")));
+                }
+            });
+        }
+        drop(told);
+        // One dies at a time, with requests on their way to it.
+        let mut dies = bad.iter();
+        for (number, answered) in answers.iter().enumerate() {
+            assert_eq!(status(&answered), "200", "{answered}");
+            if number % 5 == 4
+                && let Some((mock, _)) = dies.next()
+            {
+                mock.signal(Signal::SIGKILL);
+            }
+        }
+        assert!(dies.next().is_none());
+    });
+    reliable.signal(Signal::SIGKILL);
+    for mock in bad.into_iter().map(|(mock, _)| mock).chain([reliable]) {
+        assert_eq!(mock.end().0, None, "it was killed");
+    }
+    for _ in 0..2 {
+        let answered = answer(ask(address, "a.example", "/x"));
+        assert_eq!(status(&answered), "500", "{answered}");
     }
 }
 

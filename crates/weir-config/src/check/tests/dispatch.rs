@@ -115,6 +115,30 @@ fn a_durable_queue_belongs_to_a_name() {
     check(&format!("services: [{{host: a, {servers}, dispatch: duplicate}}]"), &[]);
 }
 
+/// `semantics.md` §3.3: after a restart nobody would know whose the backlog of an address is.
+#[test]
+fn semantics_3_3_a_durable_queue_is_not_for_servers_that_are_found_by_name() {
+    let check = |servers: &str, dispatch: &str, expected: &[&str]| {
+        let upstream = format!("upstreams: {{u: {{servers: [{servers}]}}}}");
+        check(&format!("services: [{{host: a, upstream: u, dispatch: {dispatch}}}]\n{upstream}"), expected);
+    };
+    let (found, written) = ("{address: \"b.test:1\", resolve: true}", "\"b.test:2\"");
+    let refused = "error a durable queue can't be for servers that are found by name | write the servers with their addresses, or `catch_up: memory`";
+    let durable = "{mode: duplicate, catch_up: durable}";
+    for servers in [found.to_owned(), format!("{written}, {found}")] {
+        check(&servers, durable, &[&format!("1:63 {refused}")]);
+        check(
+            &servers,
+            &format!("{{GET: balance, POST: {durable}, \"*\": race}}"),
+            &[&format!("1:84 {refused}")],
+        );
+        check(&servers, "duplicate", &[]);
+        check(&servers, "{mode: duplicate, catch_up: \"off\"}", &[]);
+    }
+    // A name that is looked up when it is needed stays the name of its server.
+    check(written, durable, &[]);
+}
+
 /// By its name an upstream has its queue and its metrics. Names that are made up could be the same as others, and two upstreams in
 /// place shared one queue: each got the writes that the other one had missed.
 #[test]
