@@ -7,7 +7,7 @@
 #[cfg(test)]
 mod tests;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt::{Display, Write};
 use std::time::Duration;
 
@@ -137,14 +137,20 @@ fn dispatch(status: &Status, page: &mut Page) {
     page.labelled(&metric::DUPLICATE_DISAGREEMENTS, disagreements);
 }
 
-/// What was repeated. No two upstreams have one name.
+/// What was repeated, each name once.
 fn retries(status: &Status, page: &mut Page) {
-    let by_reason = status.upstreams.iter().flat_map(|upstream| {
-        let names = RetryReason::ALL.map(|reason| [upstream.name.as_str(), reason.name()]);
-        names.into_iter().zip(upstream.retries)
+    let mut sums: BTreeMap<&str, ([u64; RetryReason::ALL.len()], u64)> = BTreeMap::new();
+    for upstream in &status.upstreams {
+        let (retries, unpaid) = sums.entry(&upstream.name).or_default();
+        retries.iter_mut().zip(upstream.retries).for_each(|(sum, count)| *sum += count);
+        *unpaid += upstream.retries_unpaid;
+    }
+    let by_reason = sums.iter().flat_map(|(name, (retries, _))| {
+        let names = RetryReason::ALL.map(|reason| [*name, reason.name()]);
+        names.into_iter().zip(*retries)
     });
     page.labelled(&metric::RETRIES, by_reason);
-    let unpaid = status.upstreams.iter().map(|upstream| ([upstream.name.as_str()], upstream.retries_unpaid));
+    let unpaid = sums.iter().map(|(name, (_, unpaid))| ([*name], *unpaid));
     page.labelled(&metric::RETRY_BUDGET_EXHAUSTED, unpaid);
 }
 
