@@ -163,24 +163,29 @@ fn every_size_in_every_mode() {
 fn every_size_durably() {
     for bytes in [0, 1, 256 * 1024, 256 * 1024 + 1, MIB] {
         for chunked in [false, true] {
-            let (got, state) = (Got::default(), State::new());
-            let servers = [counting(&got), counting(&got), counting(&got)];
-            let written: Vec<String> = servers.iter().map(|server| format!("\"{server}\"")).collect();
-            let proxy = proxy::start(&format!(
-                "state: \"{}\"
+            check_durable(bytes, chunked);
+        }
+    }
+}
+
+/// The same through a durable queue.
+fn check_durable(bytes: u64, chunked: bool) {
+    let (got, state) = (Got::default(), State::new());
+    let servers = [counting(&got), counting(&got), counting(&got)];
+    let written: Vec<String> = servers.iter().map(|server| format!("\"{server}\"")).collect();
+    let proxy = proxy::start(&format!(
+        "state: \"{}\"
 services: [{{host: \"*\", upstream: web, dispatch: {DURABLE}}}]
 upstreams: {{web: {{servers: [{}]}}}}
 ",
-                state.0.display(),
-                written.join(", ")
-            ));
-            let mut client = connect(&proxy);
-            let sum = send(&mut client, bytes, chunked);
-            client.answer().expect(200);
-            let got = got.lock().unwrap_or_else(PoisonError::into_inner);
-            assert_eq!(*got, HashMap::from([(sum, 3)]), "{bytes} bytes");
-        }
-    }
+        state.0.display(),
+        written.join(", ")
+    ));
+    let mut client = connect(&proxy);
+    let sum = send(&mut client, bytes, chunked);
+    client.answer().expect(200);
+    let got = got.lock().unwrap_or_else(PoisonError::into_inner);
+    assert_eq!(*got, HashMap::from([(sum, 3)]), "{bytes} bytes");
 }
 
 /// Whoever gets copies beside a mode gets all of the body too. `replay` is written, since large bodies beside `balance` go without
@@ -235,6 +240,8 @@ fn two_hundred_mebibytes_in_every_mode_in_bounded_memory() {
         check(mode, 200 * MIB, false);
         check(mode, 200 * MIB, true);
     }
+    check_durable(200 * MIB, false);
+    check_durable(200 * MIB, true);
     over.store(1, Ordering::SeqCst);
     watcher.join().expect("it only looks");
     // Other tests run beside this one, with bodies of their own.
