@@ -1,7 +1,7 @@
 //! The live view of a running Weir: upstreams, servers and what they do, in a terminal, and keys to take servers out.
 //!
-//! Three things that know nothing of each other meet here: who asks ([`asking`]), what is to be seen ([`view`], [`keys`],
-//! [`draw`]: pure, so that frames can be tested without a terminal), and the terminal ([`terminal`]). It asks the admin listener
+//! Three things that know nothing of each other meet here: who asks (`asking`), what is to be seen (`view`, `keys`,
+//! `draw`: pure, so that frames can be tested without a terminal), and the terminal (`terminal`). It asks the admin listener
 //! like everybody else and sees nothing that others could not.
 
 pub mod amount;
