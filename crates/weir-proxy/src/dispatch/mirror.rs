@@ -43,15 +43,32 @@ pub(crate) struct Drawn {
 }
 
 /// Draws who gets a copy of the request of `x`; `None` when nobody does. Connections that become another protocol are never
-/// copied: there is nobody to speak it with a mirror.
+/// copied: there is nobody to speak it with a mirror. Where there is no room for a copy none is made, so that a mirror that
+/// hangs costs requests next to nothing.
 pub(crate) fn draw(x: &Exchange, beside: &Beside) -> Option<Drawn> {
     if x.facts.upgrade.is_some() {
         return None;
     }
-    let mirrors: SmallVec<_> = beside.mirrors.iter().filter(|mirror| mirror.draw()).cloned().collect();
-    let takes =
-        |compare: &&Arc<Comparing>| compare.takes(x.request.method_token()) && compare.mirroring.draw();
-    let compare = beside.compare.as_ref().filter(takes).cloned();
+    let has_room = |to: &Mirroring| {
+        let has_room = x.worker.lanes.has_room(to.number, to.queue_max);
+        if !has_room {
+            to.count(MirrorOutcome::DroppedQueue);
+        }
+        has_room
+    };
+    let gets = |mirror: &&Arc<Mirroring>| mirror.draw() && has_room(mirror);
+    let mirrors: SmallVec<_> = beside.mirrors.iter().filter(gets).cloned().collect();
+    let is_compared = |compare: &&Arc<Comparing>| {
+        if !compare.takes(x.request.method_token()) || !compare.mirroring.draw() {
+            return false;
+        }
+        let has_room = has_room(&compare.mirroring);
+        if !has_room {
+            compare.count(CompareOutcome::Failed);
+        }
+        has_room
+    };
+    let compare = beside.compare.as_ref().filter(is_compared).cloned();
     (!mirrors.is_empty() || compare.is_some()).then_some(Drawn { mirrors, compare })
 }
 

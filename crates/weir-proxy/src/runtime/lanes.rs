@@ -8,17 +8,16 @@ use std::collections::{HashMap, VecDeque};
 use std::pin::Pin;
 use std::rc::Rc;
 
-use super::tracker::Tracker;
+use weir_core::mirror::{CopyEnd, Width};
 
-/// Copies of one mirror that are on their way at the same time, from one worker.
-const RUNNING_MAX: usize = 64;
+use super::tracker::Tracker;
 
 /// Heads of all copies of a worker, of those that wait and of those on their way.
 const HEADS_BYTES_MAX: usize = 32 << 20;
 
 /// What a copy does when it is its turn; it is made then, because what is needed for sending is larger than a copy that waits.
 /// That must not hold its worker.
-pub type Work = Box<dyn FnOnce() -> Pin<Box<dyn Future<Output = ()>>>>;
+pub type Work = Box<dyn FnOnce() -> Pin<Box<dyn Future<Output = CopyEnd>>>>;
 
 /// A copy, and what it takes.
 pub struct Load {
@@ -43,7 +42,7 @@ struct All {
 /// What one lane may hold.
 #[derive(Debug, Clone, Copy)]
 pub struct LaneLimits {
-    /// Copies that wait.
+    /// Copies that wait, at full width.
     pub waiting: usize,
     /// Bytes of bodies, of copies that wait or are on their way. One body alone may be larger.
     pub bytes: u64,
@@ -53,23 +52,58 @@ pub struct LaneLimits {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LaneFull;
 
-#[derive(Default)]
 struct Lane {
     running: Cell<usize>,
+    /// How many may run. A lane that is empty is forgotten, and so is this: one copy at a time was all it had to do then.
+    width: Cell<Width>,
     bytes: Cell<u64>,
     waiting: RefCell<VecDeque<Load>>,
+}
+
+impl Default for Lane {
+    fn default() -> Self {
+        Self {
+            running: Cell::default(),
+            width: Cell::new(Width::MAX),
+            bytes: Cell::default(),
+            waiting: RefCell::default(),
+        }
+    }
+}
+
+impl Lane {
+    fn is_wide(&self) -> bool {
+        self.running.get() < self.width.get().copies()
+    }
+
+    fn is_full(&self, waiting_max: usize) -> bool {
+        !self.is_wide() && self.waiting.borrow().len() >= self.width.get().waiting_max(waiting_max)
+    }
+
+    /// What runs next, for one of those that run; `None` when there is nothing, or too many run.
+    fn next(&self) -> Option<Load> {
+        let may_run = self.running.get() <= self.width.get().copies();
+        may_run.then(|| self.waiting.borrow_mut().pop_front()).flatten()
+    }
 }
 
 impl std::fmt::Debug for Lane {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Lane")
             .field("running", &self.running)
+            .field("width", &self.width)
             .field("bytes", &self.bytes)
             .finish_non_exhaustive()
     }
 }
 
 impl Lanes {
+    /// Whether a copy without a body would be taken where so many may wait, so that none is made for nothing.
+    pub fn has_room(&self, number: u64, waiting_max: usize) -> bool {
+        self.0.heads_bytes.get() < HEADS_BYTES_MAX
+            && self.0.lanes.borrow().get(&number).is_none_or(|lane| !lane.is_full(waiting_max))
+    }
+
     /// Takes a copy: it begins now, or waits for others in its lane.
     ///
     /// # Errors
@@ -87,28 +121,27 @@ impl Lanes {
         }
         let lane = Rc::clone(self.0.lanes.borrow_mut().entry(number).or_default());
         let held = lane.bytes.get();
-        let must_wait = lane.running.get() >= RUNNING_MAX;
-        let is_full = must_wait && lane.waiting.borrow().len() >= limits.waiting;
-        if is_full || (held > 0 && held.saturating_add(load.body_bytes) > limits.bytes) {
+        if lane.is_full(limits.waiting) || (held > 0 && held.saturating_add(load.body_bytes) > limits.bytes) {
             return Err(LaneFull);
         }
         lane.bytes.set(held + load.body_bytes);
         self.0.heads_bytes.set(heads_bytes);
-        if must_wait {
-            lane.waiting.borrow_mut().push_back(load);
+        lane.waiting.borrow_mut().push_back(load);
+        if !lane.is_wide() {
             return Ok(());
         }
         lane.running.set(lane.running.get() + 1);
+        let mut next = lane.next();
         let running = Running { all: Rc::clone(&self.0), number, lane };
         tracker.begin(async move {
-            let mut next = Some(load);
             while let Some(Load { work, body_bytes, head_bytes }) = next {
                 let held = Held { running: &running, body_bytes, head_bytes };
-                work().await;
+                let end = work().await;
+                running.lane.width.set(running.lane.width.get().after(end));
                 drop(held);
                 // Work that waits for nothing, as that of copies which have waited for too long, must not hold up the worker.
                 tokio::task::yield_now().await;
-                next = running.lane.waiting.borrow_mut().pop_front();
+                next = running.lane.next();
             }
         });
         Ok(())

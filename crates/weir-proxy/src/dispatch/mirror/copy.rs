@@ -10,7 +10,7 @@ use smallvec::SmallVec;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 use weir_core::compare::{self, BodyRule, CompareOutcome, Seen, request_shown};
-use weir_core::mirror::MirrorOutcome;
+use weir_core::mirror::{CopyEnd, MirrorOutcome};
 use weir_core::ports::ComparisonExample;
 use weir_http::head::Head;
 use weir_upstream::body::replay::Content;
@@ -60,6 +60,8 @@ enum Unsent {
     NoServer,
     /// The mirror has failed it.
     Failed,
+    /// The mirror has failed it by taking all of its time.
+    TimedOut,
 }
 
 impl Unsent {
@@ -67,7 +69,14 @@ impl Unsent {
         match self {
             Self::Waited => MirrorOutcome::DroppedQueue,
             Self::NoServer => MirrorOutcome::DroppedUnreachable,
-            Self::Failed => MirrorOutcome::Failed,
+            Self::Failed | Self::TimedOut => MirrorOutcome::Failed,
+        }
+    }
+
+    fn end(&self) -> CopyEnd {
+        match self {
+            Self::Waited | Self::NoServer | Self::Failed => CopyEnd::Neither,
+            Self::TimedOut => CopyEnd::TimedOut,
         }
     }
 }
@@ -92,7 +101,7 @@ impl CopiedRequest {
         // Whom the client stays with is no matter of copies.
         let turn = select::turn(upstream, &group, self.key, None);
         let mut tried = SmallVec::<[usize; 4]>::new();
-        let mut has_begun = false;
+        let mut unsent = Unsent::NoServer;
         let admits = |server: usize| group.servers[server].has_room(group.panic);
         while let Some(place) =
             select::pick(upstream, &group, turn, now(), |server| !tried.contains(&server) && admits(server))
@@ -107,7 +116,6 @@ impl CopiedRequest {
                 idle: upstream.waits.idle,
                 reuse_unsafe: upstream.waits.reuse_unsafe,
             };
-            has_begun = true;
             let server = &group.servers[place];
             let outcome = send(server, &self.head, self.body(), &limits, Some(&worker.pools)).await;
             judgement::note(server, &outcome);
@@ -115,15 +123,18 @@ impl CopiedRequest {
                 Ok(answer) => return Ok(answer),
                 Err(error @ (SendError::Connect(_) | SendError::ConnectTimeout)) => {
                     tracing::debug!(server = server.name(), %error, "a mirror can't be connected to");
+                    let has_waited = matches!(error, SendError::ConnectTimeout);
+                    unsent = if has_waited { Unsent::TimedOut } else { Unsent::Failed };
                     tried.push(place);
                 }
                 Err(error) => {
                     tracing::debug!(server = server.name(), %error, "a mirror gave no answer");
-                    break;
+                    let has_waited = matches!(error, SendError::Timeout);
+                    return Err(if has_waited { Unsent::TimedOut } else { Unsent::Failed });
                 }
             }
         }
-        Err(if has_begun { Unsent::Failed } else { Unsent::NoServer })
+        Err(unsent)
     }
 
     fn body(&self) -> SendBody {
@@ -135,33 +146,41 @@ impl CopiedRequest {
 }
 
 /// Sends a copy whose answer goes nowhere.
-pub(super) async fn mirrored(copy: CopiedRequest) {
-    let outcome = match copy.send(Keep::Nothing, ANSWER_BYTES_MAX).await {
-        Ok(_) => MirrorOutcome::Sent,
-        Err(unsent) => unsent.outcome(),
+pub(super) async fn mirrored(copy: CopiedRequest) -> CopyEnd {
+    let (outcome, end) = match copy.send(Keep::Nothing, ANSWER_BYTES_MAX).await {
+        Ok(_) => (MirrorOutcome::Sent, CopyEnd::Answered),
+        Err(unsent) => (unsent.outcome(), unsent.end()),
     };
     copy.to.count(outcome);
+    end
 }
 
 /// Sends a copy, and compares its answer with the one that the client got.
-pub(super) async fn compared(copy: CopiedRequest, compare: Arc<Comparing>, tap: TapReader) {
+pub(super) async fn compared(copy: CopiedRequest, compare: Arc<Comparing>, tap: TapReader) -> CopyEnd {
     let sent = match (compare.rule.body, copy.worker.upgrade().map(|worker| worker.compared.clone())) {
         (BodyRule::Exact | BodyRule::Json, Some(room)) => {
             copy.send(Keep::Within(&room), compare.body_bytes_max).await
         }
         (BodyRule::Off, _) | (_, None) => copy.send(Keep::Nothing, ANSWER_BYTES_MAX).await,
     };
-    let mut answer = match sent {
-        Ok(answer) => answer,
+    match sent {
+        Ok(answer) => {
+            copy.to.count(MirrorOutcome::Sent);
+            compare_answers(&copy, &compare, answer, &tap).await;
+            CopyEnd::Answered
+        }
         Err(unsent) => {
             copy.to.count(unsent.outcome());
-            return compare.count(CompareOutcome::Failed);
+            compare.count(CompareOutcome::Failed);
+            unsent.end()
         }
-    };
-    copy.to.count(MirrorOutcome::Sent);
+    }
+}
+
+async fn compare_answers(copy: &CopiedRequest, compare: &Comparing, mut answer: Answer, tap: &TapReader) {
     // Both bodies are charged until they have been compared, wherever that is.
     let _theirs_charge = answer.charge.take();
-    let theirs = seen(answer, &compare);
+    let theirs = seen(answer, compare);
     let deadlines = Deadlines::new();
     deadlines.set(Wait::Request, copy.time_left());
     let ours = deadlines.guard(pin!(tap.answer())).await;
@@ -169,7 +188,7 @@ pub(super) async fn compared(copy: CopiedRequest, compare: Arc<Comparing>, tap: 
         return compare.count(CompareOutcome::Incomplete);
     };
     let latencies = (ours.latency, theirs.latency);
-    let Some(verdict) = verdict(&compare, ours, theirs).await else {
+    let Some(verdict) = verdict(compare, ours, theirs).await else {
         return compare.count(CompareOutcome::Incomplete);
     };
     compare.count(verdict.outcome());

@@ -7,6 +7,9 @@ use tokio::sync::Notify;
 
 use super::*;
 
+/// Copies that run at the same time.
+const RUNNING_MAX: usize = 64;
+
 const LIMITS: LaneLimits = LaneLimits { waiting: 3, bytes: 100 };
 
 fn on_a_worker(test: impl Future<Output = ()> + 'static) {
@@ -15,6 +18,14 @@ fn on_a_worker(test: impl Future<Output = ()> + 'static) {
 }
 
 fn load(work: impl Future<Output = ()> + 'static, body_bytes: u64) -> Load {
+    ending(CopyEnd::Neither, work, body_bytes)
+}
+
+fn ending(end: CopyEnd, work: impl Future<Output = ()> + 'static, body_bytes: u64) -> Load {
+    let work = async move {
+        work.await;
+        end
+    };
     Load { work: Box::new(|| Box::pin(work)), body_bytes, head_bytes: 1000 }
 }
 
@@ -121,4 +132,57 @@ fn others_have_their_turn_between_copies_that_wait_for_nothing() {
         assert_eq!(done.get(), RUNNING_MAX + many.waiting);
         assert!(most <= RUNNING_MAX, "{most} at once");
     });
+}
+
+/// Behind a mirror that hung, 64 connections were given up and 64 others opened all at once, whenever the time of the copies
+/// was over, and a hundredth of all requests waited for that.
+#[test]
+fn a_lane_whose_work_runs_out_of_time_becomes_narrow_and_wide_again_when_it_is_answered() {
+    on_a_worker(async {
+        let (lanes, tracker) = (Lanes::default(), Tracker::default());
+        let gate = Rc::<Notify>::default();
+        let wait = |end: CopyEnd| {
+            let gate = Rc::clone(&gate);
+            ending(end, async move { gate.notified().await }, 0)
+        };
+        let many = LaneLimits { waiting: 640, ..LIMITS };
+        for _ in 0..RUNNING_MAX + 10 {
+            assert_eq!(lanes.add(1, wait(CopyEnd::TimedOut), many, &tracker), Ok(()));
+        }
+        settle().await;
+        gate.notify_waiters();
+        settle().await;
+        assert_eq!((tracker.len(), lanes.waiting()), (1, 9), "one runs, and the others wait for it");
+        assert!(
+            !lanes.has_room(1, 576) && lanes.has_room(1, 640),
+            "a 64th of the queue is left, and one place of it"
+        );
+        assert_eq!(lanes.add(1, wait(CopyEnd::Answered), many, &tracker), Ok(()));
+        assert_eq!(lanes.add(1, wait(CopyEnd::Answered), many, &tracker), Err(LaneFull));
+        for left in (0..10).rev() {
+            gate.notify_waiters();
+            settle().await;
+            assert_eq!((tracker.len(), lanes.waiting()), (1, left), "none of them made it narrower than one");
+        }
+        for _ in 0..3 {
+            assert_eq!(lanes.add(1, wait(CopyEnd::Answered), many, &tracker), Ok(()));
+        }
+        gate.notify_waiters();
+        settle().await;
+        assert_eq!(
+            (tracker.len(), lanes.waiting()),
+            (1, 2),
+            "it is wider now, and the next copy makes use of that"
+        );
+        assert_eq!(lanes.add(1, wait(CopyEnd::Answered), many, &tracker), Ok(()));
+        settle().await;
+        assert_eq!((tracker.len(), lanes.waiting()), (2, 2));
+    });
+}
+
+/// Lets everything run that can.
+async fn settle() {
+    for _ in 0..200 {
+        tokio::task::yield_now().await;
+    }
 }
