@@ -1,10 +1,35 @@
-//! Refusals as problem documents (RFC 9457), so that programs can read what people can.
+//! Answers in JSON: what was asked for, and refusals as problem documents (RFC 9457), so that programs can read what people can.
 
 use bytes::Bytes;
 use http_body_util::Full;
-use hyper::header::{CONTENT_TYPE, HeaderValue};
-use hyper::{Response, StatusCode};
-use serde_json::json;
+use hyper::header::{ALLOW, CONTENT_TYPE, HeaderValue};
+use hyper::{Method, Response, StatusCode};
+use serde_json::{Value, json};
+
+/// What was asked for.
+pub(crate) fn shown(status: StatusCode, value: &Value) -> Response<Full<Bytes>> {
+    let mut answer = Response::new(Full::from(format!("{value:#}\n")));
+    *answer.status_mut() = status;
+    answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    answer
+}
+
+/// Which of these methods is wanted; HEAD is GET.
+pub(crate) fn allowed<'m>(methods: &'m [Method], asked: &Method) -> Option<&'m Method> {
+    let wanted = if *asked == Method::HEAD { &Method::GET } else { asked };
+    methods.iter().find(|method| *method == wanted)
+}
+
+/// The answer to a request with another method than these (RFC 9110 §15.5.6).
+pub(crate) fn not_allowed(methods: &[Method]) -> Response<Full<Bytes>> {
+    let names: Vec<&str> = methods.iter().map(Method::as_str).collect();
+    let names = names.join(", ");
+    let mut answer = problem(StatusCode::METHOD_NOT_ALLOWED, &format!("this takes {names}"));
+    if let Ok(value) = HeaderValue::from_str(&names.replace("GET", "GET, HEAD")) {
+        answer.headers_mut().insert(ALLOW, value);
+    }
+    answer
+}
 
 /// An answer that says what is wrong with a request.
 ///

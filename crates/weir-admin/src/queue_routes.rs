@@ -8,7 +8,6 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http_body_util::Full;
-use hyper::header::{ALLOW, CONTENT_TYPE, HeaderValue};
 use hyper::http::request::Parts;
 use hyper::{Method, Response, StatusCode};
 use serde_json::{Value, json};
@@ -17,7 +16,7 @@ use weir_core::ports::queue::{LocalFuture, QueueSource, Selection, SharedQueueSo
 use weir_core::queue::Sequence;
 
 use crate::parameters::{Parameters, decoded};
-use crate::problem::problem;
+use crate::problem::{allowed, not_allowed, problem, shown};
 use crate::queues;
 
 /// Where all of it begins.
@@ -56,19 +55,10 @@ pub(crate) async fn answer(source: &SharedQueueSource, head: &Parts) -> Answer {
             "there is nothing here; there are /api/v1/queues, and below /NAME, /NAME/writes, /NAME/writes/N and /NAME/retry",
         );
     };
-    let allowed = methods(&place);
-    let method = if head.method == Method::HEAD { Method::GET } else { head.method.clone() };
-    if !allowed.contains(&method) {
-        let names: Vec<&str> = allowed.iter().map(Method::as_str).collect();
-        let names = names.join(", ");
-        let mut answer = problem(StatusCode::METHOD_NOT_ALLOWED, &format!("this takes {names}"));
-        if let Ok(value) = HeaderValue::from_str(&names.replace("GET", "GET, HEAD")) {
-            answer.headers_mut().insert(ALLOW, value);
-        }
-        return answer;
-    }
-    match perform(source, place, &method, head.uri.query().unwrap_or_default()).await {
-        Ok(value) => shown(&value),
+    let methods = methods(&place);
+    let Some(method) = allowed(methods, &head.method) else { return not_allowed(methods) };
+    match perform(source, place, method, head.uri.query().unwrap_or_default()).await {
+        Ok(value) => shown(StatusCode::OK, &value),
         Err((status, text)) => problem(status, &text),
     }
 }
@@ -79,12 +69,6 @@ fn methods(place: &Place) -> &'static [Method] {
         Place::Writes(_) | Place::Write(..) => &[Method::GET, Method::DELETE],
         Place::Retry(_) => &[Method::POST],
     }
-}
-
-fn shown(value: &Value) -> Answer {
-    let mut answer = Response::new(Full::from(format!("{value:#}\n")));
-    answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    answer
 }
 
 async fn perform(

@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http_body_util::Full;
-use hyper::header::{ALLOW, CONTENT_TYPE, HeaderValue};
 use hyper::http::request::Parts;
 use hyper::{Method, Response, StatusCode};
 use serde_json::{Value, json};
@@ -15,7 +14,7 @@ use weir_core::ports::members::{MemberChange, MemberError, SharedMemberControl};
 use weir_core::ports::{StatusSource, UpstreamStatus};
 
 use crate::parameters::{Parameters, decoded};
-use crate::problem::problem;
+use crate::problem::{allowed, not_allowed, problem, shown};
 use crate::upstreams::{self, WORDS};
 
 /// Where all of it begins.
@@ -50,28 +49,14 @@ pub(crate) fn answer(source: &dyn StatusSource, control: &SharedMemberControl, h
              /NAME/servers/ADDRESS/register",
         );
     };
-    let allowed: &[Method] = match place {
+    let methods: &[Method] = match place {
         Place::All | Place::Upstream(_) => &[Method::GET],
         Place::Server(..) => &[Method::GET, Method::PUT, Method::DELETE],
         Place::Register(..) => &[Method::POST],
     };
-    let method = if head.method == Method::HEAD { Method::GET } else { head.method.clone() };
-    if !allowed.contains(&method) {
-        let names: Vec<&str> = allowed.iter().map(Method::as_str).collect();
-        let names = names.join(", ");
-        let mut answer = problem(StatusCode::METHOD_NOT_ALLOWED, &format!("this takes {names}"));
-        if let Ok(value) = HeaderValue::from_str(&names.replace("GET", "GET, HEAD")) {
-            answer.headers_mut().insert(ALLOW, value);
-        }
-        return answer;
-    }
-    match perform(source, control, place, &method, head.uri.query().unwrap_or_default()) {
-        Ok((status, value)) => {
-            let mut answer = Response::new(Full::from(format!("{value:#}\n")));
-            *answer.status_mut() = status;
-            answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-            answer
-        }
+    let Some(method) = allowed(methods, &head.method) else { return not_allowed(methods) };
+    match perform(source, control, place, method, head.uri.query().unwrap_or_default()) {
+        Ok((status, value)) => shown(status, &value),
         Err((status, text)) => problem(status, &text),
     }
 }

@@ -247,13 +247,23 @@ impl Server {
 
     /// A server that reads a request and answers with this only when it is told to, once for each.
     pub fn held(answer: impl AsRef<[u8]>) -> (Self, SyncSender<()>) {
+        let answer = answer.as_ref().to_vec();
+        Self::when_told(move |_| answer.clone())
+    }
+
+    /// A server that reads a request and answers with its target only when it is told to, once for each. Dropping what tells
+    /// it ends its connections.
+    pub fn held_echo() -> (Self, SyncSender<()>) {
+        Self::when_told(|request| sized(request.target()).into())
+    }
+
+    fn when_told(answer: impl Fn(&Message) -> Vec<u8> + Send + Sync + 'static) -> (Self, SyncSender<()>) {
         let (release, released) = sync_channel::<()>(100);
         let released = Mutex::new(released);
-        let answer = answer.as_ref().to_vec();
         let server = Self::start(move |mut connection| {
-            while connection.request().is_some() {
+            while let Some(request) = connection.request() {
                 let told = released.lock().unwrap_or_else(std::sync::PoisonError::into_inner).recv();
-                if told.is_err() || connection.try_send(&answer).is_err() {
+                if told.is_err() || connection.try_send(answer(&request)).is_err() {
                     return;
                 }
             }

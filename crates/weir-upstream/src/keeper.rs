@@ -51,7 +51,7 @@ pub async fn keep(upstream: Arc<Upstream>) {
 async fn watched(watch: &mut Option<Watch>) -> Turns {
     match watch {
         Some(watch) => watch.turns().await,
-        None => std::future::pending().await,
+        None => pending().await,
     }
 }
 

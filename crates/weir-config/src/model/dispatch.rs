@@ -1,6 +1,6 @@
 //! How many servers get a request of a route, by its method.
 
-use weir_core::dispatch::{DuplicateRule, HedgeRule, MajorityRule, Mode, RaceRule};
+use weir_core::dispatch::{DuplicateRule, HedgeRule, MajorityRule, Mode, RaceRule, of_method};
 
 /// A dispatch mode with what it needs to know.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -48,12 +48,7 @@ impl Dispatches {
 
     /// The mode of a method; HEAD follows GET where it has none of its own (`semantics.md` §3).
     pub fn of(&self, method: &[u8]) -> &Dispatch {
-        let named = |name: &[u8]| {
-            let found = self.by_method.iter().find(|(known, _)| known.as_bytes() == name);
-            found.map(|(_, dispatch)| dispatch)
-        };
-        let own = named(method).or_else(|| named(b"GET").filter(|_| method == b"HEAD"));
-        own.unwrap_or(&self.others)
+        of_method(&self.by_method, method).unwrap_or(&self.others)
     }
 
     /// Every mode that some method has.

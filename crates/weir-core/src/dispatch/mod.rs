@@ -25,6 +25,7 @@ mod fan;
 mod hedge;
 mod majority;
 mod marks;
+mod of_method;
 mod race;
 mod rule;
 #[cfg(test)]
@@ -40,6 +41,7 @@ pub use event::{Action, Attempt, Event, RequestFacts, Reuse, Why};
 pub use fan::Fan;
 pub use hedge::{Hedge, HedgeFacts};
 pub use majority::Majority;
+pub use of_method::of_method;
 pub use race::Race;
 pub use rule::{Acknowledge, After, CatchUp, DuplicateRule, HedgeRule, MajorityRule, Otherwise, RaceRule};
 pub use status_set::StatusSet;

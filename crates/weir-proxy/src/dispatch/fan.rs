@@ -114,7 +114,7 @@ async fn with_body(
         FanRule::Race(_) | FanRule::Hedge(_) | FanRule::Majority(_) => None,
     };
     kept_body::invite(x, responder).await?;
-    // Only now: whoever joins while a body comes gets the write too, and whoever leaves does not.
+    // Only now, so that what waits for its body as a whole goes to whoever is there then.
     let group = x.worker.groups.of(upstream);
     let write = match route.rule {
         FanRule::Duplicate(duplicating) => {

@@ -8,16 +8,19 @@
 //! are there.
 
 use std::fmt;
+use std::future::poll_fn;
 use std::io;
-use std::pin::Pin;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::{Pin, pin};
 use std::sync::mpsc::sync_channel;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::task::Poll;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use tokio::runtime::{Builder, LocalOptions};
 use tokio::sync::{Notify, mpsc};
-use tokio::task::{JoinSet, spawn_local};
+use tokio::task::JoinSet;
 use weir_upstream::io::deadline::pause;
 
 /// Tasks that may be handed over before the thread takes the first one.
@@ -42,12 +45,29 @@ impl Task {
 
     /// Does it until it ends by itself.
     async fn keep(self) {
-        // A task of its own, because that is what notices a panic.
-        while let Err(error) = spawn_local((self.make)()).await {
-            tracing::error!(task = self.name, %error, "a task beside requests died, and is begun again");
-            pause(RESTART_PAUSE).await;
-        }
+        again_and_again(self.name, self.make).await;
     }
+}
+
+/// Does this until it ends by itself; when it panics, that is told and it is begun again. Dropped, it ends at once.
+pub(super) async fn again_and_again<F: Future<Output = ()>>(task: &'static str, make: impl Fn() -> F) {
+    while let Err(Died) = survived(make()).await {
+        tracing::error!(task, "a task beside requests died, and is begun again");
+        pause(RESTART_PAUSE).await;
+    }
+}
+
+/// A task that panicked; it has said what of.
+struct Died;
+
+async fn survived(task: impl Future<Output = ()>) -> Result<(), Died> {
+    let mut task = pin!(task);
+    poll_fn(|cx| match catch_unwind(AssertUnwindSafe(|| task.as_mut().poll(cx))) {
+        Ok(polled) => polled.map(Ok),
+        // It is not polled again.
+        Err(_) => Poll::Ready(Err(Died)),
+    })
+    .await
 }
 
 /// The thread. Its tasks are dropped when this is.

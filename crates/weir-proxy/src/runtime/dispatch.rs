@@ -6,9 +6,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use weir_config::model;
-use weir_core::dispatch::{Budget, CatchUp, DuplicateRule, HedgeRule, MajorityRule, Mode, RaceRule};
+use weir_core::dispatch::{
+    Budget, CatchUp, DuplicateRule, HedgeRule, MajorityRule, Mode, RaceRule, of_method,
+};
 use weir_core::ports::queue::WriteQueue;
-use weir_http::method::Method;
 use weir_upstream::member::Server;
 use weir_upstream::upstream::{Registrar, Upstream};
 
@@ -156,12 +157,8 @@ impl Dispatches {
     }
 
     /// The mode of a method; HEAD follows GET where it has none of its own (`semantics.md` §3).
-    pub fn of(&self, method: Method, token: &[u8]) -> &Dispatch {
-        if self.by_method.is_empty() {
-            return &self.others;
-        }
-        let follows = || if method == Method::Head { self.named(b"GET") } else { None };
-        self.named(token).or_else(follows).unwrap_or(&self.others)
+    pub fn of(&self, method: &[u8]) -> &Dispatch {
+        of_method(&self.by_method, method).unwrap_or(&self.others)
     }
 
     /// Those that hedge.
@@ -171,10 +168,5 @@ impl Dispatches {
             Dispatch::Fan(FanRule::Hedge(hedging)) => Some(hedging),
             Dispatch::Fan(_) | Dispatch::Balance => None,
         })
-    }
-
-    fn named(&self, token: &[u8]) -> Option<&Dispatch> {
-        let found = self.by_method.iter().find(|(known, _)| known.as_bytes() == token);
-        found.map(|(_, dispatch)| dispatch)
     }
 }

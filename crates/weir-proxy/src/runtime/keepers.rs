@@ -1,25 +1,17 @@
 //! The tasks that keep the members of upstreams in order, one for each upstream that is in force.
 
 use std::collections::HashMap;
-use std::future::poll_fn;
 use std::net::SocketAddr;
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::pin::pin;
 use std::sync::{Arc, Weak};
-use std::task::Poll;
-use std::time::Duration;
 
 use tokio::task::{AbortHandle, spawn_local};
-use weir_upstream::io::deadline::pause;
 use weir_upstream::keeper;
 use weir_upstream::names::Names;
 use weir_upstream::upstream::Upstream;
 
+use super::control::again_and_again;
 use super::found;
 use super::status::ProcessStatus;
-
-/// How long a task that panicked is left alone.
-const RESTART_PAUSE: Duration = Duration::from_secs(5);
 
 /// The keeper of one upstream, which ends with this.
 struct Keeper {
@@ -59,7 +51,7 @@ pub(super) async fn watch(status: Weak<ProcessStatus>) {
 
 fn begin(upstream: &Arc<Upstream>, names: &mut Option<Names>, asked: &[SocketAddr]) -> Keeper {
     let kept = Arc::clone(upstream);
-    let mut tasks = vec![again_and_again("members", move || keeper::keep(Arc::clone(&kept)))];
+    let mut tasks = vec![begun("members", move || keeper::keep(Arc::clone(&kept)))];
     if !upstream.named.is_empty() && names.is_none() {
         match Names::new(asked) {
             Ok(made) => *names = Some(made),
@@ -72,36 +64,15 @@ fn begin(upstream: &Arc<Upstream>, names: &mut Option<Names>, asked: &[SocketAdd
             continue;
         };
         let (upstream, servers) = (Arc::clone(upstream), servers.clone());
-        tasks.push(again_and_again("names", move || {
-            found::keep(Arc::clone(&upstream), servers.clone(), names.clone())
-        }));
+        tasks
+            .push(begun("names", move || found::keep(Arc::clone(&upstream), servers.clone(), names.clone())));
     }
     Keeper { _upstream: Arc::clone(upstream), tasks }
 }
 
-/// Does this for as long as the handle lives; when it panics, that is told and it is begun again.
-fn again_and_again<F: Future<Output = ()> + 'static>(
+fn begun<F: Future<Output = ()> + 'static>(
     task: &'static str,
     make: impl Fn() -> F + 'static,
 ) -> AbortHandle {
-    let kept = async move {
-        while let Err(Died) = survived(make()).await {
-            tracing::error!(task, "a task beside requests died, and is begun again");
-            pause(RESTART_PAUSE).await;
-        }
-    };
-    spawn_local(kept).abort_handle()
-}
-
-/// A task that panicked; it has said what of.
-struct Died;
-
-async fn survived(task: impl Future<Output = ()>) -> Result<(), Died> {
-    let mut task = pin!(task);
-    poll_fn(|cx| match catch_unwind(AssertUnwindSafe(|| task.as_mut().poll(cx))) {
-        Ok(polled) => polled.map(Ok),
-        // It is not polled again.
-        Err(_) => Poll::Ready(Err(Died)),
-    })
-    .await
+    spawn_local(again_and_again(task, make)).abort_handle()
 }

@@ -36,7 +36,7 @@ pub(super) async fn forward(
             // A connection that becomes another protocol has two ends (`semantics.md` §3).
             let dispatch = match &x.facts.upgrade {
                 Some(_) => &Dispatch::Balance,
-                None => forward.dispatch.of(x.request.method(), x.request.method_token()),
+                None => forward.dispatch.of(x.request.method_token()),
             };
             x.record.mode = Some(dispatch.mode());
             x.worker.counters.dispatch(dispatch.mode());

@@ -8,8 +8,7 @@
 use std::collections::HashMap;
 use std::net::TcpStream;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
-use std::sync::mpsc::{SyncSender, sync_channel};
-use std::sync::{Arc, Barrier, Mutex};
+use std::sync::{Arc, Barrier};
 use std::thread;
 use std::time::Instant;
 
@@ -54,20 +53,6 @@ fn until_waiting(proxy: &Running, count: u64) {
         assert!(begun.elapsed() < PATIENCE, "{waiting} requests wait instead of {count}");
         thread::yield_now();
     }
-}
-
-/// A server that answers a request with its target when it is told to; dropping what tells it ends its connections.
-fn held() -> (Server, SyncSender<()>) {
-    let (go, due) = sync_channel(64);
-    let due = Mutex::new(due);
-    let server = Server::start(move |mut connection| {
-        while let Some(request) = connection.request() {
-            if due.lock().unwrap().recv().is_err() || connection.try_send(sized(request.target())).is_err() {
-                return;
-            }
-        }
-    });
-    (server, go)
 }
 
 /// Clients in threads of their own, each with so many requests of these bytes; says how the answers were.
@@ -151,7 +136,7 @@ fn one_client_has_its_share_over_all_workers_and_others_have_theirs() {
 
 #[test]
 fn those_over_the_queue_are_refused_and_those_in_it_come_in_in_their_order() {
-    let (server, go) = held();
+    let (server, go) = Server::held_echo();
     let proxy = limited(&server, "total: 1, queue: 3, wait: 60s", "workers: 4");
     let mut first = connect(&proxy);
     first.send(get("/first"));
@@ -185,7 +170,7 @@ fn those_over_the_queue_are_refused_and_those_in_it_come_in_in_their_order() {
 
 #[test]
 fn a_wait_has_its_end_and_then_there_is_a_place_less_to_wait_for() {
-    let (server, go) = held();
+    let (server, go) = Server::held_echo();
     let proxy = limited(&server, "total: 1, queue: 1, wait: 20ms", "");
     let mut first = connect(&proxy);
     first.send(get("/"));
@@ -206,7 +191,7 @@ fn a_wait_has_its_end_and_then_there_is_a_place_less_to_wait_for() {
 #[test]
 fn a_place_that_is_left_on_one_worker_wakes_a_client_of_another() {
     for limit in ["total: 1, wait: 60s", "per_client: 1, wait: 60s"] {
-        let (server, go) = held();
+        let (server, go) = Server::held_echo();
         let proxy = limited(&server, limit, "workers: 2");
         // One client of each worker, however the system shares them out.
         let mut clients: HashMap<usize, Socket> = HashMap::new();
@@ -241,7 +226,7 @@ fn a_place_that_is_left_on_one_worker_wakes_a_client_of_another() {
 
 #[test]
 fn semantics_1_7_a_fin_is_no_farewell_of_who_waits_and_a_reset_is() {
-    let (server, go) = held();
+    let (server, go) = Server::held_echo();
     let proxy = limited(&server, "total: 1, queue: 2, wait: 60s", "workers: 2");
     for _ in 0..2 {
         let before = server.requests().len();
@@ -360,7 +345,7 @@ services:
 
 #[test]
 fn while_draining_who_waits_has_its_turn_and_then_it_is_over() {
-    let (server, go) = held();
+    let (server, go) = Server::held_echo();
     let mut proxy = limited(&server, "total: 1, wait: 60s", "workers: 2");
     let mut first = connect(&proxy);
     first.send(get("/"));
@@ -378,7 +363,7 @@ fn while_draining_who_waits_has_its_turn_and_then_it_is_over() {
 
 #[test]
 fn a_limit_that_stays_as_it_was_goes_on_and_a_changed_one_begins_anew() {
-    let (server, go) = held();
+    let (server, go) = Server::held_echo();
     let limit = "total: 1, queue: 0";
     let proxy = limited(&server, limit, "");
     let mut first = connect(&proxy);
@@ -408,7 +393,7 @@ fn a_limit_that_stays_as_it_was_goes_on_and_a_changed_one_begins_anew() {
 
 #[test]
 fn the_log_says_why() {
-    let (server, go) = held();
+    let (server, go) = Server::held_echo();
     let file = unix_path();
     let log = format!("access_log: {{format: json, file: \"{}\"}}", file.display());
     let mut proxy = limited(&server, "total: 1, queue: 0", &log);

@@ -1,12 +1,12 @@
 //! Bodies of which more would have to be kept than may be, where every server must have all of it: 413 (`semantics.md` §2.5).
 
-use std::path::PathBuf;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use weir_testkit::client::{ask, connect};
 use weir_testkit::proxy::{self, Running};
 use weir_testkit::server::Server;
+
+use crate::state_directory::StateDirectory;
 
 /// What may be kept.
 const KEPT_BYTES_MAX: usize = 16 * 1024;
@@ -19,27 +19,7 @@ const MODES: [&str; 5] = [
     "{mode: duplicate, catch_up: durable}",
 ];
 
-/// A `state` directory for one proxy.
-struct State(PathBuf);
-
-impl State {
-    fn new() -> Self {
-        static COUNT: AtomicUsize = AtomicUsize::new(0);
-        let name = format!("too-large-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
-        let path = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name);
-        // What a run that was killed left behind.
-        let _ = std::fs::remove_dir_all(&path);
-        Self(path)
-    }
-}
-
-impl Drop for State {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
-}
-
-fn over(mode: &str, servers: &[Taking], state: &State) -> Running {
+fn over(mode: &str, servers: &[Taking], state: &StateDirectory) -> Running {
     let written: Vec<String> = servers.iter().map(|one| format!("\"{}\"", one.server)).collect();
     proxy::start(&format!(
         "state: \"{}\"
@@ -47,7 +27,7 @@ replay: {{memory: {KEPT_BYTES_MAX}B, disk: off}}
 services: [{{host: \"*\", upstream: web, dispatch: {mode}}}]
 upstreams: {{web: {{servers: [{}]}}}}
 ",
-        state.0.display(),
+        state,
         written.join(", ")
     ))
 }
@@ -107,7 +87,7 @@ fn check_goes_on(proxy: &Running, servers: &[Taking], mode: &str) {
 #[test]
 fn semantics_2_5_a_length_that_is_too_large_is_refused_before_the_first_copy() {
     for mode in MODES {
-        let (state, servers) = (State::new(), [Taking::start(), Taking::start(), Taking::start()]);
+        let (state, servers) = (StateDirectory::new(), [Taking::start(), Taking::start(), Taking::start()]);
         let proxy = over(mode, &servers, &state);
         for length in [KEPT_BYTES_MAX + 1, 100_000, usize::MAX >> 1] {
             let head = format!("POST / HTTP/1.1\r\nHost: a.test\r\nContent-Length: {length}\r\n\r\n");
@@ -127,7 +107,8 @@ fn semantics_2_5_a_length_that_is_too_large_is_refused_before_the_first_copy() {
 fn semantics_2_5_a_body_that_turns_out_too_large_reaches_nobody_whole() {
     for mode in MODES {
         for excess in [1, 100_000] {
-            let (state, servers) = (State::new(), [Taking::start(), Taking::start(), Taking::start()]);
+            let (state, servers) =
+                (StateDirectory::new(), [Taking::start(), Taking::start(), Taking::start()]);
             let proxy = over(mode, &servers, &state);
             let mut client = connect(&proxy);
             client.send("POST / HTTP/1.1\r\nHost: a.test\r\nTransfer-Encoding: chunked\r\n\r\n");

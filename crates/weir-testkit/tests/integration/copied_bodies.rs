@@ -2,8 +2,7 @@
 
 use std::collections::HashMap;
 use std::panic::AssertUnwindSafe;
-use std::path::PathBuf;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -11,6 +10,8 @@ use weir_testkit::client::connect;
 use weir_testkit::proxy::{self, Running};
 use weir_testkit::server::{Connection, Server};
 use weir_testkit::socket::Socket;
+
+use crate::state_directory::StateDirectory;
 
 const MIB: u64 = 1 << 20;
 
@@ -25,26 +26,6 @@ const BESIDE: [&str; 3] = [
     "dispatch: balance, compare: {upstream: OTHER, methods: [PUT], body: exact}",
     "dispatch: {mode: duplicate, acknowledge: all}, mirror: {upstream: OTHER}, compare: {upstream: OTHER, methods: [PUT]}",
 ];
-
-/// A `state` directory for one proxy.
-struct State(PathBuf);
-
-impl State {
-    fn new() -> Self {
-        static COUNT: AtomicUsize = AtomicUsize::new(0);
-        let name = format!("copied-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
-        let path = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name);
-        // What a run that was killed left behind.
-        let _ = std::fs::remove_dir_all(&path);
-        Self(path)
-    }
-}
-
-impl Drop for State {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
-}
 
 /// What servers have got, by a checksum and a length: how often.
 type Got = Arc<Mutex<HashMap<(u64, u64), usize>>>;
@@ -170,7 +151,7 @@ fn every_size_durably() {
 
 /// The same through a durable queue.
 fn check_durable(bytes: u64, chunked: bool) {
-    let (got, state) = (Got::default(), State::new());
+    let (got, state) = (Got::default(), StateDirectory::new());
     let servers = [counting(&got), counting(&got), counting(&got)];
     let written: Vec<String> = servers.iter().map(|server| format!("\"{server}\"")).collect();
     let proxy = proxy::start(&format!(
@@ -178,7 +159,7 @@ fn check_durable(bytes: u64, chunked: bool) {
 services: [{{host: \"*\", upstream: web, dispatch: {DURABLE}}}]
 upstreams: {{web: {{servers: [{}]}}}}
 ",
-        state.0.display(),
+        state,
         written.join(", ")
     ));
     let mut client = connect(&proxy);

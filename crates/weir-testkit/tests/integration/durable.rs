@@ -1,7 +1,6 @@
 //! Mode `duplicate` with `catch_up: durable`: a write is in a file before anybody gets it (`semantics.md` §3.3).
 
-use std::path::PathBuf;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::Ordering;
 
 use weir_core::ports::members::MemberChange;
 use weir_testkit::client::{ask, connect};
@@ -9,19 +8,12 @@ use weir_testkit::message::Message;
 use weir_testkit::proxy::{self, Running};
 use weir_testkit::server::Server;
 
+use crate::state_directory::StateDirectory;
+
 /// A `state` directory for one test.
-struct State(PathBuf);
+struct State(StateDirectory);
 
 impl State {
-    fn new() -> Self {
-        static COUNT: AtomicUsize = AtomicUsize::new(0);
-        let name = format!("durable-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
-        let path = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name);
-        // What a run that was killed left behind.
-        let _ = std::fs::remove_dir_all(&path);
-        Self(path)
-    }
-
     fn yaml(&self, servers: &[&Server], keys: &str) -> String {
         let servers: Vec<String> = servers.iter().map(|server| format!("\"{server}\"")).collect();
         format!(
@@ -29,19 +21,13 @@ impl State {
 services: [{{host: \"*\", upstream: web, dispatch: {{mode: duplicate, catch_up: durable{keys}}}}}]
 upstreams: {{web: {{servers: [{}]}}}}
 ",
-            self.0.display(),
+            self.0,
             servers.join(", ")
         )
     }
 
     fn proxy(&self, servers: &[&Server], keys: &str) -> Running {
         proxy::start(&self.yaml(servers, keys))
-    }
-}
-
-impl Drop for State {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
     }
 }
 
@@ -61,7 +47,7 @@ fn until(proxy: &Running, holds: impl Fn(&weir_core::ports::queue::QueueStatus) 
 
 #[test]
 fn semantics_3_3_nothing_is_sent_before_the_write_is_whole() {
-    let state = State::new();
+    let state = State(StateDirectory::new());
     let servers = [Server::saying("a"), Server::saying("b")];
     let proxy = state.proxy(&[&servers[0], &servers[1]], ", acknowledge: all");
     let mut slow = connect(&proxy);
@@ -81,7 +67,7 @@ fn semantics_3_3_nothing_is_sent_before_the_write_is_whole() {
 
 #[test]
 fn sized_chunked_large_and_invited_bodies_arrive_whole() {
-    let state = State::new();
+    let state = State(StateDirectory::new());
     let servers = [Server::saying("a"), Server::saying("b")];
     let proxy = state.proxy(&[&servers[0], &servers[1]], ", acknowledge: all");
     let mut client = connect(&proxy);
@@ -103,7 +89,7 @@ fn sized_chunked_large_and_invited_bodies_arrive_whole() {
 
 #[test]
 fn a_client_that_leaves_in_the_middle_has_written_nothing() {
-    let state = State::new();
+    let state = State(StateDirectory::new());
     let server = Server::saying("a");
     let proxy = state.proxy(&[&server], "");
     for size in [1, 400_000] {
@@ -127,7 +113,7 @@ fn a_client_that_leaves_in_the_middle_has_written_nothing() {
 
 #[test]
 fn semantics_3_3_what_waits_outlives_the_process_in_order() {
-    let state = State::new();
+    let state = State(StateDirectory::new());
     let steady = Server::saying("a");
     let (flaky, down) = Server::down(503);
     let large = "y".repeat(700_000);
@@ -152,7 +138,7 @@ fn semantics_3_3_what_waits_outlives_the_process_in_order() {
 
 #[test]
 fn a_dead_letter_outlives_the_process() {
-    let state = State::new();
+    let state = State(StateDirectory::new());
     let steady = Server::saying("a");
     let refusing = Server::answering("HTTP/1.1 409 No\r\nContent-Length: 0\r\n\r\n");
     let proxy = state.proxy(&[&steady, &refusing], "");
@@ -166,7 +152,7 @@ fn a_dead_letter_outlives_the_process() {
 
 #[test]
 fn a_full_backlog_refuses_and_nobody_gets_anything() {
-    let state = State::new();
+    let state = State(StateDirectory::new());
     let steady = Server::saying("a");
     let (flaky, _down) = Server::down(503);
     let proxy = state.proxy(&[&steady, &flaky], ", backlog: 1");
@@ -184,7 +170,7 @@ fn a_full_backlog_refuses_and_nobody_gets_anything() {
 
 #[test]
 fn a_backlog_is_bounded_in_bytes_too() {
-    let state = State::new();
+    let state = State(StateDirectory::new());
     let steady = Server::saying("a");
     let (flaky, _down) = Server::down(503);
     let proxy = state.proxy(&[&steady, &flaky], ", backlog_bytes: 1MiB");
@@ -196,7 +182,7 @@ fn a_backlog_is_bounded_in_bytes_too() {
 
 #[test]
 fn a_server_that_left_the_configuration_is_an_orphan() {
-    let state = State::new();
+    let state = State(StateDirectory::new());
     let steady = Server::saying("a");
     let (flaky, _down) = Server::down(503);
     let proxy = state.proxy(&[&steady, &flaky], "");
@@ -213,13 +199,13 @@ fn a_server_that_left_the_configuration_is_an_orphan() {
 /// A configuration whose queue can't be opened was put in use all the same: writes were acknowledged and waited nowhere.
 #[test]
 fn a_configuration_whose_queue_can_not_be_opened_changes_nothing() {
-    let state = State::new();
+    let state = State(StateDirectory::new());
     let (steady, other) = (Server::saying("a"), Server::saying("b"));
     let (flaky, _down) = Server::down(503);
     let proxy = state.proxy(&[&steady, &flaky], ", backlog: 1");
     ask(&proxy, post("first")).expect(200);
     until(&proxy, |queue| queue.servers[1].backlog == 1);
-    let directory = state.0.join("queue");
+    let directory = state.0.path().join("queue");
     std::fs::write(directory.join("bad.sqlite"), b"no database at all").unwrap();
     let duplicate = "dispatch: {mode: duplicate, catch_up: durable, backlog: 9}";
     let yaml = format!(
@@ -230,7 +216,7 @@ services:
   - {{host: \"*\", upstream: web, {duplicate}}}
 upstreams: {{good: {{servers: [\"{other}\"]}}, bad: {{servers: [\"{other}\"]}}, web: {{servers: [\"{steady}\"]}}}}
 ",
-        state.0.display()
+        state.0
     );
     for _ in 0..2 {
         let error = proxy.try_publish(&yaml).expect_err("a queue is damaged");
@@ -258,7 +244,7 @@ upstreams: {{good: {{servers: [\"{other}\"]}}, bad: {{servers: [\"{other}\"]}}, 
 /// and promised what it did not keep.
 #[test]
 fn a_queue_in_memory_does_not_become_durable_while_it_runs() {
-    let state = State::new();
+    let state = State(StateDirectory::new());
     let server = Server::saying("a");
     let durable = state.yaml(&[&server], "");
     let in_memory = durable.replace("durable", "memory");
@@ -278,7 +264,7 @@ fn a_queue_in_memory_does_not_become_durable_while_it_runs() {
 /// when there is room again, writes are taken again.
 #[test]
 fn semantics_3_3_on_a_full_disk_nothing_is_acknowledged_and_nothing_lost() {
-    let state = State::new();
+    let state = State(StateDirectory::new());
     let steady = Server::saying("a");
     let (flaky, down) = Server::down(503);
     let proxy = proxy::start_with_small_disk(&state.yaml(&[&steady, &flaky], ", acknowledge: 1"), 400);
@@ -312,7 +298,7 @@ fn semantics_3_3_on_a_full_disk_nothing_is_acknowledged_and_nothing_lost() {
 /// Its servers were those of the moment when its head came: one that joined while the body came never got it.
 #[test]
 fn a_server_that_joins_while_a_write_comes_gets_it() {
-    let (state, first, second) = (State::new(), Server::saying("a"), Server::saying("b"));
+    let (state, first, second) = (State(StateDirectory::new()), Server::saying("a"), Server::saying("b"));
     let proxy = state.proxy(&[&first], "");
     let mut client = connect(&proxy);
     client.send("POST /orders HTTP/1.1\r\nHost: a.test\r\nContent-Length: 4\r\n\r\nha");
@@ -327,7 +313,7 @@ fn a_server_that_joins_while_a_write_comes_gets_it() {
 
 #[test]
 fn a_write_for_nobody_is_refused_before_it_is_written() {
-    let (state, server) = (State::new(), Server::saying("a"));
+    let (state, server) = (State(StateDirectory::new()), Server::saying("a"));
     let proxy = state.proxy(&[&server], "");
     proxy.members().leave("web", &server.to_string(), None).unwrap();
     ask(&proxy, post("x")).expect(503);

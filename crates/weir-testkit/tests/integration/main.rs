@@ -53,6 +53,7 @@ mod records;
 mod retries;
 mod sending;
 mod split;
+mod state_directory;
 mod statuses;
 mod timeouts;
 mod tls_front;

@@ -355,7 +355,8 @@ fn the_log_tells_what_was_tried() {
             1 => drop(connection.send("HTTP/1.1 503 Busy\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")),
             // It closes; were that not said, the next request would find the connection idle or gone, as luck has it.
             _ => {
-                drop(connection.send(sized(&request.text()).replacen("\r\n", "\r\nConnection: close\r\n", 1)))
+                let answer = sized(&request.text()).replacen("\r\n", "\r\nConnection: close\r\n", 1);
+                connection.send(answer);
             }
         }
     });

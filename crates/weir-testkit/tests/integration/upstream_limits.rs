@@ -6,9 +6,7 @@
 )]
 
 use std::net::TcpStream;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
-use std::sync::mpsc::{SyncSender, sync_channel};
 use std::thread;
 use std::time::Instant;
 
@@ -48,20 +46,6 @@ fn until_waiting(proxy: &Running, count: u64) {
         assert!(begun.elapsed() < PATIENCE, "{waiting:?} requests wait instead of {count}");
         thread::yield_now();
     }
-}
-
-/// A server that answers a request with its target when it is told to.
-fn held() -> (Server, SyncSender<()>) {
-    let (go, due) = sync_channel(64);
-    let due = Mutex::new(due);
-    let server = Server::start(move |mut connection| {
-        while let Some(request) = connection.request() {
-            if due.lock().unwrap().recv().is_err() || connection.try_send(sized(request.target())).is_err() {
-                return;
-            }
-        }
-    });
-    (server, go)
 }
 
 /// A server that fails the test when more requests are there at once.
@@ -115,7 +99,7 @@ fn the_upstream_gets_no_more_at_once_than_it_may() {
 
 #[test]
 fn those_over_the_queue_are_refused_and_those_in_it_come_in_in_their_order_over_all_routes() {
-    let (server, go) = held();
+    let (server, go) = Server::held_echo();
     let proxy = over(&[&server], "requests: 1, queue: 3, queue_timeout: 60s", "workers: 4");
     let mut first = connect(&proxy);
     first.send(get("/other/first"));
@@ -147,7 +131,7 @@ fn those_over_the_queue_are_refused_and_those_in_it_come_in_in_their_order_over_
 
 #[test]
 fn a_wait_has_its_end() {
-    let (server, go) = held();
+    let (server, go) = Server::held_echo();
     let proxy = over(&[&server], "requests: 1, queue: 1, queue_timeout: 20ms", "");
     let mut first = connect(&proxy);
     first.send(get("/"));
@@ -165,7 +149,7 @@ fn a_wait_has_its_end() {
 
 #[test]
 fn a_client_that_leaves_gives_its_place_back_in_the_queue_and_at_the_server() {
-    let (server, go) = held();
+    let (server, go) = Server::held_echo();
     let proxy = over(&[&server], "requests: 1, queue: 1, queue_timeout: 60s", "workers: 2");
     let mut first = connect(&proxy);
     first.send(get("/first"));
@@ -194,7 +178,7 @@ fn a_client_that_leaves_gives_its_place_back_in_the_queue_and_at_the_server() {
 /// Where a server is taken out, there is less room; those who wait get it when it is back.
 #[test]
 fn room_follows_the_servers_that_are_there() {
-    let ((a, go_a), (b, go_b)) = (held(), held());
+    let ((a, go_a), (b, go_b)) = (Server::held_echo(), Server::held_echo());
     let proxy = over(&[&a, &b], "queue: 10, queue_timeout: 60s, per_server: {requests: 1}", "workers: 2");
     let say = |word| {
         let change = MemberChange { weight: None, word: Some(word), lease: None };
@@ -247,7 +231,7 @@ upstreams: {{web: {{servers: [\"{a}\", \"{b}\"], limits: {{requests: 1, queue: 0
 /// What is in progress when a new configuration comes is still in progress.
 #[test]
 fn a_new_configuration_with_the_same_limits_goes_on_with_what_is_there() {
-    let (server, go) = held();
+    let (server, go) = Server::held_echo();
     let yaml = format!(
         "services: [{{host: \"*\", upstream: web}}]
 upstreams: {{web: {{servers: [\"{server}\"], limits: {{requests: 1, queue: 0}}}}}}
