@@ -22,6 +22,7 @@ mod compare;
 mod connection;
 mod copied_bodies;
 mod departure;
+mod disagreement;
 mod drain;
 mod duplicate;
 mod duplicate_order;
