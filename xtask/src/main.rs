@@ -38,7 +38,7 @@ enum Task {
     /// All tests of the workspace.
     Test(test::Options),
     /// Weir beside nginx, HAProxy and a bare relay of bytes, and its modes beside `balance`.
-    Bench(bench::Options),
+    Bench(bench::Arguments),
     /// The fuzz targets, on the stable compiler.
     Fuzz(fuzz::Options),
     /// The bare relay of bytes that `bench` measures: the limit of the design.

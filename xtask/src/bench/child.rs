@@ -106,6 +106,11 @@ impl Running {
         Ok(())
     }
 
+    /// Asks it to end.
+    pub(crate) fn stop(&self) {
+        signal(&[self.child.id()], Signal::SIGTERM);
+    }
+
     /// Waits for its end and gives back what it wrote, if that was piped.
     ///
     /// # Errors
