@@ -91,6 +91,22 @@ impl Connection {
         Some(request)
     }
 
+    /// The next request, which is recorded; `None` when the connection ends before its last byte. For servers to which a proxy
+    /// sends of its own accord, so that it may end in the middle of a request.
+    ///
+    /// # Panics
+    /// When it is malformed.
+    pub fn whole_request(&mut self) -> Option<Message> {
+        match self.socket.try_request() {
+            Ok(request) => {
+                self.state.change(|seen| seen.requests.push(request.clone()));
+                Some(request)
+            }
+            Err(broken) if broken.end.is_some() => None,
+            Err(broken) => panic!("no request: {broken}"),
+        }
+    }
+
     /// The next request, which must come.
     ///
     /// # Panics
@@ -221,16 +237,19 @@ impl Server {
         Self::answering(sized(text))
     }
 
-    /// A server that answers with this status as long as it is down, as it is at first, and 200 afterwards.
+    /// A server that answers with this status as long as it is down, as it is at first, and 200 afterwards. What it did not take is
+    /// sent to it again and again, so that a proxy that is stopped may be in the middle of a request or of its answer.
     pub fn down(status: u16) -> (Self, Arc<AtomicBool>) {
         let down = Arc::new(AtomicBool::new(true));
         let is_down = Arc::clone(&down);
         let server = Self::start(move |mut connection| {
-            while connection.request().is_some() {
-                if is_down.load(Ordering::SeqCst) {
-                    connection.send(format!("HTTP/1.1 {status} No\r\nContent-Length: 0\r\n\r\n"));
-                } else {
-                    connection.send(sized("late"));
+            while connection.whole_request().is_some() {
+                let answer = match is_down.load(Ordering::SeqCst) {
+                    true => format!("HTTP/1.1 {status} No\r\nContent-Length: 0\r\n\r\n"),
+                    false => sized("late"),
+                };
+                if connection.try_send(answer).is_err() {
+                    return;
                 }
             }
         });
@@ -425,4 +444,34 @@ pub fn unix_path() -> PathBuf {
 fn text(payload: &(dyn std::any::Any + Send)) -> String {
     let text = payload.downcast_ref::<String>().cloned();
     text.or_else(|| payload.downcast_ref::<&str>().map(|text| (*text).to_owned())).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use std::net::TcpStream;
+
+    use super::*;
+
+    /// Sends half of a request and resets the connection.
+    fn cut(server: &Server) {
+        let mut client = Socket::from(TcpStream::connect(server.to_string()).unwrap());
+        client.send("POST / HTTP/1.1\r\nHost: a.test\r\nContent-Length: 9\r\n\r\nhalf");
+        client.reset();
+        server.wait_ended(1);
+    }
+
+    #[test]
+    fn a_server_that_is_down_is_left_in_the_middle_of_a_request() {
+        let (server, _down) = Server::down(503);
+        cut(&server);
+        assert!(server.requests().is_empty(), "it was not whole");
+    }
+
+    #[test]
+    #[should_panic(expected = "the server failed")]
+    fn any_other_demands_whole_requests() {
+        cut(&Server::saying("ok"));
+    }
 }

@@ -3,6 +3,7 @@
 use weir_testkit::client::{ask, connect};
 use weir_testkit::proxy::{self, Running};
 use weir_testkit::server::{Server, sized};
+use weir_testkit::wait::until_some;
 
 const POST: &str = "POST / HTTP/1.1\r\nHost: a.test\r\nContent-Length: 1\r\n\r\nx";
 
@@ -20,15 +21,14 @@ fn counted(proxy: &Running, servers: [&Server; 2]) -> (u64, [u64; 2]) {
     for server in servers {
         server.wait_requests(1);
     }
-    loop {
+    let status = until_some(|| {
         let status = proxy.status();
-        if status.upstreams[0].servers.iter().all(|server| server.requests_in_flight == 0) {
-            let web = &status.dispatch.duplicating[0];
-            assert_eq!(web.upstream, "web");
-            return (web.acknowledgements_total, web.disagreements);
-        }
-        std::thread::yield_now();
-    }
+        let servers = &status.upstreams[0].servers;
+        servers.iter().all(|server| server.requests_in_flight == 0).then_some(status)
+    });
+    let web = &status.dispatch.duplicating[0];
+    assert_eq!(web.upstream, "web");
+    (web.acknowledgements_total, web.disagreements)
 }
 
 fn answer(status: u16, text: &str) -> String {

@@ -6,6 +6,7 @@ use weir_testkit::client::{ask, connect, fetch, get};
 use weir_testkit::proxy::{self, Running};
 use weir_testkit::server::{Server, sized, unix_path};
 use weir_testkit::socket::Socket;
+use weir_testkit::wait::until;
 
 fn named(names: &[&str]) -> Vec<Server> {
     names.iter().map(|name| Server::saying(name)).collect()
@@ -114,9 +115,7 @@ upstreams: {{web: {{servers: [\"{slow}\", \"{fast}\"], balance: least_requests}}
     // Requests one after the other until one of them is held by the slow server; from then on all go to the other.
     for number in 1.. {
         waiting.send(get("/"));
-        while slow.requests().len() + fast.requests().len() < number {
-            std::thread::yield_now();
-        }
+        until(|| slow.requests().len() + fast.requests().len() >= number);
         if !slow.requests().is_empty() {
             break;
         }

@@ -6,6 +6,7 @@ use weir_testkit::client::{connect, get};
 use weir_testkit::proxy::{self, Running};
 use weir_testkit::server::Server;
 use weir_testkit::socket::Socket;
+use weir_testkit::wait::until;
 
 fn servers() -> Vec<Server> {
     ["a", "b", "c", "d"].map(Server::saying).into()
@@ -110,9 +111,7 @@ fn a_popular_key_is_shared_when_its_server_has_enough() {
     for (number, client) in clients.iter_mut().enumerate() {
         client.send(get("/popular"));
         // One after the other, so that each sees those before it.
-        while got() <= number {
-            std::thread::yield_now();
-        }
+        until(|| got() > number);
     }
     // ⌈1.25 × 8 / 4⌉
     let most = servers.iter().map(|server| server.requests().len()).max().unwrap();

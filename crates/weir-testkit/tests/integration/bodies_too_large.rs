@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex};
 use weir_testkit::client::{ask, connect};
 use weir_testkit::proxy::{self, Running};
 use weir_testkit::server::Server;
+use weir_testkit::wait::until;
 
 use crate::state_directory::StateDirectory;
 
@@ -70,15 +71,11 @@ fn check_goes_on(proxy: &Running, servers: &[Taking], mode: &str) {
         assert_eq!(ask(proxy, request).expect(200).text(), "ok", "{mode}");
     }
     let waits = || proxy.status().queues.first().is_some_and(|queue| queue.backlog_writes > 0);
-    while waits() || proxy.status().requests_in_flight > 0 || proxy.status().replay_bytes > 0 {
-        std::thread::yield_now();
-    }
+    until(|| !waits() && proxy.status().requests_in_flight == 0 && proxy.status().replay_bytes == 0);
     assert!(proxy.status().queues.iter().all(|queue| queue.servers.iter().all(|server| server.dead == 0)));
     for server in servers {
         // A copy of a write goes on when its client has an answer.
-        while mode.contains("duplicate") && server.taken().len() < 2 {
-            std::thread::yield_now();
-        }
+        until(|| !mode.contains("duplicate") || server.taken().len() >= 2);
         let taken = server.taken();
         assert!(taken.len() <= 2 && taken.iter().all(|bytes| *bytes == KEPT_BYTES_MAX), "{mode}: {taken:?}");
     }

@@ -5,6 +5,7 @@ use weir_core::ports::{ComparisonReport, ComparisonStatus};
 use weir_testkit::client::{ask, connect, fetch, get};
 use weir_testkit::proxy::{self, Running};
 use weir_testkit::server::{Server, sized};
+use weir_testkit::wait;
 
 fn comparing(main: &Server, other: impl std::fmt::Display, keys: &str) -> Running {
     proxy::start(&format!(
@@ -19,13 +20,7 @@ fn status(proxy: &Running) -> ComparisonStatus {
 /// Waits until so many requests have been compared, one way or the other.
 #[track_caller]
 fn until(proxy: &Running, count: u64) -> ComparisonReport {
-    for _ in 0..200_000 {
-        if status(proxy).outcomes.iter().sum::<u64>() >= count {
-            break;
-        }
-        std::thread::yield_now();
-        proxy.connections();
-    }
+    wait::until(|| status(proxy).outcomes.iter().sum::<u64>() >= count);
     // What is counted is kept before the worker does anything else.
     proxy.connections();
     let mut reports = proxy.comparisons();

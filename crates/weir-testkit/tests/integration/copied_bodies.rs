@@ -10,6 +10,7 @@ use weir_testkit::client::connect;
 use weir_testkit::proxy::{self, Running};
 use weir_testkit::server::{Connection, Server};
 use weir_testkit::socket::Socket;
+use weir_testkit::wait::until;
 
 use crate::state_directory::StateDirectory;
 
@@ -187,9 +188,7 @@ fn every_size_beside_a_mode() {
                 assert_eq!(client.answer().expect(200).text(), "ok", "{keys}, {bytes} bytes");
                 let copies = keys.matches(&other.to_string()).count();
                 let lock = |got: &Got| got.lock().unwrap_or_else(PoisonError::into_inner).clone();
-                while lock(&copied).values().sum::<usize>() < copies {
-                    std::thread::yield_now();
-                }
+                until(|| lock(&copied).values().sum::<usize>() >= copies);
                 assert_eq!(lock(&got), HashMap::from([(sum, 1)]), "{keys}, {bytes} bytes");
                 assert_eq!(lock(&copied), HashMap::from([(sum, copies)]), "{keys}, {bytes} bytes");
             }
@@ -254,12 +253,10 @@ fn clients_that_go_away_in_every_phase() {
         assert_eq!(client.send(whole).answer().expect(200).text(), "ok", "{mode}");
         drop(client);
         // Copies that linger hold their body for a moment more.
-        while proxy.connections() > 0
-            || proxy.status().requests_in_flight > 0
-            || proxy.status().replay_bytes > 0
-        {
-            std::thread::yield_now();
-        }
+        until(|| {
+            let status = proxy.status();
+            proxy.connections() == 0 && status.requests_in_flight == 0 && status.replay_bytes == 0
+        });
     }
 }
 

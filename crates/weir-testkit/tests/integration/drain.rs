@@ -8,6 +8,7 @@ use weir_testkit::client::{connect, fetch, get};
 use weir_testkit::proxy;
 use weir_testkit::server::{Server, sized};
 use weir_testkit::socket::End;
+use weir_testkit::wait::until;
 
 #[test]
 fn semantics_4_3_idle_connections_end_after_their_time() {
@@ -118,16 +119,10 @@ fn nobody_waits_for_a_proxy_that_accepts_nothing_more() {
     proxy.begin_drain();
     std::thread::scope(|scope| {
         let drained = scope.spawn(|| proxy.drained());
-        for _ in 0..10_000 {
-            if TcpStream::connect(address).is_err() {
-                go.send(()).unwrap();
-                client.answer().expect(200);
-                assert_eq!(drained.join().unwrap(), 0);
-                return;
-            }
-            std::thread::yield_now();
-        }
-        panic!("connections are still taken");
+        until(|| TcpStream::connect(address).is_err());
+        go.send(()).unwrap();
+        client.answer().expect(200);
+        assert_eq!(drained.join().unwrap(), 0);
     });
 }
 

@@ -8,6 +8,7 @@ use weir_testkit::client::{ask, connect, fetch};
 use weir_testkit::message::Message;
 use weir_testkit::proxy::{self, Running};
 use weir_testkit::server::{Server, sized};
+use weir_testkit::wait::until;
 
 fn duplicate(servers: &[&dyn ToString], keys: &str, more: &str) -> Running {
     let written: Vec<String> = servers.iter().map(|server| format!("\"{}\"", server.to_string())).collect();
@@ -61,9 +62,7 @@ fn each_write_has_one_key_for_all_servers_and_repeats() {
     let proxy = duplicate(&[&steady, &flaky], "", "");
     ask(&proxy, post("x")).expect(200);
     // It has answered that it is down, which a request that it has read does not say yet.
-    while proxy.status().queues[0].servers[1].backlog == 0 {
-        std::thread::yield_now();
-    }
+    until(|| proxy.status().queues[0].servers[1].backlog > 0);
     down.store(false, Ordering::SeqCst);
     flaky.wait_requests(2);
     let key = |message: &Message| message.field("Idempotency-Key").map(ToOwned::to_owned);
@@ -98,9 +97,7 @@ fn a_slow_copy_goes_on_after_the_answer() {
     assert_eq!(slow.only_request().text(), body);
     release.send(()).expect("the server waits");
     // A proxy that stops hands what is not settled to the backlog, and may begin to deliver it.
-    while proxy.status().queues[0].servers[0].live > 0 {
-        std::thread::yield_now();
-    }
+    until(|| proxy.status().queues[0].servers[0].live == 0);
 }
 
 #[test]
@@ -164,16 +161,12 @@ fn a_server_that_was_down_gets_what_it_missed_in_order() {
     let mut client = connect(&proxy);
     client.send(post("0")).answer().expect(200);
     // From now on it has a backlog, and nothing overtakes that.
-    while proxy.status().queues[0].servers[1].backlog == 0 {
-        std::thread::yield_now();
-    }
+    until(|| proxy.status().queues[0].servers[1].backlog > 0);
     for number in 1..6 {
         client.send(post(&number.to_string())).answer().expect(200);
     }
     down.store(false, Ordering::SeqCst);
-    while proxy.status().queues[0].backlog_writes > 0 {
-        std::thread::yield_now();
-    }
+    until(|| proxy.status().queues[0].backlog_writes == 0);
     let mut order = bodies(&flaky);
     // What was tried in vain was tried again.
     order.dedup();
@@ -186,14 +179,10 @@ fn an_unreachable_server_is_caught_up_with() {
     let dead = Server::refusing();
     let proxy = duplicate(&[&steady, &dead], "", "");
     ask(&proxy, post("x")).expect(200);
-    while proxy.status().queues[0].servers[1].backlog == 0 {
-        std::thread::yield_now();
-    }
+    until(|| proxy.status().queues[0].servers[1].backlog > 0);
     // Now that it has a backlog, nothing but the next write in order is sent to it.
     ask(&proxy, post("y")).expect(200);
-    while proxy.status().queues[0].servers[1].backlog < 2 {
-        std::thread::yield_now();
-    }
+    until(|| proxy.status().queues[0].servers[1].backlog >= 2);
     assert!(proxy.status().queues[0].servers[1].gate_closed);
     assert!(!proxy.status().queues[0].servers[0].gate_closed);
 }
@@ -207,9 +196,7 @@ fn when_the_rule_is_not_met_in_time_the_client_hears_not_yet() {
     assert!(answer.has("Retry-After"));
     assert!(proxy.status().queues[0].backlog_writes > 0);
     down.store(false, Ordering::SeqCst);
-    while proxy.status().queues[0].backlog_writes > 0 {
-        std::thread::yield_now();
-    }
+    until(|| proxy.status().queues[0].backlog_writes == 0);
     assert_eq!(bodies(&flaky).last().map(String::as_str), Some("x"), "delivery goes on");
 }
 
@@ -261,16 +248,12 @@ fn a_write_whose_client_leaves_before_its_end_is_no_write() {
     let proxy = duplicate(&[&servers[0], &servers[1]], "", "");
     let mut client = connect(&proxy);
     client.send("POST / HTTP/1.1\r\nHost: a.test\r\nContent-Length: 100\r\n\r\nhalf of it");
-    while servers.iter().any(|server| server.connections() == 0) {
-        std::thread::yield_now();
-    }
+    until(|| servers.iter().all(|server| server.connections() > 0));
     client.reset();
     for server in &servers {
         server.wait_ended(1);
     }
-    while proxy.status().queues[0].abandoned_total == 0 {
-        std::thread::yield_now();
-    }
+    until(|| proxy.status().queues[0].abandoned_total > 0);
     assert_eq!(proxy.status().queues[0].backlog_writes, 0);
 }
 
@@ -284,9 +267,10 @@ fn a_write_whose_client_leaves_after_its_end_arrives() {
     slow.wait_requests(1);
     client.reset();
     release.send(()).expect("the server waits");
-    while proxy.status().queues[0].servers[0].live > 0 || proxy.status().queues[0].servers[1].backlog == 0 {
-        std::thread::yield_now();
-    }
+    until(|| {
+        let servers = &proxy.status().queues[0].servers;
+        servers[0].live == 0 && servers[1].backlog > 0
+    });
     assert_eq!(proxy.status().queues[0].servers[0].backlog, 0);
 }
 
@@ -297,13 +281,9 @@ fn a_large_body_reaches_all_also_through_the_backlog() {
     let proxy = duplicate(&[&steady, &flaky], "", "");
     let body: String = (0..400_000).map(|number| char::from(b'a' + (number % 26) as u8)).collect();
     ask(&proxy, post(&body)).expect(200);
-    while proxy.status().queues[0].servers[1].backlog == 0 {
-        std::thread::yield_now();
-    }
+    until(|| proxy.status().queues[0].servers[1].backlog > 0);
     down.store(false, Ordering::SeqCst);
-    while flaky.requests().is_empty() || proxy.status().queues[0].backlog_writes > 0 {
-        std::thread::yield_now();
-    }
+    until(|| !flaky.requests().is_empty() && proxy.status().queues[0].backlog_writes == 0);
     assert_eq!(steady.only_request().text(), body);
     assert_eq!(flaky.last_request().text(), body);
 }
@@ -348,9 +328,7 @@ fn a_body_is_read_also_when_no_server_reads_it() {
         ask(&proxy, post(&body)).expect(503);
         first_down.store(false, Ordering::SeqCst);
         second_down.store(false, Ordering::SeqCst);
-        while proxy.status().queues[0].backlog_writes > 0 {
-            std::thread::yield_now();
-        }
+        until(|| proxy.status().queues[0].backlog_writes == 0);
         ask(&proxy, post(&body)).expect(200);
         for server in [&first, &second] {
             server.wait_requests(3);
@@ -383,9 +361,7 @@ fn in_strict_order_a_server_gets_one_write_at_a_time() {
     slow.wait_requests(1);
     clients[1].send(post("1"));
     clients[2].send(post("2"));
-    while proxy.status().queues[0].servers[0].backlog < 2 {
-        std::thread::yield_now();
-    }
+    until(|| proxy.status().queues[0].servers[0].backlog >= 2);
     assert_eq!(slow.requests().len(), 1);
     for number in 0..3 {
         slow.wait_requests(number + 1);
@@ -413,13 +389,9 @@ services: [{{host: \"*\", upstream: [\"{steady}\", \"{down}\"], dispatch: duplic
     for _ in 0..30 {
         client.send(post(&body)).answer().expect(200);
     }
-    while proxy.status().queues[0].servers[1].backlog < 30 {
-        std::thread::yield_now();
-    }
+    until(|| proxy.status().queues[0].servers[1].backlog >= 30);
     is_down.store(false, Ordering::SeqCst);
-    while proxy.status().queues[0].backlog_writes > 0 {
-        std::thread::yield_now();
-    }
+    until(|| proxy.status().queues[0].backlog_writes == 0);
 }
 
 /// The word means two things. Of a server: what waits for it. Of a queue: every write that some server has yet to get, once, also
@@ -440,9 +412,7 @@ fn a_backlog_is_that_of_a_server_or_that_of_the_queue() {
     let mut client = connect(&proxy);
     client.send(post("x"));
     slow.wait_requests(1);
-    while counts().2[1..] != [(1, 0), (1, 0)] {
-        std::thread::yield_now();
-    }
+    until(|| counts().2[1..] == [(1, 0), (1, 0)]);
     assert_eq!(
         counts(),
         (1, true, vec![(0, 1), (1, 0), (1, 0)]),
@@ -453,14 +423,10 @@ fn a_backlog_is_that_of_a_server_or_that_of_the_queue() {
     client.answer().expect(200);
     assert_eq!(counts(), (1, true, vec![(0, 0), (1, 0), (1, 0)]));
     one_down.store(false, Ordering::SeqCst);
-    while counts().2[1].0 > 0 {
-        std::thread::yield_now();
-    }
+    until(|| counts().2[1].0 == 0);
     assert_eq!(counts(), (1, true, vec![(0, 0), (0, 0), (1, 0)]));
     other_down.store(false, Ordering::SeqCst);
-    while counts() != (0, false, vec![(0, 0); 3]) {
-        std::thread::yield_now();
-    }
+    until(|| counts() == (0, false, vec![(0, 0); 3]));
 }
 
 /// There is no bound on the copies that a server gets at a time, so each of them has its time, also when nobody waits for it any more;
@@ -479,9 +445,7 @@ fn a_server_that_never_answers_gets_no_more_copies_once_the_first_has_had_its_ti
         client.send(post(&"x".repeat(number * 1000))).answer().expect(200);
     }
     let server = || proxy.status().queues[0].servers[1].clone();
-    while server().live > 0 {
-        std::thread::yield_now();
-    }
+    until(|| server().live == 0);
     assert!(server().gate_closed);
     for number in 1..=20 {
         ask(&proxy, post("later")).expect(200);
@@ -498,9 +462,7 @@ fn a_full_backlog_refuses_or_drops() {
         let mut client = connect(&proxy);
         for number in 0..2 {
             client.send(post(&number.to_string())).answer().expect(200);
-            while proxy.status().queues[0].servers[1].backlog < number + 1 {
-                std::thread::yield_now();
-            }
+            until(|| proxy.status().queues[0].servers[1].backlog > number);
         }
         client.send(post("2")).answer().expect(last);
     }

@@ -7,6 +7,7 @@ use weir_testkit::client::{ask, connect};
 use weir_testkit::message::Message;
 use weir_testkit::proxy;
 use weir_testkit::server::{Server, sized};
+use weir_testkit::wait::until;
 
 const CLIENTS: usize = 16;
 const WRITES_OF_EACH: usize = 8;
@@ -70,9 +71,7 @@ upstreams: {{web: {{servers: [\"{steady}\", \"{}\", \"{}\"]}}}}
     ));
     ask(&proxy, post("first")).expect(200);
     let behind = || proxy.status().queues[0].servers[1..].to_vec();
-    while !behind().iter().all(|server| server.gate_closed && server.live == 0) {
-        std::thread::yield_now();
-    }
+    until(|| behind().iter().all(|server| server.gate_closed && server.live == 0));
     for server in &flaky {
         server.most_at_once.store(0, Ordering::SeqCst);
     }
@@ -96,9 +95,7 @@ upstreams: {{web: {{servers: [\"{steady}\", \"{}\", \"{}\"]}}}}
     for server in &flaky {
         server.down.store(false, Ordering::SeqCst);
     }
-    while proxy.status().queues[0].backlog_writes > 0 {
-        std::thread::yield_now();
-    }
+    until(|| proxy.status().queues[0].backlog_writes == 0);
     let orders = flaky.each_ref().map(|server| server.order_behind(0));
     assert_eq!(orders[0], orders[1], "there are two sequences");
     assert_eq!((orders[0].len(), orders[0][0].as_str()), (all + 1, "first"));
@@ -119,8 +116,6 @@ upstreams: {{web: {{servers: [\"{steady}\", \"{}\", \"{}\"]}}}}
     for server in &flaky {
         server.server.wait_requests(all + 1 + CLIENTS);
     }
-    while behind().iter().any(|server| server.live > 0) {
-        std::thread::yield_now();
-    }
+    until(|| behind().iter().all(|server| server.live == 0));
     assert!(behind().iter().all(|server| !server.gate_closed && server.backlog == 0), "{:?}", behind());
 }

@@ -7,6 +7,7 @@ use weir_testkit::client::{ask, connect};
 use weir_testkit::message::Message;
 use weir_testkit::proxy::{self, Running};
 use weir_testkit::server::Server;
+use weir_testkit::wait;
 
 use crate::state_directory::StateDirectory;
 
@@ -40,9 +41,7 @@ fn bodies(server: &Server) -> Vec<String> {
 }
 
 fn until(proxy: &Running, holds: impl Fn(&weir_core::ports::queue::QueueStatus) -> bool) {
-    while !holds(&proxy.status().queues[0]) {
-        std::thread::yield_now();
-    }
+    wait::until(|| holds(&proxy.status().queues[0]));
 }
 
 #[test]
@@ -98,13 +97,9 @@ fn a_client_that_leaves_in_the_middle_has_written_nothing() {
             "POST / HTTP/1.1\r\nHost: a.test\r\nContent-Length: 900000\r\n\r\n{}",
             "x".repeat(size)
         ));
-        while proxy.status().requests_in_flight == 0 {
-            std::thread::yield_now();
-        }
+        wait::until(|| proxy.status().requests_in_flight > 0);
         client.reset();
-        while proxy.connections() > 0 {
-            std::thread::yield_now();
-        }
+        wait::until(|| proxy.connections() == 0);
     }
     let queue = &proxy.status().queues[0];
     assert_eq!((queue.accepted_total, queue.backlog_writes, queue.backlog_bytes), (0, 0, 0));
@@ -302,9 +297,7 @@ fn a_server_that_joins_while_a_write_comes_gets_it() {
     let proxy = state.proxy(&[&first], "");
     let mut client = connect(&proxy);
     client.send("POST /orders HTTP/1.1\r\nHost: a.test\r\nContent-Length: 4\r\n\r\nha");
-    while proxy.status().requests_in_flight == 0 {
-        std::thread::yield_now();
-    }
+    wait::until(|| proxy.status().requests_in_flight > 0);
     proxy.members().put("web", &second.to_string(), MemberChange::default()).unwrap();
     client.send("lf").answer().expect(200);
     second.wait_requests(1);

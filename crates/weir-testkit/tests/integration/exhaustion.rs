@@ -7,6 +7,7 @@ use weir_core::queue::{Failure, Outcome};
 use weir_testkit::client::connect;
 use weir_testkit::proxy;
 use weir_testkit::server::Server;
+use weir_testkit::wait::until;
 use weir_upstream::io::exhaustion::is_exhaustion;
 
 fn post(text: &str) -> String {
@@ -66,9 +67,7 @@ fn want_of_descriptors_is_no_fault_of_a_server() {
     servers.iter().for_each(|server| server.wait_ended(1));
     let taken = take_all();
     client.send(post("meanwhile"));
-    while proxy.status().queues[0].servers.iter().any(|server| server.backlog == 0) {
-        std::thread::yield_now();
-    }
+    until(|| proxy.status().queues[0].servers.iter().all(|server| server.backlog > 0));
     let status = proxy.status();
     for server in &status.queues[0].servers {
         assert!(server.gate_closed, "nothing overtakes what waits");

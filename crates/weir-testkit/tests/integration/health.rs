@@ -13,6 +13,7 @@ use weir_testkit::client::{ask, fetch};
 use weir_testkit::proxy::{self, Running};
 use weir_testkit::server::{Server, sized};
 use weir_testkit::socket::PATIENCE;
+use weir_testkit::wait;
 use weir_upstream::io::deadline::now;
 
 const USUAL: MemberChange = MemberChange { weight: None, word: None, lease: None };
@@ -328,9 +329,7 @@ fn who_joins_is_checked_and_who_is_disabled_is_left_alone() {
     until(&proxy, "left alone", |_| {
         let before = checks();
         let seen = a.server.requests().len();
-        while a.server.requests().len() < seen + 10 {
-            std::thread::yield_now();
-        }
+        wait::until(|| a.server.requests().len() >= seen + 10);
         checks() == before
     });
     b.recover();

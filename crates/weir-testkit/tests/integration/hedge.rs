@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use weir_testkit::client::{ask, connect, fetch, get};
 use weir_testkit::proxy::{self, Running};
 use weir_testkit::server::{Server, sized};
+use weir_testkit::wait::{until, until_some};
 
 fn hedge(servers: &[&Server], keys: &str, more: &str) -> Running {
     let written: Vec<String> = servers.iter().map(|server| format!("\"{server}\"")).collect();
@@ -199,9 +200,7 @@ fn a_client_that_uploads_slowly_does_not_make_its_server_slow() {
     let proxy = hedge(&[&servers[0], &servers[1]], ", after: 1ms, budget: 100%", "");
     let mut client = connect(&proxy);
     client.send(head(0));
-    while servers.iter().all(|server| server.connections() == 0) {
-        std::thread::yield_now();
-    }
+    until(|| servers.iter().any(|server| server.connections() > 0));
     assert!(client.is_silent());
     assert_eq!(servers.iter().map(Server::connections).sum::<usize>(), 1, "one, as long as the client sends");
     client.send("of it").answer().expect(200);
@@ -217,11 +216,6 @@ fn a_client_that_uploads_slowly_does_not_make_its_server_slow() {
     for client in &mut clients {
         client.send("of it").answer().expect(200);
     }
-    let percentile = loop {
-        match proxy.status().dispatch.hedging[0].percentile_seconds {
-            Some(seconds) => break seconds,
-            None => std::thread::yield_now(),
-        }
-    };
+    let percentile = until_some(|| proxy.status().dispatch.hedging[0].percentile_seconds);
     assert!(percentile < 0.5, "{percentile} s, of which the client took most");
 }

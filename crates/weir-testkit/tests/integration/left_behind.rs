@@ -6,6 +6,7 @@ use weir_testkit::client::{connect, fetch, get};
 use weir_testkit::proxy::{self, Running};
 use weir_testkit::server::{Server, unix_path};
 use weir_testkit::socket::End;
+use weir_testkit::wait::until;
 
 /// Requests in flight, as the process says and as its servers do.
 fn in_flight(proxy: &Running) -> (u64, u64) {
@@ -16,20 +17,17 @@ fn in_flight(proxy: &Running) -> (u64, u64) {
 
 /// Waits until nothing is in flight. An answer is here before its exchange has been counted.
 #[track_caller]
-fn expect_none_in_flight(proxy: &Running, when: &str) {
-    wait_until(proxy, when, || in_flight(proxy) == (0, 0));
+fn expect_none_in_flight(proxy: &Running) {
+    wait_until(proxy, || in_flight(proxy) == (0, 0));
 }
 
 /// Asks again and again, each time after the proxy's worker has had its turn.
 #[track_caller]
-fn wait_until(proxy: &Running, what: &str, mut holds: impl FnMut() -> bool) {
-    for _ in 0..20_000 {
-        if holds() {
-            return;
-        }
+fn wait_until(proxy: &Running, mut holds: impl FnMut() -> bool) {
+    until(|| {
         proxy.connections();
-    }
-    panic!("it never came: {what}; in flight are {:?}", in_flight(proxy));
+        holds()
+    });
 }
 
 fn silent() -> Server {
@@ -44,7 +42,7 @@ fn requests_in_flight_are_counted_down_however_they_end() {
     let server = silent();
     let proxy = proxy::with(&server, "timeouts: {answer_head: 20ms}");
     fetch(&proxy, "/").expect(504);
-    expect_none_in_flight(&proxy, "after a timeout");
+    expect_none_in_flight(&proxy);
 
     let proxy = proxy::to(&server);
     let mut client = connect(&proxy);
@@ -53,7 +51,7 @@ fn requests_in_flight_are_counted_down_however_they_end() {
     assert_eq!(in_flight(&proxy), (1, 1));
     proxy.cut(|_| true);
     client.expect_end();
-    expect_none_in_flight(&proxy, "after the connection was cut");
+    expect_none_in_flight(&proxy);
 
     let mut client = connect(&proxy);
     client.send(get("/"));
@@ -62,7 +60,7 @@ fn requests_in_flight_are_counted_down_however_they_end() {
     server.wait_ended(3);
     // Another request goes the whole way behind the one that was cancelled.
     connect(&proxy).send("GET / HTTP/1.1\r\nHost: a.test\r\nHost: a.test\r\n\r\n").answer().expect(400);
-    expect_none_in_flight(&proxy, "after a reset");
+    expect_none_in_flight(&proxy);
 }
 
 #[test]
@@ -83,7 +81,7 @@ services:
             client
         })
         .collect();
-    wait_until(&proxy, "an end of all but those", || {
+    wait_until(&proxy, || {
         let (requests, at_servers) = in_flight(&proxy);
         requests >= 1 && requests == at_servers && server.requests().len() as u64 + requests == 20
     });
@@ -150,7 +148,7 @@ fn words_into_the_void_behind_the_end_of_a_tunnel_are_no_failure() {
     assert_eq!(client.read_to_end(), (b"bye".to_vec(), End::Fin));
     server.wait_ended(1);
     // The server has closed the connection; as WebSockets do, the client says its last word all the same.
-    wait_until(&proxy, "the end", || {
+    wait_until(&proxy, || {
         // The proxy may have closed it by now.
         let _ = client.try_send("bye");
         proxy.connections() == 0
@@ -171,7 +169,7 @@ fn a_reset_behind_a_body_that_came_late_cancels_the_request() {
     ));
     let mut client = connect(&proxy);
     client.send("POST / HTTP/1.1\r\nHost: a.test\r\nContent-Length: 2\r\n\r\n");
-    wait_until(&proxy, "a request in flight", || in_flight(&proxy).1 == 1);
+    wait_until(&proxy, || in_flight(&proxy).1 == 1);
     client.send("hi");
     server.wait_requests(1);
     client.reset();

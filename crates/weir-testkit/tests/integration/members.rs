@@ -9,6 +9,7 @@ use weir_core::ports::members::{DifferenceKind, MemberChange, MemberError};
 use weir_testkit::client::{ask, connect, fetch, get};
 use weir_testkit::proxy::{self, Running};
 use weir_testkit::server::{Server, sized};
+use weir_testkit::wait::until;
 
 const USUAL: MemberChange = MemberChange { weight: None, word: None, lease: None };
 
@@ -101,9 +102,7 @@ fn a_server_that_drains_ends_its_request_and_then_leaves() {
     let opened = Arc::clone(&gate);
     let slow = Server::start(move |mut connection| {
         while connection.request().is_some() {
-            while !opened.load(Ordering::Relaxed) {
-                std::thread::yield_now();
-            }
+            until(|| opened.load(Ordering::Relaxed));
             connection.send(sized("slow"));
         }
     });
@@ -118,9 +117,7 @@ fn a_server_that_drains_ends_its_request_and_then_leaves() {
     assert_eq!((leaving.address, leaving.state), (slow.to_string(), State::Draining));
     gate.store(true, Ordering::Relaxed);
     assert_eq!(client.answer().expect(200).text(), "slow");
-    while proxy.status().upstreams[0].servers.len() == 2 {
-        std::thread::yield_now();
-    }
+    until(|| proxy.status().upstreams[0].servers.len() != 2);
 }
 
 #[test]
@@ -129,9 +126,7 @@ fn a_lease_that_is_not_renewed_ends() {
     let proxy = over(&[&a], "");
     put(&proxy, &b, MemberChange { lease: Some(Duration::from_secs(3)), ..USUAL }).unwrap();
     assert_eq!(answers(&proxy, 2), "ab");
-    while proxy.status().upstreams[0].servers.len() == 2 {
-        std::thread::yield_now();
-    }
+    until(|| proxy.status().upstreams[0].servers.len() != 2);
     assert_eq!(answers(&proxy, 2), "aa");
 }
 
@@ -180,9 +175,7 @@ fn joins_and_leaves_under_load_lose_nothing() {
                 put(&proxy, server, USUAL).unwrap();
             }
             let before = answered.load(Ordering::Relaxed);
-            while answered.load(Ordering::Relaxed) < before + 4 {
-                std::thread::yield_now();
-            }
+            until(|| answered.load(Ordering::Relaxed) >= before + 4);
             let drain = (round % 2 == 0).then_some(Duration::from_millis(1));
             for server in [&b, &c] {
                 leave(&proxy, server, drain).unwrap();

@@ -9,6 +9,7 @@ use weir_testkit::client::{ask, connect, fetch, get};
 use weir_testkit::message::Message;
 use weir_testkit::proxy::{self, Running};
 use weir_testkit::server::{Server, sized};
+use weir_testkit::wait;
 
 /// A proxy for `main` whose requests are copied as this says.
 fn mirrored(main: &Server, mirror: &str, keys: &str, top: &str) -> Running {
@@ -30,13 +31,7 @@ fn copies(proxy: &Running, outcome: MirrorOutcome) -> u64 {
 /// Waits until so many copies have become that.
 #[track_caller]
 fn until(proxy: &Running, outcome: MirrorOutcome, count: u64) {
-    for _ in 0..200_000 {
-        if copies(proxy, outcome) >= count {
-            break;
-        }
-        std::thread::yield_now();
-        proxy.connections();
-    }
+    wait::until(|| copies(proxy, outcome) >= count);
     assert_eq!(copies(proxy, outcome), count, "{:?}", proxy.status().mirrors);
 }
 

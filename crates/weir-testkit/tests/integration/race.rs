@@ -8,6 +8,7 @@ use weir_core::dispatch::Mode;
 use weir_testkit::client::{ask, connect, fetch, get};
 use weir_testkit::proxy::{self, Running};
 use weir_testkit::server::{Server, sized};
+use weir_testkit::wait::until_some;
 
 fn race(servers: &[&Server], keys: &str, top: &str) -> Running {
     let written: Vec<String> = servers.iter().map(|server| format!("\"{server}\"")).collect();
@@ -396,15 +397,10 @@ fn is_given_back(bytes: usize, chunked: bool) -> bool {
     release.send(()).expect("the server waits");
     assert_eq!(client.answer().expect(200).text(), "yes");
     // The connection of the winner is kept in any case.
-    loop {
-        if proxy.idle_upstream() == 2 {
-            return true;
-        }
-        if ended.load(Ordering::SeqCst) {
-            return false;
-        }
-        std::thread::yield_now();
-    }
+    until_some(|| match proxy.idle_upstream() {
+        2 => Some(true),
+        _ => ended.load(Ordering::SeqCst).then_some(false),
+    })
 }
 
 #[test]

@@ -83,7 +83,8 @@ fn large_bodies_come_through_both_ways_byte_for_byte() {
         assert!(answer.body == body, "{target}");
         assert_eq!(answer.trailers.len(), usize::from(target == "/chunked"));
     }
-    assert_eq!((proxy.connections(), server.connections()), (1, 1));
+    // How many there are to the server is a question of how long the client has thought.
+    assert_eq!(proxy.connections(), 1);
 }
 
 #[test]
