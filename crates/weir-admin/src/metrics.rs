@@ -4,99 +4,29 @@
 //! OpenMetrics alone; said to be Prometheus text 0.0.4, its counters would have no type, since that format names a counter
 //! in `# TYPE` with its `_total`. Names, types and help texts come from [`weir_core::metric`]; this module adds none.
 
+mod queues;
 #[cfg(test)]
 mod tests;
+mod text;
 
 use std::collections::{BTreeMap, HashMap};
-use std::fmt::{Display, Write};
 use std::time::Duration;
 
-use hyper::header::{ACCEPT, HeaderMap};
 use weir_core::compare::{CompareOutcome, DifferenceKind};
 use weir_core::dispatch::Mode;
 use weir_core::handshake::HandshakeOutcome;
 use weir_core::health::{CheckOutcome, State, TripWhy};
-use weir_core::metric::{self, ANSWER_CLASSES, Kind, Metric};
+use weir_core::metric::{self, ANSWER_CLASSES, Metric};
 use weir_core::mirror::MirrorOutcome;
-use weir_core::ports::queue::{QueueServerStatus, QueueStatus};
 use weir_core::ports::{
-    ComparisonStatus, CopyOutcome, DURATION_BOUNDS_SECONDS, Disagreement, DuplicatingStatus, Histogram,
-    ServerStatus, Status,
+    ComparisonStatus, CopyOutcome, Disagreement, DuplicatingStatus, ServerStatus, Status,
 };
 use weir_core::proxy_header::ProxyHeaderOutcome;
 use weir_core::refusal::Refusal;
 use weir_core::retry::RetryReason;
 
-/// Buckets of a duration histogram: one per bound, and one above all of them.
-const BUCKETS: usize = DURATION_BOUNDS_SECONDS.len() + 1;
-
-/// A text format.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Dialect {
-    /// Prometheus text format 0.0.4: what everything understands.
-    Prometheus,
-    /// OpenMetrics 1.0.0.
-    OpenMetrics,
-}
-
-impl Dialect {
-    /// The format that a request prefers; without a word for OpenMetrics it is the older one.
-    pub(crate) fn accepted_by(fields: &HeaderMap) -> Self {
-        let mut open_metrics = 0;
-        let mut prometheus = 0;
-        let ranges = fields.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok());
-        for range in ranges.flat_map(|value| value.split(',')) {
-            let mut parts = range.split(';').map(|part| part.trim().to_ascii_lowercase());
-            let media_type = parts.next().unwrap_or_default();
-            let parameters: Vec<_> = parts.collect();
-            let parameter = |name: &str| {
-                parameters
-                    .iter()
-                    .find_map(|part| part.strip_prefix(name)?.strip_prefix('=').map(str::to_owned))
-            };
-            let quality = parameter("q").map_or(1000, |q| thousandths(&q));
-            let version = parameter("version");
-            match media_type.as_str() {
-                // 0.0.1 was the draft of 1.0.0; what is written here is right in both.
-                "application/openmetrics-text"
-                    if version.is_none_or(|v| matches!(v.trim_matches('"'), "1.0.0" | "0.0.1")) =>
-                {
-                    open_metrics = open_metrics.max(quality);
-                }
-                "text/plain" | "text/*" => prometheus = prometheus.max(quality),
-                _ => {}
-            }
-        }
-        if open_metrics > prometheus { Self::OpenMetrics } else { Self::Prometheus }
-    }
-
-    /// The value of Content-Type.
-    pub(crate) fn content_type(self) -> &'static str {
-        match self {
-            Self::Prometheus => "text/plain; version=0.0.4; charset=utf-8",
-            Self::OpenMetrics => "application/openmetrics-text; version=1.0.0; charset=utf-8",
-        }
-    }
-}
-
-/// A quality value (RFC 9110 §12.4.2) in thousandths; what is none counts as zero, which asks for nothing.
-fn thousandths(text: &str) -> u32 {
-    match text.parse::<f32>() {
-        // The range is checked, so the number fits.
-        Ok(quality) if (0.0..=1.0).contains(&quality) => (quality * 1000.0) as u32,
-        _ => 0,
-    }
-}
-
-/// The counts of a histogram's buckets; missing ones are zero.
-pub(crate) fn bucket_counts(histogram: &Histogram) -> [u64; BUCKETS] {
-    debug_assert!(histogram.counts.len() <= BUCKETS, "a histogram has one bucket above its bounds");
-    let mut counts = [0; BUCKETS];
-    for (count, observed) in counts.iter_mut().zip(&histogram.counts) {
-        *count = *observed;
-    }
-    counts
-}
+use self::text::Page;
+pub(crate) use self::text::{Dialect, bucket_counts};
 
 /// What dispatch modes have done.
 fn dispatch(status: &Status, page: &mut Page) {
@@ -135,6 +65,7 @@ fn dispatch(status: &Status, page: &mut Page) {
         names.into_iter().zip(one.disagreements)
     });
     page.labelled(&metric::DUPLICATE_DISAGREEMENTS, disagreements);
+    page.labelled(&metric::DUPLICATE_UNPLACED, per_upstream(|one| one.unplaced_total));
 }
 
 /// What was repeated, each name once.
@@ -152,48 +83,6 @@ fn retries(status: &Status, page: &mut Page) {
     page.labelled(&metric::RETRIES, by_reason);
     let unpaid = sums.iter().map(|(name, (_, unpaid))| ([*name], *unpaid));
     page.labelled(&metric::RETRY_BUDGET_EXHAUSTED, unpaid);
-}
-
-/// What became of the writes of each server.
-fn settled(status: &Status, page: &mut Page) {
-    let servers =
-        || status.queues.iter().flat_map(|queue| queue.servers.iter().map(move |server| (queue, server)));
-    let values = servers().flat_map(|(queue, server)| {
-        let counts = server.counts;
-        let outcomes = [
-            ("delivered", counts.delivered_total),
-            ("refused", counts.refused_total),
-            ("expired", counts.expired_total),
-            ("dropped", counts.dropped_total),
-            ("unreadable", counts.unreadable_total),
-            ("discarded", counts.discarded_total),
-        ];
-        outcomes.map(|(outcome, count)| ([&*queue.name, &*server.name, outcome], count))
-    });
-    page.labelled(&metric::QUEUE_SETTLED, values);
-}
-
-/// What waits for servers. An upstream has one queue, and a queue has each server once.
-fn queues(status: &Status, page: &mut Page) {
-    let mut per_server = |metric: &Metric, value: fn(&QueueServerStatus) -> u64| {
-        let servers = status.queues.iter().flat_map(|queue| {
-            queue.servers.iter().map(move |server| ([&*queue.name, &*server.name], value(server)))
-        });
-        page.labelled(metric, servers);
-    };
-    per_server(&metric::QUEUE_BACKLOG_WRITES, |server| server.backlog as u64);
-    per_server(&metric::QUEUE_OLDEST_AGE, |server| server.oldest_age.map_or(0, |age| age.as_secs()));
-    per_server(&metric::QUEUE_DEAD_WRITES, |server| server.dead as u64);
-    per_server(&metric::QUEUE_FORGOTTEN, |server| server.counts.forgotten_total);
-    settled(status, page);
-    let mut per_queue = |metric: &Metric, value: fn(&QueueStatus) -> u64| {
-        page.labelled(metric, status.queues.iter().map(|queue| ([&*queue.name], value(queue))));
-    };
-    per_queue(&metric::QUEUE_HELD_WRITES, |queue| queue.backlog_writes as u64);
-    per_queue(&metric::QUEUE_ACCEPTED, |queue| queue.accepted_total);
-    per_queue(&metric::QUEUE_FULL, |queue| queue.full_total);
-    per_queue(&metric::QUEUE_WRITE_ERRORS, |queue| queue.write_errors_total);
-    per_queue(&metric::QUEUE_ABANDONED, |queue| queue.abandoned_total);
 }
 
 fn of<'a>(route: &'a ComparisonStatus, name: &'static str) -> [&'a str; 3] {
@@ -219,7 +108,7 @@ fn mirrors(status: &Status, page: &mut Page) {
 
 /// The whole page.
 pub(crate) fn page(status: &Status, dialect: Dialect) -> String {
-    let mut page = Page { text: String::with_capacity(8 * 1024), dialect };
+    let mut page = Page::new(dialect);
     page.labelled(&metric::BUILD_INFO, [([status.version], 1)]);
     page.single(&metric::UPTIME, status.uptime_seconds);
     page.single(&metric::READY, u64::from(status.ready));
@@ -236,7 +125,7 @@ pub(crate) fn page(status: &Status, dialect: Dialect) -> String {
     page.single(&metric::REQUESTS_WAITING, status.requests_waiting);
     page.single(&metric::RATE_TAKEOVERS, status.rate_takeovers_total);
     dispatch(status, &mut page);
-    queues(status, &mut page);
+    queues::write(status, &mut page);
     page.histogram(&metric::REQUEST_DURATION, &status.request_duration);
     page.single(&metric::CONNECTIONS, status.connections_total);
     page.single(&metric::CONNECTIONS_OPEN, status.connections_open);
@@ -279,10 +168,7 @@ pub(crate) fn page(status: &Status, dialect: Dialect) -> String {
     health(&servers, status, &mut page);
     ejections(&mut page, status, &servers);
     messages(&mut page, status);
-    if dialect == Dialect::OpenMetrics {
-        page.text.push_str("# EOF\n");
-    }
-    page.text
+    page.end()
 }
 
 /// The states of servers, and what their checks say.
@@ -384,95 +270,4 @@ fn distinct_servers(status: &Status) -> Vec<DistinctServer<'_>> {
         }
     }
     distinct
-}
-
-struct Page {
-    text: String,
-    dialect: Dialect,
-}
-
-impl Page {
-    /// The lines before the samples of a metric.
-    fn family(&mut self, metric: &Metric) {
-        let name = match self.dialect {
-            Dialect::Prometheus => metric.name,
-            Dialect::OpenMetrics => metric.family(),
-        };
-        self.text.push_str("# HELP ");
-        self.text.push_str(name);
-        self.text.push(' ');
-        // OpenMetrics escapes quotes in help texts too; 0.0.4 would show the backslash.
-        self.escaped(metric.help, self.dialect == Dialect::OpenMetrics);
-        self.text.push_str("\n# TYPE ");
-        self.text.push_str(name);
-        self.text.push(' ');
-        self.text.push_str(metric.kind.name());
-        self.text.push('\n');
-    }
-
-    fn single(&mut self, metric: &Metric, value: u64) {
-        self.labelled(metric, [([], value)]);
-    }
-
-    fn labelled<'a, const N: usize>(
-        &mut self,
-        metric: &Metric,
-        samples: impl IntoIterator<Item = ([&'a str; N], impl Display)>,
-    ) {
-        debug_assert!(metric.labels.len() == N && metric.kind != Kind::Histogram, "{}", metric.name);
-        self.family(metric);
-        for (values, value) in samples {
-            self.text.push_str(metric.name);
-            for (place, (label, label_value)) in metric.labels.iter().zip(values).enumerate() {
-                self.text.push(if place == 0 { '{' } else { ',' });
-                self.text.push_str(label);
-                self.text.push_str("=\"");
-                self.escaped(label_value, true);
-                self.text.push('"');
-            }
-            if N > 0 {
-                self.text.push('}');
-            }
-            self.value(value);
-        }
-    }
-
-    fn histogram(&mut self, metric: &Metric, histogram: &Histogram) {
-        debug_assert!(metric.labels.is_empty() && metric.kind == Kind::Histogram, "{}", metric.name);
-        self.family(metric);
-        let counts = bucket_counts(histogram);
-        let mut total = 0;
-        for (place, count) in counts.iter().enumerate() {
-            total += count;
-            self.text.push_str(metric.name);
-            // `{:?}` writes `1.0`, the form of OpenMetrics, which is right in both.
-            let _ = match DURATION_BOUNDS_SECONDS.get(place) {
-                Some(bound) => write!(self.text, "_bucket{{le=\"{bound:?}\"}}"),
-                None => write!(self.text, "_bucket{{le=\"+Inf\"}}"),
-            };
-            self.value(total);
-        }
-        self.text.push_str(metric.name);
-        self.text.push_str("_sum");
-        self.value(histogram.sum_seconds);
-        self.text.push_str(metric.name);
-        self.text.push_str("_count");
-        self.value(total);
-    }
-
-    fn value(&mut self, value: impl Display) {
-        // Writing into a string does not fail.
-        let _ = writeln!(self.text, " {value}");
-    }
-
-    fn escaped(&mut self, text: &str, quotes: bool) {
-        for character in text.chars() {
-            match character {
-                '\\' => self.text.push_str("\\\\"),
-                '\n' => self.text.push_str("\\n"),
-                '"' if quotes => self.text.push_str("\\\""),
-                other => self.text.push(other),
-            }
-        }
-    }
 }

@@ -9,6 +9,7 @@
 mod all;
 mod health;
 mod kind;
+mod queue;
 mod retry;
 mod upstream;
 
@@ -17,6 +18,11 @@ pub use upstream::{EJECTIONS, UPSTREAM_BREAKER, UPSTREAM_EJECTED, UPSTREAM_REQUE
 
 pub use health::{HEALTH_CHANGES, HEALTH_CHECKS, SERVER_LAST_SUCCESS, SERVER_STATE, UPSTREAM_PANIC};
 pub use kind::{Kind, Metric};
+pub use queue::{
+    DUPLICATE_UNPLACED, QUEUE_ABANDONED, QUEUE_ACCEPTED, QUEUE_BACKLOG_WRITES, QUEUE_BOUND,
+    QUEUE_DEAD_LETTERS, QUEUE_DEAD_LETTERS_BYTES, QUEUE_DEAD_WRITES, QUEUE_FORGOTTEN, QUEUE_FULL,
+    QUEUE_HELD_BYTES, QUEUE_HELD_WRITES, QUEUE_OLDEST_AGE, QUEUE_SETTLED, QUEUE_WRITE_ERRORS,
+};
 pub use retry::{RETRIES, RETRY_BUDGET_EXHAUSTED};
 
 /// The values of the label `class`, in the order of [`Status::answers_by_class`](crate::ports::Status::answers_by_class).
@@ -158,88 +164,6 @@ pub const DUPLICATE_DISAGREEMENTS: Metric = Metric {
     kind: Kind::Counter,
     help: "Duplicated writes to whose live copies servers gave answers that differ, by what differs: the class of the status, or the body within a class.",
     labels: &["upstream", "kind"],
-};
-
-/// Writes that wait.
-pub const QUEUE_BACKLOG_WRITES: Metric = Metric {
-    name: "weir_queue_backlog_writes",
-    kind: Kind::Gauge,
-    help: "Writes that wait for the server, the one on its way included.",
-    labels: PER_SERVER,
-};
-
-/// How far a server is behind.
-pub const QUEUE_OLDEST_AGE: Metric = Metric {
-    name: "weir_queue_oldest_age_seconds",
-    kind: Kind::Gauge,
-    help: "Seconds since the oldest write that waits for the server was accepted; 0 when none waits.",
-    labels: PER_SERVER,
-};
-
-/// Dead letters.
-pub const QUEUE_DEAD_WRITES: Metric = Metric {
-    name: "weir_queue_dead_writes",
-    kind: Kind::Gauge,
-    help: "Dead letters: writes that the server has refused, or did not take in time, and that are kept.",
-    labels: PER_SERVER,
-};
-
-/// What `backlog` bounds.
-pub const QUEUE_HELD_WRITES: Metric = Metric {
-    name: "weir_queue_held_writes",
-    kind: Kind::Gauge,
-    help: "Writes that some server has yet to get, each once, those in progress included; bounded by `backlog`.",
-    labels: &["upstream"],
-};
-
-/// Writes that were accepted.
-pub const QUEUE_ACCEPTED: Metric = Metric {
-    name: "weir_queue_accepted_total",
-    kind: Kind::Counter,
-    help: "Writes that were accepted.",
-    labels: &["upstream"],
-};
-
-/// What became of writes.
-pub const QUEUE_SETTLED: Metric = Metric {
-    name: "weir_queue_settled_total",
-    kind: Kind::Counter,
-    help: "Writes that the server needs no more (delivered, discarded by hand) or that became its dead letters \
-           (refused, expired, dropped, unreadable).",
-    labels: &["upstream", "server", "outcome"],
-};
-
-/// Dead letters that are no more.
-pub const QUEUE_FORGOTTEN: Metric = Metric {
-    name: "weir_queue_forgotten_total",
-    kind: Kind::Counter,
-    help: "Dead letters that were forgotten because there were too many; with `full: reject` only those that all servers \
-           had refused.",
-    labels: PER_SERVER,
-};
-
-/// Writes without room.
-pub const QUEUE_FULL: Metric = Metric {
-    name: "weir_queue_full_total",
-    kind: Kind::Counter,
-    help: "Writes that were refused with 503 because the backlog or the dead letters were full.",
-    labels: &["upstream"],
-};
-
-/// A disk that is full or broken.
-pub const QUEUE_WRITE_ERRORS: Metric = Metric {
-    name: "weir_queue_write_errors_total",
-    kind: Kind::Counter,
-    help: "Times that the file of the queue could not be written.",
-    labels: &["upstream"],
-};
-
-/// Writes that never became any.
-pub const QUEUE_ABANDONED: Metric = Metric {
-    name: "weir_queue_abandoned_total",
-    kind: Kind::Counter,
-    help: "Writes whose client went away before the body was whole.",
-    labels: &["upstream"],
 };
 
 /// Durations of whole requests.

@@ -156,6 +156,8 @@ pub struct DuplicatingStatus {
     pub acknowledgements_total: u64,
     /// Writes to whose live copies servers gave answers that differ, in the order of [`Disagreement::ALL`].
     pub disagreements: [u64; Disagreement::ALL.len()],
+    /// Writes that were refused because the queue did not know one of the servers.
+    pub unplaced_total: u64,
 }
 
 /// In what the answers differ that servers gave to one write.

@@ -86,6 +86,8 @@ pub struct Verdicts {
     pub acknowledgements: AtomicU64,
     /// Writes about which servers gave answers that differ, in the order of [`Disagreement::ALL`].
     pub disagreements: [AtomicU64; Disagreement::ALL.len()],
+    /// Writes that were not accepted because their queue did not know one of the servers.
+    pub unplaced: AtomicU64,
 }
 
 /// Is told of all servers of an upstream before one of them gets a request.

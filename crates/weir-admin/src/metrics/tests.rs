@@ -7,12 +7,15 @@ use hyper::header::{ACCEPT, HeaderMap};
 use proptest::prelude::{ProptestConfig, any, prop, proptest};
 use weir_core::health::State;
 use weir_core::metric;
+use weir_core::ports::queue::{DeadLetterCount, QueueStatus};
 use weir_core::ports::{
     AuthenticatedStatus, CertificateStatus, CheckStatus, ComparisonStatus, DuplicatingStatus, Histogram,
     MessageStatus, MirrorStatus, ServerStatus, Status, UpstreamStatus,
 };
+use weir_core::queue::QueueLimits;
 
-use super::{BUCKETS, Dialect, page};
+use super::text::BUCKETS;
+use super::{Dialect, page};
 
 /// A sample: its name with its labels in the order written, and its value.
 type Samples = Vec<(String, BTreeMap<String, String>, f64)>;
@@ -179,15 +182,70 @@ fn status() -> Status {
     }
 }
 
+/// A queue with servers that are not there, and dead letters of both kinds.
+fn queue() -> QueueStatus {
+    QueueStatus {
+        name: "orders".into(),
+        durable: true,
+        limits: QueueLimits {
+            backlog_writes_max: 11,
+            backlog_bytes_max: 12,
+            dead_writes_max: 13,
+            dead_bytes_max: 14,
+            ..QueueLimits::default()
+        },
+        backlog_bytes: 2,
+        backlog_writes: 1,
+        dead_kept: DeadLetterCount { writes: 3, bytes: 4 },
+        dead_refused: DeadLetterCount { writes: 5, bytes: 6 },
+        dead_letters_full: false,
+        accepted_total: 0,
+        full_total: 0,
+        commits_total: 0,
+        write_errors_total: 0,
+        abandoned_total: 0,
+        servers: Vec::new(),
+    }
+}
+
+/// Who is warned only by 503 is warned too late: how full a queue is stands beside how full it may be.
+#[test]
+fn how_full_queues_are_and_may_be() {
+    let mut status = status();
+    status.queues.push(queue());
+    check(&status, "weir_queue_held_writes", &["orders"], 1.0);
+    check(&status, "weir_queue_held_bytes", &["orders"], 2.0);
+    check(&status, "weir_queue_dead_letters", &["orders", "kept"], 3.0);
+    check(&status, "weir_queue_dead_letters_bytes", &["orders", "kept"], 4.0);
+    check(&status, "weir_queue_dead_letters", &["orders", "refused_by_all"], 5.0);
+    check(&status, "weir_queue_dead_letters_bytes", &["orders", "refused_by_all"], 6.0);
+    check(&status, "weir_queue_bound", &["orders", "backlog"], 11.0);
+    check(&status, "weir_queue_bound", &["orders", "backlog_bytes"], 12.0);
+    check(&status, "weir_queue_bound", &["orders", "dead_letters"], 13.0);
+    check(&status, "weir_queue_bound", &["orders", "dead_letters_bytes"], 14.0);
+}
+
+/// A name that the table has and the page of explanations does not is found only by who knows it already.
+#[test]
+fn every_metric_of_queues_is_explained() {
+    let page = include_str!("../../../../docs/dispatch.md");
+    let names = metric::ALL.iter().map(|metric| metric.name);
+    for name in names.filter(|name| name.starts_with("weir_queue_") || name.starts_with("weir_duplicate_")) {
+        assert!(page.contains(&format!("`{name}")), "docs/dispatch.md does not explain `{name}`");
+    }
+}
+
 #[test]
 fn what_servers_of_a_duplicate_disagree_about() {
     let mut status = status();
     let upstream = "web".to_owned();
-    let web = DuplicatingStatus { upstream, acknowledgements_total: 5, disagreements: [1, 2] };
+    let web =
+        DuplicatingStatus { upstream, acknowledgements_total: 5, disagreements: [1, 2], unplaced_total: 7 };
     status.dispatch.duplicating.push(web);
     check(&status, "weir_duplicate_acknowledgements_total", &["web"], 5.0);
     check(&status, "weir_duplicate_disagreements_total", &["web", "status"], 1.0);
     check(&status, "weir_duplicate_disagreements_total", &["web", "body"], 2.0);
+    check(&status, "weir_duplicate_unplaced_total", &["web"], 7.0);
 }
 
 #[test]

@@ -251,8 +251,10 @@ pub struct QueueStatus {
     /// progress. That is what the bound is held against. What waits for one server is its
     /// [`backlog`](QueueServerStatus::backlog); those of all servers may be more together, or less.
     pub backlog_writes: usize,
-    /// Bytes of dead letters.
-    pub dead_bytes: u64,
+    /// Dead letters that some server may have taken, so that a client may have been told that they are kept.
+    pub dead_kept: DeadLetterCount,
+    /// Dead letters that all servers have refused: those are forgotten first.
+    pub dead_refused: DeadLetterCount,
     /// Whether those of them that must be kept are as many as there may be: with `full: reject` no write is taken then.
     pub dead_letters_full: bool,
     /// Writes that were accepted since the start.
@@ -267,6 +269,27 @@ pub struct QueueStatus {
     pub abandoned_total: u64,
     /// Its servers; orphans only while something is kept for them.
     pub servers: Vec<QueueServerStatus>,
+}
+
+/// Writes that are dead letters and nothing else, each once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct DeadLetterCount {
+    /// How many.
+    pub writes: usize,
+    /// Bytes of their heads, bodies and trailers.
+    pub bytes: u64,
+}
+
+impl QueueStatus {
+    /// Bytes of all dead letters.
+    pub fn dead_bytes(&self) -> u64 {
+        self.dead_kept.bytes + self.dead_refused.bytes
+    }
+
+    /// All dead letters.
+    pub fn dead_writes(&self) -> usize {
+        self.dead_kept.writes + self.dead_refused.writes
+    }
 }
 
 /// The state of one server of a queue.

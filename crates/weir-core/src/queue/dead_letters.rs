@@ -27,8 +27,10 @@ impl DeadLetters {
         &self.writes
     }
 
-    pub(super) fn bytes(&self) -> u64 {
-        self.bytes
+    /// How many must be kept, with their bytes, and how many all servers have refused.
+    pub(super) fn counts(&self) -> ((usize, u64), (usize, u64)) {
+        let refused = (self.refused.len(), self.refused_bytes);
+        ((self.writes.len() - refused.0, self.bytes - refused.1), refused)
     }
 
     pub(super) fn insert(&mut self, sequence: Sequence, write: Write) {
@@ -56,8 +58,8 @@ impl DeadLetters {
 
     /// Whether those that may not be forgotten leave no room for others.
     pub(super) fn is_full(&self, limits: &QueueLimits) -> bool {
-        self.bytes - self.refused_bytes >= limits.dead_bytes_max
-            || self.writes.len() - self.refused.len() >= limits.dead_writes_max
+        let ((writes, bytes), _) = self.counts();
+        bytes >= limits.dead_bytes_max || writes >= limits.dead_writes_max
     }
 
     /// The one to forget when there are too many: the oldest that all servers have refused, then, with `full: drop_oldest`, the

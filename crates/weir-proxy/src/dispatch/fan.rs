@@ -119,7 +119,7 @@ async fn with_body(
     let write = match route.rule {
         FanRule::Duplicate(duplicating) => {
             let host_of_server = attempt::names_server(x, route.forward);
-            Write::accept(x, duplicating, &group, host_of_server, body).await?
+            Write::accept(x, duplicating, upstream, &group, host_of_server, body).await?
         }
         FanRule::Race(_) | FanRule::Hedge(_) | FanRule::Majority(_) => None,
     };

@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 use std::io;
 use std::rc::Rc;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
@@ -18,6 +19,8 @@ use weir_http::head::Head;
 use weir_upstream::body::Body;
 use weir_upstream::body::replay::{Content, Replay, ReplayBody};
 use weir_upstream::group::Group;
+use weir_upstream::member::Server;
+use weir_upstream::upstream::Upstream;
 
 use super::agreement::Agreement;
 use super::copy::{Held, Lost};
@@ -55,6 +58,7 @@ impl Write {
     pub(super) async fn accept(
         x: &Exchange,
         duplicating: &Duplicating,
+        upstream: &Upstream,
         group: &Group,
         host_of_server: bool,
         body: Option<Arc<dyn WriteBody>>,
@@ -64,10 +68,7 @@ impl Write {
             // A write that is for nobody would stay in the file of the queue for ever.
             return Err(Failure::NoServer);
         }
-        // The queue was told of them before the group was published.
-        let known = group.servers.iter().filter_map(|server| Some(server.gate()?.server()));
-        let servers: SmallVec<[ServerId; 4]> = known.collect();
-        debug_assert_eq!(servers.len(), group.servers.len(), "the queue knows every server");
+        let servers = known_servers(upstream, group)?;
         // `semantics.md` §3.2: one that is unreachable, or that somebody took out, gets it when it is back.
         let wanted = |(place, server): (usize, &ServerId)| WantedTarget {
             server: *server,
@@ -219,6 +220,25 @@ impl Left {
             write.answered(server, &held.head);
         }
     }
+}
+
+/// The servers as the queue knows them, in their order. It was told of all of them before the group was published; were one left out
+/// here, all behind it would be taken for their neighbours, and what one of them has got would be settled for another.
+///
+/// # Errors
+/// It does not know one of them, which is a fault of Weir: the write is not accepted, counted and told.
+fn known_servers(upstream: &Upstream, group: &Group) -> Result<SmallVec<[ServerId; 4]>, Failure> {
+    let known = group.servers.iter().map(|server| server.gate().map(|gate| gate.server()).ok_or(server));
+    let servers: Result<_, _> = known.collect();
+    servers.map_err(|server: &Arc<Server>| {
+        upstream.verdicts.unplaced.fetch_add(1, Ordering::Relaxed);
+        tracing::error!(
+            upstream = &*upstream.name,
+            server = server.name(),
+            "the queue does not know a server: a write is refused. This is a fault of Weir worth reporting"
+        );
+        Failure::WriteUnplaced
+    })
 }
 
 /// The head of the request of `x`, as every server shall get it, also later.

@@ -43,6 +43,24 @@ pub struct ProcessStatus {
 }
 
 impl ProcessStatus {
+    /// That of a process of which there is nothing but what is in force.
+    #[cfg(test)]
+    pub(crate) fn of_snapshot(snapshot: Arc<Snapshot>) -> Arc<Self> {
+        Arc::new(Self {
+            started: now(),
+            ready: AtomicBool::new(true),
+            listeners: Vec::new(),
+            tls: Vec::new(),
+            workers: Vec::new(),
+            snapshot: ArcSwap::from(snapshot),
+            published: Arc::default(),
+            log: None,
+            replay: ReplayPool::new(0, None),
+            queues: Queues::new(super::queues::no_queues()),
+            lookout: Arc::default(),
+        })
+    }
+
     /// What is in force now.
     pub(crate) fn snapshot(&self) -> Arc<Snapshot> {
         self.snapshot.load_full()
@@ -119,12 +137,14 @@ impl ProcessStatus {
             let acknowledgements = upstream.verdicts.acknowledgements.load(Ordering::Relaxed);
             let disagreements =
                 upstream.verdicts.disagreements.each_ref().map(|count| count.load(Ordering::Relaxed));
-            if acknowledgements + disagreements.iter().sum::<u64>() > 0
+            let unplaced = upstream.verdicts.unplaced.load(Ordering::Relaxed);
+            if acknowledgements + disagreements.iter().sum::<u64>() + unplaced > 0
                 || self.queues.of(&upstream.name).is_some()
             {
                 let sum = sums.entry(&upstream.name).or_default();
                 sum.upstream = upstream.name.to_string();
                 sum.acknowledgements_total += acknowledgements;
+                sum.unplaced_total += unplaced;
                 sum.disagreements.iter_mut().zip(disagreements).for_each(|(sum, count)| *sum += count);
             }
         }

@@ -131,6 +131,8 @@ pub(crate) enum Failure {
     NotAcknowledged,
     /// The backlog has no room for the write, or can't be written.
     WriteNotAccepted,
+    /// The queue does not know one of the servers: a bug in Weir.
+    WriteUnplaced,
     /// The path that a rewrite made is none.
     Rewrite,
     /// A bug in Weir.
@@ -194,6 +196,7 @@ impl Failure {
             | Self::NoServer
             | Self::NotAcknowledged
             | Self::WriteNotAccepted
+            | Self::WriteUnplaced
             | Self::BodyNotKept
             | Self::Exhausted => 503,
             Self::Unreachable { timed_out: true } | Self::ServerTimeout | Self::RequestTimeout => 504,
@@ -252,7 +255,7 @@ impl Failure {
             Self::ServerSwitched => "http_upgrade_failed",
             Self::AnswerBroken => "http_response_incomplete",
             Self::RequestTimeout => "http_response_timeout",
-            Self::BodyNotKept | Self::Rewrite | Self::Panic => "proxy_internal_error",
+            Self::BodyNotKept | Self::WriteUnplaced | Self::Rewrite | Self::Panic => "proxy_internal_error",
         }
     }
 
@@ -314,6 +317,7 @@ impl Failure {
             Self::NothingUsable(_) => "no server gave a usable answer".to_owned(),
             Self::NoMajority(_) => "the servers do not agree on an answer".to_owned(),
             Self::WriteNotAccepted => "no more writes can wait for the servers".to_owned(),
+            Self::WriteUnplaced => "the write can't be kept for one of the servers".to_owned(),
             Self::NotAcknowledged => "the write is not acknowledged yet by enough servers".to_owned(),
             Self::Rewrite => "the rewritten path is malformed".to_owned(),
             Self::Panic => "an internal error".to_owned(),

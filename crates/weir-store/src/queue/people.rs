@@ -4,7 +4,7 @@ use std::io;
 use std::sync::Arc;
 
 use weir_core::ports::queue::{
-    Done, QueueServerStatus, QueueStatus, QueuedTarget, QueuedWrite, REFUSALS_MAX, Selection,
+    DeadLetterCount, Done, QueueServerStatus, QueueStatus, QueuedTarget, QueuedWrite, REFUSALS_MAX, Selection,
 };
 use weir_core::queue::{Effects, Lane, Ledger, Refusal, Sequence, ServerId, State, Write};
 
@@ -26,13 +26,16 @@ impl Books {
         let state = self.lock();
         let ledger = &state.ledger;
         let shown = |lane: &&Lane| lane.is_configured() || !lane.is_empty();
+        let (kept, refused) = ledger.dead_letters();
+        let count = |(writes, bytes)| DeadLetterCount { writes, bytes };
         QueueStatus {
             name: Arc::clone(&self.name),
             durable: self.place.is_durable(),
             limits: *ledger.limits(),
             backlog_bytes: ledger.backlog_bytes(),
             backlog_writes: ledger.backlog_writes(),
-            dead_bytes: ledger.dead_bytes(),
+            dead_kept: count(kept),
+            dead_refused: count(refused),
             dead_letters_full: ledger.is_full_of_dead_letters(),
             accepted_total: state.accepted_total,
             full_total: state.full_total,

@@ -36,9 +36,10 @@ impl Ledger {
         self.lanes.iter().any(|lane| !lane.backlog.is_empty())
     }
 
-    /// Bytes of the writes that are dead letters and nothing else.
-    pub fn dead_bytes(&self) -> u64 {
-        self.buried.bytes()
+    /// Writes that are dead letters and nothing else, and their bytes: those that must be kept while others are refused for them,
+    /// and those that all servers have refused.
+    pub fn dead_letters(&self) -> ((usize, u64), (usize, u64)) {
+        self.buried.counts()
     }
 
     /// Whether dead letters that must be kept are as many as there may be, so that with `full: reject` no write is taken.

@@ -233,7 +233,7 @@ fn what_nobody_got_in_time_becomes_a_dead_letter() {
         assert_eq!(state, Some(State::Dead { burial: Burial::Expired, since: bench.now }));
     }
     assert_eq!(bench.ledger.lanes()[1].counts().expired_total, 1);
-    assert_eq!((bench.ledger.backlog_bytes(), bench.ledger.dead_bytes()), (100, 100));
+    assert_eq!((bench.ledger.backlog_bytes(), bench.ledger.dead_letters()), (100, ((1, 100), (0, 0))));
     // Revived, it has all of `keep` again and its old place.
     bench.ledger.revive(first, A, bench.now, &mut bench.effects).unwrap();
     bench.finish(second, A, RESET);
@@ -338,6 +338,31 @@ fn what_all_servers_have_refused_is_forgotten_first_and_takes_no_room() {
         assert!(bench.ledger.write(refused[4]).is_some());
         assert_eq!(bench.try_accept().is_err(), full == Full::Reject, "two must be kept");
     }
+}
+
+/// What one server takes and another refuses may have been acknowledged, so such writes do fill the bound; and what all that can be
+/// asked refuse waits for the one that can't be.
+#[test]
+fn what_not_all_servers_have_refused_takes_room() {
+    let limits = QueueLimits { dead_writes_max: 3, backlog_writes_max: 2, ..QueueLimits::default() };
+    let mut bench = Bench::new(limits);
+    for kept in 1..=3 {
+        bury(&mut bench, false);
+        bury(&mut bench, true);
+        assert_eq!(bench.ledger.dead_letters().0.0, kept);
+    }
+    assert_eq!(bench.try_accept(), Err(NoRoom), "one server has taken each of three");
+
+    let mut bench = Bench::new(limits);
+    for _ in 0..2 {
+        let (sequence, live) = bench.accept();
+        bench.settle(sequence, A, status(400));
+        if live.contains(&B) {
+            bench.settle(sequence, B, RESET);
+        }
+    }
+    assert_eq!((bench.ledger.backlog_writes(), bench.ledger.dead_letters().0.0), (2, 0));
+    assert_eq!(bench.try_accept(), Err(NoRoom), "they wait for B");
 }
 
 #[test]
