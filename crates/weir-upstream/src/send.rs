@@ -35,6 +35,7 @@ use crate::h1::pump::{BodySink, PumpError, pump};
 use crate::h1::sink::{Coding, H1Sink};
 use crate::io::buffer::ReadBuffer;
 use crate::io::deadline::{Deadlines, Wait, now};
+use crate::io::stream::Stream;
 use crate::io::timed::Timed;
 use crate::member::{InFlight, Server};
 use crate::pool::{Connection, Pools};
@@ -220,10 +221,25 @@ pub async fn send(
     limits: &SendLimits<'_>,
     pools: Option<&Pools>,
 ) -> Result<Answer, SendError> {
+    send_by(connect, server, request, body, limits, pools).await
+}
+
+/// The same for whoever has a way of its own to open a connection.
+///
+/// # Errors
+/// See [`SendError`].
+pub async fn send_by(
+    connect: impl AsyncFn(&Server) -> Result<Stream, ConnectError>,
+    server: &Arc<Server>,
+    request: &Head,
+    body: SendBody,
+    limits: &SendLimits<'_>,
+    pools: Option<&Pools>,
+) -> Result<Answer, SendError> {
     let deadlines = Rc::new(Deadlines::new());
     deadlines.set(Wait::Request, limits.whole);
     let (sent, deadlines_too) = (Cell::new(None), Rc::clone(&deadlines));
-    let sending = Sending { server, request, body, limits, pools, deadlines: deadlines_too, sent };
+    let sending = Sending { connect, server, request, body, limits, pools, deadlines: deadlines_too, sent };
     match deadlines.guard(pin!(sending.run())).await {
         Ok(outcome) => outcome,
         Err(Wait::Connect) => Err(SendError::ConnectTimeout),
@@ -245,13 +261,22 @@ pub async fn send_over(
     deadlines.set(Wait::Request, limits.whole);
     let (sent, deadlines_too) = (Cell::new(None), Rc::clone(&deadlines));
     let (server, body) = (Arc::clone(&connection.server), SendBody::Memory(Bytes::new()));
-    let sending =
-        Sending { server: &server, request, body, limits, pools: None, deadlines: deadlines_too, sent };
+    let sending = Sending {
+        connect,
+        server: &server,
+        request,
+        body,
+        limits,
+        pools: None,
+        deadlines: deadlines_too,
+        sent,
+    };
     let outcome = deadlines.guard(pin!(sending.over(connection))).await;
     outcome.unwrap_or(Err(SendError::Timeout))
 }
 
-struct Sending<'a> {
+struct Sending<'a, C> {
+    connect: C,
     server: &'a Arc<Server>,
     request: &'a Head,
     body: SendBody,
@@ -262,7 +287,7 @@ struct Sending<'a> {
     sent: Cell<Option<Instant>>,
 }
 
-impl Sending<'_> {
+impl<C: AsyncFn(&Server) -> Result<Stream, ConnectError>> Sending<'_, C> {
     async fn run(&self) -> Result<Answer, SendError> {
         let _in_flight = InFlight::begin(self.server);
         if let Some(connection) = self.kept() {
@@ -284,7 +309,7 @@ impl Sending<'_> {
 
     async fn fresh(&self) -> Result<Connection, SendError> {
         self.deadlines.set(Wait::Connect, self.limits.connect);
-        let connected = connect(self.server).await;
+        let connected = (self.connect)(self.server).await;
         self.deadlines.clear(Wait::Connect);
         let stream = connected.map_err(|error| {
             match &error {

@@ -12,10 +12,11 @@ use weir_http::head::Head;
 use weir_upstream::body::ReadError;
 use weir_upstream::h1::head::AnswerError;
 use weir_upstream::pool::Pools;
-use weir_upstream::send::{Answer, Beyond, Keep, SendBody, SendError, SendLimits, send};
+use weir_upstream::send::{Answer, Beyond, Keep, SendBody, SendError, SendLimits};
 
 use super::judgement;
 use super::retry_after::retry_after;
+use crate::runtime::dial::Dial;
 use crate::runtime::status::ProcessStatus;
 
 /// A server that takes a body more slowly than this is given up, and asked again later.
@@ -29,12 +30,14 @@ pub(crate) struct Deliverer {
     status: Weak<ProcessStatus>,
     upstream: Box<str>,
     pools: Pools,
+    /// Opens connections to servers.
+    pub(crate) dial: Dial,
 }
 
 impl Deliverer {
     /// For the upstream of this name.
     pub(crate) fn new(status: Weak<ProcessStatus>, upstream: Box<str>) -> Self {
-        Self { status, upstream, pools: Pools::default() }
+        Self { status, upstream, pools: Pools::default(), dial: Dial::default() }
     }
 }
 
@@ -76,7 +79,7 @@ impl Deliverer {
         };
         self.pools.sweep();
         let body = SendBody::Kept(delivery.body);
-        let outcome = send(&server, &request, body, &limits, Some(&self.pools)).await;
+        let outcome = self.dial.send(&server, &request, body, &limits, &self.pools).await;
         judgement::note(&server, &outcome);
         match outcome {
             Ok(answer) => Ok(delivered(answer, delivery.watched)),

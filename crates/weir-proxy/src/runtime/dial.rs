@@ -2,16 +2,20 @@
 //!
 //! A paused clock does not wait for sockets: it would turn to the next deadline while the system still carries the bytes. So
 //! tests of what happens between several servers need servers without sockets, and this is the only place where a
-//! connection to one is opened for an exchange. Outside of tests it is nothing but a call.
+//! connection to one is opened for an exchange, for a copy of one or for a write that waited. Outside of tests it is nothing but a call.
 
 #[cfg(test)]
 use std::cell::OnceCell;
 #[cfg(test)]
 use std::rc::Rc;
+use std::sync::Arc;
 
+use weir_http::head::Head;
 use weir_upstream::connect::{ConnectError, connect};
 use weir_upstream::io::stream::Stream;
 use weir_upstream::member::Server;
+use weir_upstream::pool::Pools;
+use weir_upstream::send::{Answer, SendBody, SendError, SendLimits, send_by};
 
 /// Opens connections.
 #[derive(Debug, Default)]
@@ -49,6 +53,26 @@ impl Dial {
                 None => connect(server).await,
             }
         }
+    }
+
+    /// Sends a request without a client, over such a connection or one of `pools`. See [`send_by`].
+    pub(crate) async fn send(
+        &self,
+        server: &Arc<Server>,
+        request: &Head,
+        body: SendBody,
+        limits: &SendLimits<'_>,
+        pools: &Pools,
+    ) -> Result<Answer, SendError> {
+        send_by(
+            async |server: &Server| self.connect(server).await,
+            server,
+            request,
+            body,
+            limits,
+            Some(pools),
+        )
+        .await
     }
 
     /// From now on these are the servers.

@@ -17,7 +17,7 @@ use weir_upstream::body::replay::Content;
 use weir_upstream::h1::head::HeadLimits;
 use weir_upstream::io::deadline::{Deadlines, Wait, now};
 use weir_upstream::select;
-use weir_upstream::send::{Answer, Beyond, Keep, SendBody, SendError, SendLimits, send};
+use weir_upstream::send::{Answer, Beyond, Keep, SendBody, SendError, SendLimits};
 
 use crate::dispatch::judgement;
 use crate::dispatch::write::KeptBody;
@@ -117,7 +117,7 @@ impl CopiedRequest {
                 reuse_unsafe: upstream.waits.reuse_unsafe,
             };
             let server = &group.servers[place];
-            let outcome = send(server, &self.head, self.body(), &limits, Some(&worker.pools)).await;
+            let outcome = worker.dial.send(server, &self.head, self.body(), &limits, &worker.pools).await;
             judgement::note(server, &outcome);
             match outcome {
                 Ok(answer) => return Ok(answer),

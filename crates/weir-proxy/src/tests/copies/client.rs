@@ -13,9 +13,9 @@ use weir_upstream::io::deadline::pause;
 use weir_upstream::io::pipe::Resetter;
 
 use super::journal::{Answer, From, Request, Stamp};
-use super::message::{Incoming, coded, length_field};
 use super::scene::{Asked, How, When};
 use super::world::World;
+use crate::tests::message::{Incoming, coded, length_field};
 
 /// A connection to Weir.
 pub(super) struct Connection {

@@ -8,9 +8,7 @@
 //! one aloud, `WEIR_SEEDS=NUMBER` plays so many.
 
 mod client;
-mod dice;
 mod journal;
-mod message;
 mod promises;
 mod queue;
 mod scene;
@@ -35,11 +33,11 @@ use weir_upstream::io::deadline::{now, pause};
 use weir_upstream::io::stream::Stream;
 
 use self::client::Connection;
-use self::dice::Dice;
 use self::queue::Backlogs;
 use self::scene::{ANSWER_HEAD, Scene};
 use self::world::{Ways, World};
 use super::rig::{Rig, paused_with};
+use crate::tests::dice::Dice;
 
 /// How many seeds are played for each mode if nobody says otherwise; a few seconds for all modes.
 const SEEDS: u64 = 100;

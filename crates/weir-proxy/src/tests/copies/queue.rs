@@ -20,9 +20,9 @@ use weir_core::ports::queue::{
 use weir_core::queue::{Burial, Gate, Ledger, Outcome, QueueLimits, Sequence, ServerId, Verdict};
 use weir_upstream::io::deadline::pause;
 
-use super::dice::Dice;
 use super::journal::Stamp;
-use super::message::Incoming;
+use crate::tests::dice::Dice;
+use crate::tests::message::Incoming;
 
 /// What is known of a write and a server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

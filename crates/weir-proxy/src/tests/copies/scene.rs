@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use weir_core::dispatch::Mode;
 
-use super::dice::Dice;
-use super::message::Coding;
+use crate::tests::dice::Dice;
+use crate::tests::message::Coding;
 
 pub(super) const CONNECT: Duration = Duration::from_millis(500);
 pub(super) const ANSWER_HEAD: Duration = Duration::from_millis(1000);

@@ -8,11 +8,11 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, ReadHalf, WriteHalf, 
 use tokio::time::timeout;
 use weir_upstream::io::deadline::pause;
 
-use super::dice::Dice;
 use super::journal::{By, Stamp, Visit};
-use super::message::{Coding, Incoming, coded, length_field};
 use super::scene::Character;
 use super::world::{Line, World};
+use crate::tests::dice::Dice;
+use crate::tests::message::{Coding, Incoming, coded, length_field};
 
 const STATUSES: [u16; 16] = [200, 200, 201, 204, 301, 304, 400, 404, 404, 408, 409, 429, 500, 502, 503, 503];
 

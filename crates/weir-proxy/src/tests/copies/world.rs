@@ -14,11 +14,11 @@ use weir_upstream::io::pipe::Resetter;
 use weir_upstream::io::stream::Stream;
 use weir_upstream::member::Server;
 
-use super::dice::Dice;
 use super::journal::{Dialled, Journal, Stamp};
 use super::scene::{Scene, name};
 use super::server;
 use crate::runtime::dial::Staged;
+use crate::tests::dice::Dice;
 
 /// What all have in common.
 pub(super) struct World {
