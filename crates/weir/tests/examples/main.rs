@@ -5,45 +5,31 @@
 
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test, whose output says which example fails")]
 
-use std::collections::BTreeMap;
-use std::net::{Ipv4Addr, SocketAddr};
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::time::Duration;
+mod site;
+mod verbs;
 
-use rustls::ClientConfig;
+use std::path::{Path, PathBuf};
+
 use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
-use tokio::task::JoinSet;
-use weir_config::model::{AccessLog, ListenAddress, Model};
-use weir_core::compare::CompareOutcome;
-use weir_core::dispatch::{CatchUp, Mode};
+use weir_config::model::Model;
 use weir_core::health::State;
-use weir_core::mirror::MirrorOutcome;
-use weir_core::ports::DispatchStatus;
-use weir_core::ports::queue::WriteQueue;
-use weir_core::queue::QueueLimits;
 use weir_core::server::Transport;
-use weir_proxy::Proxy;
-use weir_proxy::runtime::sockets::BoundAddress;
-use weir_store::Queue;
-use weir_testkit::certificate::{self, Files};
-use weir_testkit::client::connect_tls;
-use weir_tls::source::Certificates;
-use weir_tools::mock::{Mock, MockOptions};
+
+use self::site::{Answer, Site, request, until};
 
 /// The servers of the upstreams `web` and `orders` of `routes.yaml`, by port.
 const WEB: [u16; 2] = [9001, 9002];
 const ORDERS: [u16; 2] = [9003, 9002];
 
 /// What the comments of each example promise.
-async fn keeps_its_promises(name: &str, site: &Site) {
+async fn keeps_its_promises(name: &str, site: &mut Site) {
     match name {
         "minimal.yaml" => minimal(site).await,
         "health.yaml" => health(site).await,
-        "mirror.yaml" => mirror(site).await,
-        "compare.yaml" => compare(site).await,
+        "mirror.yaml" => verbs::mirror(site).await,
+        "compare.yaml" => verbs::compare(site).await,
         "host-services.yaml" => host_services(site).await,
         "routes.yaml" => {
             hosts(site).await;
@@ -54,11 +40,11 @@ async fn keeps_its_promises(name: &str, site: &Site) {
         "eject.yaml" => eject(site).await,
         "admit.yaml" => admit(site).await,
         "api-key.yaml" => api_key(site).await,
-        "race.yaml" => race(site).await,
-        "hedge.yaml" => hedge(site).await,
-        "majority.yaml" => majority(site).await,
-        "duplicate.yaml" => duplicate(site).await,
-        "durable.yaml" => durable(site).await,
+        "race.yaml" => verbs::race(site).await,
+        "hedge.yaml" => verbs::hedge(site).await,
+        "majority.yaml" => verbs::majority(site).await,
+        "duplicate.yaml" => verbs::duplicate(site).await,
+        "durable.yaml" => verbs::durable(site).await,
         "tls.yaml" => tls(site).await,
         "tls-api-key.yaml" => tls_api_key(site).await,
         name => panic!("`examples/{name}` has no promises in this test: add them"),
@@ -75,16 +61,10 @@ async fn minimal(site: &Site) {
 /// Waits until the checks of all servers have passed.
 async fn all_are_well(site: &Site) {
     let states = || {
-        let upstreams = site.proxy.status_source().status().upstreams;
+        let upstreams = site.status().upstreams;
         upstreams.into_iter().flat_map(|one| one.servers).map(|server| server.state).collect::<Vec<_>>()
     };
-    let all = async {
-        while states().iter().any(|state| *state != State::Healthy) {
-            tokio::task::yield_now().await;
-        }
-    };
-    let waited = tokio::time::timeout(Duration::from_secs(20), all).await;
-    assert!(waited.is_ok(), "all are well: {:?}", site.proxy.status_source().status().upstreams);
+    until(|| states().iter().all(|state| *state == State::Healthy)).await;
 }
 
 async fn health(site: &Site) {
@@ -101,7 +81,7 @@ async fn health(site: &Site) {
 }
 
 async fn eject(site: &Site) {
-    let servers = || site.proxy.status_source().status().upstreams[0].servers.clone();
+    let servers = || site.status().upstreams[0].servers.clone();
     let out = || servers().iter().position(|server| server.ejection.is_out);
     while out().is_none() {
         assert_eq!(site.get("any.test", "/status/503").await.status, 503);
@@ -118,29 +98,6 @@ async fn eject(site: &Site) {
     }
 }
 
-async fn mirror(site: &Site) {
-    let sent = || site.proxy.status_source().status().mirrors[0].copies[MirrorOutcome::Sent as usize];
-    for (path, copies) in [("/", 1), ("/payments/1", 1), ("/a", 2)] {
-        let answer = site.get("any.test", path).await;
-        assert_eq!((answer.status, site.port(&answer)), (200, 9001), "{path}");
-        while sent() < copies {
-            tokio::task::yield_now().await;
-        }
-    }
-    assert_eq!(sent(), 2, "payments have no copy");
-}
-
-async fn compare(site: &Site) {
-    let outcomes = || site.proxy.status_source().status().comparisons[0].outcomes;
-    let answer = site.get("any.test", "/a?b=c").await;
-    assert_eq!((answer.status, site.port(&answer)), (200, 9001));
-    while outcomes().iter().sum::<u64>() == 0 {
-        tokio::task::yield_now().await;
-    }
-    let found = site.proxy.status_source().comparisons();
-    assert_eq!(outcomes()[CompareOutcome::Same as usize], 1, "{found:?}");
-}
-
 async fn host_services(site: &Site) {
     all_are_well(site).await;
     let mut ports = Vec::new();
@@ -154,66 +111,6 @@ async fn host_services(site: &Site) {
     let answer = site.get("another.my-company.com", "/").await;
     assert_eq!(answer.status, 404);
     assert!(answer.body.contains("no service for host another.my-company.com"), "{}", answer.body);
-}
-
-async fn race(site: &Site) {
-    for (path, asked) in [("/", 3), ("/paid/x", 1), ("/paidx", 3)] {
-        let before = site.copies(Mode::Race);
-        let answer = site.get("any.test", path).await;
-        assert_eq!(answer.status, 200);
-        assert_eq!(answer.field("x-backend-server").map(|server| server.contains(':')), Some(true));
-        assert_eq!(site.copies(Mode::Race) - before, asked, "{path}");
-    }
-}
-
-async fn hedge(site: &Site) {
-    for method in ["GET", "POST", "GET"] {
-        assert_eq!(site.ask(method, "any.test", "/", "").await.status, 200);
-    }
-    assert_eq!(site.dispatch().requests_by_mode[Mode::Hedge as usize], 3);
-}
-
-async fn majority(site: &Site) {
-    let answer = site.get("any.test", "/bytes/20").await;
-    assert_eq!((answer.status, answer.body.len()), (200, 20));
-    assert_eq!(site.copies(Mode::Majority), 3);
-    let answer = site.get("any.test", "/").await;
-    assert_eq!(answer.status, 502, "each names its own port");
-    assert_eq!(site.ask("POST", "any.test", "/", "").await.status, 200, "goes to one");
-}
-
-async fn duplicate(site: &Site) {
-    assert_eq!(site.ask("POST", "any.test", "/orders", "").await.status, 200);
-    let sent = || {
-        let status = site.proxy.status_source().status();
-        let servers = status.upstreams.into_iter().flat_map(|upstream| upstream.servers);
-        servers.map(|server| server.requests_total).collect::<Vec<_>>()
-    };
-    // Two of them are enough for the client; the third has it at some moment.
-    let all = async {
-        while sent() != [1, 1, 1] {
-            tokio::task::yield_now().await;
-        }
-    };
-    let waited = tokio::time::timeout(Duration::from_secs(20), all).await;
-    assert!(waited.is_ok(), "each server gets it: {:?}", sent());
-    assert_eq!(site.get("any.test", "/orders").await.status, 200);
-    assert_eq!(sent().iter().sum::<u64>(), 4, "reading goes to one");
-}
-
-async fn durable(site: &Site) {
-    assert_eq!(site.ask("POST", "any.test", "/orders", "").await.status, 200);
-    let queue = || site.proxy.status_source().status().queues[0].clone();
-    assert!(queue().durable);
-    assert_eq!((queue().accepted_total, &*queue().name), (1, "orders"));
-    let all = async {
-        while queue().backlog_writes > 0 {
-            tokio::task::yield_now().await;
-        }
-    };
-    let waited = tokio::time::timeout(Duration::from_secs(20), all).await;
-    assert!(waited.is_ok(), "each server gets it: {:?}", queue());
-    assert_eq!(queue().dead_bytes, 0, "nobody refused it");
 }
 
 async fn tls(site: &Site) {
@@ -254,9 +151,7 @@ async fn admit(site: &Site) {
         stream.write_all(head.as_bytes()).await.unwrap();
         slow.push(stream);
     }
-    while site.proxy.status_source().status().requests_waiting < 2 {
-        tokio::task::yield_now().await;
-    }
+    until(|| site.status().requests_waiting >= 2).await;
     let answer = site.get("any.test", "/delay/1ms").await;
     assert_eq!((answer.status, answer.field("Retry-After")), (503, Some("1")), "two wait, and no more");
     let answer = site.get("any.test", "/health").await;
@@ -305,7 +200,7 @@ async fn host_services_at_random() {
     // Either happens by chance once in 2^63 runs.
     assert!(ports.contains(&9090) && ports.contains(&9091), "both are used: {ports:?}");
     assert!(ports.windows(2).any(|pair| pair[0] == pair[1]), "not in turn: {ports:?}");
-    site.proxy.stop().await;
+    site.stop().await;
 }
 
 /// Which service of `routes.yaml` a host belongs to.
@@ -402,9 +297,9 @@ async fn every_example_does_what_it_says() {
         println!("{name}");
         let model = weir_config::load(&file).unwrap_or_else(|error| panic!("{error}")).model;
         says_how_to_try_it(&file, name, &model);
-        let site = Site::start(model, name != "majority.yaml").await;
-        keeps_its_promises(name, &site).await;
-        site.proxy.stop().await;
+        let mut site = Site::start(model, name != "majority.yaml").await;
+        keeps_its_promises(name, &mut site).await;
+        site.stop().await;
     }
 }
 
@@ -427,174 +322,4 @@ fn says_how_to_try_it(file: &Path, name: &str, model: &Model) {
 
 fn directory() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples")
-}
-
-/// An example that runs.
-struct Site {
-    proxy: Proxy,
-    address: SocketAddr,
-    /// Where TLS is spoken, and a client that trusts what is served there.
-    tls: Option<(SocketAddr, Arc<ClientConfig>)>,
-    /// State of this run; gone with it.
-    _state: Files,
-    /// From the port of a mock to the port that stands in the file.
-    ports: BTreeMap<u16, u16>,
-    /// Dropped with the site, which ends the mocks.
-    _mocks: JoinSet<()>,
-}
-
-impl Site {
-    /// With `echo`, servers answer with the request as they got it.
-    async fn start(mut model: Model, echo: bool) -> Self {
-        let mut ports = BTreeMap::new();
-        let mut mocks = JoinSet::new();
-        let here = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-        for server in model.upstreams.iter_mut().flat_map(|upstream| &mut upstream.servers) {
-            let Transport::Ip(ip, port) = &mut server.address.transport else { panic!("no port") };
-            assert!(ip.is_loopback(), "an example runs on one machine");
-            let known = ports.iter().find(|(_, written)| *written == port).map(|(mock, _)| *mock);
-            let mock = match known {
-                Some(mock) => mock,
-                None => {
-                    let options = MockOptions { debug: echo, ..MockOptions::default() };
-                    let mock = Mock::bind(here, options).await.unwrap();
-                    let address = mock.address();
-                    mocks.spawn(mock.serve(std::future::pending()));
-                    ports.insert(address.port(), *port);
-                    address.port()
-                }
-            };
-            *port = mock;
-        }
-        for listen in &mut model.listen {
-            listen.address = ListenAddress::Tcp(here);
-        }
-        model.access_log = AccessLog::Off;
-        model.workers = Some(2);
-        let state = Files::new();
-        let served = keep_apart(&mut model, &state);
-        let directory = served.with_file_name("queue");
-        let open = move |name: &str, catch_up, limits| queue(&directory, name, catch_up, limits);
-        let proxy = Proxy::start(&model, Arc::new(open)).unwrap();
-        let Some(BoundAddress::Tcp(address)) = proxy.addresses().next().cloned() else { panic!("no TCP") };
-        let secured = proxy.addresses().zip(&model.listen).find(|(_, listen)| listen.tls.is_some());
-        let tls = secured.map(|(address, _)| {
-            let BoundAddress::Tcp(address) = *address else { panic!("no TCP") };
-            let served = std::fs::read_to_string(&served).unwrap();
-            (address, Arc::new(certificate::client(&served)))
-        });
-        Self { proxy, address, tls, _state: state, ports, _mocks: mocks }
-    }
-
-    fn dispatch(&self) -> DispatchStatus {
-        self.proxy.status_source().status().dispatch
-    }
-
-    /// Copies of requests so far in this mode.
-    fn copies(&self, mode: Mode) -> u64 {
-        self.dispatch().copies[mode as usize].iter().sum()
-    }
-
-    async fn get(&self, host: &str, target: &str) -> Answer {
-        self.ask("GET", host, target, "").await
-    }
-
-    /// Sends one request on a connection of its own.
-    async fn ask(&self, method: &str, host: &str, target: &str, fields: &str) -> Answer {
-        let mut stream = TcpStream::connect(self.address).await.unwrap();
-        stream.write_all(request(method, host, target, fields).as_bytes()).await.unwrap();
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).await.unwrap();
-        Answer::of(&answer)
-    }
-
-    /// The same with TLS.
-    ///
-    /// # Errors
-    /// Why the handshake failed.
-    async fn ask_tls(&self, method: &str, host: &str, target: &str, fields: &str) -> Result<Answer, String> {
-        let (address, config) = self.tls.clone().unwrap();
-        let (request, host) = (request(method, host, target, fields), host.to_owned());
-        // The mocks run on this thread.
-        let outcome = tokio::task::spawn_blocking(move || {
-            let mut socket = connect_tls(address, &config, &host)?;
-            Ok::<_, std::io::Error>(socket.send(request).read_to_end().0)
-        });
-        match outcome.await.unwrap() {
-            Ok(answer) => Ok(Answer::of(&String::from_utf8(answer).unwrap())),
-            Err(error) => Err(format!("{error:?}")),
-        }
-    }
-
-    /// The port of the server that answered, as it stands in the file.
-    fn port(&self, answer: &Answer) -> u16 {
-        let port = answer.got()["port"].as_u64().unwrap();
-        self.ports[&u16::try_from(port).unwrap()]
-    }
-}
-
-/// A queue as the program has it, with its file in this directory.
-fn queue(
-    directory: &Path,
-    name: &str,
-    catch_up: CatchUp,
-    limits: QueueLimits,
-) -> Result<Arc<dyn WriteQueue>, String> {
-    Ok(match catch_up {
-        CatchUp::Durable => {
-            Arc::new(Queue::open(directory, name, limits).map_err(|error| error.to_string())?)
-        }
-        CatchUp::Memory | CatchUp::Off => Arc::new(Queue::in_memory(name, limits)),
-    })
-}
-
-fn request(method: &str, host: &str, target: &str, fields: &str) -> String {
-    format!("{method} {target} HTTP/1.1\r\nHost: {host}\r\n{fields}Connection: close\r\n\r\n")
-}
-
-/// Keeps a certificate that is made at the start out of the project; where it will be.
-fn keep_apart(model: &mut Model, state: &Files) -> PathBuf {
-    let certificate = PathBuf::from(state.write("self_signed.pem", ""));
-    for tls in model.listen.iter_mut().filter_map(|listen| listen.tls.as_mut()) {
-        if let Certificates::SelfSigned(own) = &mut tls.source.certificates {
-            own.directory = certificate.parent().unwrap().to_owned();
-        }
-    }
-    certificate
-}
-
-/// What a client got.
-struct Answer {
-    status: u16,
-    fields: String,
-    body: String,
-}
-
-impl Answer {
-    fn of(answer: &str) -> Self {
-        let (head, body) = answer.split_once("\r\n\r\n").unwrap_or_else(|| panic!("no answer: {answer:?}"));
-        let (status, fields) = head.split_once("\r\n").unwrap();
-        Self {
-            status: status.split(' ').nth(1).unwrap().parse().unwrap(),
-            fields: fields.to_owned(),
-            body: body.to_owned(),
-        }
-    }
-
-    fn field(&self, name: &str) -> Option<&str> {
-        let mut fields = self.fields.split("\r\n").filter_map(|line| line.split_once(": "));
-        fields.find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value)
-    }
-
-    /// The request as the server got it.
-    fn got(&self) -> Value {
-        serde_json::from_str(&self.body).unwrap_or_else(|error| panic!("{error}: {}", self.body))
-    }
-
-    /// The path as the server got it, without the base path that one of the servers has.
-    fn path(&self) -> &str {
-        let (_, path) = self.body.split_once("\"path\": \"").unwrap();
-        let path = path.split('"').next().unwrap();
-        path.strip_prefix("/shop").unwrap_or(path)
-    }
 }
