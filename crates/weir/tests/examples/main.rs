@@ -191,6 +191,7 @@ async fn host_services_at_random() {
     let model = weir_config::load(&file).unwrap_or_else(|error| panic!("{error}")).model;
     std::fs::remove_file(&file).unwrap();
     let site = Site::start(model, true).await;
+    all_are_well(&site).await;
     let mut ports = Vec::new();
     for _ in 0..64 {
         let answer = site.get("my-service.my-company.com", "/").await;

@@ -50,6 +50,14 @@ struct Server {
     running: JoinSet<()>,
 }
 
+impl Server {
+    /// A mock with these options is there from now on.
+    async fn serve(&mut self, options: MockOptions) {
+        let mock = Mock::bind(self.port.address(), options).await.unwrap();
+        self.running.spawn(mock.serve(std::future::pending()));
+    }
+}
+
 impl Site {
     /// With `echo`, servers answer with the request as they got it.
     pub(crate) async fn start(mut model: Model, echo: bool) -> Self {
@@ -70,12 +78,12 @@ impl Site {
         model.workers = Some(2);
         let state = Files::new();
         let served = keep_apart(&mut model, &state);
-        let (proxy, address, tls) = serve(&model, &served);
-        let mut site = Self { model, proxy: Some(proxy), address, tls, _state: state, served, servers };
-        for port in site.servers.keys().copied().collect::<Vec<_>>() {
-            site.restart(port, MockOptions { debug: echo, ..MockOptions::default() }).await;
+        // They are there before anybody looks how they are.
+        for server in servers.values_mut() {
+            server.serve(MockOptions { debug: echo, ..MockOptions::default() }).await;
         }
-        site
+        let (proxy, address, tls) = serve(&model, &served);
+        Self { model, proxy: Some(proxy), address, tls, _state: state, served, servers }
     }
 
     pub(crate) fn proxy(&self) -> &Proxy {
@@ -102,9 +110,7 @@ impl Site {
     /// A mock with these options is at this port of the file from now on.
     pub(crate) async fn restart(&mut self, port: u16, options: MockOptions) {
         self.kill(port).await;
-        let server = self.servers.get_mut(&port).unwrap();
-        let mock = Mock::bind(server.port.address(), options).await.unwrap();
-        server.running.spawn(mock.serve(std::future::pending()));
+        self.servers.get_mut(&port).unwrap().serve(options).await;
     }
 
     /// The server at this port of the file keeps heads of requests from now on, and answers 200.
