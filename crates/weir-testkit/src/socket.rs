@@ -273,6 +273,14 @@ impl Socket {
         Reader::request().read_head(self).unwrap_or_else(|broken| panic!("no head of a request: {broken}"))
     }
 
+    /// The head of the next request alone, or what there is instead.
+    ///
+    /// # Errors
+    /// See [`Broken`].
+    pub fn try_request_head(&mut self) -> Result<Message, Broken> {
+        Reader::request().read_head(self)
+    }
+
     /// The next answer, interim ones included.
     ///
     /// # Panics

@@ -340,15 +340,18 @@ fn a_body_is_read_also_when_no_server_reads_it() {
 #[test]
 fn a_server_that_answers_before_it_has_read_the_body_holds_nobody_up() {
     let early = Server::start(|mut connection| {
-        connection.request_head();
-        connection.send("HTTP/1.1 503 Busy\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+        // Where the time of an answer is over before it is asked, nothing comes.
+        if connection.try_request_head().is_ok() {
+            let _ =
+                connection.try_send("HTTP/1.1 503 Busy\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+        }
     });
     let good = Server::saying("good");
     let proxy = duplicate(&[&early, &good], "", "");
     let body = "x".repeat(1 << 20);
     assert_eq!(ask(&proxy, post(&body)).expect(200).text(), "good");
     assert_eq!(good.only_request().text().len(), body.len());
-    let proxy = duplicate(&[&early], ", answer_timeout: 100ms", "");
+    let proxy = duplicate(&[&early], ", answer_timeout: 5s", "");
     ask(&proxy, post(&body)).expect(503);
 }
 
