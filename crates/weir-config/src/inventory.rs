@@ -2,11 +2,16 @@
 //!
 //! A line is `host:port`; a host alone means port 80. Blank lines and what stands behind a `#` are passed over. Whatever else
 //! a server may be in a configuration is taken too. All problems are told at once, with their places.
+//!
+//! It is read when the configuration is, and again by the proxy while it runs.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
+use std::fs::{self, File};
+use std::io::{self, ErrorKind, Read};
 use std::net::{IpAddr, Ipv6Addr};
+use std::path::Path;
 
-use weir_core::server::ServerAddress;
+use weir_core::server::{ServerAddress, Transport};
 
 use crate::address;
 use crate::complaint::Complaint;
@@ -21,11 +26,34 @@ const FILE_BYTES_MAX: usize = 1 << 20;
 /// The port of a server that is written without one.
 const USUAL_PORT: u16 = 80;
 
+/// Reads the file of an inventory that is looked at again and again; a byte more than it may have, so that [`parse`] can tell
+/// that there was more.
+///
+/// # Errors
+/// It can't be read, or it is none that can be read twice: a pipe, say, on which a read could wait for ever.
+pub fn read(file: &Path) -> io::Result<Vec<u8>> {
+    if !fs::metadata(file)?.is_file() {
+        return Err(io::Error::new(ErrorKind::InvalidInput, "it is not a plain file"));
+    }
+    let mut bytes = Vec::new();
+    File::open(file)?.take(FILE_BYTES_MAX as u64 + 1).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+/// What stands around an inventory.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Surroundings<'s> {
+    /// Where relative paths of sockets begin.
+    pub base_dir: Option<&'s Path>,
+    /// Servers that the upstream has beside it; they may not stand in it too.
+    pub beside: &'s [ServerAddress],
+}
+
 /// The servers of an inventory: at least one, none twice. `name` is shown in problems.
 ///
 /// # Errors
 /// A report with every problem.
-pub fn parse(name: &str, bytes: &[u8]) -> Result<Vec<ServerAddress>, Report> {
+pub fn parse(name: &str, bytes: &[u8], around: &Surroundings<'_>) -> Result<Vec<ServerAddress>, Report> {
     let text = match std::str::from_utf8(bytes) {
         _ if bytes.len() > FILE_BYTES_MAX => {
             let problem =
@@ -43,7 +71,7 @@ pub fn parse(name: &str, bytes: &[u8]) -> Result<Vec<ServerAddress>, Report> {
         }
     };
     let mut problems = Problems::default();
-    let servers = servers(text, &mut problems);
+    let servers = servers(text, around, &mut problems);
     if servers.is_empty() && !problems.has_errors() {
         problems.push(
             Problem::general("the inventory has no server")
@@ -56,8 +84,10 @@ pub fn parse(name: &str, bytes: &[u8]) -> Result<Vec<ServerAddress>, Report> {
     }
 }
 
-fn servers(text: &str, problems: &mut Problems) -> Vec<ServerAddress> {
+fn servers(text: &str, around: &Surroundings<'_>, problems: &mut Problems) -> Vec<ServerAddress> {
     let mut servers = Vec::new();
+    let place = |server: &ServerAddress| (server.transport.clone(), server.base.clone());
+    let beside: HashSet<_> = around.beside.iter().map(place).collect();
     let mut seen = HashMap::new();
     let mut offset = 0;
     for line in text.split_inclusive('\n') {
@@ -71,9 +101,15 @@ fn servers(text: &str, problems: &mut Problems) -> Vec<ServerAddress> {
         }
         match server(written) {
             Err(complaint) => problems.push(Problem::complaint(span, complaint)),
-            Ok(server) => {
-                let place = (server.transport.clone(), server.base.clone());
-                if let Some(first) = seen.insert(place, span) {
+            Ok(mut server) => {
+                if let (Transport::Unix(path), Some(base_dir)) = (&server.transport, around.base_dir) {
+                    server.transport = Transport::Unix(base_dir.join(path));
+                }
+                let place = place(&server);
+                if beside.contains(&place) {
+                    let message = format!("the server `{}` stands in `servers` too", shortened(written));
+                    problems.push(Problem::error(span, message).hint("take it away in one of the two"));
+                } else if let Some(first) = seen.insert(place, span) {
                     problems.push(
                         Problem::error(span, format!("the server `{}` stands twice", shortened(written)))
                             .beside(first, "first written here")
@@ -130,7 +166,8 @@ mod tests {
     use super::*;
 
     fn check(text: &str, expected: &[(&str, &str, u16)]) {
-        let servers = parse("inventory.conf", text.as_bytes()).unwrap_or_else(|report| panic!("{report}"));
+        let servers = parse("inventory.conf", text.as_bytes(), &Surroundings::default())
+            .unwrap_or_else(|report| panic!("{report}"));
         let found: Vec<(&str, String, u16)> = servers
             .iter()
             .map(|server| match &server.transport {
@@ -146,7 +183,7 @@ mod tests {
 
     /// Places (`line:column`) and parts of the messages and hints.
     fn check_refused(text: &str, expected: &[(&str, &str)]) {
-        let report = parse("inventory.conf", text.as_bytes()).unwrap_err();
+        let report = parse("inventory.conf", text.as_bytes(), &Surroundings::default()).unwrap_err();
         assert_eq!(report.problems().len(), expected.len(), "{report}");
         for (problem, (place, part)) in report.problems().iter().zip(expected) {
             let found = problem.span.map(|span| report.source().position(span.start));
@@ -211,13 +248,33 @@ mod tests {
     }
 
     #[test]
+    fn a_server_of_the_configuration_does_not_stand_in_it_too() {
+        let beside = [address::server("a:80").unwrap(), address::server("unix:/run/x").unwrap()];
+        let around = Surroundings { base_dir: Some(Path::new("/run")), beside: &beside };
+        let report = parse("i", b"b\nhttp://a\nunix:x\n", &around).unwrap_err();
+        assert_eq!(report.problems().len(), 2, "{report}");
+        assert!(report.to_string().contains("i:2:1") && report.to_string().contains("i:3:1"), "{report}");
+        let servers = parse("i", b"b\nunix:y\n", &around).unwrap();
+        assert_eq!(servers[1].transport, Transport::Unix("/run/y".into()));
+    }
+
+    /// A pipe would never end, and whoever reads it once takes it away from the next one.
+    #[test]
+    fn only_plain_files_are_read_again_and_again() {
+        for file in ["/dev/null", "/"] {
+            assert!(read(Path::new(file)).unwrap_err().to_string().contains("plain file"), "{file}");
+        }
+        assert_eq!(read(Path::new("/nowhere/inventory")).unwrap_err().kind(), ErrorKind::NotFound);
+    }
+
+    #[test]
     fn an_inventory_without_servers_is_none() {
         for text in ["", "\n\n", "# none\n"] {
             check_refused(text, &[("-", "no server")]);
         }
-        let report = parse("i", b"a:1\n\xff\n").unwrap_err();
+        let report = parse("i", b"a:1\n\xff\n", &Surroundings::default()).unwrap_err();
         assert!(report.to_string().contains("UTF-8") && report.to_string().contains("i:2:1"), "{report}");
-        let report = parse("i", &vec![b'\n'; FILE_BYTES_MAX + 1]).unwrap_err();
+        let report = parse("i", &vec![b'\n'; FILE_BYTES_MAX + 1], &Surroundings::default()).unwrap_err();
         assert!(report.to_string().contains("more than 1 MiB"), "{report}");
     }
 }

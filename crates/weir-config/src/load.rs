@@ -110,6 +110,7 @@ pub(crate) fn parse_at(
 ) -> Result<Loaded, Report> {
     let source = decode_text(name, text)?;
     let mut problems = Problems::default();
+    let mut reports = Vec::new();
     let around = Surroundings { base_dir, state_directory: environment("STATE_DIRECTORY"), now };
     let model = yaml::parse(&source, &mut problems)
         .map(|mut root| {
@@ -117,9 +118,9 @@ pub(crate) fn parse_at(
             root
         })
         .and_then(|root| file::decode(&root, &mut problems))
-        .and_then(|file| check::model(file, &around, &mut problems));
+        .and_then(|file| check::model(file, &around, &mut problems, &mut reports));
     let failed = problems.has_errors();
-    let report = Report::new(source, problems);
+    let report = Report::new(source, problems).with(reports);
     match model {
         Some(model) if !failed => Ok(Loaded { model, warnings: report }),
         Some(_) | None => Err(report),

@@ -20,6 +20,8 @@ pub struct Report {
     source: Source,
     problems: Vec<Problem>,
     more: usize,
+    /// What is wrong with other files, of which a problem here tells.
+    others: Vec<Self>,
 }
 
 impl Report {
@@ -33,12 +35,18 @@ impl Report {
             problems.truncate(SHOWN_MAX);
             problems.sort_by_key(|problem| problem.span.unwrap_or_default().start);
         }
-        Self { source, problems, more }
+        Self { source, problems, more, others: Vec::new() }
     }
 
     /// A report of one problem.
     pub(crate) fn single(source: Source, problem: Problem) -> Self {
-        Self { source, problems: vec![problem], more: 0 }
+        Self { source, problems: vec![problem], more: 0, others: Vec::new() }
+    }
+
+    /// The same, and what is wrong with files that the first one names.
+    pub(crate) fn with(mut self, others: Vec<Self>) -> Self {
+        self.others.extend(others);
+        self
     }
 
     /// Whether there is nothing to tell.
@@ -46,7 +54,7 @@ impl Report {
         self.problems.is_empty()
     }
 
-    /// The problems, at most 50.
+    /// The problems of the file itself, at most 50.
     pub fn problems(&self) -> &[Problem] {
         &self.problems
     }
@@ -81,6 +89,10 @@ impl Report {
         }
         if self.more > 0 {
             text.push_str(&format!("\nand {} more\n", self.more));
+        }
+        for other in &self.others {
+            text.push('\n');
+            text.push_str(&other.render(color));
         }
         text
     }
@@ -125,16 +137,24 @@ impl Report {
         group.element(snippet.annotations(annotations))
     }
 
-    /// The report for programs: `{"file", "problems": [{"severity", "message", "line", "column", "end_line",
-    /// "end_column", "hint"}], "more"}`. Lines and columns count from 1 and are `null` for a problem without a place.
+    /// The report for programs: `{"file", "problems": [{"file", "severity", "message", "line", "column", "end_line",
+    /// "end_column", "hint"}], "more"}`. Lines and columns count from 1 and are `null` for a problem without a place. A problem
+    /// is of the file that it names: an inventory, say.
     pub fn to_json(&self) -> Value {
-        let problems: Vec<Value> = self
-            .problems
+        let each = std::iter::once(self).chain(&self.others);
+        let problems: Vec<Value> = each.clone().flat_map(Self::json_problems).collect();
+        let more: usize = each.map(|report| report.more).sum();
+        json!({ "file": self.source.name(), "problems": problems, "more": more })
+    }
+
+    fn json_problems(&self) -> Vec<Value> {
+        self.problems
             .iter()
             .map(|problem| {
                 let start = problem.span.map(|span| self.source.position(span.start));
                 let end = problem.span.map(|span| self.source.position(span.end));
                 json!({
+                    "file": self.source.name(),
                     "severity": problem.severity.name(),
                     "message": problem.message,
                     "line": start.map(|position| position.line),
@@ -144,8 +164,7 @@ impl Report {
                     "hint": problem.hint,
                 })
             })
-            .collect();
-        json!({ "file": self.source.name(), "problems": problems, "more": self.more })
+            .collect()
     }
 }
 

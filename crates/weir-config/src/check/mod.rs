@@ -8,6 +8,7 @@ mod admit;
 mod authenticate;
 mod balance;
 pub(crate) mod dispatch;
+mod inventory;
 mod listen;
 mod mirror;
 mod own_fields;
@@ -28,6 +29,7 @@ use crate::file::limit::LimitsFile;
 use crate::file::top::File;
 use crate::model::{AccessLog, Admin, Limits, LogTarget, Model};
 use crate::problem::{Problem, Problems};
+use crate::report::Report;
 use crate::source::At;
 
 use services::Services;
@@ -47,8 +49,13 @@ pub(crate) struct Surroundings<'s> {
     pub(crate) now: SystemTime,
 }
 
-/// Makes the model; `None` when there are errors.
-pub(crate) fn model(file: File, around: &Surroundings<'_>, problems: &mut Problems) -> Option<Model> {
+/// Makes the model; `None` when there are errors. `reports` gets what is wrong with other files, of which a problem tells.
+pub(crate) fn model(
+    file: File,
+    around: &Surroundings<'_>,
+    problems: &mut Problems,
+    reports: &mut Vec<Report>,
+) -> Option<Model> {
     let limits = limits(&file.limits, problems);
     let listen = listen::open(file.listen, file.admin.as_ref(), around.base_dir, problems);
     let trust = Trust::new(around.base_dir, around.now);
@@ -67,6 +74,7 @@ pub(crate) fn model(file: File, around: &Surroundings<'_>, problems: &mut Proble
         services.add(service, &mut upstreams, problems);
     }
     upstreams.warn(problems);
+    reports.append(&mut upstreams.take_reports());
     if let Some(span) = services.https_only()
         && file.trusted_proxies.is_empty()
         && !listen.iter().any(|listen| listen.tls.is_some())

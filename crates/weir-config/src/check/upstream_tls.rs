@@ -39,15 +39,18 @@ impl Trust {
         Self { base_dir: base_dir.to_owned(), now, system: OnceCell::new() }
     }
 
-    /// What the servers of an upstream are told; `None` when none of them speaks TLS, or something is wrong.
+    /// What the servers of an upstream are told; `None` when none of them speaks TLS, or something is wrong. With an inventory,
+    /// which stands there, some may come that do.
     pub(super) fn client_tls(
         &self,
         written: Option<At<UpstreamTlsFile>>,
         servers: &[At<Server>],
+        inventory: Option<Span>,
         problems: &mut Problems,
     ) -> Option<ClientTls> {
         let secured = servers.iter().find(|server| server.value.address.scheme == Scheme::Https);
-        let Some(secured) = secured else {
+        let expected = inventory.filter(|_| written.is_some());
+        let Some(secured) = secured.map(|server| server.span).or(expected) else {
             // A server that could not be read may have been the one.
             if let Some(written) = written.filter(|_| !problems.has_errors()) {
                 problems.push(
@@ -57,9 +60,9 @@ impl Trust {
             }
             return None;
         };
-        let place = written.as_ref().map_or(secured.span, |written| written.span);
+        let place = written.as_ref().map_or(secured, |written| written.span);
         let file = written.map(|written| written.value).unwrap_or_default();
-        let verify = self.verify(&file, secured.span, problems);
+        let verify = self.verify(&file, secured, problems);
         let certificate = self.certificate(&file, problems);
         let options = ClientOptions {
             verify: verify?,

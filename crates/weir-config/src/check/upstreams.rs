@@ -13,11 +13,13 @@ use crate::file::upstream::{UpstreamFile, UpstreamRef};
 use crate::model::{Server, Timeouts, Upstream, UpstreamId};
 use crate::node::shortened;
 use crate::problem::{Problem, Problems};
+use crate::report::Report;
 use crate::source::{At, Span};
 use crate::suggest::{alternatives, nearest};
 
 use super::balance::balance;
 use super::dispatch::Group;
+use super::inventory;
 use super::queues::Queues;
 use super::upstream_tls::{self, Trust};
 
@@ -36,6 +38,8 @@ pub(super) struct Upstreams {
     /// Whether every name in the file is known; a list that could not be read would make good names unknown.
     complete: bool,
     queues: Queues,
+    /// What is wrong with inventories.
+    reports: Vec<Report>,
 }
 
 struct Declared {
@@ -56,6 +60,7 @@ impl Upstreams {
             made_names: HashSet::new(),
             complete: !problems.has_errors(),
             queues: Queues::default(),
+            reports: Vec::new(),
         }
     }
 
@@ -145,12 +150,21 @@ impl Upstreams {
         free
     }
 
-    fn add(&mut self, name: String, file: UpstreamFile, problems: &mut Problems) -> UpstreamId {
+    fn add(&mut self, name: String, mut file: UpstreamFile, problems: &mut Problems) -> UpstreamId {
         let id = UpstreamId(self.list.len());
-        let tls = self.trust.client_tls(file.tls, &file.servers, problems);
+        let place = file.inventory.as_ref().map(|file| file.span);
+        let inventory = file.inventory.and_then(|written| {
+            let read = inventory::read(written, &file.servers, &self.base_dir, problems)
+                .map_err(|report| self.reports.extend(report));
+            let (inventory, servers) = read.ok()?;
+            file.servers.extend(servers);
+            Some(inventory)
+        });
+        let tls = self.trust.client_tls(file.tls, &file.servers, place, problems);
         self.list.push(Upstream {
             name,
             servers: self.servers(file.servers, tls.as_ref(), problems),
+            inventory,
             balance: file
                 .balance
                 .map(|written| balance(&written, &self.base_dir, problems))
@@ -185,7 +199,10 @@ impl Upstreams {
         let mut primary = None;
         let mut servers = Vec::with_capacity(written.len());
         for At { value: mut server, span } in written {
-            if let Transport::Unix(path) = &server.address.transport {
+            // Those of an inventory were found when it was read.
+            if let Transport::Unix(path) = &server.address.transport
+                && !server.from_inventory
+            {
                 server.address.transport = Transport::Unix(self.base_dir.join(path));
             }
             server.target = upstream_tls::target(tls, &server, span, problems);
@@ -239,6 +256,11 @@ impl Upstreams {
                 );
             }
         }
+    }
+
+    /// What is wrong with the inventories that the configuration names, which it has been told of.
+    pub(super) fn take_reports(&mut self) -> Vec<Report> {
+        std::mem::take(&mut self.reports)
     }
 
     /// The upstreams by number.

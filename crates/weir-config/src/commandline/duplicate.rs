@@ -8,7 +8,7 @@ use weir_core::server::ServerAddress;
 use super::model;
 use crate::check::dispatch::usual_duplicate;
 use crate::complaint::Complaint;
-use crate::model::{Action, Dispatch, Dispatches, ListenAddress, Model, Server};
+use crate::model::{Action, Dispatch, Dispatches, Inventory, ListenAddress, Model, Server};
 
 /// The methods that change something: every server gets them.
 pub const DUPLICATED: [&str; 4] = ["POST", "PUT", "PATCH", "DELETE"];
@@ -16,17 +16,23 @@ pub const DUPLICATED: [&str; 4] = ["POST", "PUT", "PATCH", "DELETE"];
 /// What a client gets when the server of a request that goes to one can't be reached (`semantics.md` §1.10).
 const UNREACHABLE: u16 = 503;
 
-/// The model of a duplication to the servers of an inventory. Clients are accepted on all addresses with this port, and
-/// metrics served on all with that one; 0 takes a free port.
+/// The model of a duplication to the servers of an inventory, which is followed while it runs if that is given too. Clients are
+/// accepted on all addresses with this port, and metrics served on all with that one; 0 takes a free port.
 ///
 /// # Errors
 /// Both ports are the same, or TLS can't be spoken to servers with `https://`.
-pub fn duplicate(servers: Vec<ServerAddress>, port: u16, metrics_port: u16) -> Result<Model, Vec<Complaint>> {
+pub fn duplicate(
+    servers: Vec<ServerAddress>,
+    inventory: Option<Inventory>,
+    port: u16,
+    metrics_port: u16,
+) -> Result<Model, Vec<Complaint>> {
     if port == metrics_port && port != 0 {
         let message = format!("the port {port} can't be for clients and for metrics");
         return Err(vec![Complaint::new(message).hint("choose another one with `-p` or `-m`")]);
     }
-    let server = |address| Server { address, weight: 1, primary: false, target: None, resolve: false };
+    let from_inventory = inventory.is_some();
+    let server = |address| Server { from_inventory, ..Server::at(address) };
     let servers = servers.into_iter().map(server).collect();
     let rule = Dispatch::Duplicate(usual_duplicate());
     let dispatches = Dispatches {
@@ -37,6 +43,7 @@ pub fn duplicate(servers: Vec<ServerAddress>, port: u16, metrics_port: u16) -> R
     let listen = ListenAddress::Tcp(everywhere(port));
     let mut model = model(listen, Strategy::RoundRobin, dispatches, servers)?;
     model.metrics = Some(everywhere(metrics_port));
+    model.upstreams.iter_mut().for_each(|upstream| upstream.inventory.clone_from(&inventory));
     for route in model.services.iter_mut().flat_map(|service| &mut service.routes) {
         if let Action::Forward(forward) = &mut route.action {
             forward.unreachable_status = Some(UNREACHABLE);
@@ -52,14 +59,15 @@ mod tests {
     use weir_core::dispatch::Mode;
 
     use super::*;
+    use crate::inventory::Surroundings;
 
     fn inventory() -> Vec<ServerAddress> {
-        crate::inventory::parse("i", b"a:1\nb").unwrap()
+        crate::inventory::parse("i", b"a:1\nb", &Surroundings::default()).unwrap()
     }
 
     #[test]
     fn writes_are_duplicated_and_the_rest_is_balanced() {
-        let model = duplicate(inventory(), 0, 0).unwrap();
+        let model = duplicate(inventory(), None, 0, 0).unwrap();
         let Action::Forward(forward) = &model.services[0].routes[0].action else { panic!("forward") };
         for method in ["POST", "PUT", "PATCH", "DELETE"] {
             assert_eq!(forward.dispatch.of(method.as_bytes()).mode(), Mode::Duplicate, "{method}");
@@ -73,7 +81,7 @@ mod tests {
 
     #[test]
     fn one_port_is_not_for_both() {
-        let complaints = duplicate(inventory(), 9000, 9000).unwrap_err();
+        let complaints = duplicate(inventory(), None, 9000, 9000).unwrap_err();
         assert!(complaints[0].to_string().contains("`-m`"), "{}", complaints[0]);
     }
 }

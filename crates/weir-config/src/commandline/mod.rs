@@ -57,6 +57,7 @@ fn model(
     let upstream = Upstream {
         name: NAME.to_owned(),
         servers,
+        inventory: None,
         balance: strategy.into(),
         health: None,
         // The originals of the other modes ask every server, whatever became of the requests before.
@@ -153,7 +154,7 @@ fn parse_servers(written: &[String], repeats: Repeats) -> Result<Vec<Server>, Ve
                 address.written = format!("{}#{}", address.written, before + 1).into();
             }
         }
-        servers.push(Server { address, weight: 1, primary: false, target: None, resolve: false });
+        servers.push(Server::at(address));
     }
     if written.is_empty() {
         complaints.push(Complaint::new("there is no server").hint("write at least one: `127.0.0.1:9001`"));

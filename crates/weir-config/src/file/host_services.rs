@@ -393,10 +393,7 @@ fn server(host: At<Host>) -> Option<At<Server>> {
         Transport::Unix(_) => return None,
     };
     let address = ServerAddress { written: written.into(), scheme: Scheme::Http, transport, base: "".into() };
-    Some(At {
-        value: Server { address, weight: 1, primary: false, target: None, resolve: false },
-        span: host.span,
-    })
+    Some(At { value: Server::at(address), span: host.span })
 }
 
 /// The policy of a service: its first host's. The others are compared, because a file that says two things deserves an

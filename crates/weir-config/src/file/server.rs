@@ -79,23 +79,14 @@ pub(crate) type ServerKind =
 
 /// An entry of `servers`.
 pub(crate) const SERVER_KIND: ServerKind = Either(
-    Mapped(Placed(SERVER_ADDRESS), |address| At {
-        value: Server { address: address.value, weight: 1, primary: false, target: None, resolve: false },
-        span: address.span,
-    }),
+    Mapped(Placed(SERVER_ADDRESS), |address| At { value: Server::at(address.value), span: address.span }),
     Refined(Mapping(&SERVER), server),
 );
 
 fn server(file: ServerFile, _: Span, _: &mut Decoder<'_>) -> Option<At<Server>> {
     let weight = u32::try_from(file.weight.unwrap_or(1)).ok()?;
     file.address.map(|address| At {
-        value: Server {
-            address: address.value,
-            weight,
-            primary: file.primary,
-            target: None,
-            resolve: file.resolve,
-        },
+        value: Server { weight, primary: file.primary, resolve: file.resolve, ..Server::at(address.value) },
         span: address.span,
     })
 }

@@ -199,6 +199,7 @@ impl<T: Default> Kind for Mapping<T> {
     }
 }
 
-fn misspelt(entries: &[Entry], name: &str) -> bool {
+/// Whether a key was probably meant to be this one.
+pub(crate) fn misspelt(entries: &[Entry], name: &str) -> bool {
     entries.iter().any(|entry| nearest(&entry.key, [name]).is_some())
 }

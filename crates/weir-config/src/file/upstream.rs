@@ -8,20 +8,21 @@ use weir_core::retry::RetryPolicy;
 use crate::complaint::Complaint;
 use crate::model::{Server, UpstreamLimits};
 use crate::node::{Node, NodeKind};
+use crate::problem::Problem;
 use crate::source::At;
 
 use super::balance::{BALANCE_KIND, BalanceFile};
 use super::decoder::Decoder;
-use super::describe::Presence::{Default as Unless, Optional, Required};
+use super::describe::Presence::{Default as Unless, Optional};
 use super::describe::Shape;
 use super::eject::EJECT_KIND;
 use super::health::HEALTH_KIND;
 use super::kind::{Either, Kind, List, Mapped, OrWord, Placed};
 use super::limit::{UPSTREAM_TIMEOUTS, UpstreamTimeouts};
 use super::retry::{RETRY, retry};
-use super::scalar::DurationIn;
+use super::scalar::{DurationIn, Text};
 use super::server::SERVER_KIND;
-use super::table::{Field, Kept, Mapping, Table};
+use super::table::{Field, Kept, Mapping, Table, misspelt};
 use super::upstream_limits::UPSTREAM_LIMITS_KIND;
 use super::upstream_tls::{UPSTREAM_TLS, UpstreamTlsFile};
 
@@ -30,6 +31,8 @@ use super::upstream_tls::{UPSTREAM_TLS, UpstreamTlsFile};
 pub(crate) struct UpstreamFile {
     /// Its servers; those that could not be read are left out.
     pub(crate) servers: Vec<At<Server>>,
+    /// `inventory`
+    pub(crate) inventory: Option<At<String>>,
     /// `balance`
     pub(crate) balance: Option<At<BalanceFile>>,
     /// `health`
@@ -62,9 +65,17 @@ pub(crate) static UPSTREAM: Table<UpstreamFile> = Table {
     fields: &[
         Field {
             name: "servers",
-            presence: Required,
+            presence: Optional,
             value: &Kept(SERVERS, |upstream: &mut UpstreamFile, servers| upstream.servers = servers),
-            doc: "Its servers.",
+            doc: "Its servers. Without them there is an `inventory`.",
+        },
+        Field {
+            name: "inventory",
+            presence: Optional,
+            value: &Kept(Placed(Text), |upstream: &mut UpstreamFile, file| upstream.inventory = Some(file)),
+            doc: "A file with servers, or more of them: one `host:port` on each line, comments behind `#`. It is looked at every \
+                  second. When it has changed, servers that are new in it join, and those that are gone drain for a minute at most. \
+                  A file that can't be used changes nothing. A relative path begins at the directory of the configuration.",
         },
         Field {
             name: "balance",
@@ -141,13 +152,39 @@ pub(crate) static UPSTREAM: Table<UpstreamFile> = Table {
 /// Shorter ones would be over before a connection is open.
 const SLOW_START: DurationIn = DurationIn { min: Duration::from_millis(100), max: Duration::from_secs(3600) };
 
-type Inline = Either<Mapped<List<super::server::ServerKind>, UpstreamFile>, Mapping<UpstreamFile>>;
+/// An upstream as a mapping: it has servers from somewhere.
+pub(crate) struct UpstreamKind;
+
+impl Kind for UpstreamKind {
+    type Value = UpstreamFile;
+
+    fn decode(&self, node: &Node, decoder: &mut Decoder<'_>) -> Option<UpstreamFile> {
+        let file = Mapping(&UPSTREAM).decode(node, decoder)?;
+        let NodeKind::Mapping(entries) = &node.kind else { return None };
+        let is_there = |name| node.value_of(name).is_some() || misspelt(entries, name);
+        if !is_there("servers") && !is_there("inventory") {
+            decoder.push(
+                Problem::error(node.span, "`upstream` needs `servers`")
+                    .hint("or name a file with one server on each line: `inventory: FILE`"),
+            );
+        }
+        Some(file)
+    }
+
+    fn shape(&self) -> Shape {
+        Mapping(&UPSTREAM).shape()
+    }
+
+    fn looks_like(&self, node: &Node) -> bool {
+        Mapping(&UPSTREAM).looks_like(node)
+    }
+}
+
+type Inline = Either<Mapped<List<super::server::ServerKind>, UpstreamFile>, UpstreamKind>;
 
 /// An upstream in place: a list of servers or a mapping.
-pub(crate) const INLINE: Inline = Either(
-    Mapped(SERVERS, |servers| UpstreamFile { servers, ..UpstreamFile::default() }),
-    Mapping(&UPSTREAM),
-);
+pub(crate) const INLINE: Inline =
+    Either(Mapped(SERVERS, |servers| UpstreamFile { servers, ..UpstreamFile::default() }), UpstreamKind);
 
 /// What a route's `upstream` says.
 #[derive(Debug, Clone)]

@@ -28,7 +28,7 @@ pub use https_only::HttpsOnly;
 pub use limit::{Drain, Limits, Replay, Timeouts};
 pub use listen::{AccessLog, AccessLogFormat, Admin, Listen, ListenAddress, ListenTls, LogTarget, PlainLine};
 pub use mirror::{Compare, Mirror};
-pub use upstream::{Balance, HostPolicy, Server, Sticky, Upstream, UpstreamId, UpstreamLimits};
+pub use upstream::{Balance, HostPolicy, Inventory, Server, Sticky, Upstream, UpstreamId, UpstreamLimits};
 
 /// A whole configuration.
 #[derive(Debug, Clone)]

@@ -1,5 +1,6 @@
 //! Groups of servers.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,8 +22,10 @@ pub struct UpstreamId(pub usize);
 pub struct Upstream {
     /// Its name.
     pub name: String,
-    /// Its servers, in the order of the file; at least one.
+    /// Its servers, in the order of the file; at least one. Those of its inventory come last.
     pub servers: Vec<Server>,
+    /// Where more servers stand, if they do.
+    pub inventory: Option<Inventory>,
     /// How one is chosen.
     pub balance: Balance,
     /// Active checks, if asked for.
@@ -100,6 +103,26 @@ pub struct Server {
     pub target: Option<Arc<Target>>,
     /// Whether each address of its name is a server of its own; then it has a name.
     pub resolve: bool,
+    /// Whether the inventory names it, and not the configuration itself.
+    pub from_inventory: bool,
+}
+
+impl Server {
+    /// The server at this address, with everything as usual.
+    pub fn at(address: ServerAddress) -> Self {
+        Self { address, weight: 1, primary: false, target: None, resolve: false, from_inventory: false }
+    }
+}
+
+/// A file with servers of an upstream, one on each line, which is looked at while the proxy runs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Inventory {
+    /// Where it is.
+    pub file: PathBuf,
+    /// Where relative paths of sockets in it begin.
+    pub base_dir: PathBuf,
+    /// What it held when it was read: its servers stand in the upstream.
+    pub content: Arc<[u8]>,
 }
 
 /// What a server gets as Host.

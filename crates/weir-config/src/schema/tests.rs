@@ -311,7 +311,7 @@ fn upstreams_agree() {
         ("{servers: [\"https://b\"], tls: {verify: no}}", false),
         ("{servers: [\"https://b\"], tls: {verify: none, server_name: \"x y\"}}", false),
         ("{servers: [\"https://b\"], tls: {verify: none, key: []}}", false),
-        ("{balance: random}", false),
+        ("{balance: random, inventory: []}", false),
     ] {
         check_upstream(upstream, taken);
     }

@@ -24,6 +24,7 @@ use weir_tls::server::{Choice, ServerTls};
 use weir_tls::source::{Certificates, Loaded, ServerSource};
 
 use super::clock::time_of_day;
+use super::settling::{Settling, Sight};
 
 /// How often files are looked at. What is new is served after at most two of these; a look costs a few microseconds per file.
 const LOOK_INTERVAL: Duration = Duration::from_secs(2);
@@ -175,10 +176,8 @@ enum Look {
 struct Watched {
     tls: Arc<ListenerTls>,
     files: Vec<PathBuf>,
-    /// How the files were when they were last read.
-    read: Vec<Stamp>,
-    /// How they were at the last look.
-    seen: Vec<Stamp>,
+    /// How the files are, and how they were when they were last read.
+    stamps: Settling<Vec<Stamp>>,
     /// When it was last said of a certificate that it expires soon.
     warned: HashMap<PathBuf, SystemTime>,
     /// Why what the files hold is not served.
@@ -221,8 +220,8 @@ impl Watched {
     /// Begins to watch. What is to be said about the certificates at the start has been said with the configuration.
     fn new(tls: Arc<ListenerTls>, now: SystemTime) -> Self {
         let files = tls.source.files();
-        let read = tls.read.clone();
-        let mut watched = Self { tls, files, seen: read.clone(), read, warned: HashMap::new(), failed: None };
+        let stamps = Settling::new(tls.read.clone());
+        let mut watched = Self { tls, files, stamps, warned: HashMap::new(), failed: None };
         watched.expiring(now);
         watched
     }
@@ -235,32 +234,30 @@ impl Watched {
         for (file, expiry) in self.expiring(now) {
             tracing::warn!(listener = %self.tls.listener, file = %file.display(), "a certificate {expiry}");
         }
-        let stamps: Vec<_> = self.files.iter().map(stamp).collect();
-        let is_settled = stamps == self.seen;
-        self.seen = stamps;
-        if self.seen != self.read {
-            if !is_settled {
-                return Look::Changing;
+        match self.stamps.look(self.files.iter().map(stamp).collect()) {
+            Sight::Changing => Look::Changing,
+            Sight::Settled => {
+                // What is wrong now is wrong with other files, and worth a word.
+                self.failed = None;
+                self.reload(now)
             }
-            // What is wrong now is wrong with other files, and worth a word.
-            self.failed = None;
-            return self.reload(now);
+            Sight::Same => {
+                let is_due = match &self.failed {
+                    Some(failed) => failed.is_over(now),
+                    None => self.renewal_is_due(now),
+                };
+                if is_due { self.reload(now) } else { Look::Same }
+            }
         }
-        let is_due = match &self.failed {
-            Some(failed) => failed.is_over(now),
-            None => self.renewal_is_due(now),
-        };
-        if is_due { self.reload(now) } else { Look::Same }
     }
 
     fn reload(&mut self, now: SystemTime) -> Look {
         // Before the files are read: what changes meanwhile is seen by the next look.
-        self.read.clone_from(&self.seen);
+        self.stamps.use_seen();
         let loaded = self.tls.source.load(Some(&self.tls.current()), now);
         if let Certificates::SelfSigned(_) = self.tls.source.certificates {
             // What was written, or half written, is our own doing and no change.
-            self.read = self.files.iter().map(stamp).collect();
-            self.seen.clone_from(&self.read);
+            self.stamps.own(self.files.iter().map(stamp).collect());
         }
         let listener = &self.tls.listener;
         match loaded {

@@ -24,6 +24,7 @@ pub mod process;
 pub mod queues;
 pub mod rates;
 mod run;
+mod settling;
 pub mod snapshot;
 pub mod sockets;
 pub mod status;

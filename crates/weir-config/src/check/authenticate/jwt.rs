@@ -179,10 +179,10 @@ fn jwks(
         );
         return None;
     }
-    let mut server =
-        Server { address: url.value.server.clone(), weight: 1, primary: false, target: None, resolve: false };
+    let mut server = Server::at(url.value.server.clone());
     let place = At { value: server.clone(), span: url.span };
-    let tls = sources.trust.client_tls(written.value.tls.clone(), std::slice::from_ref(&place), problems);
+    let tls =
+        sources.trust.client_tls(written.value.tls.clone(), std::slice::from_ref(&place), None, problems);
     server.target = upstream_tls::target(tls.as_ref(), &server, url.span, problems);
     if problems.has_error_in(written.span) {
         return None;

@@ -213,7 +213,7 @@ fn what_could_not_be_read_is_read_again_a_minute_later() {
     let first = served(&watched);
     directory.write_pair(365);
     assert_eq!(watched.look(start()), Look::Changing);
-    watched.read.clone_from(&watched.seen);
+    watched.stamps.use_seen();
     let problem = Problem {
         part: weir_tls::problem::Part::Key(0),
         file: directory.file("a.key"),
