@@ -14,7 +14,7 @@ use crate::dispatch::Mode;
 use crate::handshake::HandshakeOutcome;
 use crate::health::{Change, CheckOutcome, State};
 use crate::mirror::MirrorOutcome;
-use crate::ports::members::MemberDifference;
+use crate::ports::members::{InventoryStatus, MemberDifference};
 use crate::ports::queue::QueueStatus;
 use crate::proxy_header::ProxyHeaderOutcome;
 use crate::refusal::Refusal;
@@ -315,6 +315,8 @@ pub struct UpstreamStatus {
     pub retries_unpaid: u64,
     /// What was changed while the proxy ran, beside the configuration.
     pub differences: Vec<MemberDifference>,
+    /// The file that names servers of it, if there is one.
+    pub inventory: Option<InventoryStatus>,
     /// Its servers, in the order of the configuration.
     pub servers: Vec<ServerStatus>,
 }
@@ -332,7 +334,7 @@ pub struct ServerStatus {
     pub state: State,
     /// Since when, in time since 1970; zero is the start of the process.
     pub since: Duration,
-    /// How it became a member: `file`, `added`, `lease` or `name`.
+    /// How it became a member: `file`, `inventory`, `added`, `lease` or `name`.
     pub origin: &'static str,
     /// How long its lease still lasts, if it has one.
     pub lease: Option<Duration>,

@@ -4,6 +4,7 @@
 //! for requests is published as a [`Group`](crate::group::Group).
 
 mod ejections;
+pub mod inventory;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -37,6 +38,8 @@ pub enum Origin {
     /// The configuration names it.
     #[default]
     File,
+    /// The inventory that the configuration names has it.
+    Inventory,
     /// Somebody added it while the proxy ran.
     Added,
     /// It registered itself, and must say again that it is there.
@@ -50,10 +53,16 @@ impl Origin {
     pub fn name(self) -> &'static str {
         match self {
             Self::File => "file",
+            Self::Inventory => "inventory",
             Self::Added => "added",
             Self::Lease => "lease",
             Self::Name => "name",
         }
+    }
+
+    /// Whether people have written it where it is read from.
+    pub fn is_written(self) -> bool {
+        matches!(self, Self::File | Self::Inventory)
     }
 }
 
@@ -167,11 +176,13 @@ pub struct Gone {
     pub was_last: bool,
 }
 
-/// A server as the configuration has it.
+/// A server as the configuration has it, or the inventory that it names.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Written {
     /// Its name.
     pub server: Box<str>,
+    /// Which of the two.
+    pub origin: Origin,
     /// Its weight.
     pub weight: u32,
     /// Whether it acknowledges for the others.
@@ -185,7 +196,7 @@ pub struct Roster {
     /// Those that have requests still, and get nothing new. They are members no more: nobody waits for their word, and nothing
     /// is kept for them.
     leaving: Vec<Member>,
-    /// Those of the configuration.
+    /// Those of the configuration and of its inventory.
     written: Vec<Written>,
     panic_percent: u32,
     /// How long one that joins or comes back takes until it has its full share.
@@ -195,9 +206,9 @@ pub struct Roster {
 impl Roster {
     /// These members; below `panic_percent` of their weight, health is ignored.
     pub fn new(members: Vec<Member>, panic_percent: u32) -> Self {
-        let is_written = |member: &&Member| member.origin == Origin::File;
-        let written = members.iter().filter(is_written).map(|member| Written {
+        let written = members.iter().filter(|member| member.origin.is_written()).map(|member| Written {
             server: member.server.name().into(),
+            origin: member.origin,
             weight: member.weight,
             is_primary: member.is_primary,
         });
@@ -252,7 +263,7 @@ impl Roster {
             Ok(known) => {
                 known.weight = member.weight;
                 // One of the file stays one of the file, and has no lease.
-                if known.origin != Origin::File {
+                if !known.origin.is_written() {
                     known.origin = member.origin;
                     known.lease_until = member.lease_until;
                     known.found_as = member.found_as;

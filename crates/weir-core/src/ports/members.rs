@@ -122,3 +122,18 @@ pub trait MemberControl: Send + Sync {
 
 /// The usual way to hand one around.
 pub type SharedMemberControl = Arc<dyn MemberControl>;
+
+/// A file that names servers of an upstream and is followed while the proxy runs.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct InventoryStatus {
+    /// Where it is.
+    pub file: String,
+    /// When what holds now was read, since 1970.
+    pub read: Duration,
+    /// Why what the file holds is not used, with its place; `None` when it is.
+    pub problem: Option<String>,
+    /// Changes of the file that were taken.
+    pub taken_total: u64,
+    /// Changes of the file that could not be used.
+    pub refused_total: u64,
+}

@@ -20,6 +20,7 @@ use super::authentication::Authentication;
 use super::authentication::verifiers::Verifiers;
 use super::concurrency::SharedConcurrency;
 use super::dispatch::Dispatches;
+use super::inventory::WatchedInventory;
 use super::mirrors::{Beside, Counted};
 use super::queues::Queues;
 use super::rates::Rates;
@@ -50,6 +51,7 @@ fn build(model: &Model, verifiers: &Verifiers, queues: &Queues, before: Option<&
         })
         .collect();
     let rooms: Vec<_> = model.upstreams.iter().map(|upstream| room(upstream, before)).collect();
+    let inventories: Vec<_> = model.upstreams.iter().map(|upstream| inventory(upstream, before)).collect();
     let client_entries = model.limits.client_entries;
     let mut shared = Shared {
         upstreams: &upstreams,
@@ -80,6 +82,7 @@ fn build(model: &Model, verifiers: &Verifiers, queues: &Queues, before: Option<&
         replay: model.replay,
         services,
         rooms,
+        inventories,
         upstreams,
         trusted_proxies: model.trusted_proxies.clone(),
         resolver: model.resolver.clone(),
@@ -188,7 +191,8 @@ fn upstream(upstream: &model::Upstream, messages: Option<&Arc<MessageCounts>>) -
     };
     let member = |server: &model::Server| {
         let new = recruit.with_target(server.address.clone(), server.target.clone());
-        let member = Member::new(Arc::new(new), server.weight, Origin::File, newcomer);
+        let origin = if server.from_inventory { Origin::Inventory } else { Origin::File };
+        let member = Member::new(Arc::new(new), server.weight, origin, newcomer);
         Member { is_primary: server.primary, ..member }
     };
     let (found, written): (Vec<_>, Vec<_>) = upstream.servers.iter().partition(|server| server.resolve);
@@ -223,6 +227,15 @@ fn room(upstream: &model::Upstream, before: Option<&Snapshot>) -> Option<Arc<Ups
         before.rooms[place].as_ref()
     });
     upstream.limits.map(|limits| UpstreamRoom::following(limits, known))
+}
+
+/// The inventory of an upstream; it goes on counting from the one of that name until now.
+fn inventory(upstream: &model::Upstream, before: Option<&Snapshot>) -> Option<Arc<WatchedInventory>> {
+    let known = before.and_then(|before| {
+        let place = before.upstreams.iter().position(|known| *known.name == *upstream.name)?;
+        before.inventories[place].as_ref()
+    });
+    WatchedInventory::following(upstream, known)
 }
 
 /// Repeats of an upstream; those of the one of this name until now, where their budget stays as it is.

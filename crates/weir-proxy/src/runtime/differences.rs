@@ -16,7 +16,7 @@ pub(super) fn differences(roster: &Roster) -> Vec<MemberDifference> {
             (Some(written), _) if written.weight != member.weight => {
                 note(DifferenceKind::Weight { written: written.weight, now: member.weight });
             }
-            (Some(_), _) | (None, Origin::File | Origin::Name) => {}
+            (Some(_), _) | (None, Origin::File | Origin::Inventory | Origin::Name) => {}
             (None, Origin::Added | Origin::Lease) => {
                 let is_leased = member.origin == Origin::Lease;
                 note(DifferenceKind::Added { weight: member.weight, is_leased });

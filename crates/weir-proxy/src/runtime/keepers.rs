@@ -11,6 +11,7 @@ use weir_upstream::upstream::Upstream;
 
 use super::control::again_and_again;
 use super::found;
+use super::inventory::{self, WatchedInventory};
 use super::status::ProcessStatus;
 
 /// The keeper of one upstream, which ends with this.
@@ -35,11 +36,16 @@ pub(super) async fn watch(status: Weak<ProcessStatus>) {
         let Some(published) = status.upgrade().map(|status| {
             let snapshot = status.snapshot();
             let (upstreams, asked) = (&snapshot.upstreams, &snapshot.resolver);
+            let each = upstreams.iter().zip(&snapshot.inventories);
             let in_force: HashMap<_, _> =
-                upstreams.iter().map(|upstream| (Arc::as_ptr(upstream), upstream)).collect();
+                each.map(|(upstream, inventory)| (Arc::as_ptr(upstream), (upstream, inventory))).collect();
             keepers.retain(|upstream, _| in_force.contains_key(upstream));
-            for (address, upstream) in in_force {
-                keepers.entry(address).or_insert_with(|| begin(upstream, &mut names, asked));
+            for (address, (upstream, inventory)) in in_force {
+                keepers.entry(address).or_insert_with(|| {
+                    let mut keeper = begin(upstream, &mut names, asked);
+                    keeper.tasks.extend(inventory.as_ref().map(|inventory| follow(upstream, inventory)));
+                    keeper
+                });
             }
             Arc::clone(&status.published)
         }) else {
@@ -68,6 +74,12 @@ fn begin(upstream: &Arc<Upstream>, names: &mut Option<Names>, asked: &[SocketAdd
             .push(begun("names", move || found::keep(Arc::clone(&upstream), servers.clone(), names.clone())));
     }
     Keeper { _upstream: Arc::clone(upstream), tasks }
+}
+
+/// Follows the inventory of an upstream.
+fn follow(upstream: &Arc<Upstream>, inventory: &Arc<WatchedInventory>) -> AbortHandle {
+    let (upstream, inventory) = (Arc::clone(upstream), Arc::clone(inventory));
+    begun("inventory", move || inventory::keep(Arc::clone(&upstream), Arc::clone(&inventory)))
 }
 
 fn begun<F: Future<Output = ()> + 'static>(

@@ -12,6 +12,7 @@ mod differences;
 pub mod dispatch;
 mod found;
 pub mod inbox;
+pub mod inventory;
 mod keepers;
 mod key;
 pub mod lanes;

@@ -24,6 +24,7 @@ use weir_upstream::upstream::Upstream;
 use super::authentication::Authentication;
 use super::concurrency::SharedConcurrency;
 use super::dispatch::{Dispatches, Hedging};
+use super::inventory::WatchedInventory;
 use super::mirrors::Beside;
 use super::rates::Rates;
 use super::upstream_room::UpstreamRoom;
@@ -61,6 +62,8 @@ pub struct Snapshot {
     pub replay: Replay,
     /// How many requests may be with each upstream at once, where that is written.
     pub rooms: Vec<Option<Arc<UpstreamRoom>>>,
+    /// The inventory of each upstream, where there is one.
+    pub inventories: Vec<Option<Arc<WatchedInventory>>>,
     /// Routes that hedge, by service and route.
     pub hedging: Vec<(usize, usize)>,
     /// The moment from which the time of rates is counted.

@@ -186,10 +186,11 @@ fn authenticated(snapshot: &Snapshot) -> Vec<AuthenticatedStatus> {
 }
 
 fn upstreams(snapshot: &Snapshot) -> Vec<UpstreamStatus> {
-    let upstreams = snapshot.upstreams.iter().zip(&snapshot.rooms);
-    let status = upstreams.map(|(upstream, room)| {
+    let beside = snapshot.rooms.iter().zip(&snapshot.inventories);
+    let status = snapshot.upstreams.iter().zip(beside).map(|(upstream, (room, inventory))| {
         let requests_waiting = room.as_ref().map(|room| room.places().waiting().into());
-        UpstreamStatus { requests_waiting, ..self::upstream(upstream) }
+        let inventory = inventory.as_ref().map(|inventory| inventory.status());
+        UpstreamStatus { requests_waiting, inventory, ..self::upstream(upstream) }
     });
     status.collect()
 }
@@ -210,6 +211,7 @@ fn upstream(upstream: &Upstream) -> UpstreamStatus {
             retries: upstream.retries.by_reason(),
             retries_unpaid: upstream.retries.unpaid(),
             differences: differences::differences(roster),
+            inventory: None,
             servers: servers
                 .map(|(member, share)| ServerStatus {
                     checks: upstream.health.is_some().then(|| checks(member)),
