@@ -197,6 +197,21 @@ fn health(servers: &[DistinctServer<'_>], status: &Status, page: &mut Page) {
         }
     }
     page.labelled(&metric::UPSTREAM_PANIC, panics);
+    inventories(status, page);
+}
+
+/// Files that name servers of upstreams.
+fn inventories(status: &Status, page: &mut Page) {
+    let inventories =
+        status.upstreams.iter().filter_map(|one| Some((one.name.as_str(), one.inventory.as_ref()?)));
+    let inventories: BTreeMap<_, _> = inventories.collect();
+    let changes = inventories.iter().flat_map(|(name, inventory)| {
+        let counts = [("taken", inventory.taken_total), ("refused", inventory.refused_total)];
+        counts.map(|(outcome, count)| ([*name, outcome], count))
+    });
+    page.labelled(&metric::INVENTORY_CHANGES, changes);
+    let unusable = inventories.iter().map(|(name, one)| ([*name], u64::from(one.problem.is_some())));
+    page.labelled(&metric::INVENTORY_UNUSABLE, unusable);
 }
 
 /// Servers that were taken out, and requests that wait for others.

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 use weir_core::health::{Change, CheckOutcome, TripWhy, Word};
-use weir_core::ports::members::{Changed, DifferenceKind, Leaving, MemberDifference};
+use weir_core::ports::members::{Changed, DifferenceKind, InventoryStatus, Leaving, MemberDifference};
 use weir_core::ports::{CheckStatus, EjectionStatus, LatencyStatus, ServerStatus, UpstreamStatus};
 use weir_core::retry::RetryReason;
 
@@ -15,8 +15,20 @@ pub(crate) fn upstream(upstream: &UpstreamStatus) -> Value {
         "requests_waiting": upstream.requests_waiting,
         "retries": retries(upstream),
         "retries_unpaid": upstream.retries_unpaid,
+        "inventory": upstream.inventory.as_ref().map(inventory),
         "servers": upstream.servers.iter().map(server).collect::<Vec<_>>(),
         "differences": upstream.differences.iter().map(difference).collect::<Vec<_>>(),
+    })
+}
+
+/// The file that names servers of an upstream.
+fn inventory(inventory: &InventoryStatus) -> Value {
+    json!({
+        "file": inventory.file,
+        "read_seconds": inventory.read.as_secs_f64(),
+        "problem": inventory.problem,
+        "taken_total": inventory.taken_total,
+        "refused_total": inventory.refused_total,
     })
 }
 

@@ -103,7 +103,7 @@ mod tests {
     /// `Ok` with the text, or `Err` with all messages.
     fn check(written: &str, expected: Result<&str, &str>) {
         let scalar = Scalar { text: written.to_owned(), plain: true, replaced: false };
-        let mut node = Node { span: Span::default(), kind: NodeKind::Scalar(scalar) };
+        let mut node = Node { span: Span::default(), kind: NodeKind::Scalar(scalar), is_shared: false };
         let mut problems = Problems::default();
         let lookup = |name: &str| match name {
             "A" => Some("one".to_owned()),

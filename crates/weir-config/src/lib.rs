@@ -11,6 +11,7 @@ pub mod commandline;
 pub mod inventory;
 pub mod model;
 pub mod quantity;
+pub mod rewrite;
 
 mod check;
 mod complaint;

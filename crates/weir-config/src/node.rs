@@ -12,6 +12,8 @@ pub(crate) struct Node {
     pub(crate) span: Span,
     /// What it is.
     pub(crate) kind: NodeKind,
+    /// Whether it has an anchor or is an alias, so that more than this place may say it.
+    pub(crate) is_shared: bool,
 }
 
 /// The three kinds of values.

@@ -98,7 +98,7 @@ impl<'s, 'p> Builder<'s, 'p> {
                 self.refuse_tag(tag.is_some(), span);
                 let plain = style == ScalarStyle::Plain;
                 let scalar = Scalar { text: text.into_owned(), plain, replaced: false };
-                self.finished(Node { span, kind: NodeKind::Scalar(scalar) }, anchor)
+                self.finished(Node { span, kind: NodeKind::Scalar(scalar), is_shared: anchor > 0 }, anchor)
             }
             Event::SequenceStart(anchor, tag) => {
                 self.refuse_tag(tag.is_some(), span);
@@ -116,7 +116,7 @@ impl<'s, 'p> Builder<'s, 'p> {
                         OpenKind::Mapping { entries, .. } => NodeKind::Mapping(entries),
                     };
                     let span = Span { start: open.start, end: span.end.max(open.start) };
-                    self.finished(Node { span, kind }, open.anchor)
+                    self.finished(Node { span, kind, is_shared: open.anchor > 0 }, open.anchor)
                 }
                 None => Ok(()),
             },
@@ -160,7 +160,7 @@ impl<'s, 'p> Builder<'s, 'p> {
         let (node, count) = (node.clone(), *count);
         self.count(count.saturating_sub(1), span)?;
         // The copy stands where the alias stands; what is inside it, where it was written.
-        self.finished(Node { span, ..node }, 0)
+        self.finished(Node { span, is_shared: true, ..node }, 0)
     }
 
     fn count(&mut self, more: usize, span: Span) -> Result<(), Problem> {

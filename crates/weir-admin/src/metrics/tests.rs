@@ -7,6 +7,7 @@ use hyper::header::{ACCEPT, HeaderMap};
 use proptest::prelude::{ProptestConfig, any, prop, proptest};
 use weir_core::health::State;
 use weir_core::metric;
+use weir_core::ports::members::InventoryStatus;
 use weir_core::ports::queue::{DeadLetterCount, QueueStatus};
 use weir_core::ports::{
     AuthenticatedStatus, CertificateStatus, CheckStatus, ComparisonStatus, DuplicatingStatus, Histogram,
@@ -277,6 +278,21 @@ fn states_and_checks_of_servers() {
     check(&status, "weir_upstream_panic", &["api"], 0.0);
     // Who is not checked has no line about checks.
     assert!(!page(&status, Dialect::Prometheus).contains("weir_health_checks_total{upstream=\"api\""));
+}
+
+#[test]
+fn inventories_that_are_followed() {
+    let mut status = status();
+    status.upstreams[0].inventory = Some(InventoryStatus {
+        problem: Some("hosts.conf:2:1: `8080` is not a server".to_owned()),
+        taken_total: 3,
+        refused_total: 2,
+        ..InventoryStatus::default()
+    });
+    check(&status, "weir_inventory_changes_total", &["web", "taken"], 3.0);
+    check(&status, "weir_inventory_changes_total", &["web", "refused"], 2.0);
+    check(&status, "weir_inventory_unusable", &["web"], 1.0);
+    assert!(!page(&status, Dialect::Prometheus).contains("weir_inventory_unusable{upstream=\"api\""));
 }
 
 /// The value of a sample with these label values, on the page of each dialect.

@@ -78,7 +78,7 @@ impl Upstreams {
             );
             return;
         }
-        let id = self.add(name.value.clone(), file, problems);
+        let id = self.add(name.value.clone(), None, file, problems);
         self.names.insert(name.value, Declared { id, span: name.span, used: false });
     }
 
@@ -92,7 +92,7 @@ impl Upstreams {
         let name = match reference.value {
             UpstreamRef::Inline(file) => {
                 let name = self.unlike_others(inline_name);
-                return Some(self.add(name, *file, problems));
+                return Some(self.add(name, Some(reference.span), *file, problems));
             }
             UpstreamRef::Name(name) => name,
         };
@@ -150,7 +150,13 @@ impl Upstreams {
         free
     }
 
-    fn add(&mut self, name: String, mut file: UpstreamFile, problems: &mut Problems) -> UpstreamId {
+    fn add(
+        &mut self,
+        name: String,
+        in_place: Option<Span>,
+        mut file: UpstreamFile,
+        problems: &mut Problems,
+    ) -> UpstreamId {
         let id = UpstreamId(self.list.len());
         let place = file.inventory.as_ref().map(|file| file.span);
         let inventory = file.inventory.and_then(|written| {
@@ -163,6 +169,7 @@ impl Upstreams {
         let tls = self.trust.client_tls(file.tls, &file.servers, place, problems);
         self.list.push(Upstream {
             name,
+            in_place,
             servers: self.servers(file.servers, tls.as_ref(), problems),
             inventory,
             balance: file

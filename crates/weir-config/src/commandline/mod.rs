@@ -56,6 +56,7 @@ fn model(
     let tls = by_system(&mut servers).map_err(|complaint| vec![complaint])?;
     let upstream = Upstream {
         name: NAME.to_owned(),
+        in_place: None,
         servers,
         inventory: None,
         balance: strategy.into(),

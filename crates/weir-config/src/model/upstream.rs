@@ -12,6 +12,7 @@ use weir_core::server::ServerAddress;
 use weir_tls::target::{ClientTls, Target};
 
 use super::Timeouts;
+use crate::source::Span;
 
 /// Index into [`Model::upstreams`](super::Model::upstreams).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -22,6 +23,8 @@ pub struct UpstreamId(pub usize);
 pub struct Upstream {
     /// Its name.
     pub name: String,
+    /// Where it is written, if that is in place of a name.
+    pub in_place: Option<Span>,
     /// Its servers, in the order of the file; at least one. Those of its inventory come last.
     pub servers: Vec<Server>,
     /// Where more servers stand, if they do.

@@ -1,5 +1,5 @@
-//! Metrics of servers that are taken out because requests to them fail, of requests that wait for servers, and of servers whose
-//! answers win.
+//! Metrics of servers that are taken out because requests to them fail, of requests that wait for servers, of servers whose
+//! answers win, and of files that name servers.
 
 use super::{Kind, Metric, PER_SERVER};
 
@@ -41,4 +41,20 @@ pub const UPSTREAM_WON: Metric = Metric {
     kind: Kind::Counter,
     help: "Requests whose answer came from a server, in modes that ask several.",
     labels: PER_SERVER,
+};
+
+/// Changes of inventories.
+pub const INVENTORY_CHANGES: Metric = Metric {
+    name: "weir_inventory_changes_total",
+    kind: Kind::Counter,
+    help: "Changes of the file that names servers of an upstream: taken, or refused because it can't be used.",
+    labels: &["upstream", "outcome"],
+};
+
+/// Inventories that can't be used.
+pub const INVENTORY_UNUSABLE: Metric = Metric {
+    name: "weir_inventory_unusable",
+    kind: Kind::Gauge,
+    help: "1 while the file that names servers of an upstream can't be used, and its servers stay as they were; else 0.",
+    labels: &["upstream"],
 };

@@ -53,6 +53,10 @@ pub struct Pool {
     pub retries_unpaid: Option<u64>,
     /// Writes that some server has yet to get; `None` where there is no queue.
     pub backlog: Option<u64>,
+    /// The file that names servers of it, if there is one.
+    pub inventory: Option<String>,
+    /// Why what that file holds is not used.
+    pub inventory_problem: Option<String>,
     /// Its servers.
     pub servers: Vec<Server>,
 }
@@ -179,10 +183,14 @@ impl Pool {
     }
 }
 
+/// Whether people see it as ejected: it would get requests, had those that it got not failed.
+pub fn is_shown_as_ejected(server: &Server) -> bool {
+    server.is_ejected && matches!(&*server.state, "HEALTHY" | "NOT_INITIATED")
+}
+
 /// What people see as the state: one that is ejected is healthy as far as checks know, and gets nothing all the same.
 pub fn shown_state(server: &Server) -> String {
-    let would_serve = matches!(&*server.state, "HEALTHY" | "NOT_INITIATED");
-    match (would_serve && server.is_ejected, server.ejected_for) {
+    match (is_shown_as_ejected(server), server.ejected_for) {
         (true, Some(left)) => format!("EJECTED {}", span(left)),
         (true, None) => "EJECTED".to_owned(),
         (false, _) => server.state.clone(),
@@ -201,6 +209,8 @@ fn pool(value: &Value, queues: &[Value]) -> Pool {
         retries: sum(&value["retries"]),
         retries_unpaid: value["retries_unpaid"].as_u64(),
         backlog: queue.map(|queue| count(&queue["backlog_writes"])),
+        inventory: value["inventory"]["file"].as_str().map(harmless),
+        inventory_problem: value["inventory"]["problem"].as_str().map(harmless),
         servers: list(&value["servers"]).iter().map(|value| server(value, queue)).collect(),
     }
 }

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 use clap::Args;
 use weir_config::commandline::duplicate::DUPLICATED;
+use weir_config::inventory::Surroundings;
+use weir_config::model::Inventory;
 use weir_config::{commandline, inventory};
 
 use crate::failure::Failure;
@@ -19,6 +21,7 @@ POST, PUT, PATCH and DELETE go to every server; the client gets the first
 success, and copies that failed are tried again until they succeed. Everything
 else goes to one server in turn. What waits is lost when this ends.
 Inventory: one host:port per line (port 80 without one), comments behind #.
+When it is edited, servers join and leave without a restart.
 
 Example:
   weir duplicate -i inventory.conf -p 8000 -m 9000"
@@ -46,10 +49,21 @@ pub(crate) fn run(arguments: Arguments) -> Result<(), Failure> {
             "the inventory `{name}` can't be read: {error}\n\nhint: name another one with `-i FILE`; it has one `host:port` on each line"
         ))
     })?;
-    let servers =
-        inventory::parse(&name, &text).map_err(|report| Failure::Configuration(Box::new(report)))?;
-    let introduction = introduction(servers.len());
-    let model = commandline::duplicate::duplicate(servers, port, metrics_port).map_err(Failure::usage)?;
+    let servers = inventory::parse(&name, &text, &Surroundings::default())
+        .map_err(|report| Failure::Configuration(Box::new(report)))?;
+    // What comes through a pipe can be read once.
+    let is_followed = fs::metadata(&inventory_path).is_ok_and(|data| data.is_file());
+    let mut introduction = introduction(servers.len());
+    if is_followed {
+        introduction.push_str(&format!("; `{name}` is followed: who is added joins, who is gone leaves"));
+    }
+    let inventory = is_followed.then(|| Inventory {
+        file: inventory_path,
+        base_dir: PathBuf::new(),
+        content: text.into(),
+    });
+    let model = commandline::duplicate::duplicate(servers, inventory, port, metrics_port);
+    let model = model.map_err(Failure::usage)?;
     let extras = Extras { introduction: Some(introduction), ..Extras::default() };
     lifetime::on_control_thread(lifetime::run_with(&model, extras))
 }

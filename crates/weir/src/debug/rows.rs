@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
+use weir_core::health::State;
 use weir_core::ports::{ServerStatus, UpstreamStatus};
 
 use crate::table::plain;
@@ -74,10 +75,18 @@ fn row(upstream: &UpstreamStatus, server: &ServerStatus, clock: &Clock) -> [Stri
     [
         plain(&upstream.name),
         url,
-        server.state.name().to_owned(),
+        state(server).to_owned(),
         failures(server).to_string(),
         last_healthy(server).map_or_else(|| "-".to_owned(), |at| clock.time(at)),
     ]
+}
+
+/// Its state; one that would get requests and gets none, because those that it got failed, is no healthy one.
+fn state(server: &ServerStatus) -> &'static str {
+    match server.state {
+        State::Healthy | State::NotInitiated if server.ejection.is_out => "EJECTED",
+        state => state.name(),
+    }
 }
 
 /// Checks that have failed in a row, which is what states follow; where nobody checks, requests and connects that have failed.
@@ -95,8 +104,7 @@ fn last_healthy(server: &ServerStatus) -> Option<Duration> {
 
 #[cfg(test)]
 mod tests {
-    use weir_core::health::State;
-    use weir_core::ports::CheckStatus;
+    use weir_core::ports::{CheckStatus, EjectionStatus};
 
     use super::*;
 
@@ -146,6 +154,21 @@ mod tests {
             "{several:?}"
         );
         assert_eq!(table(&[], &clock).len(), 5);
+    }
+
+    #[test]
+    fn one_that_is_ejected_is_not_healthy() {
+        let ejection = EjectionStatus { is_out: true, ..EjectionStatus::default() };
+        for (state, expected) in [
+            (State::Healthy, "EJECTED"),
+            (State::NotInitiated, "EJECTED"),
+            (State::Unreachable, "UNREACHABLE"),
+            (State::Disabled, "DISABLED"),
+        ] {
+            let server = ServerStatus { state, ejection, ..ServerStatus::default() };
+            let text = lines(&[upstream("web", vec![server])], &Clock(TimeZone::UTC), Duration::ZERO);
+            assert!(text.contains(&format!(" state={expected} ")), "{text}");
+        }
     }
 
     #[test]

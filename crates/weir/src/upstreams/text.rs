@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 use weir_tools::top::amount;
-use weir_tools::top::report::{Report, Server, shown_state};
+use weir_tools::top::report::{Report, Server, is_shown_as_ejected, shown_state};
 
 use crate::output::Paint;
 use crate::table::{list, table, word};
@@ -27,6 +27,14 @@ pub(crate) fn servers(report: &Report, now: Duration, color: bool) -> String {
             }
         }
         text.push_str(if pool.is_in_panic { ", too few are left: health is ignored\n" } else { "\n" });
+        match (&pool.inventory, &pool.inventory_problem) {
+            (_, Some(problem)) => {
+                let problem = Paint::Bad.on(color, format!("the inventory can't be used: {problem}"));
+                text.push_str(&format!("  {problem}\n"));
+            }
+            (Some(file), None) => text.push_str(&format!("  inventory {file}\n")),
+            (None, None) => {}
+        }
         let mut rows = vec![HEAD.map(str::to_owned)];
         rows.extend(pool.servers.iter().map(|server| row(server, now)));
         match rows.len() {
@@ -72,8 +80,17 @@ fn row(server: &Server, now: Duration) -> [String; 13] {
         known(server.backlog.map(|backlog| backlog.writes.to_string())),
         server.weight.to_string(),
         format!("{:.1} %", server.share_permille as f64 / 10.0),
-        server.changes.last().map_or_else(String::new, |change| change.reason.clone()),
+        why(server),
     ]
+}
+
+/// Why it is in the state that is shown.
+fn why(server: &Server) -> String {
+    match server.changes.last() {
+        _ if is_shown_as_ejected(server) => "requests to it failed".to_owned(),
+        Some(change) => change.reason.clone(),
+        None => String::new(),
+    }
 }
 
 /// What is different from the configuration.
@@ -124,7 +141,7 @@ mod tests {
 
     #[test]
     fn a_table_has_a_line_for_each_server_and_says_why() {
-        let change = json!({"reason": "connection refused"});
+        let change = &json!({"reason": "connection refused"});
         let server = json!({"address": "b:2", "state": "UNREACHABLE", "weight": 2, "share_permille": 0,
             "requests_in_flight": 1, "requests_total": 7, "failures_total": 2, "connect_failures_total": 3,
             "lease_seconds": 9.4, "changes": [change], "checks": {"last_success_seconds": 40.0}});
@@ -135,6 +152,15 @@ mod tests {
             assert!(text.contains(part), "{part}: {text}");
         }
         assert_eq!(text.lines().count(), 3, "{text}");
+        let ejected = json!({"address": "c:3", "state": "HEALTHY", "changes": [change],
+            "ejection": {"is_ejected": true, "left_seconds": 7.2}});
+        let inventory = json!({"file": "hosts.conf", "problem": "hosts.conf:2:1: `x` is not a server"});
+        let web = json!({"name": "web", "balance": "p2c", "servers": [ejected], "inventory": inventory});
+        let text = shown(&json!({"upstreams": [web]}));
+        for part in ["EJECTED 7s", "requests to it failed", "can't be used: hosts.conf:2:1: `x`"] {
+            assert!(text.contains(part), "{part}: {text}");
+        }
+        assert!(!text.contains("connection refused"), "that was before: {text}");
         let empty = json!({"name": "web", "balance": "p2c", "servers": []});
         assert!(shown(&json!({"upstreams": [empty]})).contains("503"));
         assert!(shown(&json!({"upstreams": []})).starts_with("no upstream"));
