@@ -18,6 +18,8 @@ pub(crate) enum Failure {
     Running(String),
     /// The command line asks for something that there is not; everything that is wrong with it.
     Usage(Vec<String>),
+    /// Something can't be done with the configuration, for reasons that have their places in it.
+    Refused(Box<Report>),
     /// The configuration has errors.
     Configuration(Box<Report>),
     /// The configuration has errors, and they have been shown already.
@@ -33,7 +35,7 @@ impl Failure {
     /// The exit code (`semantics.md` §4.6).
     pub(crate) fn exit_code(&self) -> ExitCode {
         ExitCode::from(match self {
-            Self::Running(_) => 1,
+            Self::Running(_) | Self::Refused(_) => 1,
             Self::Usage(_) => 2,
             Self::Configuration(_) | Self::ConfigurationShown => 3,
         })
@@ -48,7 +50,7 @@ impl Failure {
                 let texts: Vec<_> = texts.iter().map(|text| render(text, color)).collect();
                 output::message(texts.join("\n"));
             }
-            Self::Configuration(report) => output::message(report.render(color)),
+            Self::Configuration(report) | Self::Refused(report) => output::message(report.render(color)),
             Self::ConfigurationShown => {}
         }
     }

@@ -1,24 +1,34 @@
 //! `weir upstreams`: the servers of a running Weir with their states, and what was changed of them while it ran.
 
+use std::fs;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use clap::Args;
 use hyper::Method;
+use serde_json::{Value, json};
+use weir_config::rewrite::{self, Outcome};
 use weir_tools::admin_client::AdminClient;
 use weir_tools::top::report::Report;
 
+use super::check;
 use crate::failure::Failure;
 use crate::lifetime;
 use crate::output;
-use crate::upstreams::text;
+use crate::upstreams::replace::replace;
+use crate::upstreams::wishes::{Wishes, shown, wishes};
+use crate::upstreams::{patch, text};
 
 /// What `weir upstreams` takes.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-It asks the admin listener of the Weir that runs.
+It asks the admin listener of the Weir that runs. With --write, servers that
+were added, sent away or given another weight are so in the file too; all else
+in it stays as it is. A Weir that runs goes on listing them until it is
+restarted.
 
 Example:
-  weir upstreams --diff")]
+  weir upstreams --write -c weir.yaml --dry-run")]
 pub(crate) struct Arguments {
     /// Only this upstream
     #[arg(value_name = "NAME")]
@@ -27,6 +37,18 @@ pub(crate) struct Arguments {
     /// Tell what was changed beside the configuration
     #[arg(long)]
     diff: bool,
+
+    /// Write that into the configuration
+    #[arg(long, conflicts_with_all = ["diff", "json"])]
+    write: bool,
+
+    /// The configuration that is written
+    #[arg(short, long, value_name = "FILE", default_value = check::DEFAULT_FILE, requires = "write")]
+    config: PathBuf,
+
+    /// Show what would be written, as a patch, and write nothing
+    #[arg(long, requires = "write")]
+    dry_run: bool,
 
     /// Where the admin listener is
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:9180")]
@@ -56,9 +78,13 @@ async fn perform(arguments: &Arguments) -> Result<(), Failure> {
             )));
         }
     }
+    if arguments.write {
+        return write(&arguments.config, arguments.dry_run, wishes(&value));
+    }
     let color = output::data_has_color();
     match (arguments.json, arguments.diff) {
-        (true, _) => output::data(format_args!("{value:#}\n"))?,
+        (true, true) => output::data(format_args!("{:#}\n", only_differences(&value)))?,
+        (true, false) => output::data(format_args!("{value:#}\n"))?,
         (false, true) => output::data(text::differences(&value, color))?,
         (false, false) => {
             // One that has never heard of queues has no backlogs to show.
@@ -68,6 +94,51 @@ async fn perform(arguments: &Arguments) -> Result<(), Failure> {
         }
     }
     Ok(())
+}
+
+/// Of each upstream what was changed.
+fn only_differences(value: &Value) -> Value {
+    let upstreams = value["upstreams"].as_array().map_or(&[][..], Vec::as_slice).iter();
+    let each =
+        upstreams.map(|upstream| json!({ "name": upstream["name"], "differences": upstream["differences"] }));
+    json!({ "upstreams": each.collect::<Vec<_>>() })
+}
+
+/// Writes what was changed into the file, or shows it.
+fn write(file: &Path, is_dry: bool, wishes: Wishes) -> Result<(), Failure> {
+    let name = file.display().to_string();
+    // It says what is wrong with a file that can't be used, and how it ends then.
+    weir_config::load(file)?;
+    let cannot = |what: &str, error| Failure::Running(format!("`{name}` can't be {what}: {error}"));
+    let before = fs::read(file).map_err(|error| cannot("read", error))?;
+    let environment = |name: &str| std::env::var(name).ok();
+    let base_dir = file.parent().unwrap_or(Path::new(""));
+    let made = rewrite::rewrite(&name, &before, &environment, base_dir, &wishes.changes)
+        .map_err(|report| Failure::Refused(Box::new(report)))?;
+    for line in &wishes.left {
+        output::message(format_args!("not written: {line}\n"));
+    }
+    let mut written = Vec::new();
+    for (change, outcome) in wishes.changes.iter().zip(made.outcomes) {
+        match outcome {
+            Outcome::Written => written.push(shown(change)),
+            Outcome::AlreadySo => {}
+            Outcome::InInventory(inventory) => output::message(format_args!(
+                "not written: {}; edit the inventory `{inventory}`, which is followed\n",
+                shown(change)
+            )),
+        }
+    }
+    if written.is_empty() {
+        return Ok(output::data(format_args!("nothing to write: `{name}` says it all already\n"))?);
+    }
+    if is_dry {
+        // Both were read as UTF-8 by now.
+        let [old, new] = [&before, &made.text].map(|text| String::from_utf8_lossy(text));
+        return Ok(output::data(patch::unified(&name, &old, &new))?);
+    }
+    replace(file, &before, &made.text).map_err(|error| cannot("written", error))?;
+    Ok(output::data(format_args!("written into `{name}`\n  {}\n", written.join("\n  ")))?)
 }
 
 #[expect(clippy::disallowed_methods, reason = "the table says how long ago something was")]
