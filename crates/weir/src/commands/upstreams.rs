@@ -22,10 +22,8 @@ use crate::upstreams::{patch, text};
 /// What `weir upstreams` takes.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-It asks the admin listener of the Weir that runs. With --write, servers that
-were added, sent away or given another weight are so in the file too; all else
-in it stays as it is. A Weir that runs goes on listing them until it is
-restarted.
+It asks the admin listener of the Weir that runs. --write changes the lists of
+servers in the file; all else in it stays as it is, byte for byte.
 
 Example:
   weir upstreams --write -c weir.yaml --dry-run")]

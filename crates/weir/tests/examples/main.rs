@@ -38,6 +38,7 @@ async fn keeps_its_promises(name: &str, site: &mut Site) {
             answers(site).await;
         }
         "eject.yaml" => eject(site).await,
+        "inventory.yaml" => inventory(site).await,
         "admit.yaml" => admit(site).await,
         "api-key.yaml" => api_key(site).await,
         "race.yaml" => verbs::race(site).await,
@@ -225,6 +226,31 @@ async fn hosts(site: &Site) {
     assert_eq!(answer.field("content-type"), Some("text/plain"));
 }
 
+async fn inventory(site: &Site) {
+    let ports = async |count| {
+        let mut ports = Vec::new();
+        for _ in 0..count {
+            ports.push(site.port(&site.get("any.test", "/").await));
+        }
+        ports.sort_unstable();
+        ports
+    };
+    assert_eq!(ports(2).await, [9001, 9002]);
+    let file = site.inventory();
+    let text = std::fs::read_to_string(file).unwrap();
+    let is_used = || {
+        let inventory = site.status().upstreams.swap_remove(0).inventory;
+        inventory.is_some_and(|inventory| inventory.problem.is_none())
+    };
+    std::fs::write(file, format!("{text}9004\n")).unwrap();
+    until(|| !is_used()).await;
+    assert_eq!(ports(2).await, [9001, 9002]);
+    let (first, _) = text.split_once('\n').unwrap();
+    std::fs::write(file, format!("# only one\n{first}\n")).unwrap();
+    until(is_used).await;
+    assert_eq!(ports(3).await, [9001; 3]);
+}
+
 /// Which route of the shop takes a request.
 async fn routes(site: &Site) {
     let shop = "shop.example.com";
@@ -289,8 +315,8 @@ async fn answers(site: &Site) {
 async fn every_example_does_what_it_says() {
     let mut files: Vec<PathBuf> =
         std::fs::read_dir(directory()).unwrap().map(|entry| entry.unwrap().path()).collect();
-    // Whoever has tried one out has its state beside it.
-    files.retain(|file| file.file_name().is_some_and(|name| name != ".weir"));
+    // Beside them lie files that they name, and the state of whoever has tried one out.
+    files.retain(|file| file.extension().is_some_and(|extension| extension == "yaml"));
     files.sort();
     assert!(!files.is_empty());
     for file in files {

@@ -78,12 +78,19 @@ impl Site {
         model.workers = Some(2);
         let state = Files::new();
         let served = keep_apart(&mut model, &state);
+        own_inventory(&mut model, &served.with_file_name("inventory.conf"));
         // They are there before anybody looks how they are.
         for server in servers.values_mut() {
             server.serve(MockOptions { debug: echo, ..MockOptions::default() }).await;
         }
         let (proxy, address, tls) = serve(&model, &served);
         Self { model, proxy: Some(proxy), address, tls, _state: state, served, servers }
+    }
+
+    /// Where its servers stand in lines.
+    pub(crate) fn inventory(&self) -> &Path {
+        let inventory = self.model.upstreams.iter().find_map(|upstream| upstream.inventory.as_ref());
+        &inventory.expect("the example has one").file
     }
 
     pub(crate) fn proxy(&self) -> &Proxy {
@@ -267,6 +274,24 @@ pub(crate) async fn until(holds: impl Fn() -> bool) {
     };
     let waited = tokio::time::timeout(Duration::from_secs(60), waiting).await;
     assert!(waited.is_ok(), "what is waited for did not come");
+}
+
+/// An inventory of its own, where the servers really are.
+fn own_inventory(model: &mut Model, file: &Path) {
+    let Some(upstream) = model.upstreams.iter_mut().find(|upstream| upstream.inventory.is_some()) else {
+        return;
+    };
+    let listed = upstream.servers.iter().filter(|server| server.from_inventory);
+    let line = |server: &weir_config::model::Server| match &server.address.transport {
+        Transport::Ip(ip, port) => format!("{ip}:{port}\n"),
+        Transport::Name(..) | Transport::Unix(_) => panic!("no port"),
+    };
+    let text: String = listed.map(line).collect();
+    std::fs::write(file, &text).unwrap();
+    if let Some(inventory) = &mut upstream.inventory {
+        inventory.file = file.to_owned();
+        inventory.content = text.into_bytes().into();
+    }
 }
 
 /// A queue as the program has it, with its file in this directory.

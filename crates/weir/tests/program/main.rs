@@ -4,6 +4,7 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod admin;
 mod bad_input;
 mod cert;
 mod check;
@@ -14,6 +15,7 @@ mod explain;
 mod hedge;
 mod help;
 mod idle_connections;
+mod inventory;
 mod kill;
 mod lifetime;
 mod process;
@@ -25,3 +27,4 @@ mod testssl;
 mod tls_to_servers;
 mod top;
 mod upstreams;
+mod write_back;
