@@ -21,7 +21,7 @@ pub struct Report {
     problems: Vec<Problem>,
     more: usize,
     /// What is wrong with other files, of which a problem here tells.
-    others: Vec<Self>,
+    others: Box<[Self]>,
 }
 
 impl Report {
@@ -35,17 +35,17 @@ impl Report {
             problems.truncate(SHOWN_MAX);
             problems.sort_by_key(|problem| problem.span.unwrap_or_default().start);
         }
-        Self { source, problems, more, others: Vec::new() }
+        Self { source, problems, more, others: Box::default() }
     }
 
     /// A report of one problem.
     pub(crate) fn single(source: Source, problem: Problem) -> Self {
-        Self { source, problems: vec![problem], more: 0, others: Vec::new() }
+        Self { source, problems: vec![problem], more: 0, others: Box::default() }
     }
 
     /// The same, and what is wrong with files that the first one names.
     pub(crate) fn with(mut self, others: Vec<Self>) -> Self {
-        self.others.extend(others);
+        self.others = others.into();
         self
     }
 

@@ -49,7 +49,7 @@ pub struct Rewritten {
 }
 
 /// Writes changes into the text of a configuration. `environment` and `base_dir` are those with which it is read, as in
-/// [`parse`](load::parse).
+/// [`parse`](crate::parse).
 ///
 /// # Errors
 /// The text is no valid configuration, before or after, or a change can't be made in it. Each has its place and says what to edit

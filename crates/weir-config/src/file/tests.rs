@@ -76,7 +76,13 @@ fn written_defaults_are_the_defaults() {
         let model = outcome(&format!("{line}\nservices: [{{host: a, respond: {{}}}}]")).unwrap();
         assert_eq!(format!("{model:?}"), bare, "{line}");
     }
-    let bare = format!("{:?}", outcome("services: [{host: a, upstream: {servers: [\"b:1\"]}}]").unwrap());
+    // Where it stands is another place each time.
+    let shown = |text: &str| {
+        let mut model = outcome(text).unwrap();
+        model.upstreams.iter_mut().for_each(|upstream| upstream.in_place = None);
+        format!("{model:?}")
+    };
+    let bare = shown("services: [{host: a, upstream: {servers: [\"b:1\"]}}]");
     for (route, upstream, server) in [
         ("path: /", "balance: round_robin", "weight: 1"),
         ("path: /", "balance: {mode: round_robin}", "weight: 1"),
@@ -91,13 +97,13 @@ fn written_defaults_are_the_defaults() {
         let text = format!(
             "services: [{{host: a, {route}, upstream: {{servers: [{{address: \"b:1\", {server}}}], {upstream}}}}}]"
         );
-        let shown = format!("{:?}", outcome(&text).unwrap());
+        let made = shown(&text);
         if upstream.starts_with("health") {
             let text =
                 "services: [{host: a, methods: GET, upstream: {servers: [\"b:1\"], health: {tcp: true}}}]";
-            assert_eq!(shown, format!("{:?}", outcome(text).unwrap()));
+            assert_eq!(made, shown(text));
         } else {
-            assert_eq!(shown, bare, "{text}");
+            assert_eq!(made, bare, "{text}");
         }
     }
 }

@@ -34,13 +34,18 @@ fn scalar_json(scalar: &Scalar) -> Value {
 
 /// Both must take it, or both refuse it.
 fn check(text: &str, taken: bool) {
+    check_in(Path::new(""), text, taken);
+}
+
+/// The same, with files that stand there.
+fn check_in(directory: &Path, text: &str, taken: bool) {
     let source = Source::new("t", text.to_owned());
     let root = yaml::parse(&source, &mut Problems::default()).unwrap();
     let errors: Vec<String> = validator().iter_errors(&json(&root)).map(|error| error.to_string()).collect();
     assert_eq!(errors.is_empty(), taken, "the schema of {text}: {errors:#?}");
     // A number, which may stand anywhere; but no two keys are the same one.
     let environment = |name: &str| Some(if name.ends_with("KEY") { name.to_owned() } else { "1".to_owned() });
-    let decoded = load::parse("t", text.as_bytes(), &environment, Path::new(""));
+    let decoded = load::parse("t", text.as_bytes(), &environment, directory);
     assert_eq!(
         decoded.is_ok(),
         taken,
@@ -75,10 +80,10 @@ fn it_is_a_schema() {
 #[test]
 fn the_examples_fit() {
     let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples");
-    for entry in std::fs::read_dir(directory).unwrap() {
+    for entry in std::fs::read_dir(&directory).unwrap() {
         let path = entry.unwrap().path();
         if path.extension().is_some_and(|extension| extension == "yaml") {
-            check(&std::fs::read_to_string(path).unwrap(), true);
+            check_in(&directory, &std::fs::read_to_string(path).unwrap(), true);
         }
     }
 }

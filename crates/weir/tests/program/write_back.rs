@@ -61,7 +61,7 @@ fn started(file: &str) -> (Running, SocketAddr) {
 
 #[test]
 fn what_was_changed_is_in_the_file_and_holds_after_a_restart() {
-    let [a, b, c, d] = ["a", "b", "c", "d"].map(|name| Server::saying(name));
+    let [a, b, c, d] = ["a", "b", "c", "d"].map(Server::saying);
     let stage = Stage::set(
         "written",
         &text(&format!(
@@ -114,7 +114,7 @@ fn what_was_changed_is_in_the_file_and_holds_after_a_restart() {
 
 #[test]
 fn what_a_program_should_not_write_stays_as_it_is() {
-    let [a, b] = ["a", "b"].map(|name| Server::saying(name));
+    let [a, b] = ["a", "b"].map(Server::saying);
     for (servers, parts) in [
         (format!("    servers: [&first {a}]"), ["anchor", "edit line 8 by hand"]),
         (format!("    servers: [\"${{NOBODY:-{a}}}\"]"), ["environment", "edit line 8 by hand"]),
