@@ -88,7 +88,10 @@ impl Names {
             Err(error) if error.is_no_records_found() => self.six.lookup_ip(name).await,
             found => found,
         };
-        let found = found.map_err(|error| not_found(&error))?;
+        let found = found.map_err(|error| match error.is_no_records_found() {
+            true => NotFound::because("the name has no address"),
+            false => not_found(&error),
+        })?;
         let ttl = found.valid_until().saturating_duration_since(now().into_std());
         let mut addresses: Vec<IpAddr> = found.iter().collect();
         addresses.sort_unstable();

@@ -87,8 +87,14 @@ fn take(upstream: &Upstream, servers: &NamedServers, found: &Found) {
 }
 
 fn tell(upstream: &Upstream, servers: &NamedServers, error: &NotFound) {
+    let is_one = |member: &Member| member.found_as.as_deref() == Some(servers.written());
+    let some_stay = upstream.look(|roster| roster.members().iter().any(is_one));
     let (upstream, name) = (&*upstream.name, servers.name());
-    tracing::warn!(upstream, name, %error, "a name is not known; servers that were found before stay");
+    if some_stay {
+        tracing::warn!(upstream, name, %error, "a name is not known; servers that were found before stay");
+    } else {
+        tracing::warn!(upstream, name, %error, "a name is not known; it has no servers until it is");
+    }
 }
 
 #[cfg(test)]

@@ -16,6 +16,7 @@ mod help;
 mod idle_connections;
 mod kill;
 mod lifetime;
+mod members;
 mod process;
 mod queue;
 mod race;
