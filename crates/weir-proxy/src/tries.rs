@@ -43,6 +43,15 @@ pub(crate) enum TryOutcome {
 }
 
 impl TryOutcome {
+    /// Whether there was no connection to be had.
+    pub(crate) fn is_away(self) -> bool {
+        match self {
+            Self::Refused | Self::ConnectTimeout | Self::Tls => true,
+            Self::NotSent | Self::Reset | Self::Timeout | Self::Garbage => false,
+            Self::Cancelled | Self::Answered(_) => false,
+        }
+    }
+
     /// How an attempt ended of which a byte was sent.
     pub(crate) fn of(cause: Cause) -> Self {
         match cause {

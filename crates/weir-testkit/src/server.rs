@@ -5,7 +5,7 @@
 
 use std::fmt;
 use std::io;
-use std::net::{SocketAddr, TcpListener};
+use std::net::{IpAddr, SocketAddr, TcpListener};
 use std::ops::{Deref, DerefMut};
 use std::os::unix::net::UnixListener;
 use std::panic::AssertUnwindSafe;
@@ -142,7 +142,14 @@ impl Server {
     /// # Panics
     /// When there is no port left.
     pub fn start(serve: impl Fn(Connection) + Send + Sync + 'static) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").expect("a port of the system's choice can be had");
+        Self::on(TcpListener::bind("127.0.0.1:0").expect("a port of the system's choice can be had"), serve)
+    }
+
+    /// The same where somebody listens already.
+    ///
+    /// # Panics
+    /// When that is nowhere.
+    pub fn on(listener: TcpListener, serve: impl Fn(Connection) + Send + Sync + 'static) -> Self {
         let address = listener.local_addr().expect("a bound socket has an address");
         let accept = move || listener.accept().map(|(stream, _)| Socket::from(stream));
         Self::run(Address::Tcp(address), accept, serve)
@@ -222,14 +229,12 @@ impl Server {
 
     /// A server that answers each request with these bytes and keeps the connection.
     pub fn answering(answer: impl AsRef<[u8]>) -> Self {
-        let answer = answer.as_ref().to_vec();
-        Self::start(move |mut connection| {
-            while connection.request().is_some() {
-                if connection.try_send(&answer).is_err() {
-                    return;
-                }
-            }
-        })
+        Self::start(repeating(answer))
+    }
+
+    /// A server that answers each request with 200 and this text, where somebody listens already.
+    pub fn saying_on(listener: TcpListener, text: &str) -> Self {
+        Self::on(listener, repeating(sized(text)))
     }
 
     /// A server that answers each request with 200 and this text.
@@ -424,6 +429,39 @@ impl Drop for Server {
         let failures = std::mem::take(&mut self.state.seen().failures);
         if !thread::panicking() {
             assert!(failures.is_empty(), "the server failed: {}", failures.join("; "));
+        }
+    }
+}
+
+/// Answers each request of a connection with these bytes.
+fn repeating(answer: impl AsRef<[u8]>) -> impl Fn(Connection) + Send + Sync + 'static {
+    let answer = answer.as_ref().to_vec();
+    move |mut connection| {
+        while connection.request().is_some() {
+            if connection.try_send(&answer).is_err() {
+                return;
+            }
+        }
+    }
+}
+
+/// Listens at these addresses, at the same port of all of them, as the servers of one name do.
+///
+/// # Panics
+/// When one of the addresses is none of this machine.
+pub fn neighbours<const N: usize>(addresses: [IpAddr; N]) -> [TcpListener; N] {
+    loop {
+        let mut port = 0;
+        let bound = addresses.map(|address| {
+            let listener = TcpListener::bind((address, port))?;
+            port = listener.local_addr()?.port();
+            Ok::<_, io::Error>(listener)
+        });
+        match bound.iter().find_map(|one| one.as_ref().err()) {
+            None => return bound.map(|one| one.expect("none of them failed")),
+            // Somebody has this port at another address; the next one is another port.
+            Some(error) if error.kind() == io::ErrorKind::AddrInUse => {}
+            Some(error) => panic!("{addresses:?}: {error}"),
         }
     }
 }

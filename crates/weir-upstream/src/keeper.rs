@@ -97,3 +97,6 @@ fn tell(upstream: &Upstream, gone: &Gone) {
         tracing::warn!(upstream, "the upstream has no server left; its requests get 503");
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -18,11 +18,11 @@ use crate::io::deadline::now;
 pub const ADDRESSES_MAX: usize = 256;
 
 /// An answer is not asked for again before this, however short it says it is good for.
-const TTL_MIN: Duration = Duration::from_secs(1);
+pub const TTL_MIN: Duration = Duration::from_secs(1);
 
 /// An answer is asked for again after this at the latest, however long it says it is good for: somebody who moves a service
 /// does not wait for a day.
-const TTL_MAX: Duration = Duration::from_secs(300);
+pub const TTL_MAX: Duration = Duration::from_secs(300);
 
 /// Somebody who knows addresses.
 #[derive(Clone)]
@@ -60,6 +60,13 @@ impl fmt::Display for NotFound {
 
 impl std::error::Error for NotFound {}
 
+impl NotFound {
+    /// For this reason.
+    pub fn because(reason: &str) -> Self {
+        Self(reason.into())
+    }
+}
+
 impl Names {
     /// Asks whom the system asks, or these.
     ///
@@ -81,21 +88,24 @@ impl Names {
             Err(error) if error.is_no_records_found() => self.six.lookup_ip(name).await,
             found => found,
         };
-        let found = found.map_err(|error| not_found(&error))?;
+        let found = found.map_err(|error| match error.is_no_records_found() {
+            true => NotFound::because("the name has no address"),
+            false => not_found(&error),
+        })?;
         let ttl = found.valid_until().saturating_duration_since(now().into_std());
         let mut addresses: Vec<IpAddr> = found.iter().collect();
         addresses.sort_unstable();
         addresses.dedup();
         addresses.truncate(ADDRESSES_MAX);
         match addresses.is_empty() {
-            true => Err(NotFound("the name has no address".into())),
+            true => Err(NotFound::because("the name has no address")),
             false => Ok(Found { addresses, ttl: ttl.clamp(TTL_MIN, TTL_MAX) }),
         }
     }
 }
 
 fn not_found(error: &dyn fmt::Display) -> NotFound {
-    NotFound(error.to_string().into())
+    NotFound::because(&error.to_string())
 }
 
 /// Somebody who asks whom the system asks, or these. Nothing is remembered: whoever asks again wants to know it anew.

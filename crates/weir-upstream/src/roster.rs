@@ -4,7 +4,9 @@
 //! for requests is published as a [`Group`](crate::group::Group).
 
 mod ejections;
+mod found;
 pub mod inventory;
+mod said;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -16,6 +18,7 @@ use weir_core::health::{
 };
 use weir_core::server::ServerAddress;
 
+use self::said::AllSaid;
 use crate::group::Members;
 use crate::io::deadline::{now, since_epoch};
 use crate::member::Server;
@@ -201,6 +204,8 @@ pub struct Roster {
     panic_percent: u32,
     /// How long one that joins or comes back takes until it has its full share.
     slow_start: Duration,
+    /// What people said of servers that their name has lost.
+    said: AllSaid,
 }
 
 impl Roster {
@@ -213,7 +218,7 @@ impl Roster {
             is_primary: member.is_primary,
         });
         let written = written.collect();
-        Self { members, leaving: Vec::new(), written, panic_percent, slow_start: Duration::ZERO }
+        Self { members, written, panic_percent, ..Self::default() }
     }
 
     /// The same, in which whoever joins or comes back takes so long until it has its full share.
@@ -291,36 +296,6 @@ impl Roster {
                 true
             }
         }
-    }
-
-    /// Takes note of all that were found under a name: the new ones join, and those that were found before and not now leave
-    /// when their requests have ended, after `drain` at the latest. Says how many joined and how many leave.
-    pub fn found(
-        &mut self,
-        name: &str,
-        wanted: Vec<Member>,
-        drain: Duration,
-        moment: Moment,
-    ) -> (usize, usize) {
-        let is_wanted =
-            |member: &Member| wanted.iter().any(|wanted| wanted.server.name() == member.server.name());
-        let lost: Vec<Box<str>> = self
-            .members
-            .iter()
-            .filter(|member| member.found_as.as_deref() == Some(name) && !is_wanted(member))
-            .map(|member| member.server.name().into())
-            .collect();
-        for server in &lost {
-            // It is one of the members that were looked at.
-            let _ = self.leave_by(server, moment.instant + drain, moment);
-        }
-        let mut joined = 0;
-        for member in wanted {
-            if self.member(member.server.name()).is_none() {
-                joined += usize::from(self.join(member, moment));
-            }
-        }
-        (joined, lost.len())
     }
 
     /// Lets a member go at once. Requests that it has end.
@@ -471,5 +446,7 @@ impl Roster {
 
 #[cfg(test)]
 mod ejection_tests;
+#[cfg(test)]
+mod found_tests;
 #[cfg(test)]
 mod tests;

@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
-use weir_core::health::EjectionRule;
+use weir_core::health::{EjectionRule, PANIC_PERCENT};
 use weir_core::server::Transport;
 use weir_tls::target::ClientTls;
 
@@ -159,7 +159,8 @@ impl Upstreams {
     ) -> UpstreamId {
         let id = UpstreamId(self.list.len());
         let place = file.inventory.as_ref().map(|file| file.span);
-        let inventory = file.inventory.and_then(|written| {
+        let panic_percent = panic_percent(&file, problems);
+        let inventory = file.inventory.take().and_then(|written| {
             let read = inventory::read(written, &file.servers, &self.base_dir, problems)
                 .map_err(|report| self.reports.extend(report));
             let (inventory, servers) = read.ok()?;
@@ -176,7 +177,8 @@ impl Upstreams {
                 .balance
                 .map(|written| balance(&written, &self.base_dir, problems))
                 .unwrap_or_default(),
-            health: file.health,
+            health: file.health.map(|written| written.check),
+            panic_percent,
             eject: file.eject.unwrap_or_else(|| Some(EjectionRule::default())),
             limits: file.limits,
             slow_start: file.slow_start,
@@ -275,3 +277,29 @@ impl Upstreams {
         self.list
     }
 }
+
+/// `panic`, wherever it is written.
+fn panic_percent(file: &UpstreamFile, problems: &mut Problems) -> u32 {
+    let in_health = file.health.as_ref().and_then(|health| health.panic.as_ref());
+    if let (Some(own), Some(other)) = (&file.panic, in_health) {
+        problems.push(
+            Problem::error(other.span, "`panic` is written twice")
+                .beside(own.span, "it is written here")
+                .hint("take one of them away"),
+        );
+    }
+    let Some(written) = file.panic.as_ref().or(in_health) else { return PANIC_PERCENT };
+    if file.health.is_none() && matches!(file.eject, Some(None)) {
+        problems.push(
+            Problem::warning(
+                written.span,
+                "`panic` means nothing where servers are neither checked nor ejected",
+            )
+            .hint("take it away, or `eject: off`"),
+        );
+    }
+    written.value
+}
+
+#[cfg(test)]
+mod tests;

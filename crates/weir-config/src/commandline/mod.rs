@@ -12,7 +12,7 @@ pub mod race;
 use std::path::{Path, PathBuf};
 
 use weir_core::balance::Strategy;
-use weir_core::health::EjectionRule;
+use weir_core::health::{EjectionRule, PANIC_PERCENT};
 use weir_core::retry::RetryPolicy;
 use weir_core::route::{HostPattern, PathPattern, RouteRule};
 
@@ -61,6 +61,7 @@ fn model(
         inventory: None,
         balance: strategy.into(),
         health: None,
+        panic_percent: PANIC_PERCENT,
         // The originals of the other modes ask every server, whatever became of the requests before.
         eject: None,
         limits: None,

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use weir_core::dispatch::StatusSet;
-use weir_core::health::{HealthCheck, HttpProbe, PANIC_PERCENT, Probe};
+use weir_core::health::{HealthCheck, HttpProbe, Probe};
 
 use crate::complaint::Complaint;
 use crate::node::shortened;
@@ -14,7 +14,7 @@ use crate::source::{At, Span};
 use super::decoder::Decoder;
 use super::describe::Presence::{Default as Unless, Optional};
 use super::dispatch::statuses::STATUS_SET;
-use super::kind::{Placed, Refined};
+use super::kind::{Mapped, Placed, Refined};
 use super::rule::{METHOD_PATTERN, is_sendable_host, method};
 use super::scalar::{Boolean, DurationIn, Integer, Parsed, SHARE};
 use super::table::{Field, Kept, Mapping, Table};
@@ -34,11 +34,26 @@ pub(crate) struct HealthFile {
     timeout: Option<Duration>,
     unhealthy_after: Option<u64>,
     healthy_after: Option<u64>,
-    panic: Option<f64>,
+    panic: Option<At<u32>>,
+}
+
+/// What `health` says.
+#[derive(Debug, Clone)]
+pub(crate) struct HealthWritten {
+    /// How servers are checked.
+    pub(crate) check: HealthCheck,
+    /// `panic` of the upstream, where it is written here.
+    pub(crate) panic: Option<At<u32>>,
+}
+
+impl From<HealthCheck> for HealthWritten {
+    fn from(check: HealthCheck) -> Self {
+        Self { check, panic: None }
+    }
 }
 
 /// `health`
-pub(crate) type HealthKind = Refined<Mapping<HealthFile>, HealthCheck>;
+pub(crate) type HealthKind = Refined<Mapping<HealthFile>, HealthWritten>;
 
 /// See [`HealthKind`].
 pub(crate) const HEALTH_KIND: HealthKind = Refined(Mapping(&HEALTH), health);
@@ -193,10 +208,9 @@ pub(crate) static HEALTH: Table<HealthFile> = Table {
         },
         Field {
             name: "panic",
-            presence: Unless("10%"),
-            value: &Kept(SHARE, |health: &mut HealthFile, share| health.panic = Some(share)),
-            doc: "When less than this share of the servers, by weight, is left, states are ignored and all get requests; `0%` for \
-                  never.",
+            presence: Optional,
+            value: &Kept(PANIC, |health: &mut HealthFile, share| health.panic = Some(share)),
+            doc: "`panic` of the upstream, which may be written here too.",
         },
     ],
     within: None,
@@ -204,13 +218,13 @@ pub(crate) static HEALTH: Table<HealthFile> = Table {
     note: None,
 };
 
-fn health(file: HealthFile, span: Span, decoder: &mut Decoder<'_>) -> Option<HealthCheck> {
+fn health(file: HealthFile, span: Span, decoder: &mut Decoder<'_>) -> Option<HealthWritten> {
     let interval = file.interval.unwrap_or(HealthCheck::INTERVAL);
     let (probe, unhealthy_interval) =
         (probe(&file, span, decoder), unhealthy_interval(&file, interval, decoder));
     let count =
         |written: Option<u64>, default| written.and_then(|n| u32::try_from(n).ok()).unwrap_or(default);
-    Some(HealthCheck {
+    let check = HealthCheck {
         probe: probe?,
         interval,
         unhealthy_interval: unhealthy_interval?,
@@ -218,9 +232,12 @@ fn health(file: HealthFile, span: Span, decoder: &mut Decoder<'_>) -> Option<Hea
         timeout: file.timeout.unwrap_or(HealthCheck::TIMEOUT),
         unhealthy_after: count(file.unhealthy_after, HealthCheck::UNHEALTHY_AFTER),
         healthy_after: count(file.healthy_after, HealthCheck::HEALTHY_AFTER),
-        panic_percent: file.panic.map_or(PANIC_PERCENT, percent),
-    })
+    };
+    Some(HealthWritten { check, panic: file.panic })
 }
+
+/// `panic`, in whole percent.
+pub(crate) const PANIC: Placed<Mapped<Parsed<f64>, u32>> = Placed(Mapped(SHARE, percent));
 
 /// In whole percent; part of one is more than none.
 fn percent(share: f64) -> u32 {

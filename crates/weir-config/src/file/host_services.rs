@@ -358,6 +358,7 @@ pub(crate) fn converted(file: HostServices, span: Span, problems: &mut Problems)
         let health = service.health.into_iter().next().map(|check| tcp_check(&check.value));
         let servers = service.hosts.into_iter().filter_map(server).collect();
         let balance = Some(At { value: service.strategy.into(), span });
+        let health = health.map(Into::into);
         let upstream = UpstreamFile { servers, balance, health, retry, ..UpstreamFile::default() };
         let own = RouteFile {
             keys: vec![("upstream", span)],

@@ -115,6 +115,9 @@ fn keys_are_strict() {
     check_top("weight: 1", Err(&["`weight` is a key of `server`, not of `configuration`"]));
     check_top("colour: 1", Err(&["the keys of `configuration` are `listen`"]));
     check_top("tls: {certificate: x}", Err(&["1 unknown key `tls` | `tls` is a key of `listener`"]));
+    // They were words for later once, and are keys of routes now.
+    check_top("mirror: b", Err(&["`mirror` is a key of `service` or `route`, not of `configuration`"]));
+    check_top("compare: b", Err(&["`compare` is a key of `service` or `route`, not of `configuration`"]));
     check_top("listen: {address: :80, protocol: h2}", Err(&["24 `protocol` is not in this version yet"]));
     check_top("listen: {adress: :80}", Err(&["did you mean `address`?"]));
     check_top("listen: {}", Err(&["`listener` needs `address`"]));

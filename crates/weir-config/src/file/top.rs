@@ -212,6 +212,6 @@ pub(crate) static FILE: Table<File> = Table {
         },
     ],
     within: None,
-    later: &["mirror", "compare"],
+    later: &[],
     note: None,
 };

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use weir_core::health::{EjectionRule, HealthCheck};
+use weir_core::health::EjectionRule;
 use weir_core::retry::RetryPolicy;
 
 use crate::complaint::Complaint;
@@ -16,7 +16,7 @@ use super::decoder::Decoder;
 use super::describe::Presence::{Default as Unless, Optional};
 use super::describe::Shape;
 use super::eject::EJECT_KIND;
-use super::health::HEALTH_KIND;
+use super::health::{HEALTH_KIND, HealthWritten, PANIC};
 use super::kind::{Either, Kind, List, Mapped, OrWord, Placed};
 use super::limit::{UPSTREAM_TIMEOUTS, UpstreamTimeouts};
 use super::retry::{RETRY, retry};
@@ -36,9 +36,11 @@ pub(crate) struct UpstreamFile {
     /// `balance`
     pub(crate) balance: Option<At<BalanceFile>>,
     /// `health`
-    pub(crate) health: Option<HealthCheck>,
+    pub(crate) health: Option<HealthWritten>,
     /// `eject`; `Some(None)` for `off`.
     pub(crate) eject: Option<Option<EjectionRule>>,
+    /// `panic`, in percent.
+    pub(crate) panic: Option<At<u32>>,
     /// `limits`
     pub(crate) limits: Option<UpstreamLimits>,
     /// `slow_start`
@@ -101,6 +103,13 @@ pub(crate) static UPSTREAM: Table<UpstreamFile> = Table {
             presence: Optional,
             value: &Kept(EJECT_KIND, |upstream: &mut UpstreamFile, eject| upstream.eject = Some(eject)),
             doc: "When a server is taken out because requests to it fail. Without it: five failures in a row.",
+        },
+        Field {
+            name: "panic",
+            presence: Unless("10%"),
+            value: &Kept(PANIC, |upstream: &mut UpstreamFile, share| upstream.panic = Some(share)),
+            doc: "When less than this share of the servers is left, by weight, health and ejection are ignored and all get requests \
+                  that nobody has taken out; `0%` for never.",
         },
         Field {
             name: "slow_start",

@@ -35,6 +35,8 @@ pub struct Upstream {
     pub health: Option<HealthCheck>,
     /// When a server is taken out because requests to it fail; `None` for never.
     pub eject: Option<EjectionRule>,
+    /// When less than this percentage of the weight is left, health and ejection are ignored; 0 for never.
+    pub panic_percent: u32,
     /// How much its servers get at once; `None` for any.
     pub limits: Option<UpstreamLimits>,
     /// How long a server that joins or comes back takes until it has its full share; `None` for no time.

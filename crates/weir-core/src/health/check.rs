@@ -6,8 +6,6 @@ use weir_http::method::Method;
 
 use crate::dispatch::StatusSet;
 
-use super::shares::PANIC_PERCENT;
-
 /// How the servers of an upstream are checked.
 #[derive(Debug, Clone, PartialEq)]
 pub struct HealthCheck {
@@ -25,8 +23,6 @@ pub struct HealthCheck {
     pub healthy_after: u32,
     /// Failures in a row after which a server is UNREACHABLE; at least 1.
     pub unhealthy_after: u32,
-    /// Below this percentage of the weight that is left, states are ignored; 0 for never.
-    pub panic_percent: u32,
 }
 
 impl HealthCheck {
@@ -51,7 +47,6 @@ impl HealthCheck {
             timeout: Self::TIMEOUT,
             healthy_after: Self::HEALTHY_AFTER,
             unhealthy_after: Self::UNHEALTHY_AFTER,
-            panic_percent: PANIC_PERCENT,
         }
     }
 

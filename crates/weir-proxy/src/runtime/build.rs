@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use tokio::time::Instant;
 use weir_config::model::{self, FieldEdits, ListenAddress, Model, Redirect};
-use weir_core::health::{PANIC_PERCENT, State};
+use weir_core::health::State;
 use weir_core::route::RouteTable;
 use weir_upstream::breakers::Breakers;
 use weir_upstream::io::deadline::now;
@@ -182,7 +182,6 @@ impl Shared<'_> {
 
 fn upstream(upstream: &model::Upstream, messages: Option<&Arc<MessageCounts>>) -> Upstream {
     let newcomer = if upstream.health.is_some() { State::NotInitiated } else { State::Healthy };
-    let panic_percent = upstream.health.as_ref().map_or(PANIC_PERCENT, |check| check.panic_percent);
     let recruit = Recruit {
         tls: upstream.tls.clone(),
         messages: messages.cloned(),
@@ -196,7 +195,7 @@ fn upstream(upstream: &model::Upstream, messages: Option<&Arc<MessageCounts>>) -
         Member { is_primary: server.primary, ..member }
     };
     let (found, written): (Vec<_>, Vec<_>) = upstream.servers.iter().partition(|server| server.resolve);
-    let roster = Roster::new(written.into_iter().map(member).collect(), panic_percent)
+    let roster = Roster::new(written.into_iter().map(member).collect(), upstream.panic_percent)
         .with_slow_start(upstream.slow_start);
     let named = found
         .into_iter()

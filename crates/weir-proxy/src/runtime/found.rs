@@ -3,11 +3,12 @@
 //! A name that nobody knows, or for which nobody answers, takes nothing away: who was found last stays. Servers that are
 //! there are worth more than an answer about them.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use weir_upstream::io::deadline::pause;
-use weir_upstream::names::{Found, Names, NotFound};
+use weir_upstream::names::{Found, NotFound};
 use weir_upstream::recruit::NamedServers;
 use weir_upstream::roster::{Member, Moment};
 use weir_upstream::upstream::Upstream;
@@ -21,29 +22,46 @@ const RETRY_MIN: Duration = Duration::from_secs(1);
 /// The longest pause after a failure.
 const RETRY_MAX: Duration = Duration::from_secs(30);
 
+/// After this without an answer people are told that there is none yet. The proxy does not wait longer when it starts.
+const TOLD_AFTER: Duration = Duration::from_secs(2);
+
 /// Asks for the addresses of a name again and again, and lets servers join and leave.
-pub(super) async fn keep(upstream: Arc<Upstream>, servers: NamedServers, names: Names) {
+pub(super) async fn keep(
+    upstream: Arc<Upstream>,
+    servers: NamedServers,
+    ask: impl AsyncFn(&str) -> Result<Found, NotFound>,
+) {
     let mut failures = 0;
+    let mut is_told = false;
     loop {
-        match names.addresses(servers.name()).await {
-            Ok(found) => {
-                if failures > 0 {
-                    tracing::info!(
-                        upstream = &*upstream.name,
-                        name = servers.name(),
-                        "a name is known again"
-                    );
+        let answer = {
+            let mut asking = pin!(ask(servers.name()));
+            tokio::select! {
+                answer = &mut asking => answer,
+                () = pause(TOLD_AFTER), if !is_told => {
+                    is_told = true;
+                    tell(&upstream, &servers, &NotFound::because("nobody has answered yet"));
+                    asking.await
                 }
-                failures = 0;
+            }
+        };
+        match answer {
+            Ok(found) => {
                 take(&upstream, &servers, &found);
+                if is_told {
+                    let name = servers.name();
+                    tracing::info!(upstream = &*upstream.name, name, "a name is known again");
+                }
+                (failures, is_told) = (0, false);
                 upstream.note_found(&servers);
                 pause(found.ttl).await;
             }
             Err(error) => {
-                if failures == 0 {
+                if !is_told {
                     tell(&upstream, &servers, &error);
                 }
                 failures += 1;
+                is_told = true;
                 upstream.note_found(&servers);
                 pause(pause_after(failures)).await;
             }
@@ -69,18 +87,15 @@ fn take(upstream: &Upstream, servers: &NamedServers, found: &Found) {
 }
 
 fn tell(upstream: &Upstream, servers: &NamedServers, error: &NotFound) {
+    let is_one = |member: &Member| member.found_as.as_deref() == Some(servers.written());
+    let some_stay = upstream.look(|roster| roster.members().iter().any(is_one));
     let (upstream, name) = (&*upstream.name, servers.name());
-    tracing::warn!(upstream, name, %error, "a name is not known; servers that were found before stay");
+    if some_stay {
+        tracing::warn!(upstream, name, %error, "a name is not known; servers that were found before stay");
+    } else {
+        tracing::warn!(upstream, name, %error, "a name is not known; it has no servers until it is");
+    }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn pauses_grow_and_have_an_end() {
-        let pauses: Vec<u64> = (1..8).map(|failures| pause_after(failures).as_secs()).collect();
-        assert_eq!(pauses, [1, 2, 4, 8, 16, 30, 30]);
-        assert_eq!(pause_after(u32::MAX), RETRY_MAX);
-    }
-}
+mod tests;

@@ -70,8 +70,11 @@ fn begin(upstream: &Arc<Upstream>, names: &mut Option<Names>, asked: &[SocketAdd
             continue;
         };
         let (upstream, servers) = (Arc::clone(upstream), servers.clone());
-        tasks
-            .push(begun("names", move || found::keep(Arc::clone(&upstream), servers.clone(), names.clone())));
+        tasks.push(begun("names", move || {
+            let names = names.clone();
+            let ask = async move |name: &str| names.addresses(name).await;
+            found::keep(Arc::clone(&upstream), servers.clone(), ask)
+        }));
     }
     Keeper { _upstream: Arc::clone(upstream), tasks }
 }

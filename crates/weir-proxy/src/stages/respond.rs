@@ -7,6 +7,8 @@ use weir_http::field::KnownName as K;
 use weir_http::framing::Framing;
 use weir_http::head::Head;
 use weir_http::version::Version;
+use weir_upstream::member::Server;
+use weir_upstream::upstream::Upstream;
 
 use super::receive::via;
 use super::{admit, edit};
@@ -14,6 +16,7 @@ use crate::exchange::Exchange;
 use crate::inbound::responder::{Delivery, Responder};
 use crate::runtime::clock::seconds_of_day;
 use crate::runtime::snapshot::Action;
+use crate::tries::Tried;
 
 /// Where an answer comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -93,7 +96,8 @@ pub(crate) fn route_fields(x: &Exchange, head: &mut Head) {
     }
 }
 
-/// Gives a client that stays with its server a cookie which says who that is, unless it has one.
+/// Gives a client that stays with its server a cookie which says who that is, unless it has one: also one that says another
+/// server, as long as that one can be asked. It had no room, or did not answer this request, and has the client's session.
 pub(crate) fn tell_server(x: &Exchange, head: &mut Head) {
     let (Some(Action::Forward(forward)), Some(server)) =
         (x.route().map(|route| &route.action), &x.record.server)
@@ -101,7 +105,7 @@ pub(crate) fn tell_server(x: &Exchange, head: &mut Head) {
         return;
     };
     let Some(sticky) = &forward.upstream.sticky else { return };
-    if x.pinned.as_ref().is_some_and(|pinned| Arc::ptr_eq(pinned, server)) {
+    if x.pinned.as_ref().is_some_and(|own| Arc::ptr_eq(own, server) || is_there(x, &forward.upstream, own)) {
         return;
     }
     // Behind those of the application: the last one of a name counts.
@@ -109,6 +113,17 @@ pub(crate) fn tell_server(x: &Exchange, head: &mut Head) {
         K::SetCookie,
         sticky.set_cookie(server.name(), seconds_of_day(), x.scheme() == "https").as_bytes(),
     );
+}
+
+/// Whether requests may go to the server, and this one found nothing else.
+fn is_there(x: &Exchange, upstream: &Upstream, server: &Arc<Server>) -> bool {
+    let was_away = |tried: &Tried| Arc::ptr_eq(&tried.server, server) && tried.outcome.is_away();
+    if x.record.tries.iter().any(was_away) {
+        return false;
+    }
+    let group = x.worker.groups.of(upstream);
+    let place = group.servers.iter().position(|known| Arc::ptr_eq(known, server));
+    place.is_some_and(|place| group.takes_requests(place))
 }
 
 /// Takes away what a server's answer says to this hop only. What its Connection field names must be gone already.

@@ -1,15 +1,21 @@
 //! `sticky`: a client stays with its server, by a signed cookie.
 
 use std::collections::HashSet;
+use std::net::TcpStream;
 use std::ops::Deref;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
 
+use weir_core::health::{State, Word};
+use weir_core::ports::ServerStatus;
+use weir_core::ports::members::MemberChange;
 use weir_testkit::certificate::{self, Authority, Files};
 use weir_testkit::client::{connect, connect_tls, get};
 use weir_testkit::message::Message;
 use weir_testkit::proxy::{self, Running};
 use weir_testkit::server::{Server, sized};
-use weir_testkit::socket::Socket;
+use weir_testkit::socket::{PATIENCE, Socket};
+use weir_upstream::io::deadline::now;
 
 const SECRET: &str = "a-secret-that-is-long-enough";
 
@@ -28,13 +34,17 @@ impl Deref for Sticky {
 }
 
 fn with_secret(servers: &[String], secret: &str, top: &str, more: &str) -> Sticky {
+    with_upstream(servers, secret, top, more, "")
+}
+
+fn with_upstream(servers: &[String], secret: &str, top: &str, more: &str, upstream: &str) -> Sticky {
     let files = Files::new();
     let secret = files.write("secret", secret);
     let proxy = proxy::start(&format!(
         "{top}
 services: [{{host: \"*\", upstream: web}}]
 upstreams:
-  web: {{servers: [{}], balance: {{mode: sticky, secret: \"file:{secret}\"{more}}}}}
+  web: {{servers: [{}], balance: {{mode: sticky, secret: \"file:{secret}\"{more}}}{upstream}}}
 ",
         servers.join(", "),
     ));
@@ -148,6 +158,10 @@ fn after_a_failover_the_client_gets_a_new_cookie() {
         }
     };
     drop(leaving);
+    // It ends a moment later, and a connection that it resets would not say that it is gone.
+    while TcpStream::connect(&address).is_ok() {
+        std::thread::yield_now();
+    }
     let moved = ask(&mut client, &cookie);
     assert_eq!(moved.text(), "staying", "{address} is gone");
     let new = given(&moved).unwrap();
@@ -197,4 +211,189 @@ fn answers_of_our_own_carry_no_cookie() {
     let proxy = over(&[format!("\"{}\"", Server::refusing())], "");
     let answer = connect(&proxy).send(get("/")).answer().expect(502);
     assert!(!answer.has("set-cookie"), "{answer}");
+}
+
+/// A server that says its name, until it is told to do something else with requests; its checks pass until it is ill.
+struct Moody {
+    server: Server,
+    mood: Arc<AtomicU8>,
+}
+
+const WELL: u8 = 0;
+/// Answers with 503.
+const BUSY: u8 = 1;
+/// Ends the connection instead of answering.
+const ABRUPT: u8 = 2;
+/// Its checks get 503, its requests their answer.
+const ILL: u8 = 3;
+
+impl Moody {
+    fn new(name: &str) -> Self {
+        let mood = Arc::new(AtomicU8::new(WELL));
+        let (now, name) = (Arc::clone(&mood), sized(name));
+        let server = Server::start(move |mut connection| {
+            while let Some(request) = connection.request() {
+                let is_check = request.start.contains("/healthz");
+                let answer = match now.load(Ordering::SeqCst) {
+                    BUSY => "HTTP/1.1 503 Busy\r\nContent-Length: 0\r\n\r\n",
+                    ILL if is_check => "HTTP/1.1 503 Ill\r\nContent-Length: 0\r\n\r\n",
+                    ABRUPT => return,
+                    _ => &name,
+                };
+                if connection.try_send(answer).is_err() {
+                    return;
+                }
+            }
+        });
+        Self { server, mood }
+    }
+
+    fn become_one(&self, mood: u8) {
+        self.mood.store(mood, Ordering::SeqCst);
+    }
+}
+
+/// Two servers, a proxy with these keys of its upstream, and a client that is with the first one.
+fn with_the_first(upstream: &str) -> (Moody, Moody, Sticky, String) {
+    let (own, other) = (Moody::new("own"), Moody::new("other"));
+    let all = [format!("\"{}\"", own.server), format!("\"{}\"", other.server)];
+    let proxy = with_upstream(&all, SECRET, "", "", upstream);
+    let cookie = loop {
+        let answer = ask(&mut connect(&proxy), "");
+        if answer.text() == "own" {
+            break given(&answer).unwrap();
+        }
+    };
+    (own, other, proxy, cookie)
+}
+
+/// The client is served by the other one just now, and is still with its own.
+#[track_caller]
+fn expect_elsewhere(proxy: &Sticky, cookie: &str) {
+    let answer = ask(&mut connect(proxy), cookie);
+    assert_eq!((answer.text().as_str(), given(&answer)), ("other", None));
+}
+
+/// The client is moved to the other one, and stays there whatever becomes of its first one.
+#[track_caller]
+fn expect_moved(proxy: &Sticky, cookie: &str, recover: impl FnOnce()) {
+    let moved = ask(&mut connect(proxy), cookie);
+    assert_eq!(moved.text(), "other");
+    let new = given(&moved).unwrap();
+    assert_ne!(new, cookie);
+    recover();
+    for _ in 0..4 {
+        let again = ask(&mut connect(proxy), &new);
+        assert_eq!((again.text().as_str(), given(&again)), ("other", None));
+    }
+}
+
+#[track_caller]
+fn expect_own(proxy: &Sticky, cookie: &str) {
+    let answer = ask(&mut connect(proxy), cookie);
+    assert_eq!((answer.text().as_str(), given(&answer)), ("own", None));
+}
+
+#[track_caller]
+fn until(proxy: &Sticky, is_so: impl Fn(&ServerStatus) -> bool) {
+    let begun = now();
+    loop {
+        let server = proxy.status().upstreams[0].servers[0].clone();
+        if is_so(&server) {
+            return;
+        }
+        assert!(now() - begun < PATIENCE, "{server:?}");
+        std::thread::yield_now();
+    }
+}
+
+/// A server with as many requests as it may have lost its clients to another one, and they their sessions.
+#[test]
+fn a_client_whose_server_is_full_is_served_elsewhere_and_keeps_its_cookie() {
+    let (held, release) = Server::held(sized("own"));
+    let other = Server::saying("other");
+    let all = [format!("\"{held}\""), format!("\"{other}\"")];
+    let proxy = with_upstream(&all, SECRET, "", "", ", limits: {per_server: {requests: 1}}");
+    release.send(()).unwrap();
+    let cookie = loop {
+        let answer = ask(&mut connect(&proxy), "");
+        if answer.text() == "own" {
+            break given(&answer).unwrap();
+        }
+    };
+    until(&proxy, |server| server.requests_in_flight == 0);
+    let before = held.requests().len();
+    let mut first = connect(&proxy);
+    first.send(format!("GET / HTTP/1.1\r\nHost: a.test\r\nCookie: {cookie}\r\n\r\n"));
+    held.wait_requests(before + 1);
+    for _ in 0..3 {
+        expect_elsewhere(&proxy, &cookie);
+    }
+    release.send(()).unwrap();
+    assert_eq!(first.answer().expect(200).text(), "own");
+    until(&proxy, |server| server.requests_in_flight == 0);
+    release.send(()).unwrap();
+    expect_own(&proxy, &cookie);
+}
+
+#[test]
+fn a_client_whose_server_fails_one_request_is_still_with_it() {
+    let (own, _other, proxy, cookie) =
+        with_the_first(", eject: \"off\", retry: {attempts: 2, on: [reset, 503]}");
+    for mood in [BUSY, ABRUPT] {
+        own.become_one(mood);
+        expect_elsewhere(&proxy, &cookie);
+        own.become_one(WELL);
+        expect_own(&proxy, &cookie);
+    }
+}
+
+#[test]
+fn a_client_whose_server_is_unreachable_is_moved() {
+    let health = "{path: /healthz, interval: 20ms, unhealthy_interval: 10ms, timeout: 5s, panic: 0%}";
+    let (own, _other, proxy, cookie) = with_the_first(&format!(", health: {health}"));
+    until(&proxy, |server| server.state == State::Healthy);
+    own.become_one(ILL);
+    until(&proxy, |server| server.state == State::Unreachable);
+    expect_moved(&proxy, &cookie, || {
+        own.become_one(WELL);
+        until(&proxy, |server| server.state == State::Healthy);
+    });
+}
+
+#[test]
+fn a_client_whose_server_is_ejected_is_moved() {
+    let (own, _other, proxy, cookie) =
+        with_the_first(", eject: {consecutive: 1, time: 1h, time_max: 1h}, retry: {attempts: 2, on: [503]}");
+    own.become_one(BUSY);
+    // Whether this answer knows of the ejection already is a matter of moments.
+    ask(&mut connect(&proxy), &cookie);
+    until(&proxy, |server| server.ejection.is_out);
+    expect_moved(&proxy, &cookie, || {
+        own.become_one(WELL);
+        let change = MemberChange { word: Some(Word::Drain), weight: None, lease: None };
+        let own = own.server.to_string();
+        proxy.members().put("web", &own, change).unwrap();
+        // Who is taken back into service is ejected no more.
+        let change = MemberChange { word: Some(Word::InService), ..change };
+        proxy.members().put("web", &own, change).unwrap();
+        until(&proxy, |server| !server.ejection.is_out);
+    });
+}
+
+#[test]
+fn a_client_whose_server_is_taken_out_or_leaves_is_moved() {
+    for word in [Some(Word::Drain), Some(Word::Disable), None] {
+        let (own, _other, proxy, cookie) = with_the_first("");
+        let (name, members) = (own.server.to_string(), proxy.members());
+        let change = |word| MemberChange { word, weight: None, lease: None };
+        match word {
+            Some(_) => members.put("web", &name, change(word)).map(drop),
+            None => members.leave("web", &name, None).map(drop),
+        }
+        .unwrap();
+        expect_moved(&proxy, &cookie, || {
+            members.put("web", &name, change(Some(Word::InService))).unwrap();
+        });
+    }
 }

@@ -6,18 +6,18 @@
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test, whose output says which example fails")]
 
 mod site;
+mod upstreams;
 mod verbs;
 
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
 use weir_config::model::Model;
 use weir_core::health::State;
 use weir_core::server::Transport;
 
-use self::site::{Answer, Site, request, until};
+use self::site::{Answer, Site, until};
 
 /// The servers of the upstreams `web` and `orders` of `routes.yaml`, by port.
 const WEB: [u16; 2] = [9001, 9002];
@@ -39,6 +39,10 @@ async fn keeps_its_promises(name: &str, site: &mut Site) {
         }
         "eject.yaml" => eject(site).await,
         "inventory.yaml" => inventory(site).await,
+        "balance.yaml" => upstreams::balance(site).await,
+        "retry.yaml" => upstreams::retry(site).await,
+        "members.yaml" => upstreams::members(site).await,
+        "resolve.yaml" => upstreams::resolve(site).await,
         "admit.yaml" => admit(site).await,
         "api-key.yaml" => api_key(site).await,
         "race.yaml" => verbs::race(site).await,
@@ -145,13 +149,7 @@ async fn admit(site: &Site) {
     let answer = site.get("any.test", "/").await;
     assert_eq!((answer.status, answer.field("X-RateLimit-Limit")), (200, Some("200")));
     // The mock answers when it has the whole body, so these are in progress for as long as the last byte is missing.
-    let mut slow = Vec::new();
-    for _ in 0..4 {
-        let mut stream = TcpStream::connect(site.address).await.unwrap();
-        let head = request("POST", "any.test", "/delay/1ms", "Content-Length: 1\r\n");
-        stream.write_all(head.as_bytes()).await.unwrap();
-        slow.push(stream);
-    }
+    let mut slow = upstreams::hold(site, 4, "/delay/1ms").await;
     until(|| site.status().requests_waiting >= 2).await;
     let answer = site.get("any.test", "/delay/1ms").await;
     assert_eq!((answer.status, answer.field("Retry-After")), (503, Some("1")), "two wait, and no more");
@@ -340,7 +338,9 @@ fn says_how_to_try_it(file: &Path, name: &str, model: &Model) {
     let mock = mock.split('&').next().unwrap_or_default();
     for upstream in &model.upstreams {
         for server in &upstream.servers {
-            let Transport::Ip(_, port) = server.address.transport else { panic!("{name}: no port") };
+            let (Transport::Ip(_, port) | Transport::Name(_, port)) = server.address.transport else {
+                panic!("{name}: no port")
+            };
             let port = port.to_string();
             assert!(mock.split_whitespace().any(|word| word == port), "{name}: no mock for {port}");
         }

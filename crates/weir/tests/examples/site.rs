@@ -22,6 +22,7 @@ use weir_proxy::runtime::sockets::BoundAddress;
 use weir_store::Queue;
 use weir_testkit::certificate::{self, Files};
 use weir_testkit::client::connect_tls;
+use weir_testkit::dns::NameServer;
 use weir_testkit::port::ReservedPort;
 use weir_tls::source::Certificates;
 use weir_tools::mock::{Mock, MockOptions};
@@ -40,6 +41,31 @@ pub(crate) struct Site {
     served: PathBuf,
     /// By the ports that stand in the file.
     servers: BTreeMap<u16, Server>,
+    /// Who is asked for names, where there are some: each has this machine's addresses.
+    names: Option<NameServer>,
+    /// Servers that the file does not name.
+    others: JoinSet<()>,
+}
+
+/// The addresses of every name.
+const ADDRESSES: [Ipv4Addr; 2] = [Ipv4Addr::LOCALHOST, Ipv4Addr::new(127, 0, 0, 2)];
+
+/// A port at which a server can be, and at the second address already is.
+async fn shared_port(others: &mut JoinSet<()>, echo: bool) -> ReservedPort {
+    loop {
+        let port = ReservedPort::new();
+        let there = SocketAddr::from((ADDRESSES[1], port.address().port()));
+        let options = MockOptions { debug: echo, ..MockOptions::default() };
+        match Mock::bind(there, options).await {
+            Ok(mock) => {
+                others.spawn(mock.serve(std::future::pending()));
+                return port;
+            }
+            // Somebody else is there; the next one is another port.
+            Err(error) if error.kind() == std::io::ErrorKind::AddrInUse => {}
+            Err(error) => panic!("{error}"),
+        }
+    }
 }
 
 /// A server of an example.
@@ -63,14 +89,27 @@ impl Site {
     pub(crate) async fn start(mut model: Model, echo: bool) -> Self {
         let mut servers: BTreeMap<u16, Server> = BTreeMap::new();
         let here = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        let (mut names, mut others) = (None, JoinSet::new());
         for server in model.upstreams.iter_mut().flat_map(|upstream| &mut upstream.servers) {
-            let Transport::Ip(ip, port) = &mut server.address.transport else { panic!("no port") };
-            assert!(ip.is_loopback(), "an example runs on one machine");
+            let (port, is_named) = match &mut server.address.transport {
+                Transport::Ip(ip, port) => {
+                    assert!(ip.is_loopback(), "an example runs on one machine");
+                    (port, false)
+                }
+                Transport::Name(_, port) => (port, true),
+                Transport::Unix(_) => panic!("no port"),
+            };
+            if is_named {
+                let shared = shared_port(&mut others, echo).await;
+                servers.insert(*port, Server { port: shared, running: JoinSet::new() });
+                names.get_or_insert_with(|| NameServer::start(&ADDRESSES));
+            }
             let server = servers
                 .entry(*port)
                 .or_insert_with(|| Server { port: ReservedPort::new(), running: JoinSet::new() });
             *port = server.port.address().port();
         }
+        model.resolver.extend(names.iter().map(NameServer::address));
         for listen in &mut model.listen {
             listen.address = ListenAddress::Tcp(here);
         }
@@ -84,7 +123,7 @@ impl Site {
             server.serve(MockOptions { debug: echo, ..MockOptions::default() }).await;
         }
         let (proxy, address, tls) = serve(&model, &served);
-        Self { model, proxy: Some(proxy), address, tls, _state: state, served, servers }
+        Self { model, proxy: Some(proxy), address, tls, _state: state, served, servers, names, others }
     }
 
     /// Where its servers stand in lines.
@@ -133,6 +172,25 @@ impl Site {
             }
         });
         heads
+    }
+
+    /// One more server, which the file does not name: its address.
+    pub(crate) async fn another(&mut self) -> String {
+        let options = MockOptions { debug: true, ..MockOptions::default() };
+        let mock = Mock::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), options).await.unwrap();
+        let address = mock.address().to_string();
+        self.others.spawn(mock.serve(std::future::pending()));
+        address
+    }
+
+    /// Who is asked for names.
+    pub(crate) fn names(&self) -> &NameServer {
+        self.names.as_ref().expect("the example has a name")
+    }
+
+    /// The port that this one of the file really is.
+    pub(crate) fn real_port(&self, port: u16) -> u16 {
+        self.servers[&port].port.address().port()
     }
 
     pub(crate) fn status(&self) -> Status {

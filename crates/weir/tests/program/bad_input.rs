@@ -50,6 +50,32 @@ fn a_file_that_was_read_and_is_wrong_is_an_invalid_configuration() {
     check_file(&scratch.file("deep", "[".repeat(1 << 20)), 3, &["deep"]);
 }
 
+/// What upstreams can't be is told with its place, and nothing starts.
+#[test]
+fn an_upstream_that_makes_no_sense_is_an_invalid_configuration() {
+    let scratch = Scratch::new("upstream");
+    let check_upstream = |name: &str, keys: &str, parts: &[&str]| {
+        let text = format!("listen: ['127.0.0.1:0']\nservices: [{{host: a, upstream: {{{keys}}}}}]\n");
+        check_file(&scratch.file(name, text), 3, parts);
+    };
+    let path = "servers: ['b:1'], health: {path: healthz}";
+    check_upstream(
+        "path",
+        path,
+        &["path:2:66", "`healthz` is not a path", "hint: begin it with `/`: `/healthz`"],
+    );
+    let weights = "servers: [{address: 'b:1', weight: 0}, {address: 'b:2', weight: 0}]";
+    check_upstream("weights", weights, &["weights:2:53", "all have the weight 0", "hint: give at least one"]);
+    let twice = "servers: ['b:1', 'http://b:1']";
+    check_upstream("twice", twice, &["stands twice", "weight: 2"]);
+    let resolve = "servers: [{address: '10.0.0.1:1', resolve: true}]";
+    check_upstream(
+        "resolve",
+        resolve,
+        &["`resolve` is for a server with a name", "hint: take `resolve` away"],
+    );
+}
+
 // semantics.md §4.6
 #[test]
 fn a_wrong_command_line_is_wrong_usage() {

@@ -18,6 +18,7 @@ mod idle_connections;
 mod inventory;
 mod kill;
 mod lifetime;
+mod members;
 mod process;
 mod queue;
 mod race;

@@ -70,12 +70,7 @@ fn how_often() {
         "{tcp: true, interval: 20ms, unhealthy_interval: 20ms}",
         &interval(CHECK_TIME.min * 2, CHECK_TIME.min * 2),
     );
-    check(
-        "{tcp: true, jitter: 0%, panic: 0%}",
-        &HealthCheck { jitter: 0.0, panic_percent: 0, ..usual.clone() },
-    );
-    check("{tcp: true, panic: 7%}", &HealthCheck { panic_percent: 7, ..usual.clone() });
-    check("{tcp: true, panic: 0.1%}", &HealthCheck { panic_percent: 1, ..usual.clone() });
+    check("{tcp: true, jitter: 0%}", &HealthCheck { jitter: 0.0, ..usual.clone() });
     let counts = HealthCheck { unhealthy_after: 1, healthy_after: 1000, ..usual };
     check("{tcp: true, unhealthy_after: 1, healthy_after: 1000}", &counts);
 }
