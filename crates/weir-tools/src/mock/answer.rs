@@ -7,12 +7,13 @@
 //! | `/delay/250ms` | 200 after that time |
 //! | `/bytes/N` | that many bytes of a fixed pattern, with Content-Length |
 //! | `/stream/N` | that many lines, one chunk each |
+//! | `/_mock` | with `control`: how the mock behaves, and another way (`control.rs`) |
 //! | any other | 200 and a line with the port |
 //!
 //! Each answer names its port, in `X-Mock-Port` and, but for `/bytes/N`, in its text. The request's body is read to its end
 //! before the answer begins, so a client that sends without listening is not stuck.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -21,6 +22,7 @@ use hyper::header::{ALLOW, CONTENT_TYPE, HeaderName, HeaderValue};
 use hyper::http::request::Parts;
 use hyper::{Method, Request, Response, StatusCode};
 
+use super::control::{self, Asked as Wanted};
 use super::echo::{self, ECHO_BODY_BYTES_MAX, ReadBody};
 use super::options::{AnswerStatus, MockOptions, parse_duration};
 use super::payload::Payload;
@@ -72,16 +74,28 @@ impl Asked {
 #[derive(Debug)]
 pub(super) struct Answerer {
     port: u16,
-    options: MockOptions,
+    /// How it was started.
+    started: MockOptions,
     // Held for the time of one draw. Connections share it so that a seed gives one sequence for the port.
-    random: Mutex<fastrand::Rng>,
+    behaviour: Mutex<Behaviour>,
+}
+
+/// How a port behaves now.
+#[derive(Debug)]
+struct Behaviour {
+    options: MockOptions,
+    random: fastrand::Rng,
 }
 
 impl Answerer {
     /// For a port that behaves as the options say.
     pub(super) fn new(port: u16, options: MockOptions) -> Self {
         let random = options.seed.map_or_else(fastrand::Rng::new, fastrand::Rng::with_seed);
-        Self { port, options, random: Mutex::new(random) }
+        Self { port, started: options, behaviour: Mutex::new(Behaviour { options, random }) }
+    }
+
+    fn behaviour(&self) -> MutexGuard<'_, Behaviour> {
+        self.behaviour.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Reads the request to its end, waits as long as asked, and answers.
@@ -100,32 +114,65 @@ impl Answerer {
                 .insert(ALLOW, HeaderValue::from_static("GET, HEAD, POST, PUT, PATCH, DELETE"));
             return Ok(response);
         }
+        if self.started.control && head.uri.path() == control::PATH {
+            return self.control(&head.method, body).await;
+        }
         // Both are drawn for every request, so that the sequence of a seed does not depend on the options.
-        let (for_error, for_delay) = {
-            let mut random = self.random.lock().unwrap_or_else(PoisonError::into_inner);
-            (random.f64(), random.f64())
+        let (options, for_error, for_delay) = {
+            let mut behaviour = self.behaviour();
+            (behaviour.options, behaviour.random.f64(), behaviour.random.f64())
         };
         let asked = Asked::of(head.uri.path());
-        let echo = asked == Asked::Echo || self.options.debug;
+        let echo = asked == Asked::Echo || options.debug;
         let body = echo::read(body, if echo { ECHO_BODY_BYTES_MAX } else { 0 }).await?;
-        let mut delay = self.options.delay.pick(for_delay);
+        let mut delay = options.delay.pick(for_delay);
         if let Asked::Delay(more) = asked {
             delay += more;
         }
         if !delay.is_zero() {
             tokio::time::sleep(delay).await;
         }
-        if self.options.errors.holds(for_error) {
+        if options.errors.holds(for_error) {
             return Ok(self.text(StatusCode::INTERNAL_SERVER_ERROR, "an error, as asked by `--errors`"));
         }
-        Ok(self.respond(&asked, &head, &body))
+        Ok(self.respond(options, &asked, &head, &body))
     }
 
-    fn respond(&self, asked: &Asked, head: &Parts, body: &ReadBody) -> Response<Payload> {
+    /// Says how the port behaves, and changes it. At once and without an error, however it behaves.
+    async fn control(&self, method: &Method, body: Incoming) -> Result<Response<Payload>, hyper::Error> {
+        let body = echo::read(body, control::BODY_BYTES_MAX).await?;
+        let wanted = control::wanted(method, &body, &self.started);
+        let options = {
+            let mut behaviour = self.behaviour();
+            if let Wanted::Change(options) = wanted {
+                behaviour.options = options;
+            }
+            behaviour.options
+        };
+        Ok(match wanted {
+            Wanted::Look | Wanted::Change(_) => {
+                self.finish(StatusCode::OK, JSON, Payload::Whole(control::describe(options).into()))
+            }
+            Wanted::Refused(why) => self.text(StatusCode::BAD_REQUEST, &why),
+            Wanted::NoMethod => {
+                let mut response = self.text(StatusCode::METHOD_NOT_ALLOWED, "only GET, PUT and DELETE here");
+                response.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, PUT, DELETE"));
+                response
+            }
+        })
+    }
+
+    fn respond(
+        &self,
+        options: MockOptions,
+        asked: &Asked,
+        head: &Parts,
+        body: &ReadBody,
+    ) -> Response<Payload> {
         let status = match asked {
             Asked::Refused(why) => return self.text(StatusCode::BAD_REQUEST, why),
             Asked::Status(status) => *status,
-            _ => self.options.status,
+            _ => options.status,
         };
         // An `AnswerStatus` is always a status; the fallback is never taken.
         let status = StatusCode::from_u16(status.code()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
@@ -135,7 +182,7 @@ impl Answerer {
                 self.finish(status, TEXT, Payload::Lines { sent: 0, total: *count, port: self.port })
             }
             Asked::Echo => self.echo(status, head, body),
-            _ if self.options.debug => self.echo(status, head, body),
+            _ if options.debug => self.echo(status, head, body),
             _ => self.text(status, &format!("{} {}", head.method, head.uri.path())),
         }
     }

@@ -17,11 +17,11 @@ pub const ECHO_BODY_BYTES_MAX: usize = 1024 * 1024;
 #[derive(Debug, Default)]
 pub(super) struct ReadBody {
     /// Its first bytes.
-    kept: Vec<u8>,
+    pub(super) kept: Vec<u8>,
     /// Its length.
-    bytes: u64,
+    pub(super) bytes: u64,
     /// Its trailer fields.
-    trailers: Option<HeaderMap>,
+    pub(super) trailers: Option<HeaderMap>,
 }
 
 /// Reads a body to its end and keeps at most `keep_max` bytes of it.

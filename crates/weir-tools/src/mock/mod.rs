@@ -1,10 +1,12 @@
 //! A small server that answers anything and says which port it was: something to put behind a proxy.
 //!
 //! One [`Mock`] is one listening port; a process may serve as many as it likes on one thread. What it answers is in
-//! `answer`, how it misbehaves on demand (late, failing) in [`MockOptions`]. It speaks HTTP/1.0 and 1.1 and no TLS, and it
+//! `answer`, how it misbehaves on demand (late, failing) in [`MockOptions`],
+//! and how that changes while it runs in `control`. It speaks HTTP/1.0 and 1.1 and no TLS, and it
 //! does not misbehave on the level of bytes: for that, tests script their own servers.
 
 mod answer;
+mod control;
 mod echo;
 mod options;
 mod payload;

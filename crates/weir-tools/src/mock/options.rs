@@ -15,7 +15,7 @@ use std::time::Duration;
 const DELAY_MAX: Duration = Duration::from_secs(3600);
 
 /// How one mock behaves. The default is to answer 200 at once, always.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct MockOptions {
     /// Whether every path answers with the request as JSON, as `/echo` does.
     pub debug: bool,
@@ -25,6 +25,8 @@ pub struct MockOptions {
     pub delay: Delay,
     /// The status of answers that are no error; `/status/N` says its own.
     pub status: AnswerStatus,
+    /// Whether `PUT /_mock` changes all this while it runs.
+    pub control: bool,
     /// Where the random numbers behind `errors` and `delay` start, so that a test sees the same twice. `None` is a new
     /// start each time.
     pub seed: Option<u64>,
@@ -56,6 +58,14 @@ impl Share {
     /// Whether a random number in `0.0..1.0` falls into the share: never for 0 %, always for 100 %.
     pub fn holds(self, random: f64) -> bool {
         random < self.0
+    }
+}
+
+impl fmt::Display for Share {
+    /// As it is written.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // What was written with some decimals has been divided by a hundred; a millionth of a percent is lost here.
+        write!(f, "{}%", (self.0 * 1e8).round() / 1e6)
     }
 }
 
@@ -99,6 +109,16 @@ impl Delay {
     /// The wait for a random number in `0.0..1.0`; even over the range.
     pub fn pick(self, random: f64) -> Duration {
         (self.shortest + (self.longest - self.shortest).mul_f64(random.clamp(0.0, 1.0))).min(self.longest)
+    }
+}
+
+impl fmt::Display for Delay {
+    /// As it is written, in milliseconds.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.shortest != self.longest {
+            write!(f, "{}..", self.shortest.as_millis())?;
+        }
+        write!(f, "{}ms", self.longest.as_millis())
     }
 }
 

@@ -417,3 +417,39 @@ async fn all_errors_and_no_errors() {
         assert_eq!(none.get("/").await.status, 200);
     }
 }
+
+impl Running {
+    async fn control(&self, method: &str, text: &str) -> Answer {
+        let head = format!("{method} /_mock HTTP/1.1\r\nHost: a\r\nConnection: close\r\n");
+        self.exchange(format!("{head}Content-Length: {}\r\n\r\n{text}", text.len()).as_bytes()).await
+    }
+}
+
+#[tokio::test]
+async fn it_changes_while_it_runs_and_comes_back() {
+    let mock = start(MockOptions { control: true, ..MockOptions::default() }).await;
+    assert_eq!(mock.control("GET", "").await.json()["errors"], "0%");
+    let told = mock.control("PUT", r#"{"status": 503}"#).await;
+    assert_eq!((told.status, told.json()["status"].as_u64()), (200, Some(503)));
+    assert_eq!(mock.get("/").await.status, 503);
+    assert_eq!(mock.get("/status/404").await.status, 404, "a path that asks for a status has it");
+    // However it fails, it can be mended.
+    mock.control("PUT", r#"{"errors": "100%", "delay": "1h"}"#).await;
+    let refused = mock.control("PUT", r#"{"delay": "soon"}"#).await;
+    assert_eq!((refused.status, refused.text().contains("hint: ")), (400, true));
+    assert_eq!(mock.control("GET", "").await.json()["delay"], "3600000ms", "it was refused as a whole");
+    mock.control("PUT", r#"{"errors": "100%"}"#).await;
+    assert_eq!(mock.get("/").await.status, 500);
+    let other = mock.control("POST", "{}").await;
+    assert_eq!((other.status, other.field("allow")), (405, Some("GET, PUT, DELETE")));
+    assert_eq!(mock.control("DELETE", "").await.status, 200);
+    assert_eq!(mock.get("/").await.status, 200);
+}
+
+#[tokio::test]
+async fn unless_it_was_asked_for_nobody_can_change_it() {
+    let mock = start(MockOptions::default()).await;
+    let answer = mock.control("PUT", r#"{"status": 503}"#).await;
+    assert_eq!(answer.text(), format!("port {}: PUT /_mock\n", mock.address.port()));
+    assert_eq!(mock.get("/").await.status, 200);
+}

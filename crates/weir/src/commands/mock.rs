@@ -16,7 +16,7 @@ use crate::output;
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Paths: /echo the request as JSON, /status/N, /delay/250ms, /bytes/N, /stream/N;
-every other path answers with a line. Every answer names its port.
+--control: curl -X PUT localhost:9001/_mock -d '{\"errors\": \"9%\", \"delay\": \"2s\"}'
 
 Example:
   weir mock 9001 9002 9003 --delay 0..50ms")]
@@ -45,7 +45,11 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "N", default_value = "200", hide_default_value = true)]
     status: AnswerStatus,
 
-    /// Register at a running Weir: `http://ADMIN-LISTENER/UPSTREAM`
+    /// Let `PUT /_mock` change how a port behaves while it runs
+    #[arg(long)]
+    control: bool,
+
+    /// Register at a running Weir: `http://ADMIN/UPSTREAM`
     #[arg(long, value_name = "URL")]
     register: Option<Registry>,
 }
@@ -56,13 +60,13 @@ pub(crate) fn run(arguments: Arguments) -> Result<(), Failure> {
 }
 
 async fn serve(arguments: Arguments) -> Result<(), Failure> {
-    let Arguments { ports, listen, debug, errors, delay, status, register } = arguments;
+    let Arguments { ports, listen, debug, errors, delay, status, control, register } = arguments;
     every_port_once(&ports)?;
     let mut signals = lifetime::listen()?;
-    let options = MockOptions { debug, errors, delay, status, seed: None };
+    let options = MockOptions { debug, errors, delay, status, control, seed: None };
     let mut mocks = Vec::new();
     for port in ports {
-        let mock = Mock::bind(SocketAddr::new(listen, port), options.clone()).await;
+        let mock = Mock::bind(SocketAddr::new(listen, port), options).await;
         let hint = "hint: choose another port; 0 takes a free one";
         mocks.push(mock.map_err(|error| Failure::Running(format!("{error}\n\n{hint}")))?);
     }

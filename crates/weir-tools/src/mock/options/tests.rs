@@ -106,3 +106,15 @@ fn statuses() {
         check::<AnswerStatus>(text, Err("no status of a final answer"));
     }
 }
+
+#[test]
+fn what_is_shown_can_be_written() {
+    for text in ["0%", "50%", "100%", "0.5%", "7%", "33.333333%"] {
+        assert_eq!(text.parse::<Share>().unwrap().to_string(), text);
+    }
+    for (text, shown) in [("0", "0ms"), ("2s", "2000ms"), ("0..1000ms", "0..1000ms"), ("7ms..7ms", "7ms")] {
+        let delay: Delay = text.parse().unwrap();
+        assert_eq!(delay.to_string(), shown);
+        assert_eq!(shown.parse(), Ok(delay));
+    }
+}
