@@ -8,6 +8,7 @@ use weir_core::retry::{Cause, Moment, is_safe};
 use weir_http::head::Head;
 use weir_tls::handshake::Fault;
 use weir_upstream::body::replay::Replay;
+use weir_upstream::group::Group;
 use weir_upstream::member::Server;
 use weir_upstream::select;
 use weir_upstream::upstream::Upstream;
@@ -92,7 +93,7 @@ async fn attempts(
         let since = x.now;
         let connection = match obtain::kept(x, upstream, server, reuse) {
             Some(connection) => connection,
-            None => match obtain::fresh(x, upstream, group.servers.len(), server).await {
+            None => match obtain::fresh(x, upstream, left(&group, &machine), server).await {
                 Ok(connection) => connection,
                 Err(refused) => {
                     passed_over = passed_over.and(&refused);
@@ -118,6 +119,11 @@ async fn attempts(
             Err(end) => return end,
         };
     }
+}
+
+/// How many servers may still be asked, whoever was picked now included.
+fn left(group: &Group, machine: &Balance<'_>) -> usize {
+    (0..group.servers.len()).filter(|server| group.takes_requests(*server) && machine.allows(*server)).count()
 }
 
 /// What comes after an attempt; an error is the end.

@@ -58,21 +58,24 @@ pub(super) fn kept(
     Some(connection)
 }
 
-/// A fresh connection to this server, one of so many.
+/// A fresh connection to this server, one of so many that may still be asked.
 ///
 /// The connect deadline counts from the first server that has to be connected to. One server among several gets its share
-/// of it, so that a server which does not answer leaves time for the others.
+/// of what is left of it, so that a server which does not answer leaves time for the others; the last one gets all of that. It
+/// may need it: whoever finds the listen queue of a server full is heard when the system tries once more, after a second.
 pub(super) async fn fresh(
     x: &mut Exchange,
     upstream: &Upstream,
-    servers: usize,
+    left: usize,
     server: &Arc<Server>,
 ) -> Result<Connection, Refused> {
     let client = Rc::clone(&x.client);
     let deadlines = &client.deadlines;
     deadlines.begin(Wait::Connect, upstream.waits.connect);
-    if let servers @ 2.. = servers as u32 {
-        deadlines.set(Wait::ConnectTry, (upstream.waits.connect / servers).max(TRY_TIME_MIN));
+    if let left @ 2.. = left as u32
+        && let Some(time) = deadlines.left(Wait::Connect)
+    {
+        deadlines.set(Wait::ConnectTry, (time / left).max(TRY_TIME_MIN));
     }
     let mut connecting = pin!(x.worker.dial.connect(server));
     let connected = poll_fn(|cx| {

@@ -1,13 +1,20 @@
 //! Timeouts of what a server does, of the whole request, and of kept connections.
 
+use std::io;
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+use std::pin::Pin;
+use std::rc::Rc;
 
 use socket2::{Domain, Socket, Type};
+use tokio::io::duplex;
 use weir_upstream::io::deadline::{now, pause};
+use weir_upstream::io::stream::Stream;
+use weir_upstream::member::Server;
 
 use super::rig::{
     DEFAULTS, GET, OK, Rig, WIDE, expect_last, expect_passed, head, paused, rest, say, seconds, take,
 };
+use crate::runtime::dial::Staged;
 
 /// Demands an answer of ours with this status and reason.
 fn expect_failure(answer: &str, status: u16, reason: &str) {
@@ -106,6 +113,44 @@ fn a_server_that_is_passed_over_costs_the_next_one_no_time() {
         say(&mut server, OK).await;
         let answer = head(&mut client).await;
         assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+    });
+}
+
+/// A server that takes its time for a connection, and another one that refuses.
+#[derive(Debug)]
+struct Hesitating;
+
+impl Staged for Hesitating {
+    fn connect(&self, server: &Server) -> Pin<Box<dyn Future<Output = io::Result<Stream>>>> {
+        let refuses = server.name() != "127.0.0.1:2";
+        Box::pin(async move {
+            if refuses {
+                return Err(io::ErrorKind::ConnectionRefused.into());
+            }
+            pause(seconds(3) / 2).await;
+            let (mut theirs, ours) = duplex(WIDE);
+            tokio::task::spawn_local(async move {
+                head(&mut theirs).await;
+                say(&mut theirs, OK).await;
+            });
+            Ok(Stream::test(ours))
+        })
+    }
+}
+
+/// Four of five servers had died at once, and all clients came to the fifth, whose listen queue was full for a moment. Its share of
+/// the time for connecting was less than the second after which the system tries again, so there were 504s although
+/// nobody else was left to be asked.
+#[test]
+fn the_last_server_that_is_left_has_all_the_time_that_is_left() {
+    paused("upstreams: {u: {servers: ['127.0.0.1:1', '127.0.0.1:2']}}", async |rig: Rig| {
+        rig.worker.dial.stage(Rc::new(Hesitating));
+        let (mut client, _serving) = rig.client(WIDE);
+        let begun = now();
+        say(&mut client, GET).await;
+        let answer = head(&mut client).await;
+        assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+        expect_passed(begun, seconds(3) / 2);
     });
 }
 

@@ -101,6 +101,12 @@ impl Deadlines {
         }
     }
 
+    /// How long this wait may still take; `None` when it has no deadline.
+    pub fn left(&self, wait: Wait) -> Option<Duration> {
+        let at = self.slots[wait as usize].get().filter(|_| self.set.get() & wait.bit() != 0);
+        at.map(|at| at.saturating_duration_since(now()))
+    }
+
     /// Says that this wait is over.
     #[inline]
     pub fn clear(&self, wait: Wait) {
@@ -250,6 +256,20 @@ mod tests {
         assert_eq!(deadlines.guard(pin!(tokio::time::sleep(seconds(1)))).await, Ok(()));
         deadlines.clear_all();
         assert_eq!(deadlines.guard(pin!(tokio::time::sleep(seconds(100)))).await, Ok(()));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_left_of_a_wait_is_known_until_it_is_over() {
+        let deadlines = Deadlines::new();
+        assert_eq!(deadlines.left(Wait::Connect), None);
+        deadlines.set(Wait::Connect, seconds(5));
+        tokio::time::sleep(seconds(2)).await;
+        assert_eq!(deadlines.left(Wait::Connect), Some(seconds(3)));
+        assert_eq!(deadlines.left(Wait::ConnectTry), None);
+        tokio::time::sleep(seconds(9)).await;
+        assert_eq!(deadlines.left(Wait::Connect), Some(seconds(0)));
+        deadlines.clear(Wait::Connect);
+        assert_eq!(deadlines.left(Wait::Connect), None);
     }
 
     #[test]
