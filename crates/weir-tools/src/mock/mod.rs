@@ -23,7 +23,7 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::task::JoinSet;
 
 use answer::Answerer;
@@ -33,6 +33,9 @@ pub use payload::pattern_byte;
 
 /// Connections of one port at the same time; further ones wait in the listen queue.
 const CONNECTIONS_MAX: usize = 4096;
+/// Connections that may wait to be accepted. With fewer, a burst of them finds no room, and whoever does not must wait a second
+/// until its system tries again.
+const BACKLOG: u32 = 1024;
 /// How long a client may take for a head, idle time between two requests included; then the connection is closed.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(75);
 /// How long requests in progress may take once the mock was told to stop; then they are cut.
@@ -56,10 +59,10 @@ impl Mock {
     /// # Errors
     ///
     /// What the system says when it does not give the address; the message names it.
-    pub async fn bind(address: SocketAddr, options: MockOptions) -> io::Result<Self> {
+    pub fn bind(address: SocketAddr, options: MockOptions) -> io::Result<Self> {
         let named =
             |error: io::Error| io::Error::new(error.kind(), format!("cannot listen on `{address}`: {error}"));
-        let listener = TcpListener::bind(address).await.map_err(named)?;
+        let listener = listen(address).map_err(named)?;
         let address = listener.local_addr()?;
         Ok(Self { listener, address, options })
     }
@@ -97,6 +100,14 @@ impl Mock {
         // A connection that is not done by then is cut when the set is dropped.
         let _ = tokio::time::timeout(STOP_DEADLINE, graceful.shutdown()).await;
     }
+}
+
+fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    // Or a mock that was killed could not be started again on its port for a minute.
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
 }
 
 /// Serves one connection to its end. What goes wrong on it is the peer's business: a mock has nobody to tell.
