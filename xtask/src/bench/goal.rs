@@ -2,20 +2,20 @@
 
 use super::peer::Peer;
 
-/// A figure of ours is at most or at least this much of the same figure of another peer.
+/// A figure of ours is at most or at least this much: of the same figure of another peer, or as it is.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Goal {
     /// Which.
     pub(crate) figure: Figure,
     /// Of whom.
     pub(crate) ours: Peer,
-    /// Beside whom.
-    pub(crate) peer: Peer,
+    /// Beside whom; `None` for the figure itself.
+    pub(crate) peer: Option<Peer>,
     /// How much of it.
     pub(crate) bound: Bound,
 }
 
-/// Where a ratio shall be.
+/// Where a ratio or a figure shall be.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) enum Bound {
     /// Less is better.
@@ -25,7 +25,7 @@ pub(crate) enum Bound {
 }
 
 impl Bound {
-    /// Whether the ratio is there, and how that is said.
+    /// Whether the ratio or the figure is there, and how that is said.
     pub(crate) fn judge(self, ratio: f64) -> String {
         let (word, bound, met) = match self {
             Self::AtMost(bound) => ("at most", bound, ratio <= bound),
@@ -40,6 +40,8 @@ impl Bound {
 pub(crate) enum Figure {
     /// CPU time for one.
     Cpu,
+    /// CPU time in a second.
+    Core,
     /// The time within which 99 of 100 were answered.
     P99,
     /// Requests that the servers got for each request of a client.
@@ -53,6 +55,7 @@ impl Figure {
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Cpu => "",
+            Self::Core => "of a core, ",
             Self::P99 => "p99, ",
             Self::Asked => "requests at the servers, ",
             Self::PerSecond => "in a second, ",

@@ -20,6 +20,7 @@ use rustls::pki_types::CertificateDer;
 use super::answer;
 use super::callers;
 use super::certificate;
+use super::checks;
 use super::child::{self, Running};
 use super::handshakes;
 use super::load::{Load, Method, Order};
@@ -239,8 +240,8 @@ impl Bench<'_> {
     ) -> Result<Started> {
         let scenario = self.options.scenario;
         let answer = scenario.answer;
-        let words =
-            [scenario.protocol.word(), answer.word(), scenario.servers.word(), scenario.mode_of(peer).word()];
+        let mut words = vec![scenario.protocol.word(), answer.word(), scenario.servers.word()];
+        words.extend(scenario.mode_of(peer).words());
         let (running, address) = peer.start(PROXY_CORE, &self.directory, servers, &words)?;
         let agreed = match (address, certificate) {
             (None, _) => None,
@@ -287,6 +288,7 @@ impl Bench<'_> {
             Generator::Callers(method, per_second) => {
                 (begin(running)?, callers::run(OTHER_CORE, &order()?, method, per_second)?)
             }
+            Generator::Checks => (begin(running)?, checks::watch(&order()?)?),
             Generator::Handshakes(kind) => {
                 let prepared = handshakes::prepare(OTHER_CORE, &order()?, kind)
                     .with_context(|| format!("with {}, {}", peer.name(), line.name))?;

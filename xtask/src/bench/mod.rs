@@ -3,6 +3,7 @@
 mod answer;
 pub(crate) mod callers;
 mod certificate;
+mod checks;
 mod child;
 mod counter;
 pub(crate) mod deaf;

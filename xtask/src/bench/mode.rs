@@ -5,6 +5,12 @@
 pub(crate) enum Mode {
     /// One server gets it.
     Balance,
+    /// One server gets it in its turn, and nobody looks how servers are.
+    Unchecked,
+    /// One server gets it that health checks and requests have found well, chosen by this strategy.
+    Checked(Strategy),
+    /// There are no requests, only health checks.
+    Checks,
     /// All servers get it, and the first usable answer wins.
     Race,
     /// All servers get it, and all must acknowledge it.
@@ -17,23 +23,47 @@ pub(crate) enum Mode {
     Mirror,
 }
 
+/// How a server is chosen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Strategy {
+    /// The next one.
+    RoundRobin,
+    /// The one that has the least to do.
+    LeastRequests,
+    /// The one of two that has less to do.
+    P2c,
+    /// The one of two that will answer sooner.
+    PeakEwma,
+}
+
 impl Mode {
-    /// The word before those lines of the configuration that are for this mode.
-    pub(crate) fn word(self) -> &'static str {
+    /// The words before those lines of the configuration that are for this mode.
+    pub(crate) fn words(self) -> &'static [&'static str] {
         match self {
-            Self::Balance => "balance",
-            Self::Race => "race",
-            Self::Duplicate => "duplicate",
-            Self::Hedge => "hedge",
-            Self::Durable => "durable",
-            Self::Mirror => "mirror",
+            Self::Balance => &["balance"],
+            Self::Unchecked => &["unchecked"],
+            Self::Checked(Strategy::RoundRobin) => &["checked", "round_robin"],
+            Self::Checked(Strategy::LeastRequests) => &["checked", "least_requests"],
+            Self::Checked(Strategy::P2c) => &["checked", "p2c"],
+            Self::Checked(Strategy::PeakEwma) => &["checked", "peak_ewma"],
+            Self::Checks => &["checks"],
+            Self::Race => &["race"],
+            Self::Duplicate => &["duplicate"],
+            Self::Hedge => &["hedge"],
+            Self::Durable => &["durable"],
+            Self::Mirror => &["mirror"],
         }
     }
 
     /// Whether every server gets every request.
     pub(crate) fn asks_all(self) -> bool {
         match self {
-            Self::Balance | Self::Hedge | Self::Mirror => false,
+            Self::Balance
+            | Self::Unchecked
+            | Self::Checked(_)
+            | Self::Checks
+            | Self::Hedge
+            | Self::Mirror => false,
             Self::Race | Self::Duplicate | Self::Durable => true,
         }
     }

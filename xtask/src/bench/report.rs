@@ -34,6 +34,7 @@ impl Sample {
     fn figure(&self, figure: Figure) -> Option<f64> {
         match figure {
             Figure::Cpu => Some(self.cpu_us),
+            Figure::Core => Some(self.core_share),
             Figure::P99 => Some(self.load.p99_us),
             Figure::Asked => self.asked,
             Figure::PerSecond => Some(self.load.per_second),
@@ -160,9 +161,19 @@ fn goals(scenario: &Scenario, samples: &[Sample]) -> Vec<String> {
     let of_line = scenario.lines.iter().flat_map(|line| line.goals.iter().map(move |goal| (line.name, goal)));
     let sentence = |(line, goal): (&'static str, &Goal)| {
         let Goal { figure, ours, peer, bound } = *goal;
+        let (what, name) = (figure.name(), ours.name());
+        let Some(peer) = peer else {
+            let mut values: Vec<f64> = samples
+                .iter()
+                .filter(|sample| sample.peer == ours && sample.line == line)
+                .filter_map(|sample| sample.figure(figure))
+                .collect();
+            values.sort_by(f64::total_cmp);
+            let value = median(&values)?;
+            return Some(format!("{line}: {what}{name}: {value:.2}, {}", bound.judge(value)));
+        };
         let ratio = ratio(samples, line, figure, ours, peer)?;
-        let (figure, ours, peer) = (figure.name(), ours.name(), peer.name());
-        Some(format!("{line}: {figure}{ours} ÷ {peer}: {ratio:.2}, {}", bound.judge(ratio)))
+        Some(format!("{line}: {what}{name} ÷ {}: {ratio:.2}, {}", peer.name(), bound.judge(ratio)))
     };
     of_line.filter_map(sentence).collect()
 }

@@ -8,7 +8,7 @@ use super::answer::Answer;
 use super::goal::{Bound, Figure, Goal};
 use super::handshakes;
 use super::load::Method;
-use super::mode::Mode;
+use super::mode::{Mode, Strategy};
 use super::offer::Group;
 use super::peer::{Peer, Protocol};
 use super::servers::Servers;
@@ -61,13 +61,15 @@ pub(crate) enum Generator {
     Handshakes(handshakes::Kind),
     /// Durable writes without a proxy.
     Writes(Writes),
+    /// Nobody: what is counted is done without being asked.
+    Checks,
 }
 
 impl Generator {
     /// The package of this project that it is, if it is one.
     pub(crate) fn package(self) -> Option<&'static str> {
         match self {
-            Self::Wrk(_) | Self::Writes(_) => None,
+            Self::Wrk(_) | Self::Writes(_) | Self::Checks => None,
             Self::Callers(..) | Self::Handshakes(_) => Some("xtask"),
         }
     }
@@ -77,7 +79,7 @@ impl Generator {
         match self {
             Self::Wrk(method) | Self::Callers(method, _) => Some(method),
             Self::Handshakes(_) => Some(Method::Get),
-            Self::Writes(_) => None,
+            Self::Writes(_) | Self::Checks => None,
         }
     }
 }
@@ -92,8 +94,12 @@ const BESIDE_BALANCE: &[Peer] = &[Peer::Weir, Peer::Balance];
 const BESIDE_SQLITE: &[Peer] = &[Peer::Store, Peer::Sqlite];
 
 /// What the queue shall do of what SQLite alone does.
-const DURABLE: &[Goal] =
-    &[Goal { figure: Figure::PerSecond, ours: Peer::Store, peer: Peer::Sqlite, bound: Bound::AtLeast(0.7) }];
+const DURABLE: &[Goal] = &[Goal {
+    figure: Figure::PerSecond,
+    ours: Peer::Store,
+    peer: Some(Peer::Sqlite),
+    bound: Bound::AtLeast(0.7),
+}];
 
 /// A mirror is nothing that a client notices. Why not 1: CONTRIBUTING.md.
 const UNNOTICED: &[Goal] = &[beside_balance(Figure::P99, 1.25)];
@@ -102,7 +108,7 @@ const UNNOTICED: &[Goal] = &[beside_balance(Figure::P99, 1.25)];
 const BELOW_SATURATION: Option<u32> = Some(4000);
 
 /// All of them.
-pub(crate) static SCENARIOS: [Scenario; 9] = [
+pub(crate) static SCENARIOS: [Scenario; 14] = [
     Scenario {
         name: "small",
         about: "CPU time per request: 64 kept-alive connections, answers of 127 bytes",
@@ -277,14 +283,61 @@ pub(crate) static SCENARIOS: [Scenario; 9] = [
             },
         ],
     },
+    balance5(
+        "balance5",
+        "CPU time per request: 64 kept-alive connections, five servers with health checks and ejection, `round_robin`; beside the same without either",
+        Strategy::RoundRobin,
+    ),
+    balance5("balance5-least", "The same with `least_requests`", Strategy::LeastRequests),
+    balance5("balance5-p2c", "The same with `p2c`", Strategy::P2c),
+    balance5("balance5-peak", "The same with `peak_ewma`", Strategy::PeakEwma),
+    Scenario {
+        name: "checks",
+        about: "CPU time per health check: a thousand servers, each of which is connected to ten times in a second, and no requests",
+        protocol: Protocol::Plain,
+        answer: Answer::Small,
+        servers: Servers::Many,
+        mode: Mode::Checks,
+        connections: 1,
+        unit: "check",
+        lines: &[Line {
+            name: "TCP",
+            generator: Generator::Checks,
+            peers: &[Peer::Weir],
+            goals: &[Goal { figure: Figure::Core, ours: Peer::Weir, peer: None, bound: Bound::AtMost(1.0) }],
+        }],
+    },
 ];
 
+/// Five servers that are balanced so and looked after, beside five that take turns whatever happens.
+const fn balance5(name: &'static str, about: &'static str, strategy: Strategy) -> Scenario {
+    Scenario {
+        name,
+        about,
+        protocol: Protocol::Plain,
+        answer: Answer::Small,
+        servers: Servers::Five,
+        mode: Mode::Checked(strategy),
+        connections: 64,
+        unit: "request",
+        lines: CHECKED,
+    }
+}
+
+/// What it costs to look how servers are and to choose among them.
+const CHECKED: &[Line] = &[Line {
+    name: "GET",
+    generator: Generator::Wrk(Method::Get),
+    peers: BESIDE_BALANCE,
+    goals: &[beside_balance(Figure::Cpu, 1.03)],
+}];
+
 const fn cpu(peer: Peer, at_most: f64) -> Goal {
-    Goal { figure: Figure::Cpu, ours: Peer::Weir, peer, bound: Bound::AtMost(at_most) }
+    Goal { figure: Figure::Cpu, ours: Peer::Weir, peer: Some(peer), bound: Bound::AtMost(at_most) }
 }
 
 const fn beside_balance(figure: Figure, at_most: f64) -> Goal {
-    Goal { figure, ours: Peer::Weir, peer: Peer::Balance, bound: Bound::AtMost(at_most) }
+    Goal { figure, ours: Peer::Weir, peer: Some(Peer::Balance), bound: Bound::AtMost(at_most) }
 }
 
 const fn durable(name: &'static str, at_a_time: u32, settled: bool) -> Line {
@@ -309,7 +362,11 @@ impl Scenario {
 
     /// What the peer does with a request.
     pub(crate) fn mode_of(&self, peer: Peer) -> Mode {
-        if peer == Peer::Weir { self.mode } else { Mode::Balance }
+        match self.mode {
+            mode if peer == Peer::Weir => mode,
+            Mode::Checked(_) => Mode::Unchecked,
+            _ => Mode::Balance,
+        }
     }
 
     /// What CPU time is divided by: the servers that get each request of a client. A hedge and a copy for a mirror belong
@@ -364,10 +421,11 @@ mod tests {
                 let same = scenario.lines.iter().filter(|other| other.name == line.name).count();
                 assert_eq!(same, 1, "the report tells lines apart by name: {}", line.name);
                 for goal in line.goals {
-                    assert!(line.peers.contains(&goal.peer) && line.peers.contains(&goal.ours));
-                    assert!(ours(&goal.ours) && !ours(&goal.peer));
+                    assert!(line.peers.contains(&goal.ours) && ours(&goal.ours));
+                    let Some(peer) = goal.peer else { continue };
+                    assert!(line.peers.contains(&peer) && !ours(&peer));
                     let beaten = matches!(goal.bound, Bound::AtMost(bound) if bound < 1.0);
-                    assert!(beaten || matches!(goal.peer, Peer::Balance | Peer::Sqlite), "others are beaten");
+                    assert!(beaten || matches!(peer, Peer::Balance | Peer::Sqlite), "others are beaten");
                     assert!(
                         goal.figure != Figure::Asked || scenario.servers != Servers::One,
                         "nobody counts"
@@ -376,7 +434,7 @@ mod tests {
                 let others = [Peer::Relay, Peer::Nginx, Peer::Haproxy];
                 let alone = !line.peers.iter().any(|peer| others.contains(peer));
                 assert!(alone || scenario.servers == Servers::One, "the others are told of one server");
-                let beside_itself = !matches!(scenario.mode, Mode::Balance | Mode::Durable);
+                let beside_itself = !matches!(scenario.mode, Mode::Balance | Mode::Durable | Mode::Checks);
                 assert_eq!(line.peers.contains(&Peer::Balance), beside_itself);
                 let tls = scenario.protocol == Protocol::Tls;
                 assert!(

@@ -16,6 +16,9 @@ use super::template::{self, Blanks};
 /// So many [`pause`]s without a new copy are longer than the `timeout` of the mirror in `bench/peers/weir.yaml`.
 const QUIET: usize = 120;
 
+/// Servers of the scenario `checks`.
+pub(crate) const MANY: u32 = 1000;
+
 /// Who answers behind the peers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Servers {
@@ -25,6 +28,10 @@ pub(crate) enum Servers {
     Two,
     /// nginx at three addresses: three servers that are equally fast.
     Three,
+    /// nginx at five addresses.
+    Five,
+    /// nginx at every address of this machine, a thousand of which are servers.
+    Many,
     /// Three servers that are slow now and then.
     Laggards,
     /// nginx, and beside it one that never reads, for copies.
@@ -38,6 +45,8 @@ impl Servers {
             Self::One | Self::Deaf => 1,
             Self::Two => 2,
             Self::Three | Self::Laggards => 3,
+            Self::Five => 5,
+            Self::Many => MANY,
         }
     }
 
@@ -47,13 +56,15 @@ impl Servers {
             Self::One | Self::Deaf => "one",
             Self::Two => "two",
             Self::Three | Self::Laggards => "three",
+            Self::Five => "five",
+            Self::Many => "many",
         }
     }
 
     /// The package of this project that they are, if they are one.
     pub(crate) fn package(self) -> Option<&'static str> {
         match self {
-            Self::One | Self::Two | Self::Three => None,
+            Self::One | Self::Two | Self::Three | Self::Five | Self::Many => None,
             Self::Laggards | Self::Deaf => Some("xtask"),
         }
     }
@@ -63,10 +74,13 @@ impl Servers {
     /// # Errors
     /// When they do not start or do not answer.
     pub(crate) fn start(self, core: usize, directory: &Path, answer: Answer) -> Result<Started> {
-        let mut addresses = answer::free_addresses(self.count() + 1)?;
+        let mut addresses = match self {
+            Self::Many => many(&answer::free_addresses(2)?),
+            _ => answer::free_addresses(self.count() + 1)?,
+        };
         let beside = addresses.pop();
         let mut running = match self {
-            Self::One | Self::Two | Self::Three | Self::Deaf => {
+            Self::One | Self::Two | Self::Three | Self::Five | Self::Many | Self::Deaf => {
                 Running::start_on(core, &mut self.nginx(directory, answer, &addresses)?)?
             }
             Self::Laggards => {
@@ -74,7 +88,8 @@ impl Servers {
                 start_own(core, &[&["laggards".to_owned(), answer.body()][..], &addresses].concat())?
             }
         };
-        for address in &addresses {
+        // Where there are many, the first one is as good as the others.
+        for address in addresses.iter().take(5) {
             answer::wait_until_ready("the server", *address, &mut running)?;
             answer::check("the server", answer::connect(*address)?, answer)?;
         }
@@ -144,24 +159,36 @@ impl Started {
     /// When they do not say.
     pub(crate) fn requests(&mut self) -> Result<Option<u64>> {
         match (self.servers, self.addresses.as_slice()) {
-            (Servers::Two | Servers::Three, [first, ..]) => {
+            (Servers::Two | Servers::Three | Servers::Five, [first, ..]) => {
                 let mut connection = answer::connect(*first)?;
                 write!(connection, "GET /count HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")?;
                 let mut status = String::new();
                 connection.read_to_string(&mut status)?;
-                stub_status(&status).with_context(|| format!("the server counts nothing: {status}")).map(Some)
+                stub_status(&status, 2)
+                    .with_context(|| format!("the server counts nothing: {status}"))
+                    .map(Some)
             }
             (Servers::Laggards, _) => counter::ask(&mut self.running).map(Some),
             (Servers::Deaf, _) => self.deaf.as_mut().map(counter::ask).transpose(),
-            (Servers::One | Servers::Two | Servers::Three, _) => Ok(None),
+            (Servers::One | Servers::Two | Servers::Three | Servers::Five | Servers::Many, _) => Ok(None),
         }
     }
 }
 
-/// The third of the three numbers that nginx writes behind their names: accepted, handled, requests.
-fn stub_status(text: &str) -> Option<u64> {
+/// So many servers at the port of the first of these, and the second one.
+fn many(free: &[SocketAddr]) -> Vec<SocketAddr> {
+    let port = free.first().map_or(0, SocketAddr::port);
+    let address = |number: u32| {
+        let [_, _, high, low] = number.to_be_bytes();
+        SocketAddr::from(([127, 1, high, low], port))
+    };
+    (1..=MANY).map(address).chain(free.get(1).copied()).collect()
+}
+
+/// One of the three numbers that nginx writes behind their names: accepted, handled, requests.
+pub(crate) fn stub_status(text: &str, place: usize) -> Option<u64> {
     let (_, behind) = text.split_once("server accepts handled requests")?;
-    behind.split_whitespace().nth(2)?.parse().ok()
+    behind.split_whitespace().nth(place)?.parse().ok()
 }
 
 #[cfg(test)]
@@ -172,7 +199,7 @@ mod tests {
     fn the_count_of_requests_is_read() {
         let status = "HTTP/1.1 200 OK\r\n\r\nActive connections: 65 \nserver accepts handled requests\n 80 80 3141 \n\
                       Reading: 0 Writing: 65 Waiting: 0 \n";
-        assert_eq!(stub_status(status), Some(3141));
-        assert_eq!(stub_status("HTTP/1.1 404 Not Found\r\n\r\n"), None);
+        assert_eq!((stub_status(status, 0), stub_status(status, 2)), (Some(80), Some(3141)));
+        assert_eq!(stub_status("HTTP/1.1 404 Not Found\r\n\r\n", 2), None);
     }
 }

@@ -48,11 +48,17 @@ pub(crate) fn write_to(
 #[derive(Debug)]
 pub(crate) struct Blanks(Vec<(&'static str, String)>);
 
+/// One behind the other.
+const NAMES: [&str; 5] = ["@UPSTREAM@", "@SECOND@", "@THIRD@", "@FOURTH@", "@FIFTH@"];
+
 impl Blanks {
     /// For these servers.
     pub(crate) fn of(addresses: &[SocketAddr]) -> Self {
-        let names = ["@UPSTREAM@", "@SECOND@", "@THIRD@"];
-        Self(names.into_iter().zip(addresses.iter().map(ToString::to_string)).collect())
+        let texts: Vec<String> = addresses.iter().map(ToString::to_string).collect();
+        let all = texts.iter().map(|text| format!("{text:?}")).collect::<Vec<_>>().join(", ");
+        let port = addresses.first().map_or(0, SocketAddr::port).to_string();
+        let more = [("@ALL@", all), ("@PORT@", port)];
+        Self(NAMES.into_iter().zip(texts).chain(more).collect())
     }
 
     /// As a template takes them.
@@ -99,7 +105,7 @@ mod tests {
 
     use std::fs;
 
-    use super::{Blanks, fill};
+    use super::{Blanks, NAMES, fill};
     use crate::workspace;
 
     const TEMPLATE: &str = "all\n    @plain listen @LISTEN@\n  @tls listen @LISTEN@ ssl\nend\n";
@@ -136,8 +142,8 @@ mod tests {
     #[test]
     fn every_configuration_is_filled_for_every_scenario() {
         let directory = workspace::root().join("bench/peers");
-        let blanks = ["@LISTEN@", "@UPSTREAM@", "@SECOND@", "@THIRD@", "@BODY@", "@DIRECTORY@"];
-        let blanks = blanks.map(|blank| (blank, "x"));
+        let others = ["@LISTEN@", "@BODY@", "@DIRECTORY@", "@ALL@", "@PORT@"];
+        let blanks: Vec<_> = NAMES.into_iter().chain(others).map(|blank| (blank, "x")).collect();
         for file in fs::read_dir(directory).unwrap() {
             let text = fs::read_to_string(file.unwrap().path()).unwrap();
             for words in [
@@ -150,6 +156,10 @@ mod tests {
                 ["plain", "small", "three", "hedge"],
                 ["plain", "small", "two", "durable"],
                 ["plain", "small", "one", "mirror"],
+                ["plain", "small", "five", "unchecked"],
+                ["plain", "small", "five", "checked"],
+                ["plain", "small", "five", "peak_ewma"],
+                ["plain", "small", "many", "checks"],
             ] {
                 let filled = fill(&text, &words, &blanks).unwrap();
                 let left = filled.lines().find(|line| line.trim_start().starts_with('@'));
