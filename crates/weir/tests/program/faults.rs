@@ -190,7 +190,6 @@ impl Stage {
             wait_for_all(load);
             load.demand_success(&story);
         }
-        println!("{story}");
     }
 
     /// All but this server are killed, one after the other; no client sees it. Then they come back.

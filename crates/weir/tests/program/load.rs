@@ -217,7 +217,7 @@ fn judge(bytes: &[u8], number: u64) -> io::Result<Option<bool>> {
     if !head.starts_with("HTTP/1.1 200 ") || !body.ends_with(&format!(": GET /{number}\n")) {
         return Err(io::Error::other(format!("a wrong answer: {text}")));
     }
-    Ok(Some(!field("connection").is_some_and(|field| field.1 == "close")))
+    Ok(Some(field("connection").is_none_or(|field| field.1 != "close")))
 }
 
 fn lossy(bytes: &[u8]) -> String {
