@@ -160,6 +160,7 @@ pub(crate) fn page(status: &Status, dialect: Dialect) -> String {
     per_server(&metric::UPSTREAM_REQUESTS, |server| server.requests_total);
     per_server(&metric::UPSTREAM_WON, |server| server.won_total);
     per_server(&metric::UPSTREAM_REQUESTS_IN_FLIGHT, |server| server.requests_in_flight);
+    per_server(&metric::UPSTREAM_CONNECTIONS_OPEN, |server| server.connections_open);
     per_server(&metric::UPSTREAM_CONNECTIONS, |server| server.connections_total);
     per_server(&metric::UPSTREAM_CONNECT_FAILURES, |server| server.connect_failures_total);
     per_server(&metric::UPSTREAM_FAILURES, |server| server.failures_total);
@@ -274,6 +275,7 @@ fn distinct_servers(status: &Status) -> Vec<DistinctServer<'_>> {
             sum.requests_in_flight += server.requests_in_flight;
             sum.requests_total += server.requests_total;
             sum.won_total += server.won_total;
+            sum.connections_open += server.connections_open;
             sum.connections_total += server.connections_total;
             sum.connect_failures_total += server.connect_failures_total;
             sum.failures_total += server.failures_total;

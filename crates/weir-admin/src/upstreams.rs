@@ -53,6 +53,7 @@ pub(crate) fn server(server: &ServerStatus) -> Value {
         "requests_in_flight": server.requests_in_flight,
         "requests_total": server.requests_total,
         "won_total": server.won_total,
+        "connections_open": server.connections_open,
         "connections_total": server.connections_total,
         "connect_failures_total": server.connect_failures_total,
         "failures_total": server.failures_total,

@@ -289,6 +289,14 @@ pub const UPSTREAM_REQUESTS_IN_FLIGHT: Metric = Metric {
     labels: PER_SERVER,
 };
 
+/// Connections to a server that are open.
+pub const UPSTREAM_CONNECTIONS_OPEN: Metric = Metric {
+    name: "weir_upstream_connections_open",
+    kind: Kind::Gauge,
+    help: "Connections to a server now, idle ones included, without those of health checks.",
+    labels: PER_SERVER,
+};
+
 /// Connections opened to a server.
 pub const UPSTREAM_CONNECTIONS: Metric = Metric {
     name: "weir_upstream_connections_total",

@@ -350,6 +350,8 @@ pub struct ServerStatus {
     pub requests_total: u64,
     /// Requests whose answer came from it, in modes that ask several servers.
     pub won_total: u64,
+    /// Connections now, idle ones included.
+    pub connections_open: u64,
     /// Connections opened.
     pub connections_total: u64,
     /// Connects that failed.

@@ -82,6 +82,8 @@ pub async fn connect(server: &Server) -> Result<Stream, ConnectError> {
     // Once only, whatever other workers have been given meanwhile: in full nothing is left to be overdue.
     target.forget_sessions();
     stream.say_goodbye();
+    // There is never more than one of the two.
+    drop(stream);
     let stream = open(to).await.map_err(ConnectError::Network)?;
     secure(stream, target, target.connection_in_full()).await
 }

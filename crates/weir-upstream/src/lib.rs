@@ -8,6 +8,7 @@ pub mod body;
 pub mod breakers;
 pub mod check_record;
 pub mod connect;
+pub mod connections;
 pub mod group;
 pub mod h1;
 pub mod health;

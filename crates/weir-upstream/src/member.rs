@@ -18,6 +18,7 @@ use weir_tls::target::Target;
 
 use crate::breakers::{Breakers, ServerBreaker};
 use crate::check_record::CheckRecord;
+use crate::connections::Connections;
 use crate::latency::{Latencies, WatchedLatencies};
 use crate::message_counts::{MessageCounts, Source};
 use crate::observation::Observation;
@@ -50,6 +51,8 @@ pub struct Server {
     breaker: Option<ServerBreaker>,
     /// Requests that it may have in flight.
     requests_max: Option<u32>,
+    /// Connections to it.
+    connections: Arc<Connections>,
     /// Whether it takes live copies of writes, where there is a queue for those that it does not take.
     gate: OnceLock<Arc<Gate>>,
     /// Whether it has left its upstream.
@@ -158,6 +161,7 @@ impl Server {
             messages: None,
             breaker: None,
             requests_max: None,
+            connections: Arc::default(),
             gate: OnceLock::new(),
             has_left: AtomicBool::new(false),
         }
@@ -181,6 +185,26 @@ impl Server {
     /// The same, which has at most so many requests in flight.
     pub fn limited(self, requests_max: Option<u32>) -> Self {
         Self { requests_max, ..self }
+    }
+
+    /// The same, whose connections are counted there, and limited if they say so. Each request needs one, so more of those
+    /// are not in flight either.
+    pub fn with_connections(self, connections: Connections) -> Self {
+        let requests_max = [self.requests_max, connections.max()].into_iter().flatten().min();
+        Self { requests_max, connections: Arc::new(connections), ..self }
+    }
+
+    /// The same, where `known` is the server that was at its place until now: connections to that one count still.
+    pub fn following(self, known: Option<&Self>) -> Self {
+        let Some(known) = known else { return self };
+        // Nobody has begun to connect to a server that is being made.
+        let own = Arc::try_unwrap(self.connections).unwrap_or_default();
+        Self { connections: Arc::new(own.following(&known.connections)), ..self }
+    }
+
+    /// Connections to it.
+    pub fn connections(&self) -> &Arc<Connections> {
+        &self.connections
     }
 
     /// What is held against it, where that is watched.

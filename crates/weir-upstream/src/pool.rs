@@ -3,13 +3,14 @@
 //! Each worker has its own pool, so no lock is taken. The connection that was used last is the least likely to have been
 //! closed by the server, and those at the bottom grow old and are swept away.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::Instant;
 
+use crate::connections::{Connections, Listener, Place};
 use crate::io::deadline::now;
 use crate::io::stream::Stream;
 use crate::member::Server;
@@ -28,6 +29,22 @@ pub struct Connection {
     pub reused: bool,
 }
 
+/// Says that somebody listens, for as long as it lives.
+struct Listens<'p>(&'p Cell<bool>);
+
+impl<'p> Listens<'p> {
+    fn begin(listens: &'p Cell<bool>) -> Self {
+        listens.set(true);
+        Self(listens)
+    }
+}
+
+impl Drop for Listens<'_> {
+    fn drop(&mut self) {
+        self.0.set(false);
+    }
+}
+
 #[derive(Debug)]
 struct Idle {
     connection: Connection,
@@ -39,6 +56,8 @@ struct Idle {
 #[derive(Debug, Default)]
 pub struct Pools {
     by_slot: RefCell<Vec<Vec<Idle>>>,
+    /// Whether somebody hears when idle connections are in the way of others.
+    listens: Cell<bool>,
 }
 
 impl Pools {
@@ -68,7 +87,11 @@ impl Pools {
 
     /// Keeps a connection that has carried a whole answer for the next request.
     pub fn give_back(&self, mut connection: Connection, idle_timeout: Duration, now: Instant) {
-        if idle_timeout.is_zero() || connection.server.has_left() {
+        let is_in_the_way = || {
+            let connections = connection.server.connections();
+            connections.are_limited() && (connections.wanted() > 0 || !self.listens.get())
+        };
+        if idle_timeout.is_zero() || connection.server.has_left() || is_in_the_way() {
             connection.stream.say_goodbye();
             return;
         }
@@ -111,6 +134,54 @@ impl Pools {
         }
     }
 
+    /// A place for one more connection to this server. One that is idle here and in the way is closed for it; else it waits, for as
+    /// long as it takes, for what others close. Cancel safe.
+    pub async fn place(&self, server: &Server) -> Place {
+        let connections = server.connections();
+        if let Some(place) = connections.try_take() {
+            return place;
+        }
+        while self.close_one(|other| connections.lack_what_has(other)) {
+            if let Some(place) = connections.try_take() {
+                return place;
+            }
+        }
+        // Rare, so that those that need not wait have no room for it.
+        Box::pin(connections.take()).await
+    }
+
+    /// Closes idle connections whenever somebody waits for their places. Those to servers whose number is limited are only kept
+    /// while this runs. Never ends.
+    pub async fn make_room(&self) {
+        let listener = Listener::new();
+        let _listens = Listens::begin(&self.listens);
+        loop {
+            listener.rung().await;
+            for idle in self.by_slot.borrow_mut().iter_mut() {
+                let wanted = idle.first().map_or(0, |idle| idle.connection.server.connections().wanted());
+                let count = idle.len().min(wanted as usize);
+                idle.drain(..count).for_each(|idle| idle.connection.stream.say_goodbye());
+            }
+        }
+    }
+
+    /// Closes the connection that has been idle longest to a server of these; whether there was one.
+    fn close_one(&self, of: impl Fn(&Connections) -> bool) -> bool {
+        let mut by_slot = self.by_slot.borrow_mut();
+        let mut found: Option<(usize, Instant)> = None;
+        for (slot, idle) in by_slot.iter().enumerate() {
+            if let Some(Idle { connection, since, .. }) = idle.first()
+                && found.is_none_or(|(_, oldest)| *since < oldest)
+                && of(connection.server.connections())
+            {
+                found = Some((slot, *since));
+            }
+        }
+        let Some((slot, _)) = found else { return false };
+        by_slot[slot].remove(0).connection.stream.say_goodbye();
+        true
+    }
+
     /// Idle connections, over all servers.
     pub fn len(&self) -> usize {
         self.by_slot.borrow().iter().map(Vec::len).sum()
@@ -121,3 +192,6 @@ impl Pools {
         self.len() == 0
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -10,6 +10,7 @@ use weir_http::target::Scheme;
 use weir_tls::target::{ClientTls, Name, Target};
 
 use crate::breakers::Breakers;
+use crate::connections::{ConnectionRoom, Connections};
 use crate::member::Server;
 use crate::message_counts::MessageCounts;
 use crate::roster::{Member, Origin};
@@ -25,6 +26,10 @@ pub struct Recruit {
     pub breakers: Option<Arc<Breakers>>,
     /// Requests that each may have in flight; `None` for any number.
     pub requests_max: Option<u32>,
+    /// Connections that there may be to each; `None` for any number.
+    pub connections_max: Option<u32>,
+    /// Places for connections to all of them together, where those are limited.
+    pub connections: Option<Arc<ConnectionRoom>>,
 }
 
 /// Why a server can't be one of an upstream.
@@ -120,7 +125,9 @@ impl Recruit {
     /// The same with what it is told in TLS handshakes, where that was found out before.
     pub fn with_target(&self, address: ServerAddress, target: Option<Arc<Target>>) -> Server {
         let new = Server::new(address).with_target(target).counted_in(self.messages.clone());
-        new.with_breaker(self.breakers.clone()).limited(self.requests_max)
+        let connections =
+            Connections::new(self.connections_max.map(ConnectionRoom::new), self.connections.clone());
+        new.with_breaker(self.breakers.clone()).limited(self.requests_max).with_connections(connections)
     }
 
     fn target(&self, transport: &Transport) -> Result<Target, Unfit> {

@@ -140,6 +140,8 @@ pub enum SendError {
     Connect(ConnectError),
     /// No connection was there within [`SendLimits::connect`].
     ConnectTimeout,
+    /// As many connections to the server are open as there may be, and none became free within [`SendLimits::connect`].
+    Full,
     /// No whole answer was there within [`SendLimits::whole`].
     Timeout,
     /// There is no head of an answer.
@@ -165,6 +167,7 @@ impl fmt::Display for SendError {
             Self::ConnectTimeout => {
                 f.write_str("the server can't be connected to: it did not answer in time")
             }
+            Self::Full => f.write_str("as many connections to the server are open as there may be"),
             Self::Timeout => f.write_str("the server did not answer in time"),
             Self::Head(error) => write!(f, "the server gave no answer: {error}"),
             Self::Framing(error) => write!(f, "the server's answer can't be understood: {error}"),
@@ -198,7 +201,7 @@ impl std::error::Error for SendError {
             Self::Framing(error) => Some(error),
             Self::Connection(error) => Some(error),
             Self::Body(error) | Self::Request(error) => Some(error),
-            Self::ConnectTimeout | Self::Timeout | Self::InterimFlood | Self::Switched => None,
+            Self::ConnectTimeout | Self::Full | Self::Timeout | Self::InterimFlood | Self::Switched => None,
         }
     }
 }
@@ -238,10 +241,10 @@ pub async fn send_by(
 ) -> Result<Answer, SendError> {
     let deadlines = Rc::new(Deadlines::new());
     deadlines.set(Wait::Request, limits.whole);
-    let (sent, deadlines_too) = (Cell::new(None), Rc::clone(&deadlines));
-    let sending = Sending { connect, server, request, body, limits, pools, deadlines: deadlines_too, sent };
+    let sending = Sending::new(connect, server, request, body, limits, pools, &deadlines);
     match deadlines.guard(pin!(sending.run())).await {
         Ok(outcome) => outcome,
+        Err(_) if sending.waits_for_place.get() => Err(SendError::Full),
         Err(Wait::Connect) => Err(SendError::ConnectTimeout),
         Err(_) => Err(SendError::Timeout),
     }
@@ -259,18 +262,8 @@ pub async fn send_over(
 ) -> Result<Answer, SendError> {
     let deadlines = Rc::new(Deadlines::new());
     deadlines.set(Wait::Request, limits.whole);
-    let (sent, deadlines_too) = (Cell::new(None), Rc::clone(&deadlines));
     let (server, body) = (Arc::clone(&connection.server), SendBody::Memory(Bytes::new()));
-    let sending = Sending {
-        connect,
-        server: &server,
-        request,
-        body,
-        limits,
-        pools: None,
-        deadlines: deadlines_too,
-        sent,
-    };
+    let sending = Sending::new(connect, &server, request, body, limits, None, &deadlines);
     let outcome = deadlines.guard(pin!(sending.over(connection))).await;
     outcome.unwrap_or(Err(SendError::Timeout))
 }
@@ -285,9 +278,24 @@ struct Sending<'a, C> {
     deadlines: Rc<Deadlines>,
     /// When the last byte of the request was sent.
     sent: Cell<Option<Instant>>,
+    /// Others have all the connections that there may be.
+    waits_for_place: Cell<bool>,
 }
 
-impl<C: AsyncFn(&Server) -> Result<Stream, ConnectError>> Sending<'_, C> {
+impl<'a, C: AsyncFn(&Server) -> Result<Stream, ConnectError>> Sending<'a, C> {
+    fn new(
+        connect: C,
+        server: &'a Arc<Server>,
+        request: &'a Head,
+        body: SendBody,
+        limits: &'a SendLimits<'a>,
+        pools: Option<&'a Pools>,
+        deadlines: &Rc<Deadlines>,
+    ) -> Self {
+        let (sent, waits_for_place, deadlines) = (Cell::new(None), Cell::new(false), Rc::clone(deadlines));
+        Self { connect, server, request, body, limits, pools, deadlines, sent, waits_for_place }
+    }
+
     async fn run(&self) -> Result<Answer, SendError> {
         let _in_flight = InFlight::begin(self.server);
         if let Some(connection) = self.kept() {
@@ -309,6 +317,13 @@ impl<C: AsyncFn(&Server) -> Result<Stream, ConnectError>> Sending<'_, C> {
 
     async fn fresh(&self) -> Result<Connection, SendError> {
         self.deadlines.set(Wait::Connect, self.limits.connect);
+        self.waits_for_place.set(true);
+        let place = match self.pools {
+            Some(pools) => pools.place(self.server).await,
+            None => self.server.connections().take().await,
+        };
+        self.waits_for_place.set(false);
+        self.deadlines.set(Wait::Connect, self.limits.connect);
         let connected = (self.connect)(self.server).await;
         self.deadlines.clear(Wait::Connect);
         let stream = connected.map_err(|error| {
@@ -327,7 +342,8 @@ impl<C: AsyncFn(&Server) -> Result<Stream, ConnectError>> Sending<'_, C> {
         if self.server.counters.connected() {
             tracing::info!(server = self.server.name(), "a server can be connected to again");
         }
-        Ok(Connection { stream: Rc::new(stream), server: Arc::clone(self.server), reused: false })
+        let stream = Rc::new(stream.with_place(place));
+        Ok(Connection { stream, server: Arc::clone(self.server), reused: false })
     }
 
     /// Sends on this connection. The answer is read while the request is written: it may come before its end.

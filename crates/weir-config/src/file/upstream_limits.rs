@@ -16,6 +16,7 @@ use super::table::{Field, Kept, Mapping, Table};
 #[derive(Debug, Default)]
 pub(crate) struct UpstreamLimitsFile {
     requests: Option<u64>,
+    connections: Option<u64>,
     queue: Option<u64>,
     queue_timeout: Option<At<Duration>>,
     per_server: Option<PerServerFile>,
@@ -25,6 +26,7 @@ pub(crate) struct UpstreamLimitsFile {
 #[derive(Debug, Default)]
 pub(crate) struct PerServerFile {
     requests: Option<u64>,
+    connections: Option<u64>,
 }
 
 /// More at once than this is no limit.
@@ -46,17 +48,29 @@ pub(crate) const UPSTREAM_LIMITS_KIND: UpstreamLimitsKind = Refined(Mapping(&UPS
 pub(crate) static PER_SERVER: Table<PerServerFile> = Table {
     name: "per_server",
     doc: "What each server gets at once. A server that has all it may get is passed over; when all have, requests wait.",
-    fields: &[Field {
-        name: "requests",
-        presence: Optional,
-        value: &Kept(
-            Integer { label: "`requests`", min: 1, max: NUMBER_MAX },
-            |limits: &mut PerServerFile, number| limits.requests = Some(number),
-        ),
-        doc: "Requests in flight to one server, over all workers, from 1 to 1,000,000.",
-    }],
+    fields: &[
+        Field {
+            name: "requests",
+            presence: Optional,
+            value: &Kept(
+                Integer { label: "`requests`", min: 1, max: NUMBER_MAX },
+                |limits: &mut PerServerFile, number| limits.requests = Some(number),
+            ),
+            doc: "Requests in flight to one server, over all workers, from 1 to 1,000,000.",
+        },
+        Field {
+            name: "connections",
+            presence: Optional,
+            value: &Kept(
+                Integer { label: "`connections`", min: 1, max: NUMBER_MAX },
+                |limits: &mut PerServerFile, number| limits.connections = Some(number),
+            ),
+            doc: "Connections to one server, over all workers, idle ones included, from 1 to 1,000,000; without those of health \
+                  checks. Fewer than a few for each worker are closed and opened again and again, because workers don't share them.",
+        },
+    ],
     within: None,
-    later: &["connections"],
+    later: &[],
     note: None,
 };
 
@@ -64,7 +78,7 @@ pub(crate) static PER_SERVER: Table<PerServerFile> = Table {
 pub(crate) static UPSTREAM_LIMITS: Table<UpstreamLimitsFile> = Table {
     name: "limits of an upstream",
     doc: "How much the servers get at once. Others wait for their turn, in the order of arrival; who can't wait, or waits for \
-          too long, gets 503 with `Retry-After`. `requests` or `per_server` must be there.",
+          too long, gets 503 with `Retry-After`. `requests`, `connections` or `per_server` must be there.",
     fields: &[
         Field {
             name: "requests",
@@ -75,6 +89,16 @@ pub(crate) static UPSTREAM_LIMITS: Table<UpstreamLimitsFile> = Table {
             ),
             doc: "Requests of clients that are with the upstream at the same time, over all routes and workers, from 1 to \
                   1,000,000; a WebSocket until it ends. One that goes to several servers counts once.",
+        },
+        Field {
+            name: "connections",
+            presence: Optional,
+            value: &Kept(
+                Integer { label: "`connections`", min: 1, max: NUMBER_MAX },
+                |limits: &mut UpstreamLimitsFile, number| limits.connections = Some(number),
+            ),
+            doc: "Connections to all servers together, over all workers, idle ones included, from 1 to 1,000,000; without those of \
+                  health checks. Each request needs one, and in modes that ask several servers each copy.",
         },
         Field {
             name: "queue",
@@ -104,7 +128,7 @@ pub(crate) static UPSTREAM_LIMITS: Table<UpstreamLimitsFile> = Table {
         },
     ],
     within: None,
-    later: &["connections"],
+    later: &[],
     note: None,
 };
 
@@ -113,13 +137,15 @@ fn limits(file: UpstreamLimitsFile, span: Span, decoder: &mut Decoder<'_>) -> Op
     let each = file.per_server.unwrap_or_default();
     let limits = UpstreamLimits {
         requests: number(file.requests),
+        connections: number(file.connections),
         queue: number(file.queue).unwrap_or(QUEUE),
         queue_timeout: file.queue_timeout.as_ref().map_or(QUEUE_TIMEOUT, |wait| wait.value),
         server_requests: number(each.requests),
+        server_connections: number(each.connections),
     };
-    if limits.requests.is_none() && limits.server_requests.is_none() {
+    if limits.are_none() {
         decoder.push(
-            Problem::error(span, "`limits` of an upstream needs `requests` or `per_server`")
+            Problem::error(span, "`limits` of an upstream needs `requests`, `connections` or `per_server`")
                 .hint("write how many requests it may have at once: `{requests: 100}`"),
         );
         return None;
@@ -153,28 +179,31 @@ mod tests {
 
     #[test]
     fn what_is_not_written_is_no_limit_but_the_queue_has_one() {
-        let usual = UpstreamLimits {
-            requests: Some(7),
+        let none = UpstreamLimits {
+            requests: None,
+            connections: None,
             queue: QUEUE,
             queue_timeout: QUEUE_TIMEOUT,
             server_requests: None,
+            server_connections: None,
         };
-        assert_eq!(outcome("{requests: 7}"), Ok(Some(usual)));
-        let each = UpstreamLimits {
-            requests: None,
-            queue: 0,
-            queue_timeout: QUEUE_TIMEOUT,
-            server_requests: Some(3),
-        };
-        assert_eq!(outcome("{queue: 0, per_server: {requests: 3}}"), Ok(Some(each)));
+        let check = |limits: &str, expected| assert_eq!(outcome(limits), Ok(Some(expected)), "{limits}");
+        check("{requests: 7}", UpstreamLimits { requests: Some(7), ..none });
+        check("{connections: 7}", UpstreamLimits { connections: Some(7), ..none });
+        check("{per_server: {connections: 7}}", UpstreamLimits { server_connections: Some(7), ..none });
+        let each = UpstreamLimits { queue: 0, server_requests: Some(3), ..none };
+        check("{queue: 0, per_server: {requests: 3}}", each);
     }
 
     #[test]
     fn limits_that_limit_nothing_are_errors() {
         for limits in ["{}", "{queue: 3}", "{per_server: {}}"] {
             let problems = outcome(limits).unwrap_err();
-            assert_eq!(problems, ["`limits` of an upstream needs `requests` or `per_server`"], "{limits}");
+            let needs = "`limits` of an upstream needs `requests`, `connections` or `per_server`";
+            assert_eq!(problems, [needs], "{limits}");
         }
+        assert!(outcome("{connections: 0}").unwrap_err()[0].contains("1 to 1000000"));
+        assert!(outcome("{per_server: {connections: 0}}").is_err());
         assert!(outcome("{requests: 0}").unwrap_err()[0].contains("1 to 1000000"));
         assert!(outcome("{requests: 1, queue_timeout: 0s}").is_err());
         assert!(outcome("{request: 1}").unwrap_err()[0].contains("unknown key `request`"));

@@ -54,12 +54,30 @@ pub struct Upstream {
 pub struct UpstreamLimits {
     /// Requests of clients that are with the upstream.
     pub requests: Option<u32>,
+    /// Connections to all of its servers.
+    pub connections: Option<u32>,
     /// Requests that wait at the same time.
     pub queue: u32,
     /// How long one waits at most.
     pub queue_timeout: Duration,
     /// Requests in flight to each server.
     pub server_requests: Option<u32>,
+    /// Connections to each server.
+    pub server_connections: Option<u32>,
+}
+
+impl UpstreamLimits {
+    /// Whether nothing is limited.
+    pub fn are_none(&self) -> bool {
+        [self.requests, self.connections, self.server_requests, self.server_connections]
+            .iter()
+            .all(Option::is_none)
+    }
+
+    /// Requests of clients that may be with the upstream; each needs a connection.
+    pub fn at_once(&self) -> Option<u32> {
+        [self.requests, self.connections].into_iter().flatten().min()
+    }
 }
 
 /// How one server of an upstream is chosen.

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use tokio::time::Instant;
 use weir_core::dispatch::{Action, Attempt, Balance, Event, RequestFacts, Why};
+use weir_core::refusal::Refusal;
 use weir_core::retry::{Cause, Moment, is_safe};
 use weir_http::head::Head;
 use weir_tls::handshake::Fault;
@@ -77,7 +78,7 @@ async fn attempts(
                 }
                 (number, reuse)
             }
-            Action::GiveUp(why) => return Err(failure(why, passed_over)),
+            Action::GiveUp(why) => return Err(failure(x, why, passed_over)),
             // The attempt has passed its answer on when it says so.
             Action::Answer { .. } => return Ok(()),
         };
@@ -186,7 +187,7 @@ fn note_refusal(x: &mut Exchange, server: &Arc<Server>, since: Instant, refused:
         Refused::Server { timed_out: false, .. } => TryOutcome::Refused,
         Refused::Server { timed_out: true, .. } | Refused::Deadline => TryOutcome::ConnectTimeout,
         // That was not the server.
-        Refused::Over(_) => return,
+        Refused::Full | Refused::Over(_) => return,
     };
     x.note_try(server, since, outcome);
 }
@@ -195,6 +196,8 @@ fn event(refused: Refused, attempt: Attempt) -> Result<Event, Failure> {
     match refused {
         Refused::Server { timed_out, .. } => Ok(Event::ConnectFailed { attempt, timed_out }),
         Refused::Deadline => Ok(Event::ConnectDeadline { attempt }),
+        // Another one may have room.
+        Refused::Full => Ok(Event::ConnectFailed { attempt, timed_out: true }),
         Refused::Over(failure) => Err(failure),
     }
 }
@@ -205,6 +208,8 @@ enum PassedOver {
     None,
     /// TLS could not be spoken with any of them, with the last one for this reason.
     Handshakes(Fault),
+    /// No connection to any of them became free.
+    Full,
     Otherwise,
 }
 
@@ -214,13 +219,18 @@ impl PassedOver {
             (Self::None | Self::Handshakes(_), Refused::Server { fault: Some(fault), .. }) => {
                 Self::Handshakes(*fault)
             }
+            (Self::None | Self::Full, Refused::Full) => Self::Full,
             _ => Self::Otherwise,
         }
     }
 }
 
-fn failure(why: Why, passed_over: PassedOver) -> Failure {
+fn failure(x: &Exchange, why: Why, passed_over: PassedOver) -> Failure {
     match (why, passed_over) {
+        (Why::Unreachable { .. }, PassedOver::Full) => {
+            x.worker.counters.refuse(Refusal::UpstreamQueueTimeout);
+            Failure::TooMuchAtOnce
+        }
         (Why::Unreachable { timed_out: false }, PassedOver::Handshakes(fault)) => Failure::ServerTls(fault),
         (Why::NoServer, _) => Failure::NoServer,
         (Why::Unreachable { timed_out }, _) => Failure::Unreachable { timed_out },

@@ -277,7 +277,9 @@ impl Copy {
         let since = self.original.connecting.get().unwrap_or_else(now);
         self.original.connecting.set(Some(since));
         self.deadlines.set_from(Wait::Connect, since, self.upstream.waits.connect);
-        let connecting = pin!(self.original.worker.dial.connect(&self.server));
+        let has_place = Cell::new(false);
+        let (worker, upstream) = (&self.original.worker, &self.upstream);
+        let connecting = pin!(obtain::connect(worker, &self.server, &self.deadlines, upstream, &has_place));
         let outcome = self.deadlines.guard(connecting).await;
         self.deadlines.clear(Wait::Connect);
         let server = &self.server;
@@ -296,6 +298,7 @@ impl Copy {
                 obtain::note_handshake(server, &error);
                 lost(false, Failure::ServerTls(error.fault))
             }
+            Err(_) if !has_place.get() => Err(Lost::full()),
             Err(_) => {
                 obtain::note_failure(server, &"it did not answer in time");
                 lost(true, Failure::Unreachable { timed_out: true })

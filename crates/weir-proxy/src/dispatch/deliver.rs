@@ -105,6 +105,7 @@ fn delivered(answer: Answer, watched: bool) -> Delivered {
 
 fn failure(error: &SendError) -> Failure {
     match error {
+        SendError::Full => Failure::Here,
         SendError::Connect(error) if error.is_exhaustion() => Failure::Here,
         SendError::Connect(_) | SendError::ConnectTimeout => Failure::Unreachable,
         SendError::Timeout => Failure::Timeout,

@@ -22,6 +22,7 @@ pub(super) fn note(server: &Server, outcome: &Result<Answer, SendError>) {
 fn fault(error: &SendError) -> Option<Fault> {
     match error {
         SendError::Connect(error) if error.is_exhaustion() => None,
+        SendError::Full => None,
         SendError::Connect(_) | SendError::ConnectTimeout => Some(Fault::Unreachable),
         SendError::Timeout => Some(Fault::Timeout),
         SendError::Head(AnswerError::Closed | AnswerError::Truncated | AnswerError::Io(_)) => {

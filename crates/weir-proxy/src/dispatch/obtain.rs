@@ -1,5 +1,6 @@
 //! A connection for an attempt: a kept one, or a fresh one.
 
+use std::cell::Cell;
 use std::future::poll_fn;
 use std::io;
 use std::pin::pin;
@@ -10,10 +11,12 @@ use std::time::Duration;
 
 use weir_core::dispatch::Reuse;
 use weir_core::health::Fault as ServerFault;
+use weir_core::refusal::Refusal;
 use weir_tls::handshake::{Fault, HandshakeError};
 use weir_upstream::connect::ConnectError;
-use weir_upstream::io::deadline::Wait;
+use weir_upstream::io::deadline::{Deadlines, Wait};
 use weir_upstream::io::exhaustion::is_exhaustion;
+use weir_upstream::io::stream::Stream;
 use weir_upstream::member::Server;
 use weir_upstream::pool::Connection;
 use weir_upstream::upstream::Upstream;
@@ -36,6 +39,8 @@ pub(super) enum Refused {
     },
     /// The connect deadline of the request has passed.
     Deadline,
+    /// As many connections to it are open as there may be, and none became free in time. That is nobody's fault.
+    Full,
     /// The exchange is over.
     Over(Failure),
 }
@@ -77,7 +82,8 @@ pub(super) async fn fresh(
     {
         deadlines.set(Wait::ConnectTry, (time / left).max(TRY_TIME_MIN));
     }
-    let mut connecting = pin!(x.worker.dial.connect(server));
+    let (worker, has_place) = (Rc::clone(&x.worker), Cell::new(false));
+    let mut connecting = pin!(connect(&worker, server, deadlines, upstream, &has_place));
     let connected = poll_fn(|cx| {
         if let Poll::Ready(connected) = connecting.as_mut().poll(cx) {
             return Poll::Ready(Ok(connected));
@@ -106,12 +112,39 @@ pub(super) async fn fresh(
             return Err(Refused::Server { timed_out: false, fault: Some(error.fault) });
         }
         Ok(Err(failure)) => return Err(Refused::Over(failure)),
+        Err(Wait::ConnectTry) if !has_place.get() => return Err(Refused::Full),
+        Err(Wait::Connect) if !has_place.get() => {
+            x.worker.counters.refuse(Refusal::UpstreamQueueTimeout);
+            return Err(Refused::Over(Failure::TooMuchAtOnce));
+        }
         Err(Wait::ConnectTry) => Refused::Server { timed_out: true, fault: None },
         Err(Wait::Connect) => Refused::Deadline,
         Err(_) => return Err(Refused::Over(Failure::RequestTimeout)),
     };
     note_failure(server, &"it did not answer in time");
     Err(refused)
+}
+
+/// Waits for a place among the connections to this server, and opens one.
+pub(super) async fn connect(
+    worker: &Worker,
+    server: &Server,
+    deadlines: &Deadlines,
+    upstream: &Upstream,
+    has_place: &Cell<bool>,
+) -> Result<Stream, ConnectError> {
+    let place = match server.connections().try_take() {
+        Some(place) => place,
+        None => {
+            let place = worker.pools.place(server).await;
+            // Waiting for others is no time of the server's.
+            deadlines.set(Wait::Connect, upstream.waits.connect);
+            deadlines.clear(Wait::ConnectTry);
+            place
+        }
+    };
+    has_place.set(true);
+    worker.dial.connect(server).await.map(|stream| stream.with_place(place))
 }
 
 /// Counts a connection, and tells people when it is the first one after a failure.

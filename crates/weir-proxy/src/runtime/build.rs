@@ -8,6 +8,7 @@ use weir_config::model::{self, FieldEdits, ListenAddress, Model, Redirect};
 use weir_core::health::State;
 use weir_core::route::RouteTable;
 use weir_upstream::breakers::Breakers;
+use weir_upstream::connections::ConnectionRoom;
 use weir_upstream::io::deadline::now;
 use weir_upstream::message_counts::MessageCounts;
 use weir_upstream::recruit::{NamedServers, Recruit};
@@ -46,7 +47,7 @@ fn build(model: &Model, verifiers: &Verifiers, queues: &Queues, before: Option<&
         .upstreams
         .iter()
         .map(|upstream| {
-            let made = self::upstream(upstream, messages.as_ref());
+            let made = self::upstream(upstream, messages.as_ref(), upstream_before(upstream, before));
             Arc::new(made.with_retries(retries(upstream, since, before)))
         })
         .collect();
@@ -180,16 +181,37 @@ impl Shared<'_> {
     }
 }
 
-fn upstream(upstream: &model::Upstream, messages: Option<&Arc<MessageCounts>>) -> Upstream {
+/// The upstream of this name until now.
+fn upstream_before<'b>(
+    upstream: &model::Upstream,
+    before: Option<&'b Snapshot>,
+) -> Option<&'b Arc<Upstream>> {
+    before?.upstreams.iter().find(|known| *known.name == *upstream.name)
+}
+
+fn upstream(
+    upstream: &model::Upstream,
+    messages: Option<&Arc<MessageCounts>>,
+    before: Option<&Arc<Upstream>>,
+) -> Upstream {
+    let limits = upstream.limits;
+    let room = before.and_then(|before| before.recruit.connections.as_ref());
     let newcomer = if upstream.health.is_some() { State::NotInitiated } else { State::Healthy };
     let recruit = Recruit {
         tls: upstream.tls.clone(),
         messages: messages.cloned(),
         breakers: upstream.eject.map(|rule| Arc::new(Breakers::new(rule))),
-        requests_max: upstream.limits.and_then(|limits| limits.server_requests),
+        requests_max: limits.and_then(|limits| limits.server_requests),
+        connections_max: limits.and_then(|limits| limits.server_connections),
+        connections: limits
+            .and_then(|limits| limits.connections)
+            .map(|max| ConnectionRoom::following(max, room)),
     };
     let member = |server: &model::Server| {
+        let known =
+            |roster: &Roster| roster.member_at(&server.address).map(|known| Arc::clone(&known.server));
         let new = recruit.with_target(server.address.clone(), server.target.clone());
+        let new = new.following(before.and_then(|before| before.look(known)).as_deref());
         let origin = if server.from_inventory { Origin::Inventory } else { Origin::File };
         let member = Member::new(Arc::new(new), server.weight, origin, newcomer);
         Member { is_primary: server.primary, ..member }
@@ -239,7 +261,7 @@ fn inventory(upstream: &model::Upstream, before: Option<&Snapshot>) -> Option<Ar
 
 /// Repeats of an upstream; those of the one of this name until now, where their budget stays as it is.
 fn retries(upstream: &model::Upstream, since: Instant, before: Option<&Snapshot>) -> Arc<Retries> {
-    let known = before.and_then(|before| before.upstreams.iter().find(|known| *known.name == *upstream.name));
+    let known = upstream_before(upstream, before);
     match known.map(|known| &known.retries).filter(|known| known.fits(&upstream.retry)) {
         Some(known) => Arc::clone(known),
         None => Arc::new(Retries::new(&upstream.retry, now().saturating_duration_since(since))),

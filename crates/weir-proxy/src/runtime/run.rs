@@ -60,6 +60,10 @@ pub(super) async fn run(setup: Setup) -> Result<usize, AcceptEnded> {
         accepting.spawn_local(listener::accept(Rc::clone(&worker), socket));
     }
     let ticking = tokio::task::spawn_local(tick(Rc::clone(&worker)));
+    let pooling = {
+        let worker = Rc::clone(&worker);
+        tokio::task::spawn_local(async move { worker.pools.make_room().await })
+    };
     let mut cut = 0;
     loop {
         let message = if worker.is_draining() {
@@ -92,6 +96,7 @@ pub(super) async fn run(setup: Setup) -> Result<usize, AcceptEnded> {
         }
     }
     ticking.abort();
+    pooling.abort();
     Ok(cut)
 }
 

@@ -248,6 +248,7 @@ fn server(member: &Member, share_permille: u64) -> ServerStatus {
         requests_in_flight: server.in_flight().into(),
         requests_total: counters.requests.load(Ordering::Relaxed),
         won_total: counters.won.load(Ordering::Relaxed),
+        connections_open: server.connections().open().into(),
         connections_total: counters.connections.load(Ordering::Relaxed),
         connect_failures_total: counters.connect_failures.load(Ordering::Relaxed),
         failures_total: counters.failures.load(Ordering::Relaxed),

@@ -24,7 +24,7 @@ impl UpstreamRoom {
         if let Some(before) = before.filter(|before| before.limits == limits) {
             return Arc::clone(before);
         }
-        let total = limits.requests.unwrap_or(0);
+        let total = limits.at_once().unwrap_or(0);
         let UpstreamLimits { queue, queue_timeout: wait, .. } = limits;
         let rule = Concurrency { per_client: None, total: Some(total), queue, wait };
         let places = SharedConcurrency::new(rule, 0);
@@ -51,7 +51,7 @@ impl UpstreamRoom {
 
     /// There are as many places as these servers have room for.
     fn fit(&self, group: &Group) {
-        let total = match (self.limits.requests, group.places) {
+        let total = match (self.limits.at_once(), group.places) {
             (Some(written), Some(room)) => written.min(room),
             (Some(only), None) | (None, Some(only)) => only,
             // A server joined for which nothing is written; no limit is a very high one.

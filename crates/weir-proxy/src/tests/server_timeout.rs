@@ -4,6 +4,8 @@ use std::io;
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::pin::Pin;
 use std::rc::Rc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
 
 use socket2::{Domain, Socket, Type};
 use tokio::io::duplex;
@@ -152,6 +154,41 @@ fn the_last_server_that_is_left_has_all_the_time_that_is_left() {
         assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
         expect_passed(begun, seconds(3) / 2);
     });
+}
+
+/// Somebody else has the only connection that there may be, for so many seconds.
+fn check_full(busy: u64, attempts: &str, expected: &str, passed: Duration) {
+    let config = format!(
+        "upstreams: {{u: {{servers: ['127.0.0.1:2'], retry: {{{attempts}}}, eject: {{consecutive: 1}}, \
+         limits: {{queue: 0, per_server: {{connections: 1}}}}}}}}"
+    );
+    paused(&config, async |rig: Rig| {
+        rig.worker.dial.stage(Rc::new(Hesitating));
+        let server = rig.server(0);
+        let place = server.connections().try_take().unwrap();
+        let (mut client, _serving) = rig.client(WIDE);
+        let begun = now();
+        say(&mut client, GET).await;
+        let freeing = tokio::task::spawn_local(async move {
+            pause(seconds(busy)).await;
+            drop(place);
+        });
+        let answer = head(&mut client).await;
+        assert!(answer.starts_with(&format!("HTTP/1.1 {expected}")), "{answer}");
+        expect_passed(begun, passed);
+        assert_eq!(server.counters.connect_failures.load(Relaxed), 0, "it is not the server's fault");
+        freeing.await.unwrap();
+        // Nothing is left of whoever has waited.
+        assert_eq!((server.connections().wanted(), server.in_flight()), (0, 0));
+    });
+}
+
+/// The time until others have ended is not the server's: it takes a second and a half after that to connect.
+#[test]
+fn who_waits_for_a_connection_has_its_time_and_the_server_has_its_own() {
+    check_full(1, "attempts: 1", "200 ", seconds(5) / 2);
+    check_full(3, "attempts: 1", "503 ", seconds(2));
+    check_full(3, "attempts: 3", "503 ", seconds(2));
 }
 
 #[test]

@@ -62,5 +62,6 @@ mod timeouts;
 mod tls_front;
 mod tls_to_servers;
 mod upgrade_names;
+mod upstream_connections;
 mod upstream_limits;
 mod websocket;

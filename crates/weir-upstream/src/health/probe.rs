@@ -115,7 +115,7 @@ impl Prober {
     fn unanswered(&self, error: &SendError) -> Failure {
         let timeout = self.timeout;
         let (outcome, words) = match error {
-            SendError::Timeout | SendError::ConnectTimeout => {
+            SendError::Timeout | SendError::ConnectTimeout | SendError::Full => {
                 (CheckOutcome::Timeout, format!("no whole answer within {timeout:?}"))
             }
             // In TLS 1.3 a server refuses us only when we have begun to speak.

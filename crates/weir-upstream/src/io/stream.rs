@@ -16,6 +16,7 @@ use super::buffer::ReadBuffer;
 use super::pipe::{Pipe, Resetter};
 use super::tls::{Input, Session};
 use super::transport::{Ask, Transport};
+use crate::connections::Place;
 
 /// A two-way stream of bytes.
 #[derive(Debug)]
@@ -23,6 +24,8 @@ pub struct Stream {
     kind: RefCell<Kind>,
     /// Whether the end of the other side's bytes, or something unread before it, was seen while watching for a reset.
     watched: Cell<bool>,
+    /// Its place among the connections to its server. Behind the socket, so that it is given back when that is closed.
+    place: Option<Place>,
 }
 
 #[derive(Debug)]
@@ -68,16 +71,21 @@ impl Stream {
     /// speaks TLS already is returned as it is: TLS within TLS is not spoken.
     #[must_use]
     pub fn with_tls(self, connection: impl Into<rustls::Connection>) -> Self {
+        let of = |kind| Self { place: self.place, ..Self::of(kind) };
         match self.kind.into_inner() {
-            Kind::Plain(transport) => {
-                Self::of(Kind::Tls(Box::new(Session::new(transport, connection.into()))))
-            }
-            kind @ Kind::Tls(_) => Self::of(kind),
+            Kind::Plain(transport) => of(Kind::Tls(Box::new(Session::new(transport, connection.into())))),
+            kind @ Kind::Tls(_) => of(kind),
         }
     }
 
+    /// The same, which has this place until it is closed.
+    #[must_use]
+    pub fn with_place(self, place: Place) -> Self {
+        Self { place: Some(place), ..self }
+    }
+
     fn of(kind: Kind) -> Self {
-        Self { kind: RefCell::new(kind), watched: Cell::new(false) }
+        Self { kind: RefCell::new(kind), watched: Cell::new(false), place: None }
     }
 
     /// Moves a handshake on as far as the network lets it: sends what is to be sent, and reads. With

@@ -121,6 +121,8 @@ impl CopiedRequest {
             judgement::note(server, &outcome);
             match outcome {
                 Ok(answer) => return Ok(answer),
+                // Not its fault: what it may have at once, others have.
+                Err(SendError::Full) => tried.push(place),
                 Err(error @ (SendError::Connect(_) | SendError::ConnectTimeout)) => {
                     tracing::debug!(server = server.name(), %error, "a mirror can't be connected to");
                     let has_waited = matches!(error, SendError::ConnectTimeout);
