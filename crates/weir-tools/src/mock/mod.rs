@@ -59,7 +59,7 @@ impl Mock {
     /// # Errors
     ///
     /// What the system says when it does not give the address; the message names it.
-    pub fn bind(address: SocketAddr, options: MockOptions) -> io::Result<Self> {
+    pub async fn bind(address: SocketAddr, options: MockOptions) -> io::Result<Self> {
         let named =
             |error: io::Error| io::Error::new(error.kind(), format!("cannot listen on `{address}`: {error}"));
         let listener = listen(address).map_err(named)?;

@@ -21,7 +21,7 @@ struct Running {
 }
 
 async fn start(options: MockOptions) -> Running {
-    let mock = Mock::bind(ANY, options).unwrap();
+    let mock = Mock::bind(ANY, options).await.unwrap();
     let address = mock.address();
     let (stop, stopped) = oneshot::channel::<()>();
     let task = tokio::spawn(mock.serve(async {
@@ -333,7 +333,7 @@ async fn a_stop_cuts_what_does_not_end() {
 #[tokio::test]
 async fn a_port_in_use_is_named() {
     let mock = start(MockOptions::default()).await;
-    let error = Mock::bind(mock.address, MockOptions::default()).unwrap_err();
+    let error = Mock::bind(mock.address, MockOptions::default()).await.unwrap_err();
     assert_eq!(error.kind(), std::io::ErrorKind::AddrInUse);
     assert!(error.to_string().contains(&mock.address.to_string()), "{error}");
 }

@@ -90,6 +90,7 @@ async fn serve_mocks(mocks: &mut JoinSet<()>) -> Result<Vec<String>, Failure> {
     let mut servers = Vec::with_capacity(SERVERS);
     for _ in 0..SERVERS {
         let mock = Mock::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), MockOptions::default())
+            .await
             .map_err(|error| Failure::Running(error.to_string()))?;
         servers.push(mock.address().to_string());
         mocks.spawn(mock.serve(std::future::pending()));

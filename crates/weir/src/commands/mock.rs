@@ -66,7 +66,7 @@ async fn serve(arguments: Arguments) -> Result<(), Failure> {
     let options = MockOptions { debug, errors, delay, status, control, seed: None };
     let mut mocks = Vec::new();
     for port in ports {
-        let mock = Mock::bind(SocketAddr::new(listen, port), options);
+        let mock = Mock::bind(SocketAddr::new(listen, port), options).await;
         let hint = "hint: choose another port; 0 takes a free one";
         mocks.push(mock.map_err(|error| Failure::Running(format!("{error}\n\n{hint}")))?);
     }

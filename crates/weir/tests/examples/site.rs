@@ -79,7 +79,7 @@ struct Server {
 impl Server {
     /// A mock with these options is there from now on.
     async fn serve(&mut self, options: MockOptions) {
-        let mock = Mock::bind(self.port.address(), options).unwrap();
+        let mock = Mock::bind(self.port.address(), options).await.unwrap();
         self.running.spawn(mock.serve(std::future::pending()));
     }
 }

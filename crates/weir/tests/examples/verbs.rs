@@ -76,7 +76,7 @@ pub(super) async fn majority(site: &mut Site) {
     assert_eq!(site.ask("POST", "any.test", "/", "").await.status, 200, "goes to one");
     // What two of them say, whatever the third one says or does not say.
     let plain = MockOptions { debug: false, ..behaving("0ms", "0%") };
-    site.restart(9001, MockOptions { errors: "100%".parse().unwrap(), ..plain.clone() }).await;
+    site.restart(9001, MockOptions { errors: "100%".parse().unwrap(), ..plain }).await;
     assert_eq!(site.get("any.test", "/bytes/20").await.status, 200);
     site.kill(9001).await;
     assert_eq!(site.get("any.test", "/bytes/20").await.status, 200);
