@@ -56,6 +56,11 @@ impl Width {
     /// Where every mirror begins, and the most.
     pub const MAX: Self = Self(64);
 
+    /// So many, as far as there is such a width.
+    pub fn of(copies: usize) -> Self {
+        Self(copies.clamp(1, Self::MAX.0))
+    }
+
     /// Copies.
     pub fn copies(self) -> usize {
         self.0

@@ -206,8 +206,8 @@ impl Copies {
             let limits = LaneLimits { waiting: to.queue_max, bytes: self.limits.lane_bytes };
             let lanes = &self.worker.lanes;
             let load = Load { work, body_bytes: bytes, head_bytes };
-            let is_taken =
-                !is_short_of_memory && lanes.add(to.number, load, limits, &self.worker.tracker).is_ok();
+            let is_taken = !is_short_of_memory
+                && lanes.add(to.number, load, limits, &to.width, &self.worker.tracker).is_ok();
             if !is_taken {
                 to.count(MirrorOutcome::DroppedQueue);
             }

@@ -7,6 +7,8 @@ use std::cell::{Cell, RefCell};
 use std::collections::{HashMap, VecDeque};
 use std::pin::Pin;
 use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use weir_core::mirror::{CopyEnd, Width};
 
@@ -52,37 +54,57 @@ pub struct LaneLimits {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LaneFull;
 
+/// How many copies of one mirror may run, in the lane of each worker. It belongs to the mirror and not to a lane, because a lane
+/// is forgotten when it is empty, and who hangs then hangs on.
+#[derive(Debug)]
+pub struct LaneWidth(AtomicUsize);
+
+impl Default for LaneWidth {
+    fn default() -> Self {
+        Self(AtomicUsize::new(Width::MAX.copies()))
+    }
+}
+
+impl LaneWidth {
+    fn now(&self) -> Width {
+        Width::of(self.0.load(Ordering::Relaxed))
+    }
+
+    fn note(&self, end: CopyEnd) {
+        let after = |copies| Some(Width::of(copies).after(end).copies());
+        // Always some.
+        let _ = self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, after);
+    }
+}
+
 struct Lane {
     running: Cell<usize>,
-    /// How many may run. A lane that is empty is forgotten, and so is this: one copy at a time was all it had to do then.
-    width: Cell<Width>,
+    width: Arc<LaneWidth>,
     bytes: Cell<u64>,
     waiting: RefCell<VecDeque<Load>>,
 }
 
-impl Default for Lane {
-    fn default() -> Self {
+impl Lane {
+    fn new(width: &Arc<LaneWidth>) -> Self {
         Self {
             running: Cell::default(),
-            width: Cell::new(Width::MAX),
+            width: Arc::clone(width),
             bytes: Cell::default(),
             waiting: RefCell::default(),
         }
     }
-}
 
-impl Lane {
     fn is_wide(&self) -> bool {
-        self.running.get() < self.width.get().copies()
+        self.running.get() < self.width.now().copies()
     }
 
     fn is_full(&self, waiting_max: usize) -> bool {
-        !self.is_wide() && self.waiting.borrow().len() >= self.width.get().waiting_max(waiting_max)
+        !self.is_wide() && self.waiting.borrow().len() >= self.width.now().waiting_max(waiting_max)
     }
 
     /// What runs next, for one of those that run; `None` when there is nothing, or too many run.
     fn next(&self) -> Option<Load> {
-        let may_run = self.running.get() <= self.width.get().copies();
+        let may_run = self.running.get() <= self.width.now().copies();
         may_run.then(|| self.waiting.borrow_mut().pop_front()).flatten()
     }
 }
@@ -113,13 +135,16 @@ impl Lanes {
         number: u64,
         load: Load,
         limits: LaneLimits,
+        width: &Arc<LaneWidth>,
         tracker: &Tracker,
     ) -> Result<(), LaneFull> {
         let heads_bytes = self.0.heads_bytes.get() + load.head_bytes;
         if heads_bytes > HEADS_BYTES_MAX {
             return Err(LaneFull);
         }
-        let lane = Rc::clone(self.0.lanes.borrow_mut().entry(number).or_default());
+        let mut lanes = self.0.lanes.borrow_mut();
+        let lane = Rc::clone(lanes.entry(number).or_insert_with(|| Rc::new(Lane::new(width))));
+        drop(lanes);
         let held = lane.bytes.get();
         if lane.is_full(limits.waiting) || (held > 0 && held.saturating_add(load.body_bytes) > limits.bytes) {
             return Err(LaneFull);
@@ -137,7 +162,7 @@ impl Lanes {
             while let Some(Load { work, body_bytes, head_bytes }) = next {
                 let held = Held { running: &running, body_bytes, head_bytes };
                 let end = work().await;
-                running.lane.width.set(running.lane.width.get().after(end));
+                running.lane.width.note(end);
                 drop(held);
                 // Work that waits for nothing, as that of copies which have waited for too long, must not hold up the worker.
                 tokio::task::yield_now().await;

@@ -11,6 +11,8 @@ use weir_core::mirror::MirrorOutcome;
 use weir_core::ports::{ComparisonExample, ComparisonReport, ComparisonStatus, MirrorStatus};
 use weir_upstream::upstream::Upstream;
 
+use super::lanes::LaneWidth;
+
 /// Numbers of mirrors, so that workers can tell those of two configurations apart.
 static NUMBERS: AtomicU64 = AtomicU64::new(0);
 
@@ -34,6 +36,8 @@ pub struct Mirroring {
     pub timeout: Duration,
     /// No other one has it.
     pub number: u64,
+    /// How many copies it gets at the same time, from each worker.
+    pub width: Arc<LaneWidth>,
     share: f64,
     counts: Arc<MirrorCounts>,
 }
@@ -171,6 +175,7 @@ impl Beside {
                 queue_max: mirror.queue,
                 timeout: mirror.timeout,
                 number: NUMBERS.fetch_add(1, Ordering::Relaxed),
+                width: Arc::default(),
                 share: mirror.share,
             })
         };

@@ -41,13 +41,13 @@ fn held(gate: &Rc<Notify>, done: &Rc<Cell<usize>>, body_bytes: u64) -> Load {
 #[test]
 fn a_lane_takes_so_many_and_no_more_and_other_lanes_do_not_notice() {
     on_a_worker(async {
-        let (lanes, tracker) = (Lanes::default(), Tracker::default());
+        let (lanes, tracker, width) = (Lanes::default(), Tracker::default(), Arc::default());
         let (gate, done) = (Rc::<Notify>::default(), Rc::<Cell<usize>>::default());
         for _ in 0..RUNNING_MAX + LIMITS.waiting {
-            assert_eq!(lanes.add(1, held(&gate, &done, 0), LIMITS, &tracker), Ok(()));
+            assert_eq!(lanes.add(1, held(&gate, &done, 0), LIMITS, &width, &tracker), Ok(()));
         }
-        assert_eq!(lanes.add(1, held(&gate, &done, 0), LIMITS, &tracker), Err(LaneFull));
-        assert_eq!(lanes.add(2, load(std::future::ready(()), 0), LIMITS, &tracker), Ok(()));
+        assert_eq!(lanes.add(1, held(&gate, &done, 0), LIMITS, &width, &tracker), Err(LaneFull));
+        assert_eq!(lanes.add(2, load(std::future::ready(()), 0), LIMITS, &width, &tracker), Ok(()));
         assert_eq!(lanes.waiting(), LIMITS.waiting);
         while !tracker.is_empty() {
             gate.notify_one();
@@ -61,26 +61,30 @@ fn a_lane_takes_so_many_and_no_more_and_other_lanes_do_not_notice() {
 #[test]
 fn bodies_have_a_bound_of_their_own_and_one_is_always_taken() {
     on_a_worker(async {
-        let (lanes, tracker) = (Lanes::default(), Tracker::default());
+        let (lanes, tracker, width) = (Lanes::default(), Tracker::default(), Arc::default());
         let (gate, done) = (Rc::<Notify>::default(), Rc::<Cell<usize>>::default());
-        assert_eq!(lanes.add(1, held(&gate, &done, 60), LIMITS, &tracker), Ok(()));
-        assert_eq!(lanes.add(1, held(&gate, &done, 41), LIMITS, &tracker), Err(LaneFull));
-        assert_eq!(lanes.add(1, held(&gate, &done, 40), LIMITS, &tracker), Ok(()));
-        assert_eq!(lanes.add(2, held(&gate, &done, 1000), LIMITS, &tracker), Ok(()));
+        assert_eq!(lanes.add(1, held(&gate, &done, 60), LIMITS, &width, &tracker), Ok(()));
+        assert_eq!(lanes.add(1, held(&gate, &done, 41), LIMITS, &width, &tracker), Err(LaneFull));
+        assert_eq!(lanes.add(1, held(&gate, &done, 40), LIMITS, &width, &tracker), Ok(()));
+        assert_eq!(lanes.add(2, held(&gate, &done, 1000), LIMITS, &width, &tracker), Ok(()));
         while !tracker.is_empty() {
             gate.notify_one();
             tokio::task::yield_now().await;
         }
-        assert_eq!(lanes.add(1, held(&gate, &done, 100), LIMITS, &tracker), Ok(()), "room was given back");
+        assert_eq!(
+            lanes.add(1, held(&gate, &done, 100), LIMITS, &width, &tracker),
+            Ok(()),
+            "room was given back"
+        );
     });
 }
 
 #[test]
 fn work_that_panics_gives_its_room_back() {
     on_a_worker(async {
-        let (lanes, tracker) = (Lanes::default(), Tracker::default());
+        let (lanes, tracker, width) = (Lanes::default(), Tracker::default(), Arc::default());
         let work = load(async { panic!("a bug") }, 90);
-        assert_eq!(lanes.add(1, work, LIMITS, &tracker), Ok(()));
+        assert_eq!(lanes.add(1, work, LIMITS, &width, &tracker), Ok(()));
         tracker.emptied().await;
         assert!(lanes.0.lanes.borrow().is_empty() && lanes.0.heads_bytes.get() == 0);
     });
@@ -90,19 +94,19 @@ fn work_that_panics_gives_its_room_back() {
 #[test]
 fn heads_have_a_bound_over_all_lanes() {
     on_a_worker(async {
-        let (lanes, tracker) = (Lanes::default(), Tracker::default());
+        let (lanes, tracker, width) = (Lanes::default(), Tracker::default(), Arc::default());
         let (gate, done) = (Rc::<Notify>::default(), Rc::<Cell<usize>>::default());
         let large = || Load { head_bytes: HEADS_BYTES_MAX / 2 - 500, ..held(&gate, &done, 0) };
-        assert_eq!(lanes.add(1, large(), LIMITS, &tracker), Ok(()));
-        assert_eq!(lanes.add(2, large(), LIMITS, &tracker), Ok(()));
-        assert_eq!(lanes.add(3, held(&gate, &done, 0), LIMITS, &tracker), Ok(()));
-        assert_eq!(lanes.add(4, held(&gate, &done, 0), LIMITS, &tracker), Err(LaneFull));
+        assert_eq!(lanes.add(1, large(), LIMITS, &width, &tracker), Ok(()));
+        assert_eq!(lanes.add(2, large(), LIMITS, &width, &tracker), Ok(()));
+        assert_eq!(lanes.add(3, held(&gate, &done, 0), LIMITS, &width, &tracker), Ok(()));
+        assert_eq!(lanes.add(4, held(&gate, &done, 0), LIMITS, &width, &tracker), Err(LaneFull));
         while !tracker.is_empty() {
             gate.notify_one();
             tokio::task::yield_now().await;
         }
         assert_eq!((lanes.0.heads_bytes.get(), lanes.0.lanes.borrow().len()), (0, 0));
-        assert_eq!(lanes.add(4, large(), LIMITS, &tracker), Ok(()), "room was given back");
+        assert_eq!(lanes.add(4, large(), LIMITS, &width, &tracker), Ok(()), "room was given back");
     });
 }
 
@@ -111,16 +115,16 @@ fn heads_have_a_bound_over_all_lanes() {
 #[test]
 fn others_have_their_turn_between_copies_that_wait_for_nothing() {
     on_a_worker(async {
-        let (lanes, tracker) = (Lanes::default(), Tracker::default());
+        let (lanes, tracker, width) = (Lanes::default(), Tracker::default(), Arc::default());
         let (gate, done) = (Rc::<Notify>::default(), Rc::<Cell<usize>>::default());
         for _ in 0..RUNNING_MAX {
-            assert_eq!(lanes.add(1, held(&gate, &done, 0), LIMITS, &tracker), Ok(()));
+            assert_eq!(lanes.add(1, held(&gate, &done, 0), LIMITS, &width, &tracker), Ok(()));
         }
         let many = LaneLimits { waiting: 1000, ..LIMITS };
         for _ in 0..many.waiting {
             let done = Rc::clone(&done);
             let work = async move { done.set(done.get() + 1) };
-            assert_eq!(lanes.add(1, load(work, 0), many, &tracker), Ok(()));
+            assert_eq!(lanes.add(1, load(work, 0), many, &width, &tracker), Ok(()));
         }
         let mut most = 0;
         while !tracker.is_empty() {
@@ -139,7 +143,7 @@ fn others_have_their_turn_between_copies_that_wait_for_nothing() {
 #[test]
 fn a_lane_whose_work_runs_out_of_time_becomes_narrow_and_wide_again_when_it_is_answered() {
     on_a_worker(async {
-        let (lanes, tracker) = (Lanes::default(), Tracker::default());
+        let (lanes, tracker, width) = (Lanes::default(), Tracker::default(), Arc::default());
         let gate = Rc::<Notify>::default();
         let wait = |end: CopyEnd| {
             let gate = Rc::clone(&gate);
@@ -147,7 +151,7 @@ fn a_lane_whose_work_runs_out_of_time_becomes_narrow_and_wide_again_when_it_is_a
         };
         let many = LaneLimits { waiting: 640, ..LIMITS };
         for _ in 0..RUNNING_MAX + 10 {
-            assert_eq!(lanes.add(1, wait(CopyEnd::TimedOut), many, &tracker), Ok(()));
+            assert_eq!(lanes.add(1, wait(CopyEnd::TimedOut), many, &width, &tracker), Ok(()));
         }
         settle().await;
         gate.notify_waiters();
@@ -157,15 +161,15 @@ fn a_lane_whose_work_runs_out_of_time_becomes_narrow_and_wide_again_when_it_is_a
             !lanes.has_room(1, 576) && lanes.has_room(1, 640),
             "a 64th of the queue is left, and one place of it"
         );
-        assert_eq!(lanes.add(1, wait(CopyEnd::Answered), many, &tracker), Ok(()));
-        assert_eq!(lanes.add(1, wait(CopyEnd::Answered), many, &tracker), Err(LaneFull));
+        assert_eq!(lanes.add(1, wait(CopyEnd::Answered), many, &width, &tracker), Ok(()));
+        assert_eq!(lanes.add(1, wait(CopyEnd::Answered), many, &width, &tracker), Err(LaneFull));
         for left in (0..10).rev() {
             gate.notify_waiters();
             settle().await;
             assert_eq!((tracker.len(), lanes.waiting()), (1, left), "none of them made it narrower than one");
         }
         for _ in 0..3 {
-            assert_eq!(lanes.add(1, wait(CopyEnd::Answered), many, &tracker), Ok(()));
+            assert_eq!(lanes.add(1, wait(CopyEnd::Answered), many, &width, &tracker), Ok(()));
         }
         gate.notify_waiters();
         settle().await;
@@ -174,9 +178,37 @@ fn a_lane_whose_work_runs_out_of_time_becomes_narrow_and_wide_again_when_it_is_a
             (1, 2),
             "it is wider now, and the next copy makes use of that"
         );
-        assert_eq!(lanes.add(1, wait(CopyEnd::Answered), many, &tracker), Ok(()));
+        assert_eq!(lanes.add(1, wait(CopyEnd::Answered), many, &width, &tracker), Ok(()));
         settle().await;
         assert_eq!((tracker.len(), lanes.waiting()), (2, 2));
+    });
+}
+
+/// What waits behind one that hung has waited for too long and is not begun, so that nothing is left in the lane. It was
+/// forgotten with its width then, and the next copies were 64 at a time again.
+#[test]
+fn a_narrow_lane_that_was_empty_for_a_while_is_still_narrow() {
+    on_a_worker(async {
+        let (lanes, tracker, width) = (Lanes::default(), Tracker::default(), Arc::default());
+        for _ in 0..RUNNING_MAX {
+            let hung = ending(CopyEnd::TimedOut, std::future::ready(()), 0);
+            assert_eq!(lanes.add(1, hung, LIMITS, &width, &tracker), Ok(()));
+        }
+        tracker.emptied().await;
+        assert!(lanes.0.lanes.borrow().is_empty());
+        let (gate, done) = (Rc::<Notify>::default(), Rc::<Cell<usize>>::default());
+        let many = LaneLimits { waiting: 640, ..LIMITS };
+        for _ in 0..5 {
+            assert_eq!(lanes.add(1, held(&gate, &done, 0), many, &width, &tracker), Ok(()));
+        }
+        settle().await;
+        assert_eq!((tracker.len(), lanes.waiting()), (1, 4));
+        // Another mirror knows nothing of that.
+        let other = Arc::default();
+        for _ in 0..5 {
+            assert_eq!(lanes.add(2, held(&gate, &done, 0), many, &other, &tracker), Ok(()));
+        }
+        assert_eq!((tracker.len(), lanes.waiting()), (6, 4));
     });
 }
 
