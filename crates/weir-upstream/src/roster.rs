@@ -386,11 +386,7 @@ impl Roster {
         moment: Moment,
     ) -> Result<bool, NoSuchServer> {
         let member = self.member_mut(name)?;
-        let is_changed = member.change(moment, reason, |member| member.checked = state);
-        if is_changed && state == State::Healthy {
-            member.hear_well(moment);
-        }
-        Ok(is_changed)
+        Ok(member.change(moment, reason, |member| member.checked = state))
     }
 
     /// Forgets what checks have said of a member that is not checked any more.
