@@ -38,6 +38,7 @@ mod hedge;
 mod host;
 mod https_only;
 mod interim;
+mod leases;
 mod left_behind;
 mod length;
 mod limits;

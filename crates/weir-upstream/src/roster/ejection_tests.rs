@@ -188,7 +188,6 @@ const CHECK: HealthCheck = HealthCheck {
     timeout: SOON,
     healthy_after: 2,
     unhealthy_after: 3,
-    panic_percent: PANIC_PERCENT,
 };
 
 /// Killed and back before any check had failed, it was out for all of its time, whatever checks said from then on.
