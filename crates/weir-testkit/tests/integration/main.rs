@@ -18,6 +18,7 @@ mod balance_sticky;
 mod bodies;
 mod bodies_too_large;
 mod certificates;
+mod churn;
 mod compare;
 mod connection;
 mod copied_bodies;
