@@ -149,7 +149,12 @@ fn what_says_nothing_against_a_server_does_not_count() {
         }
         let status = first(&proxy);
         assert_eq!((status.ejection.total, status.ejection.is_out), ([0, 0, 0], false), "{keys}");
-        assert_eq!(server.requests().len(), 20);
+        // How many it got depends on when it closes; it gets its share still.
+        let (before, begun) = (server.requests().len(), Instant::now());
+        while server.requests().len() == before {
+            fetch(&proxy, "/");
+            assert!(begun.elapsed() < PATIENCE, "{keys}");
+        }
     }
 }
 
