@@ -9,6 +9,7 @@ use weir_testkit::client::{connect, get};
 use weir_testkit::proxy::{self, Running};
 use weir_testkit::server::{Server, sized};
 use weir_testkit::socket::Socket;
+use weir_testkit::wait::until;
 
 const USUAL: MemberChange = MemberChange { weight: None, word: None, lease: None };
 
@@ -55,9 +56,7 @@ fn check(keys: &str, rounds: usize) {
                 members.put("web", &server.to_string(), USUAL).unwrap();
             }
             let before = answered.load(Ordering::Relaxed);
-            while answered.load(Ordering::Relaxed) < before + 2 {
-                std::thread::yield_now();
-            }
+            until(|| answered.load(Ordering::Relaxed) >= before + 2);
             // Some rounds until both have had their part of the load, the others as fast as may be.
             if round % 10 == 0 {
                 b.wait_requests(round / 10 + 1);

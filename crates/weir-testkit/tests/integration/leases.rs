@@ -1,9 +1,7 @@
 //! Servers that register themselves: what a lease is good for, and what becomes of what waits for one whose lease has ended.
 
-#![allow(clippy::disallowed_methods, reason = "leases are waited for by the clock of the wall")]
-
 use std::sync::atomic::Ordering;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use weir_core::health::{State, Word};
 use weir_core::ports::members::{ComesBack, DifferenceKind, MemberChange, MemberError};
@@ -12,7 +10,7 @@ use weir_testkit::client::{ask, fetch};
 use weir_testkit::message::Message;
 use weir_testkit::proxy::{self, Running};
 use weir_testkit::server::Server;
-use weir_testkit::socket::PATIENCE;
+use weir_testkit::wait::until;
 
 const USUAL: MemberChange = MemberChange { weight: None, word: None, lease: None };
 
@@ -27,15 +25,6 @@ upstreams: {{web: {{servers: [{servers}], retry: {{attempts: 1}}, eject: off}}}}
 fn register(proxy: &Running, server: &Server, seconds: u64) -> Result<bool, MemberError> {
     let lease = MemberChange { lease: Some(Duration::from_secs(seconds)), ..USUAL };
     proxy.members().put("web", &server.to_string(), lease).map(|changed| changed.is_new)
-}
-
-#[track_caller]
-fn until(what: &str, is_so: impl Fn() -> bool) {
-    let begun = Instant::now();
-    while !is_so() {
-        assert!(begun.elapsed() < PATIENCE, "never {what}");
-        std::thread::yield_now();
-    }
 }
 
 /// It would have left when nobody renewed it, although the file says that it is there.
@@ -101,12 +90,12 @@ fn what_waits_for_one_whose_lease_ends_is_an_orphan_until_it_registers_again() {
             .expect(200);
     };
     post("1");
-    until("missed", || waiting(&proxy, &b).is_some_and(|known| known.backlog == 1));
+    until(|| waiting(&proxy, &b).is_some_and(|known| known.backlog == 1));
     // It may have left by now, on a slow machine; then it does not get the others.
     register(&proxy, &b, 1).unwrap();
     post("2");
     post("3");
-    until("an orphan", || waiting(&proxy, &b).is_some_and(|known| !known.configured && !known.in_flight));
+    until(|| waiting(&proxy, &b).is_some_and(|known| !known.configured && !known.in_flight));
     let missed = waiting(&proxy, &b).map(|known| known.backlog).unwrap_or_default();
     assert!((1..=3).contains(&missed), "{missed}");
     post("4");
@@ -114,7 +103,7 @@ fn what_waits_for_one_whose_lease_ends_is_an_orphan_until_it_registers_again() {
     let before = b.requests().len();
     is_down.store(false, Ordering::SeqCst);
     register(&proxy, &b, 1000).unwrap();
-    until("delivered", || waiting(&proxy, &b).is_some_and(|known| known.backlog == 0));
+    until(|| waiting(&proxy, &b).is_some_and(|known| known.backlog == 0));
     let got: Vec<String> = b.requests().split_off(before).iter().map(Message::text).collect();
     assert_eq!(got.concat(), "123"[..missed], "in their order, and not what came when it was away");
 }
