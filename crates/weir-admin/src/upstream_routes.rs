@@ -90,8 +90,9 @@ fn perform(
         }
         Place::Server(upstream, server) => {
             Parameters::read(query, &[])?;
+            let name = control.name_of(&upstream, &server).map_err(|error| no(&error))?;
             let upstream = find(source, &upstream)?;
-            let found = upstream.servers.iter().find(|known| known.address == server);
+            let found = upstream.servers.iter().find(|known| known.address == name);
             ok(upstreams::server(found.ok_or_else(|| no(&MemberError::NoServer))?))
         }
         Place::Register(upstream, server) => {
@@ -144,6 +145,7 @@ fn no(error: &MemberError) -> No {
     let status = match error {
         MemberError::NoUpstream { .. } | MemberError::NoServer => StatusCode::NOT_FOUND,
         MemberError::Bad(_) => StatusCode::BAD_REQUEST,
+        MemberError::Conflict(_) => StatusCode::CONFLICT,
     };
     (status, error.to_string())
 }

@@ -2,7 +2,9 @@
 
 use serde_json::{Map, Value, json};
 use weir_core::health::{Change, CheckOutcome, TripWhy, Word};
-use weir_core::ports::members::{Changed, DifferenceKind, InventoryStatus, Leaving, MemberDifference};
+use weir_core::ports::members::{
+    Changed, ComesBack, DifferenceKind, InventoryStatus, Leaving, MemberDifference,
+};
 use weir_core::ports::{CheckStatus, EjectionStatus, LatencyStatus, ServerStatus, UpstreamStatus};
 use weir_core::retry::RetryReason;
 
@@ -120,13 +122,37 @@ fn word_name(word: Word) -> &'static str {
     WORDS.iter().find(|(_, known)| *known == word).map_or("", |(name, _)| name)
 }
 
+const NOBODY_LEFT: &str = "no server of the upstream gets requests any more; they get 503";
+
 /// What has become of a change.
 pub(crate) fn changed(changed: &Changed) -> Value {
-    json!({ "is_new": changed.is_new, "state": changed.state.name() })
+    let warning = changed.is_last.then_some(NOBODY_LEFT);
+    json!({ "is_new": changed.is_new, "state": changed.state.name(), "is_last": changed.is_last, "warning": warning })
 }
 
 /// What has become of a server that was told to leave.
 pub(crate) fn leaving(leaving: &Leaving) -> Value {
-    let warning = leaving.is_last.then_some("no server stays in the upstream; its requests get 503");
-    json!({ "is_gone": leaving.is_gone, "is_last": leaving.is_last, "warning": warning })
+    let (comes_back, why) = match leaving.comes_back {
+        None => (None, None),
+        Some(ComesBack::Registers) => (
+            Some("registers"),
+            Some(
+                "it registers itself, and joins again with its next word; to keep it out, stop it or disable it",
+            ),
+        ),
+        Some(ComesBack::IsFound) => (
+            Some("is_found"),
+            Some(
+                "it is found by name, and joins again when the name is asked for; to keep it out, disable it",
+            ),
+        ),
+    };
+    let warnings: Vec<&str> = leaving.is_last.then_some(NOBODY_LEFT).into_iter().chain(why).collect();
+    let warning = (!warnings.is_empty()).then(|| warnings.join(". "));
+    json!({
+        "is_gone": leaving.is_gone,
+        "is_last": leaving.is_last,
+        "comes_back": comes_back,
+        "warning": warning,
+    })
 }

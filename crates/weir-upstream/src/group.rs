@@ -81,6 +81,12 @@ impl Group {
         self.shares.get(server).is_some_and(|share| *share > 0)
     }
 
+    /// Whether a request that began with this group may begin something new with the server: nobody has taken it out since.
+    #[inline]
+    pub fn still_has(&self, server: usize) -> bool {
+        self.servers.get(server).is_some_and(|server| !server.is_taken_out())
+    }
+
     /// Whether another group would say the same.
     pub(crate) fn is_like(&self, members: &Members) -> bool {
         let same = |(one, other)| Arc::ptr_eq(one, other);

@@ -12,7 +12,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 use weir_core::health::EjectionChange;
 
-use crate::health::checker::Turns;
+use crate::health::checker::Found;
 use crate::health::watch::{self, Watch};
 use crate::io::deadline::pause;
 use crate::roster::{Gone, Moment, Roster};
@@ -42,15 +42,17 @@ pub async fn keep(upstream: Arc<Upstream>) {
             () = upstream.changed() => {}
             () = rung(&upstream) => {}
             () = &mut sleeping => {}
-            turns = watched(&mut watch) => watch::note(&upstream, turns),
+            found = watched(&mut watch) => {
+                watch::note(&upstream, found).iter().for_each(|change| tell_of_ejection(&upstream, change));
+            }
         }
     }
 }
 
 /// What checks have found out, where there are any.
-async fn watched(watch: &mut Option<Watch>) -> Turns {
+async fn watched(watch: &mut Option<Watch>) -> Vec<Found> {
     match watch {
-        Some(watch) => watch.turns().await,
+        Some(watch) => watch.found().await,
         None => pending().await,
     }
 }
@@ -94,7 +96,7 @@ fn tell(upstream: &Upstream, gone: &Gone) {
         false => tracing::info!(upstream, server, "a server has left"),
     }
     if gone.was_last {
-        tracing::warn!(upstream, "the upstream has no server left; its requests get 503");
+        tracing::warn!(upstream, "no server of the upstream gets requests any more; they get 503");
     }
 }
 

@@ -57,6 +57,8 @@ pub struct Server {
     gate: OnceLock<Arc<Gate>>,
     /// Whether it has left its upstream.
     has_left: AtomicBool,
+    /// Whether it gets nothing new because somebody says so, or it has left.
+    is_taken_out: AtomicBool,
 }
 
 /// What happened with a server.
@@ -164,6 +166,7 @@ impl Server {
             connections: Arc::default(),
             gate: OnceLock::new(),
             has_left: AtomicBool::new(false),
+            is_taken_out: AtomicBool::new(false),
         }
     }
 
@@ -309,6 +312,19 @@ impl Server {
     /// Notes that it has left its upstream; requests that it has go on.
     pub(crate) fn leave(&self) {
         self.has_left.store(true, Ordering::Relaxed);
+        self.take_out(true);
+    }
+
+    /// Whether it gets nothing new: it drains, is disabled or has left. A request knows the servers that there were when it
+    /// began; whoever asks one of them later looks here first.
+    #[inline]
+    pub fn is_taken_out(&self) -> bool {
+        self.is_taken_out.load(Ordering::Relaxed)
+    }
+
+    /// Notes whether it gets nothing new.
+    pub(crate) fn take_out(&self, is_taken_out: bool) {
+        self.is_taken_out.store(is_taken_out, Ordering::Relaxed);
     }
 
     /// Its name for people: what the configuration says.

@@ -81,6 +81,11 @@ impl NamedServers {
         &self.address.written
     }
 
+    /// What each of them weighs.
+    pub fn weight(&self) -> u32 {
+        self.weight
+    }
+
     /// The server at one of the addresses. It is called by that address; `Host` and certificates are those of the name.
     pub fn member(&self, ip: IpAddr, recruit: &Recruit) -> Member {
         let host = Server::new(self.address.clone()).host;

@@ -6,7 +6,10 @@
 mod ejections;
 mod found;
 pub mod inventory;
+mod origin;
+mod places;
 mod said;
+mod written;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -16,12 +19,14 @@ use tokio::time::Instant;
 use weir_core::health::{
     Change, Ejection, Shares, Standing, State, WHOLE_PERMILLE, Word, shares, slow_start,
 };
-use weir_core::server::ServerAddress;
 
 use self::said::AllSaid;
 use crate::group::Members;
 use crate::io::deadline::{now, since_epoch};
 use crate::member::Server;
+
+pub use origin::Origin;
+pub use written::Written;
 
 /// How many changes of a server are remembered.
 pub const CHANGES_MAX: usize = 32;
@@ -33,40 +38,6 @@ pub struct Moment {
     pub instant: Instant,
     /// For people: since 1970.
     pub since_epoch: Duration,
-}
-
-/// How a server became a member.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Origin {
-    /// The configuration names it.
-    #[default]
-    File,
-    /// The inventory that the configuration names has it.
-    Inventory,
-    /// Somebody added it while the proxy ran.
-    Added,
-    /// It registered itself, and must say again that it is there.
-    Lease,
-    /// It is one of the addresses of a name.
-    Name,
-}
-
-impl Origin {
-    /// Its name in the admin interface.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::File => "file",
-            Self::Inventory => "inventory",
-            Self::Added => "added",
-            Self::Lease => "lease",
-            Self::Name => "name",
-        }
-    }
-
-    /// Whether people have written it where it is read from.
-    pub fn is_written(self) -> bool {
-        matches!(self, Self::File | Self::Inventory)
-    }
 }
 
 /// A server that belongs to an upstream.
@@ -145,6 +116,7 @@ impl Member {
         if from == to {
             return false;
         }
+        self.server.take_out(matches!(to, State::Draining | State::Disabled));
         if to == State::Healthy {
             self.warm_since = Some(moment.instant);
             // What is known of how it answers is about the time before it was away.
@@ -175,21 +147,8 @@ pub struct Gone {
     pub server: Box<str>,
     /// Whether it did not say again that it is there.
     pub lease_ended: bool,
-    /// Whether nobody is left.
+    /// Whether nobody is left who gets requests.
     pub was_last: bool,
-}
-
-/// A server as the configuration has it, or the inventory that it names.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Written {
-    /// Its name.
-    pub server: Box<str>,
-    /// Which of the two.
-    pub origin: Origin,
-    /// Its weight.
-    pub weight: u32,
-    /// Whether it acknowledges for the others.
-    pub is_primary: bool,
 }
 
 /// The members of an upstream.
@@ -214,6 +173,7 @@ impl Roster {
         let written = members.iter().filter(|member| member.origin.is_written()).map(|member| Written {
             server: member.server.name().into(),
             origin: member.origin,
+            address: member.server.address.clone(),
             weight: member.weight,
             is_primary: member.is_primary,
         });
@@ -237,20 +197,6 @@ impl Roster {
         &self.leaving
     }
 
-    /// The member at the place of this address, however that is written.
-    pub fn member_at(&self, address: &ServerAddress) -> Option<&Member> {
-        let is_there = |known: &ServerAddress| {
-            (known.scheme, &known.transport, &known.base)
-                == (address.scheme, &address.transport, &address.base)
-        };
-        self.members.iter().find(|member| is_there(&member.server.address))
-    }
-
-    /// The servers that the configuration names, with the weights that it gives them.
-    pub fn written(&self) -> &[Written] {
-        &self.written
-    }
-
     /// The member of this name.
     pub fn member(&self, name: &str) -> Option<&Member> {
         self.members.iter().find(|member| member.server.name() == name)
@@ -261,7 +207,7 @@ impl Roster {
     }
 
     /// Takes a member in; one of the same name stays what it is, but for its weight and its origin. One that was leaving comes
-    /// back. Says whether it is new.
+    /// back, and one that the configuration names is one of the configuration again. Says whether it is new.
     pub fn join(&mut self, member: Member, moment: Moment) -> bool {
         let name = member.server.name().to_owned();
         match self.member_mut(&name) {
@@ -276,15 +222,13 @@ impl Roster {
                 false
             }
             Err(NoSuchServer) => {
-                let written = self.written.iter().find(|written| *written.server == *name);
-                let is_primary = member.is_primary || written.is_some_and(|written| written.is_primary);
-                let member = Member { is_primary, ..member };
+                let member = self.as_written(member);
                 let known = self.leaving.iter().position(|known| known.server.name() == name);
                 let member = match known.map(|place| self.leaving.remove(place)) {
                     // Its connections and what is known of it are still good.
                     Some(mut known) => {
                         known.change(moment, "it joined again", |known| known.leaves_at = None);
-                        let Member { weight, origin, lease_until, found_as, .. } = member;
+                        let Member { weight, origin, lease_until, found_as, is_primary, .. } = member;
                         Member { weight, origin, lease_until, found_as, is_primary, ..known }
                     }
                     None => {
@@ -335,14 +279,14 @@ impl Roster {
         };
         let mut gone: Vec<_> = self.members.extract_if(.., |member| lease_ended(member)).collect();
         gone.extend(self.leaving.extract_if(.., |member| is_done(member)));
-        let is_empty = self.members.is_empty();
+        let was_last = !self.has_someone_to_ask();
         gone.iter()
             .map(|member| {
                 member.server.leave();
                 Gone {
                     server: member.server.name().into(),
                     lease_ended: member.leaves_at.is_none(),
-                    was_last: is_empty,
+                    was_last,
                 }
             })
             .collect()
@@ -386,11 +330,7 @@ impl Roster {
         moment: Moment,
     ) -> Result<bool, NoSuchServer> {
         let member = self.member_mut(name)?;
-        let is_changed = member.change(moment, reason, |member| member.checked = state);
-        if is_changed && state == State::Healthy {
-            member.hear_well(moment);
-        }
-        Ok(is_changed)
+        Ok(member.change(moment, reason, |member| member.checked = state))
     }
 
     /// Forgets what checks have said of a member that is not checked any more.

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use http_body_util::BodyExt;
 use hyper::Request;
 use weir_core::health::{State, Word};
-use weir_core::ports::members::{Changed, Leaving, MemberControl};
+use weir_core::ports::members::{Changed, ComesBack, Leaving, MemberControl};
 use weir_core::ports::{ServerStatus, Status};
 
 use super::*;
@@ -32,16 +32,31 @@ impl MemberControl for Web {
         if upstream != "web" {
             return Err(MemberError::NoUpstream { known: vec!["web".to_owned()] });
         }
+        if server == "c:1" && change.lease.is_some() {
+            return Err(MemberError::Conflict("the configuration names it".to_owned()));
+        }
         self.told.lock().unwrap().push(format!("{server} {change:?}"));
-        Ok(Changed { is_new: server != "a:1", state: State::Healthy })
+        let is_last = change.word == Some(Word::Disable);
+        Ok(Changed { is_new: server != "a:1", state: State::Healthy, is_last })
+    }
+
+    fn name_of(&self, upstream: &str, server: &str) -> Result<String, MemberError> {
+        match (upstream, server) {
+            ("web", "a:1" | "http://A:1") => Ok("a:1".to_owned()),
+            ("web", _) => Err(MemberError::NoServer),
+            _ => Err(MemberError::NoUpstream { known: vec!["web".to_owned()] }),
+        }
     }
 
     fn leave(&self, _: &str, server: &str, drain: Option<Duration>) -> Result<Leaving, MemberError> {
-        if server != "a:1" {
-            return Err(MemberError::NoServer);
-        }
+        let comes_back = match server {
+            "a:1" => None,
+            "leased:1" => Some(ComesBack::Registers),
+            "found:1" => Some(ComesBack::IsFound),
+            _ => return Err(MemberError::NoServer),
+        };
         self.told.lock().unwrap().push(format!("{server} leaves {drain:?}"));
-        Ok(Leaving { is_gone: drain.is_none(), is_last: true })
+        Ok(Leaving { is_gone: drain.is_none(), is_last: server != "found:1", comes_back })
     }
 }
 
@@ -104,8 +119,21 @@ fn a_server_joins_changes_and_leaves() {
     );
     assert_eq!(told("POST", &format!("{server}/register"), 201).matches("10s").count(), 1);
     assert_eq!(told("DELETE", "/api/v1/upstreams/web/servers/a:1?drain=5s", 200), "a:1 leaves Some(5s)");
-    let (_, value, _) = ask("DELETE", "/api/v1/upstreams/web/servers/a:1");
-    assert!(value["warning"].as_str().unwrap().contains("503"), "the last one: {value}");
+}
+
+#[test]
+fn what_will_surprise_is_said_with_the_answer() {
+    let warning = |method: &str, server: &str| {
+        let (_, value, _) = ask(method, &format!("/api/v1/upstreams/web/servers/{server}"));
+        value["warning"].as_str().map(str::to_owned).unwrap_or_default()
+    };
+    assert!(warning("DELETE", "a:1").ends_with("503"), "the last one");
+    assert_eq!(warning("PUT", "a:1?weight=2"), "");
+    assert!(warning("PUT", "a:1?state=disabled").ends_with("503"), "the last one");
+    let both = warning("DELETE", "leased:1");
+    assert!(both.contains("503") && both.contains("registers itself") && both.contains("disable"), "{both}");
+    let found = warning("DELETE", "found:1");
+    assert!(!found.contains("503") && found.contains("by name") && found.contains("disable"), "{found}");
 }
 
 #[test]
@@ -123,6 +151,7 @@ fn nonsense_gets_a_reason_and_changes_nothing() {
         ("PUT", "/api/v1/upstreams/web/servers/a:1?weight=1&weight=2", 400),
         ("DELETE", "/api/v1/upstreams/web/servers/a:1?drain=5", 400),
         ("POST", "/api/v1/upstreams/web/servers/a:1/register?ttl=soon", 400),
+        ("POST", "/api/v1/upstreams/web/servers/c:1/register", 409),
         ("POST", "/api/v1/upstreams/web/servers/a:1", 405),
         ("DELETE", "/api/v1/upstreams/web", 405),
         ("GET", "/api/v1/upstreams/web/servers/a:1/register", 405),
@@ -137,4 +166,5 @@ fn what_is_there_can_be_read() {
     assert_eq!(ask("GET", "/api/v1/upstreams").1["upstreams"][0]["name"], "web");
     assert_eq!(ask("HEAD", "/api/v1/upstreams/web").1["servers"][0]["address"], "a:1");
     assert_eq!(ask("GET", "/api/v1/upstreams/web/servers/a:1").1["state"], "HEALTHY");
+    assert_eq!(ask("GET", "/api/v1/upstreams/web/servers/http:%2F%2FA:1").1["address"], "a:1");
 }

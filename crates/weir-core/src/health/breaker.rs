@@ -262,6 +262,11 @@ impl Breaker {
         word & 3 != HALF_OPEN || trials(word).0 < u64::from(rule.trials)
     }
 
+    /// Whether too many have failed, and nobody has let it be tried since.
+    pub fn is_open(&self) -> bool {
+        self.word.load(Ordering::Relaxed) & 3 == OPEN
+    }
+
     /// Whether some requests try it now.
     #[inline]
     pub fn is_half_open(&self) -> bool {

@@ -6,8 +6,9 @@
 //!
 //! Checks keep the pace of their beginnings: the next one is due an interval after the last one *began*, so that a slow
 //! server is asked as often as a fast one, but never while one is under way. While a server is not HEALTHY the faster
-//! interval holds. A HEALTHY server that has failed once keeps its usual pace: `interval × unhealthy_after` is how long a
-//! pause of it is borne, and that must not shrink when it matters.
+//! interval holds, and also while it is out because it failed its requests: it is checked at once then, so that a server
+//! which is away for a moment is seen to be away, and back. Any other HEALTHY server that has failed once keeps its usual pace:
+//! `interval × unhealthy_after` is how long a pause of it is borne, and that must not shrink when it matters.
 
 use std::time::Duration;
 
@@ -44,6 +45,7 @@ pub struct Checks {
     last_failed: bool,
     due: Due,
     done: u64,
+    is_doubted: bool,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -56,7 +58,8 @@ enum Due {
 impl Checks {
     /// A server that nothing is known of, to be checked at `first`.
     pub fn new(first: Duration) -> Self {
-        Self { state: State::NotInitiated, in_a_row: 0, last_failed: false, due: Due::At(first), done: 0 }
+        let (state, due) = (State::NotInitiated, Due::At(first));
+        Self { state, in_a_row: 0, last_failed: false, due, done: 0, is_doubted: false }
     }
 
     /// NOT_INITIATED, HEALTHY or UNREACHABLE.
@@ -75,6 +78,26 @@ impl Checks {
     /// How many checks in a row have failed; 0 after a success.
     pub fn failures_in_a_row(&self) -> u32 {
         if self.last_failed { self.in_a_row } else { 0 }
+    }
+
+    /// Notes whether requests have found the server failing, so that it is out. From the moment on in which it is, it is checked
+    /// at once and at the faster pace. Says whether its next check is due earlier than it was.
+    pub fn doubt(&mut self, is_doubted: bool, now: Duration) -> bool {
+        let begins = is_doubted && !self.is_doubted;
+        self.is_doubted = is_doubted;
+        let is_sooner = begins && self.due().is_some_and(|due| due > now);
+        if is_sooner {
+            self.due = Due::At(now);
+        }
+        is_sooner
+    }
+
+    /// When the check that is under way was begun.
+    pub fn begun(&self) -> Option<Duration> {
+        match self.due {
+            Due::Begun(begun) => Some(begun),
+            Due::At(_) => None,
+        }
     }
 
     /// Notes that a check begins now. Says whether it may: not while another one is under way.
@@ -135,7 +158,7 @@ impl Checks {
     /// From the beginning of the check that has just ended to the next one.
     fn pause(&self, check: &HealthCheck, random: u64) -> Duration {
         let interval = match self.state {
-            State::Healthy => check.interval,
+            State::Healthy if !self.is_doubted => check.interval,
             _ => check.unhealthy_interval,
         };
         // The first checks of all servers begin together. The second ones may lie anywhere, so that from then on the checks

@@ -71,11 +71,28 @@ enum Phase {
     },
     /// It gets nothing.
     Out {
+        /// Since when.
+        since: Duration,
         /// It is tried then.
         until: Duration,
+        /// Whether checks that have passed since say enough, also if none of them has failed.
+        is_of_connection: bool,
+        /// Whether a check fails that is not older, or has failed since.
+        has_failed_checks: bool,
+        /// Checks in a row that have begun since and passed.
+        passed: u32,
     },
     /// Some requests try it.
     Tried,
+}
+
+/// A check of a server, as it ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Heard {
+    /// When it was begun: what a server said before it failed its requests is no news.
+    pub begun: Duration,
+    /// Whether the server was as it should be.
+    pub has_passed: bool,
 }
 
 /// What became of a server.
@@ -107,12 +124,14 @@ pub struct Ejection {
     phase: Phase,
     /// Ejections lately, as of when it came in.
     times: u32,
+    /// Whether the last check that was heard of has failed.
+    fails_checks: bool,
 }
 
 impl Ejection {
     /// A server against which nothing speaks.
     pub fn new(now: Duration) -> Self {
-        Self { phase: Phase::In { since: now, spared_until: None }, times: 0 }
+        Self { phase: Phase::In { since: now, spared_until: None }, times: 0, fails_checks: false }
     }
 
     /// Looks what workers have made of its breaker, and what time it is. `has_room` says whether one more server may be
@@ -148,7 +167,7 @@ impl Ejection {
                 self.phase = Phase::In { since, spared_until: Some(until) };
                 None
             }
-            (Phase::Out { until }, _) if now < until => None,
+            (Phase::Out { until, .. }, _) if now < until => None,
             (Phase::Out { .. }, _) => {
                 self.try_it(breaker);
                 Some(EjectionChange::Tried)
@@ -165,7 +184,7 @@ impl Ejection {
     /// When time alone changes something.
     pub fn due(&self) -> Option<Duration> {
         match self.phase {
-            Phase::Out { until } | Phase::Spared { until, .. } => Some(until),
+            Phase::Out { until, .. } | Phase::Spared { until, .. } => Some(until),
             Phase::In { .. } | Phase::Tried => None,
         }
     }
@@ -188,9 +207,24 @@ impl Ejection {
         }
     }
 
-    /// Somebody else has found it well again: a check that had failed succeeds. It need not wait to be tried.
-    pub fn hear_well(&mut self, breaker: &Breaker) -> Option<EjectionChange> {
-        self.is_out().then(|| {
+    /// A check of it has ended. After `healthy_after` of them that speak for it, it need not wait to be tried. To be told of
+    /// all checks while it is out, and of each that ends otherwise than the one before.
+    pub fn hear(&mut self, breaker: &Breaker, heard: Heard, healthy_after: u32) -> Option<EjectionChange> {
+        self.fails_checks = !heard.has_passed;
+        let is_first = self.times == 1;
+        let Phase::Out { since, is_of_connection, has_failed_checks, passed, .. } = &mut self.phase else {
+            return None;
+        };
+        if !heard.has_passed {
+            (*has_failed_checks, *passed) = (true, 0);
+            return None;
+        }
+        if heard.begun < *since {
+            return None;
+        }
+        *passed = passed.saturating_add(1);
+        let can_tell = *has_failed_checks || (*is_of_connection && is_first);
+        (can_tell && *passed >= healthy_after).then(|| {
             self.try_it(breaker);
             EjectionChange::Tried
         })
@@ -210,7 +244,13 @@ impl Ejection {
     fn eject(&mut self, rule: &EjectionRule, trip: Trip, now: Duration) -> EjectionChange {
         self.times = self.times.saturating_add(1);
         let time = rule.time(self.times);
-        self.phase = Phase::Out { until: now.saturating_add(time) };
+        self.phase = Phase::Out {
+            since: now,
+            until: now.saturating_add(time),
+            is_of_connection: trip.fault.is_of_connection(),
+            has_failed_checks: self.fails_checks,
+            passed: 0,
+        };
         EjectionChange::Ejected { trip, time, times: self.times }
     }
 

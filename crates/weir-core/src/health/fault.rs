@@ -29,6 +29,14 @@ pub enum Fault {
 const FAULTS: [Fault; 4] = [Fault::Unreachable, Fault::Reset, Fault::Timeout, Fault::Garbage];
 
 impl Fault {
+    /// Whether it is about the connection, which each check of a server makes too, and not about what was said on it.
+    pub(super) fn is_of_connection(self) -> bool {
+        match self {
+            Self::Unreachable | Self::Reset => true,
+            Self::Timeout | Self::Garbage | Self::Status(_) => false,
+        }
+    }
+
     /// A number below 1024 that [`Fault::of_number`] reads.
     pub(super) fn number(self) -> u64 {
         match self {

@@ -17,7 +17,7 @@ mod window;
 pub use breaker::{Breaker, BreakerRule, BreakerState, Trial, Trip, TripWhy};
 pub use check::{CheckOutcome, HealthCheck, HttpProbe, Probe};
 pub use checks::{Checks, Turn, first_check_after};
-pub use ejection::{Ejection, EjectionChange, EjectionRule};
+pub use ejection::{Ejection, EjectionChange, EjectionRule, Heard};
 pub use fault::{Fault, Faults};
 pub use shares::{PANIC_PERCENT, Shares, Standing, WHOLE_PERMILLE, shares};
 pub use state::{Change, State, Word};

@@ -30,6 +30,8 @@ pub struct Changed {
     pub is_new: bool,
     /// Its state now.
     pub state: State,
+    /// Whether nobody is left who gets requests, so that they get 503.
+    pub is_last: bool,
 }
 
 /// What has become of a server that was told to leave.
@@ -37,8 +39,19 @@ pub struct Changed {
 pub struct Leaving {
     /// Whether it is gone already; else it gets nothing new and goes when it has nothing more to do.
     pub is_gone: bool,
-    /// Whether nobody else is left, so that requests get 503.
+    /// Whether nobody is left who gets requests, so that they get 503.
     pub is_last: bool,
+    /// Why it will be back by itself, if it will.
+    pub comes_back: Option<ComesBack>,
+}
+
+/// Why a server that was told to leave will be back by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ComesBack {
+    /// It registers itself, and does so again.
+    Registers,
+    /// A name has its address, and is asked for again.
+    IsFound,
 }
 
 /// Why members can't be changed.
@@ -53,6 +66,8 @@ pub enum MemberError {
     NoServer,
     /// What was asked for makes no sense; why, and what to do.
     Bad(String),
+    /// It makes sense, and not for what this server is; why, and what to do.
+    Conflict(String),
 }
 
 impl fmt::Display for MemberError {
@@ -63,7 +78,7 @@ impl fmt::Display for MemberError {
                 write!(f, "there is no such upstream; there are `{}`", known.join("`, `"))
             }
             Self::NoServer => f.write_str("the upstream has no such server"),
-            Self::Bad(why) => f.write_str(why),
+            Self::Bad(why) | Self::Conflict(why) => f.write_str(why),
         }
     }
 }
@@ -112,6 +127,12 @@ pub trait MemberControl: Send + Sync {
     /// # Errors
     /// See [`MemberError`]; nothing is changed then.
     fn put(&self, upstream: &str, server: &str, change: MemberChange) -> Result<Changed, MemberError>;
+
+    /// What the upstream calls the server at this address, however that is written; also one that is leaving.
+    ///
+    /// # Errors
+    /// There is no such upstream, or it has no such server.
+    fn name_of(&self, upstream: &str, server: &str) -> Result<String, MemberError>;
 
     /// Lets a server leave: at once, or within `drain` when its requests have ended.
     ///

@@ -3,7 +3,8 @@
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// A server of a queue. The number is its own as long as the process lives, also when the configuration changes.
+/// A server of a queue. The number is its own as long as anybody holds its gate or anything is kept for it, also when the
+/// configuration changes; then it may be given to another one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ServerId(pub u32);
 

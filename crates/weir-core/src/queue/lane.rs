@@ -136,6 +136,11 @@ impl Lane {
         self.backlog.is_empty() && self.dead == 0 && self.live == 0
     }
 
+    /// Whether nothing is kept for it and nobody knows its number: it can be somebody else's.
+    pub(super) fn is_forgotten(&self) -> bool {
+        self.is_empty() && self.flying.is_none() && Arc::strong_count(&self.gate) == 1
+    }
+
     /// No live copy while something waits or is in flight (`semantics.md` §3.2); with strict order, not beside a live copy
     /// either.
     pub(super) fn is_closed(&self, strict: bool) -> bool {

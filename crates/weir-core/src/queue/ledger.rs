@@ -12,7 +12,7 @@ mod simulation;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -86,28 +86,62 @@ impl Ledger {
         }
     }
 
-    /// The server of this name, which is an orphan until it is configured.
+    /// The server of this name, which is an orphan until it is configured. A new one gets a number that nobody ever had.
     pub fn server(&mut self, name: &str) -> ServerId {
-        if let Some(lane) = self.lanes.iter().find(|lane| &*lane.name == name) {
-            return lane.gate.server();
-        }
+        let known = self.lanes.iter().find(|lane| &*lane.name == name);
+        known.map(|lane| lane.gate.server()).unwrap_or_else(|| self.add_server(name))
+    }
+
+    fn add_server(&mut self, name: &str) -> ServerId {
         let id = ServerId(u32::try_from(self.lanes.len()).expect("a queue has fewer than 2^32 servers"));
         self.lanes.push(Lane::new(name, id));
         id
     }
 
     /// From now on these are the servers. One that is not among them keeps its backlog and gets nothing; one that comes back
-    /// gets it at once.
+    /// gets it at once. One for which nothing is kept, and whose gate nobody holds any more, gives its number to a new one:
+    /// servers may come and go a million times.
     pub fn configure(&mut self, names: &[&str], now: Duration) -> Vec<Arc<Gate>> {
-        let ids: Vec<ServerId> = names.iter().map(|name| self.server(name)).collect();
-        for lane in &mut self.lanes {
-            let configured = ids.contains(&lane.gate.server());
+        let ids = self.numbers_of(names);
+        let mut is_configured = vec![false; self.lanes.len()];
+        ids.iter().for_each(|id| is_configured[id.index()] = true);
+        for (lane, configured) in self.lanes.iter_mut().zip(is_configured) {
             if configured && !lane.configured {
                 lane.wake(now);
             }
             lane.configured = configured;
         }
         ids.iter().map(|id| Arc::clone(&self.lanes[id.index()].gate)).collect()
+    }
+
+    /// The numbers of these servers, in their order; new ones get those that are free.
+    fn numbers_of(&mut self, names: &[&str]) -> Vec<ServerId> {
+        let lanes = self.lanes.iter().map(|lane| (&*lane.name, lane.gate.server()));
+        let by_name: HashMap<&str, ServerId> = lanes.collect();
+        let known: Vec<_> = names.iter().map(|name| by_name.get(name).copied()).collect();
+        if known.iter().all(Option::is_some) {
+            return known.into_iter().flatten().collect();
+        }
+        let wanted: HashSet<ServerId> = known.iter().copied().flatten().collect();
+        let free = self.lanes.iter().filter(|lane| lane.is_forgotten()).map(|lane| lane.gate.server());
+        let free: Vec<ServerId> = free.filter(|id| !wanted.contains(id)).collect();
+        let mut free = free.into_iter();
+        let mut ids: Vec<ServerId> = Vec::with_capacity(names.len());
+        for (place, name) in names.iter().enumerate() {
+            let twice = || names[..place].iter().position(|before| before == name);
+            ids.push(match known[place] {
+                Some(id) => id,
+                None => match (twice(), free.next()) {
+                    (Some(before), _) => ids[before],
+                    (None, Some(id)) => {
+                        self.lanes[id.index()] = Lane::new(name, id);
+                        id
+                    }
+                    (None, None) => self.add_server(name),
+                },
+            });
+        }
+        ids
     }
 
     /// Other bounds. What is there already stays, also if it is too much now.

@@ -69,7 +69,7 @@ async fn attempts(
     let moment = |machine: &Balance<'_>| clock.moment(&group, machine);
     let mut machine = Balance::new(&upstream.retry, upstream.retries.budget(), facts(x, kept));
     let turn = turn::turn(x, upstream, &group);
-    let (mut action, mut passed_over) = (machine.begin(), PassedOver::None);
+    let (mut action, mut passed_over, mut is_first) = (machine.begin(), PassedOver::None, true);
     loop {
         let (number, reuse) = match action {
             Action::Start { number, reuse, wait } => {
@@ -83,7 +83,9 @@ async fn attempts(
             Action::Answer { .. } => return Ok(()),
         };
         // In flight from here on, so that others who choose now see it, also while a connection is made.
-        let taken = select::take(upstream, &group, turn, x.now, |server| machine.allows(server));
+        let usable = |server| machine.allows(server) && (is_first || group.still_has(server));
+        let taken = select::take(upstream, &group, turn, x.now, usable);
+        is_first = false;
         let Some((index, in_flight)) = taken else {
             action = machine.on(Event::NoServer { number }, moment);
             continue;

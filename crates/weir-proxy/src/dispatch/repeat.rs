@@ -32,8 +32,10 @@ impl Clock {
     pub(super) fn moment(self, group: &Group, machine: &Balance<'_>) -> Moment {
         let now = now();
         let has_room = |server: usize| group.servers[server].has_room(group.panic);
-        let is_left =
-            |server: &usize| group.takes_requests(*server) && machine.allows(*server) && has_room(*server);
+        let is_left = |server: &usize| {
+            let may_be_asked = group.takes_requests(*server) && group.still_has(*server);
+            may_be_asked && machine.allows(*server) && has_room(*server)
+        };
         Moment {
             now: now.saturating_duration_since(self.since),
             left: self.ends.map_or(Duration::MAX, |ends| ends.saturating_duration_since(now)),

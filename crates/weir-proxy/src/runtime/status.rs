@@ -210,7 +210,7 @@ fn upstream(upstream: &Upstream) -> UpstreamStatus {
             requests_waiting: None,
             retries: upstream.retries.by_reason(),
             retries_unpaid: upstream.retries.unpaid(),
-            differences: differences::differences(roster),
+            differences: differences::differences(roster, &upstream.named),
             inventory: None,
             servers: servers
                 .map(|(member, share)| ServerStatus {

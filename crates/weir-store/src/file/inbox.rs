@@ -70,7 +70,7 @@ pub(super) struct Batch {
     pub(super) commands: VecDeque<Command>,
     pub(super) changes: Vec<Effect>,
     /// The names of all servers, by their numbers.
-    pub(super) servers: Vec<Arc<str>>,
+    pub(super) servers: Arc<Vec<Arc<str>>>,
 }
 
 #[derive(Default)]
@@ -91,7 +91,7 @@ pub(crate) struct Inbox {
 
 impl Inbox {
     pub(super) fn new(next_body: u64, servers: Vec<Arc<str>>) -> Self {
-        let batch = Batch { servers, ..Batch::default() };
+        let batch = Batch { servers: Arc::new(servers), ..Batch::default() };
         Self {
             waiting: Mutex::new(Waiting { batch, ..Waiting::default() }),
             wake: Condvar::new(),
@@ -142,8 +142,9 @@ impl Inbox {
         }
     }
 
-    /// The servers by their numbers; those that are there already stay.
-    pub(crate) fn name_servers(&self, servers: Vec<Arc<str>>) {
+    /// The servers by their numbers. The caller holds the lock of the books: where a number is another server's now, all that was
+    /// to be done for the one before is in the changes already, and is written with this or before it.
+    pub(crate) fn name_servers(&self, servers: Arc<Vec<Arc<str>>>) {
         self.lock().batch.servers = servers;
     }
 
@@ -201,7 +202,7 @@ impl Inbox {
         (!ends).then(|| Batch {
             commands: mem::take(&mut batch.commands),
             changes: mem::take(&mut batch.changes),
-            servers: batch.servers.clone(),
+            servers: Arc::clone(&batch.servers),
         })
     }
 

@@ -72,7 +72,7 @@ pub(crate) fn open(
         .map_err(|error| sqlite(&path, &error))?;
     let reading = reader::connect(&path).map_err(|error| sqlite(&path, &error))?;
     let reader = Reader::start(reading, name).map_err(|error| OpenError::io(&path, error))?;
-    let writer = Writer::new(connection, Arc::clone(&inbox), stored.next.0, stored.servers.len());
+    let writer = Writer::new(connection, Arc::clone(&inbox), stored.next.0, stored.servers.clone());
     // Only the last one to close a file moves its log into it, and one that can't write is no good for that.
     let beside = reader.clone();
     let writer = std::thread::Builder::new()

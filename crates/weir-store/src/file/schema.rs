@@ -1,7 +1,8 @@
 //! What is in the file.
 //!
-//! A row per write, a row per server that has yet to get it or whose dead letter it is, and rows of bodies in chunks. Servers are
-//! never removed: their numbers are those of the ledger. Times are milliseconds since 1970.
+//! A row per write, a row per server that has yet to get it or whose dead letter it is, and rows of bodies in chunks. Servers
+//! have the numbers that they have in the ledger. None is removed, but the number of one for which nothing is kept may be
+//! given to another one. Times are milliseconds since 1970.
 
 use std::time::Duration;
 

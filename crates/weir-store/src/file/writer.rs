@@ -23,8 +23,8 @@ pub(super) struct Writer {
     next: u64,
     /// Numbers below are set aside in the file.
     set_aside: u64,
-    /// Servers that the file knows.
-    servers: usize,
+    /// Servers that the file knows, by their numbers.
+    servers: Arc<Vec<Arc<str>>>,
     /// Bodies of which a piece could not be written.
     broken: HashSet<BodyNumber>,
     /// Bodies of which earlier transactions may have left pieces, and whose write has failed since.
@@ -58,13 +58,13 @@ enum Answer {
 }
 
 impl Writer {
-    pub(super) fn new(connection: Connection, inbox: Arc<Inbox>, next: u64, servers: usize) -> Self {
+    pub(super) fn new(connection: Connection, inbox: Arc<Inbox>, next: u64, servers: Vec<Arc<str>>) -> Self {
         Self {
             connection,
             inbox,
             next,
             set_aside: next,
-            servers,
+            servers: Arc::new(servers),
             broken: HashSet::new(),
             leftovers: Vec::new(),
             failing: false,
@@ -82,7 +82,7 @@ impl Writer {
     }
 
     fn write(&mut self, mut batch: Batch) {
-        let before = (self.next, self.set_aside, self.servers);
+        let before = (self.next, self.set_aside, Arc::clone(&self.servers));
         let mut answers = Vec::with_capacity(batch.commands.len());
         let mut bodies = Bodies::default();
         let commands = std::mem::take(&mut batch.commands);
@@ -165,14 +165,25 @@ impl Writer {
 
     fn begin(&mut self, batch: &Batch) -> rusqlite::Result<()> {
         self.connection.execute_batch("BEGIN IMMEDIATE")?;
-        for (id, name) in batch.servers.iter().enumerate().skip(self.servers) {
-            let mut insert =
-                self.connection.prepare_cached("INSERT INTO server (id, name) VALUES (?1, ?2)")?;
-            insert.execute(params![number(id as u64), &**name])?;
+        if !Arc::ptr_eq(&self.servers, &batch.servers) {
+            self.name_servers(&batch.servers)?;
+            self.servers = Arc::clone(&batch.servers);
         }
-        self.servers = batch.servers.len();
         self.leftovers.iter().try_for_each(|body| delete_pieces(&self.connection, *body))?;
         batch.changes.iter().try_for_each(|change| self.change(change))
+    }
+
+    /// Writes the servers that the file does not know yet, or knows under another number. A row that is in the way is one that is
+    /// written here too.
+    fn name_servers(&self, servers: &[Arc<str>]) -> rusqlite::Result<()> {
+        let mut insert =
+            self.connection.prepare_cached("INSERT OR REPLACE INTO server (id, name) VALUES (?1, ?2)")?;
+        for (id, name) in servers.iter().enumerate() {
+            if self.servers.get(id) != Some(name) {
+                insert.execute(params![number(id as u64), &**name])?;
+            }
+        }
+        Ok(())
     }
 
     fn change(&self, change: &Effect) -> rusqlite::Result<()> {
@@ -309,6 +320,24 @@ mod tests {
         }
     }
 
+    /// Numbers that were given to others, in one transaction and in any order.
+    #[test]
+    #[expect(clippy::unwrap_used, reason = "a test")]
+    fn names_move_among_numbers() {
+        let connection = Connection::open_in_memory().unwrap();
+        schema::create(&connection).unwrap();
+        let inbox = Arc::new(Inbox::new(1, Vec::new()));
+        let mut writer = Writer::new(connection, Arc::clone(&inbox), 1, Vec::new());
+        for names in [&["a", "b"][..], &["b", "c", "a"], &["c", "x", "b"], &["c", "x", "b", "d"]] {
+            let servers: Vec<Arc<str>> = names.iter().map(|name| (*name).into()).collect();
+            writer.write(Batch { servers: Arc::new(servers), ..Batch::default() });
+            assert!(!writer.failing);
+            let mut select = writer.connection.prepare("SELECT name FROM server ORDER BY id").unwrap();
+            let rows = select.query_map([], |row| row.get::<_, String>(0)).unwrap();
+            assert_eq!(rows.collect::<rusqlite::Result<Vec<_>>>().unwrap(), names);
+        }
+    }
+
     /// A worker would wait for ever for the acceptance of its write, and keep the room that it has.
     #[test]
     #[expect(clippy::unwrap_used, reason = "a test")]
@@ -316,7 +345,7 @@ mod tests {
         let connection = Connection::open_in_memory().unwrap();
         schema::create(&connection).unwrap();
         let inbox = Arc::new(Inbox::new(1, vec!["a:1".into()]));
-        let writer = Writer::new(connection, Arc::clone(&inbox), 1, 0);
+        let writer = Writer::new(connection, Arc::clone(&inbox), 1, Vec::new());
         let thread = std::thread::spawn(move || writer.run(|| {}));
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         runtime.block_on(async {

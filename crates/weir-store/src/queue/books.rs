@@ -12,7 +12,7 @@ use smallvec::SmallVec;
 use tokio::sync::{Notify, mpsc};
 use weir_core::ports::queue::{KeptAnswer, QueueEvent, WriteBody};
 use weir_core::queue::{
-    Effect, Effects, Gate, Ledger, Next, NoRoom, Outcome, Reservation, Sequence, ServerId, Verdict,
+    Effect, Effects, Gate, Lane, Ledger, Next, NoRoom, Outcome, Reservation, Sequence, ServerId, Verdict,
     WantedTarget,
 };
 
@@ -24,7 +24,7 @@ use super::place::Place;
 pub(super) struct State {
     pub(super) ledger: Ledger,
     /// Names of servers by their numbers.
-    pub(super) names: Vec<Arc<str>>,
+    pub(super) names: Arc<Vec<Arc<str>>>,
     pub(super) accepted_total: u64,
     pub(super) full_total: u64,
     pub(super) write_errors_total: u64,
@@ -54,7 +54,7 @@ impl Books {
     pub(super) fn new(name: &str, clock: Clock, place: Place, ledger: Ledger, names: Vec<Arc<str>>) -> Self {
         let state = State {
             ledger,
-            names,
+            names: Arc::new(names),
             accepted_total: 0,
             full_total: 0,
             write_errors_total: 0,
@@ -90,14 +90,14 @@ impl Books {
 
     pub(super) fn configure(&self, servers: &[&str]) -> Vec<Arc<Gate>> {
         let gates = self.change(|ledger, now, _| ledger.configure(servers, now));
-        let mut state = self.lock();
-        let known = state.names.len();
-        let new: Vec<Arc<str>> =
-            state.ledger.lanes()[known..].iter().map(|lane| lane.name().into()).collect();
-        if !new.is_empty() {
-            state.names.extend(new);
+        let mut guard = self.lock();
+        let state = &mut *guard;
+        let lanes = state.ledger.lanes();
+        let is_known = |(lane, name): (&Lane, &Arc<str>)| lane.name() == &**name;
+        if lanes.len() != state.names.len() || !lanes.iter().zip(state.names.iter()).all(is_known) {
+            state.names = Arc::new(lanes.iter().map(|lane| lane.name().into()).collect());
             if let Place::File { inbox, .. } = &self.place {
-                inbox.name_servers(state.names.clone());
+                inbox.name_servers(Arc::clone(&state.names));
             }
         }
         gates

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use weir_core::health::{State, Word};
 use weir_core::ports::ServerStatus;
-use weir_core::ports::members::MemberChange;
+use weir_core::ports::members::{ComesBack, DifferenceKind, MemberChange, MemberDifference, MemberError};
 use weir_testkit::certificate::{Authority, Files};
 use weir_testkit::client::{connect, fetch, get};
 use weir_testkit::dns::NameServer;
@@ -350,5 +350,36 @@ fn an_address_that_the_name_lost_ends_its_requests() {
     assert_eq!(answers(&proxy, 4), "aaaa", "it gets nothing new");
     release.send(()).unwrap();
     assert_eq!(client.answer().expect(200).text(), "b");
+    until_at(&proxy, &[HERE]);
+}
+
+/// What people did to a server that a name has was told nowhere, or did not last and nobody said so.
+#[test]
+fn what_people_do_to_a_server_that_was_found_is_told() {
+    let (server, names) = (Server::saying("a"), NameServer::start(&[HERE]));
+    let proxy = proxy::start(&format!(
+        "resolver: \"{}\"
+services: [{{host: \"*\", upstream: web}}]
+upstreams: {{web: {{servers: [{{address: \"app.test:{}\", resolve: true, weight: 3}}]}}}}
+",
+        names.address(),
+        port(&server)
+    ));
+    until_at(&proxy, &[HERE]);
+    let name = server.to_string();
+    let usual = MemberChange { weight: None, word: None, lease: None };
+    proxy.members().put("web", &name, MemberChange { weight: Some(5), ..usual }).unwrap();
+    let difference = || proxy.status().upstreams[0].differences.clone();
+    let weight = DifferenceKind::Weight { written: 3, now: 5 };
+    assert_eq!(difference(), [MemberDifference { server: name.clone(), kind: weight }]);
+    proxy.members().put("web", &name, MemberChange { weight: Some(3), ..usual }).unwrap();
+    assert_eq!(difference(), []);
+    let lease = MemberChange { lease: Some(Duration::from_secs(10)), ..usual };
+    match proxy.members().put("web", &name, lease) {
+        Err(MemberError::Conflict(why)) => assert!(why.contains("found by the name `app.test:"), "{why}"),
+        other => panic!("{other:?}"),
+    }
+    let left = proxy.members().leave("web", &name, None).unwrap();
+    assert_eq!((left.comes_back, left.is_last), (Some(ComesBack::IsFound), true));
     until_at(&proxy, &[HERE]);
 }

@@ -2,8 +2,8 @@
 //!
 //! A heap knows who is next, so that an upstream of ten thousand servers needs one timer and a check costs no look at the
 //! others. What was asked runs as tasks of its own, because one slow server must not hold up the next; never two for one
-//! server, and never more than [`AT_ONCE_MAX`] together. Only what changes a state comes out: of the many checks that
-//! find what was known, whoever waits here hears nothing.
+//! server, and never more than [`AT_ONCE_MAX`] together. Only what is news comes out: of the many checks that find what was
+//! known, whoever waits here hears nothing, unless the server is out because it failed its requests.
 //!
 //! It decides nothing: what outcomes mean is the machine's business (`weir_core::health::Checks`).
 
@@ -28,6 +28,10 @@ use super::probe::{Failure, Prober};
 /// all are late: that many, divided by the timeout, are begun in a second.
 pub const AT_ONCE_MAX: usize = 256;
 
+/// Entries of the heap that nobody is checked for any more, beside as many as there are servers; with more it is cleared
+/// up. Servers that come and go within an interval would fill it.
+const STALE_MAX: usize = 64;
+
 /// The checks of an upstream.
 #[derive(Debug)]
 pub struct Checker {
@@ -40,6 +44,8 @@ pub struct Checker {
     running: JoinSet<Result<(), Failure>>,
     /// Whom those are asking that somebody still wants to hear.
     asked: HashMap<Id, usize>,
+    /// Those that are out because they failed their requests.
+    doubted: HashSet<usize>,
     deadlines: Deadlines,
 }
 
@@ -61,8 +67,18 @@ impl Drop for Watched {
     }
 }
 
-/// Servers whose state has changed.
-pub type Turns = Vec<(Arc<Server>, Turn)>;
+/// A check that has found out something new.
+#[derive(Debug)]
+pub struct Found {
+    /// Of whom.
+    pub server: Arc<Server>,
+    /// When it was begun.
+    pub begun: Instant,
+    /// Whether the server was as it should be.
+    pub has_passed: bool,
+    /// The state that this has changed, if it has.
+    pub turn: Option<Turn>,
+}
 
 type Ended = Result<(Id, Result<(), Failure>), JoinError>;
 
@@ -76,6 +92,7 @@ impl Checker {
             due: BinaryHeap::new(),
             running: JoinSet::new(),
             asked: HashMap::new(),
+            doubted: HashSet::new(),
             deadlines: Deadlines::new(),
         }
     }
@@ -103,7 +120,36 @@ impl Checker {
             self.watched.insert(server.slot(), watched);
             self.due.push(Reverse((first, server.slot())));
         }
+        self.clear_up();
         new
+    }
+
+    /// Checks those that are out because they failed their requests at once and at the faster pace; these are all of them.
+    pub fn doubt(&mut self, doubted: &[Arc<Server>]) {
+        if doubted.is_empty() && self.doubted.is_empty() {
+            return;
+        }
+        let now = now() - self.began;
+        let doubted: HashSet<usize> = doubted.iter().map(|server| server.slot()).collect();
+        for slot in self.doubted.union(&doubted) {
+            let Some(watched) = self.watched.get_mut(slot) else { continue };
+            if watched.checks.doubt(doubted.contains(slot), now) {
+                self.due.push(Reverse((now, *slot)));
+            }
+        }
+        self.doubted = doubted;
+    }
+
+    /// Forgets what is due of servers that have left, when there is much of it.
+    fn clear_up(&mut self) {
+        if self.due.len() <= 2 * self.watched.len() + STALE_MAX {
+            return;
+        }
+        let (watched, mut kept) = (&self.watched, HashSet::new());
+        self.due.retain(|Reverse((due, slot))| {
+            let is_due = watched.get(slot).is_some_and(|watched| watched.checks.due() == Some(*due));
+            is_due && kept.insert(*slot)
+        });
     }
 
     /// Whether this server is checked.
@@ -111,26 +157,27 @@ impl Checker {
         self.watched.contains_key(&server.slot())
     }
 
-    /// Waits until checks have changed the state of servers, and says which. Checks are made only while somebody waits here,
+    /// Waits until checks have changed the state of servers, or have said something of one that is out because it failed its
+    /// requests, and says what. Checks are made only while somebody waits here,
     /// always in one task, on a runtime that takes tasks of its own thread alone.
     ///
     /// Cancel safe: nothing is lost, and checks that are under way go on.
-    pub async fn turns(&mut self) -> Turns {
-        poll_fn(|cx| self.poll_turns(cx)).await
+    pub async fn found(&mut self) -> Vec<Found> {
+        poll_fn(|cx| self.poll_found(cx)).await
     }
 
-    fn poll_turns(&mut self, cx: &mut Context<'_>) -> Poll<Turns> {
-        let mut turns = Turns::new();
+    fn poll_found(&mut self, cx: &mut Context<'_>) -> Poll<Vec<Found>> {
+        let mut found = Vec::new();
         loop {
             let now = now();
             self.begin_due(now - self.began);
             let mut is_idle = true;
             while let Poll::Ready(Some(ended)) = self.running.poll_join_next_with_id(cx) {
                 is_idle = false;
-                turns.extend(self.end(ended, now - self.began));
+                found.extend(self.end(ended, now - self.began));
             }
-            if !turns.is_empty() {
-                return Poll::Ready(turns);
+            if !found.is_empty() {
+                return Poll::Ready(found);
             }
             if is_idle && self.deadlines.poll_passed(cx).is_pending() {
                 return Poll::Pending;
@@ -163,8 +210,8 @@ impl Checker {
         }
     }
 
-    /// Takes note of a check that has ended.
-    fn end(&mut self, ended: Ended, now: Duration) -> Option<(Arc<Server>, Turn)> {
+    /// Takes note of a check that has ended. Says what somebody must hear of it.
+    fn end(&mut self, ended: Ended, now: Duration) -> Option<Found> {
         let (id, outcome) = match ended {
             Ok((id, outcome)) => (id, outcome),
             // One that was stopped is asked by nobody any more. One that panicked has been told of by the panic itself, and
@@ -181,12 +228,23 @@ impl Checker {
             Ok(()) => (CheckOutcome::Passed, Ok(())),
             Err(failure) => (failure.outcome, Err(&*failure.reason)),
         };
+        let (begun, had_failed) = (watched.checks.begun()?, watched.checks.failures_in_a_row() > 0);
         let turn = watched.checks.end(&self.check, outcome, fastrand::u64(..), now);
         watched.server.checks.note(word, watched.checks.failures_in_a_row(), since_epoch());
         if let Some(due) = watched.checks.due() {
             self.due.push(Reverse((due, slot)));
         }
-        turn.map(|turn| (Arc::clone(&watched.server), turn))
+        let has_passed = word == CheckOutcome::Passed;
+        // Where failures are held against servers, it is known of each whether its checks fail.
+        let is_wanted =
+            watched.server.breaker().is_some_and(|held| held.breaker.is_open() || has_passed == had_failed);
+        let server = || Arc::clone(&watched.server);
+        (turn.is_some() || is_wanted).then(|| Found {
+            server: server(),
+            begun: self.began + begun,
+            has_passed,
+            turn,
+        })
     }
 }
 

@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use weir_core::health::State;
+use weir_core::health::{EjectionChange, Heard, State};
 
 use crate::member::Server;
 use crate::roster::Moment;
 use crate::upstream::Upstream;
 
-use super::checker::{Checker, Turns};
+use super::checker::{Checker, Found};
 
 /// The checks of an upstream's members.
 #[derive(Debug)]
@@ -21,22 +21,24 @@ impl Watch {
     }
 
     /// Checks those who are members now. One that somebody has disabled is left alone, and begins anew when it comes back;
-    /// one that drains is checked on, because it may come back at any time.
+    /// one that drains is checked on, because it may come back at any time; one that is ejected is asked at once, and more often.
     pub fn follow(&mut self, upstream: &Upstream) {
         let is_disabled = |state: State| state == State::Disabled;
-        let (followed, left_alone) = upstream.look(|roster| {
-            let mut followed: Vec<Arc<Server>> = Vec::new();
+        let (followed, doubted, left_alone) = upstream.look(|roster| {
+            let (mut followed, mut doubted) = (Vec::<Arc<Server>>::new(), Vec::<Arc<Server>>::new());
             let mut left_alone: Vec<Box<str>> = Vec::new();
             for member in roster.members() {
                 if !is_disabled(member.state()) {
                     followed.push(Arc::clone(&member.server));
+                    doubted.extend(member.is_ejected().then(|| Arc::clone(&member.server)));
                 } else if member.checked != State::NotInitiated {
                     left_alone.push(member.server.name().into());
                 }
             }
-            (followed, left_alone)
+            (followed, doubted, left_alone)
         });
         self.0.follow(&followed);
+        self.0.doubt(&doubted);
         if left_alone.is_empty() {
             return;
         }
@@ -51,23 +53,37 @@ impl Watch {
         });
     }
 
-    /// See [`Checker::turns`].
-    pub async fn turns(&mut self) -> Turns {
-        self.0.turns().await
+    /// See [`Checker::found`].
+    pub async fn found(&mut self) -> Vec<Found> {
+        self.0.found().await
     }
 }
 
-/// Notes what checks have found out, publishes what follows, and tells people of it, once for each change.
-pub fn note(upstream: &Upstream, turns: Turns) {
+/// Notes what checks have found out, publishes what follows, and tells people of each change of state. Says what has become of
+/// servers that were ejected.
+pub fn note(upstream: &Upstream, found: Vec<Found>) -> Vec<(Box<str>, EjectionChange)> {
+    let Some(healthy_after) = upstream.health.as_ref().map(|check| check.healthy_after) else {
+        return Vec::new();
+    };
     let moment = Moment::now();
-    let told = upstream.tend(|roster| {
-        let noted = turns.into_iter().filter(|(server, turn)| {
+    let (mut told, mut changes) = (Vec::new(), Vec::new());
+    upstream.tend(|roster| {
+        for Found { server, begun, has_passed, turn } in found {
             let name = server.name();
             // Another server may have the name by now.
-            let is_it = roster.member(name).is_some_and(|member| Arc::ptr_eq(&member.server, server));
-            is_it && roster.checked(name, turn.to, &turn.reason, moment) == Ok(true)
-        });
-        noted.collect::<Turns>()
+            if roster.member(name).is_none_or(|member| !Arc::ptr_eq(&member.server, &server)) {
+                continue;
+            }
+            if let Some(turn) = turn
+                && roster.checked(name, turn.to, &turn.reason, moment) == Ok(true)
+            {
+                told.push((Arc::clone(&server), turn));
+            }
+            let Some(held) = server.breaker() else { continue };
+            let heard = Heard { begun: held.of.time(begun), has_passed };
+            changes
+                .extend(roster.hear(name, heard, healthy_after, moment).map(|change| (name.into(), change)));
+        }
     });
     for (server, turn) in told {
         let (upstream, server, reason) = (&*upstream.name, server.name(), &*turn.reason);
@@ -76,4 +92,5 @@ pub fn note(upstream: &Upstream, turns: Turns) {
             _ => tracing::warn!(upstream, server, reason, "a server is UNREACHABLE"),
         }
     }
+    changes
 }

@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 use weir_core::balance::Strategy;
-use weir_core::health::{BreakerState, EjectionRule, Fault, PANIC_PERCENT};
+use weir_core::health::{BreakerState, EjectionRule, Fault, HealthCheck, PANIC_PERCENT, Probe};
 use weir_core::retry::RetryPolicy;
 use weir_core::server::{ServerAddress, Transport};
 use weir_http::head::Head;
@@ -43,15 +43,39 @@ fn server(recruit: &Recruit, name: &str) -> Arc<Server> {
 
 impl Scene {
     fn new(names: &[&str], slow_start: Option<Duration>, requests_max: Option<u32>) -> Self {
+        Self::checked(names, slow_start, requests_max, None)
+    }
+
+    /// The same, where all are at one real address and are checked.
+    fn checked(
+        names: &[&str],
+        slow_start: Option<Duration>,
+        requests_max: Option<u32>,
+        health: Option<(std::net::SocketAddr, HealthCheck)>,
+    ) -> Self {
         let breakers = Some(Arc::new(Breakers::new(EjectionRule::default())));
         let recruit = Recruit { breakers, requests_max, ..Recruit::default() };
-        let member = |name: &&str| Member::new(server(&recruit, name), 1, Origin::File, State::Healthy);
+        let (address, health) = health.unzip();
+        let at = |address: std::net::SocketAddr| Transport::Ip(address.ip(), address.port());
+        let server = |name: &str| match address {
+            Some(address) => {
+                let address = ServerAddress {
+                    written: name.into(),
+                    scheme: Scheme::Http,
+                    transport: at(address),
+                    base: "".into(),
+                };
+                Arc::new(recruit.with_target(address, None))
+            }
+            None => server(&recruit, name),
+        };
+        let member = |name: &&str| Member::new(server(name), 1, Origin::File, State::Healthy);
         let roster =
             Roster::new(names.iter().map(member).collect(), PANIC_PERCENT).with_slow_start(slow_start);
         let waits =
             Waits { connect: SOON, answer_head: SOON, answer_body: SOON, idle: SOON, reuse_unsafe: SOON };
         let made = Upstream::new("web", roster, Strategy::RoundRobin, RetryPolicy::default(), waits);
-        let upstream = Arc::new(made.with_recruit(recruit));
+        let upstream = Arc::new(made.with_recruit(recruit.clone()).with_health(health));
         let keeper = tokio::task::spawn_local(crate::keeper::keep(Arc::clone(&upstream)));
         Self { upstream, keeper }
     }
@@ -138,8 +162,83 @@ async fn a_server_that_is_alone_stays_whatever_it_does() {
     assert_eq!(scene.reasons("a").len(), 1, "{:?}", scene.reasons("a"));
 }
 
+/// A port, with somebody at it as long as the socket listens.
+fn port() -> (socket2::Socket, std::net::SocketAddr) {
+    let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+    socket.bind(&std::net::SocketAddr::from(([127, 0, 0, 1], 0)).into()).unwrap();
+    let address = socket.local_addr().unwrap().as_socket().unwrap();
+    (socket, address)
+}
+
+/// As soon as the checks may have made the state so; on a paused clock time goes by when there is nothing to do.
+async fn until(scene: &Scene, is_so: impl Fn(&Scene) -> bool) -> Duration {
+    let begun = now();
+    while !is_so(scene) {
+        pause(Duration::from_millis(10)).await;
+        assert!(now() - begun < Duration::from_secs(60), "{:?}", scene.reasons("b"));
+    }
+    now() - begun
+}
+
+const CHECK: HealthCheck = HealthCheck {
+    probe: Probe::Tcp,
+    interval: Duration::from_secs(2),
+    unhealthy_interval: Duration::from_millis(500),
+    jitter: 0.0,
+    timeout: SOON,
+    healthy_after: 2,
+    unhealthy_after: 3,
+};
+
+/// Killed and back before any check had failed, it was out for all of its time, whatever checks said from then on.
 #[tokio::test(flavor = "local", start_paused = true)]
-async fn an_operator_and_a_check_that_succeeds_again_bring_one_back_earlier() {
+async fn one_that_was_away_for_a_moment_is_tried_as_soon_as_checks_find_it() {
+    let (socket, address) = port();
+    socket.listen(128).unwrap();
+    let scene = Scene::checked(&["a", "b", "c"], None, None, Some((address, CHECK)));
+    pause(SOON / 10).await;
+    scene.fail("b", 5);
+    until(&scene, |scene| scene.shares() == [1, 0, 1]).await;
+    let took = until(&scene, |scene| scene.shares() == [1, 1, 1]).await;
+    assert!(took <= CHECK.unhealthy_interval + SOON / 4, "{took:?}");
+    assert!(scene.server("b").breaker().unwrap().breaker.is_half_open());
+    scene.succeed("b", 3);
+    scene.settled().await;
+    // Again so soon, their word is not taken.
+    scene.fail("b", 5);
+    until(&scene, |scene| scene.shares() == [1, 0, 1]).await;
+    pause(Duration::from_secs(19)).await;
+    assert_eq!(scene.shares(), [1, 0, 1]);
+}
+
+/// Who fails its requests and passes its checks is out for its time, until checks have seen it away.
+#[tokio::test(flavor = "local", start_paused = true)]
+async fn checks_that_passed_all_along_undo_nothing() {
+    let (socket, address) = port();
+    socket.listen(128).unwrap();
+    let scene = Scene::checked(&["a", "b", "c"], None, None, Some((address, CHECK)));
+    pause(SOON / 10).await;
+    (0..5).for_each(|_| scene.server("b").blame(Fault::Status(503)));
+    until(&scene, |scene| scene.shares() == [1, 0, 1]).await;
+    pause(Duration::from_secs(9)).await;
+    assert_eq!(scene.shares(), [1, 0, 1]);
+    pause(SOON).await;
+    assert_eq!(scene.shares(), [1, 1, 1], "its time is over");
+    // A trial fails, and it is out for twenty seconds; now the server itself goes away for a second.
+    scene.server("b").blame(Fault::Status(503));
+    until(&scene, |scene| scene.shares() == [1, 0, 1]).await;
+    drop(socket);
+    pause(SOON).await;
+    let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+    socket.set_reuse_address(true).unwrap();
+    socket.bind(&address.into()).unwrap();
+    socket.listen(128).unwrap();
+    let took = until(&scene, |scene| scene.shares()[1] == 1).await;
+    assert!(took <= CHECK.interval * CHECK.healthy_after + SOON, "{took:?}");
+}
+
+#[tokio::test(flavor = "local", start_paused = true)]
+async fn an_operator_brings_one_back_earlier() {
     let scene = Scene::new(&["a", "b", "c"], None, None);
     scene.fail("a", 5);
     scene.settled().await;
@@ -148,18 +247,8 @@ async fn an_operator_and_a_check_that_succeeds_again_bring_one_back_earlier() {
     scene.settled().await;
     assert_eq!(scene.shares(), [1, 1, 1]);
     assert!(scene.server("a").has_room(false), "it need not be tried");
-
-    scene.fail("b", 5);
-    scene.settled().await;
-    for state in [State::Unreachable, State::Healthy] {
-        assert_eq!(scene.shares(), [1, 0, 1]);
-        scene.upstream.change(|roster| roster.checked("b", state, "a check", moment())).unwrap();
-    }
-    assert_eq!(scene.shares(), [1, 1, 1]);
-    assert!(scene.server("b").breaker().unwrap().breaker.is_half_open());
 }
 
-/// Its time goes on, and nobody who is told to be out is asked because of it.
 #[tokio::test(flavor = "local", start_paused = true)]
 async fn one_that_is_taken_out_meanwhile_stays_out() {
     let scene = Scene::new(&["a", "b", "c"], None, None);

@@ -1,7 +1,7 @@
 //! Members that are taken out because requests to them fail, and come back.
 
 use tokio::time::Instant;
-use weir_core::health::{Change, Ejection, EjectionChange, State, Word};
+use weir_core::health::{Change, Ejection, EjectionChange, Heard, State, Word};
 
 use super::{Member, Moment, Roster};
 
@@ -17,6 +17,21 @@ impl Roster {
             }
         }
         changes
+    }
+
+    /// A check of a member has ended; after `healthy_after` of them that speak for it, it need not wait to be tried.
+    pub(crate) fn hear(
+        &mut self,
+        name: &str,
+        heard: Heard,
+        healthy_after: u32,
+        moment: Moment,
+    ) -> Option<EjectionChange> {
+        let member = self.member_mut(name).ok()?;
+        let (held, ejection) = (member.server.breaker()?, member.ejection.as_mut()?);
+        let change = ejection.hear(&held.breaker, heard, healthy_after)?;
+        member.note(change, moment);
+        Some(change)
     }
 
     fn review_one(&mut self, place: usize, moment: Moment) -> Option<EjectionChange> {
@@ -55,17 +70,6 @@ impl Member {
     pub(super) fn pardon(&mut self, now: Instant) {
         if let (Some(held), Some(ejection)) = (self.server.breaker(), self.ejection.as_mut()) {
             ejection.pardon(&held.breaker, held.of.time(now));
-        }
-    }
-
-    /// Checks that had failed have found it well: it is tried at once.
-    pub(super) fn hear_well(&mut self, moment: Moment) {
-        let heard = match (self.server.breaker(), self.ejection.as_mut()) {
-            (Some(held), Some(ejection)) => ejection.hear_well(&held.breaker),
-            _ => None,
-        };
-        if let Some(change) = heard {
-            self.note(change, moment);
         }
     }
 

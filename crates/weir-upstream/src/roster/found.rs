@@ -37,7 +37,8 @@ impl Roster {
         for member in wanted {
             let server: Box<str> = member.server.name().into();
             let said = self.said.take(&server, moment.instant);
-            if self.member(&server).is_none() {
+            // It may be there already, written otherwise.
+            if self.member_at(&member.server.address).is_none() {
                 joined += usize::from(self.join(member, moment));
                 if let Some(said) = said {
                     self.say_again(said, moment);

@@ -39,6 +39,7 @@ impl Roster {
             self.written.push(Written {
                 server: server.into(),
                 origin: Origin::Inventory,
+                address: member.server.address.clone(),
                 weight: member.weight,
                 is_primary: false,
             });

@@ -214,3 +214,90 @@ async fn a_primary_that_comes_back_is_the_primary_again() {
     let group = upstream.group();
     assert_eq!(group.servers[group.primary].name(), "b");
 }
+
+fn written(text: &str) -> ServerAddress {
+    ServerAddress { written: text.into(), ..server("a").address.clone() }
+}
+
+/// It was a stranger with the weight 1 from then on, and stood among the differences for ever.
+#[tokio::test(start_paused = true)]
+async fn a_server_of_the_file_that_comes_back_is_one_of_the_file_again() {
+    let upstream = upstream(&["a", "b"]);
+    for drain in [None, Some(now() + SOON)] {
+        upstream.change(|roster| match drain {
+            None => roster.leave("a").unwrap(),
+            Some(deadline) => roster.leave_by("a", deadline, moment()).unwrap(),
+        });
+        assert_eq!(&*upstream.look(|roster| roster.written_as("a").cloned()).unwrap().server, "a");
+        let until = Some(now() + SOON);
+        for (origin, lease_until) in [(Origin::Added, None), (Origin::Lease, until)] {
+            let comes = Member { origin, lease_until, ..member("a") };
+            upstream.change(|roster| roster.join(comes, moment()));
+            let known = upstream.look(|roster| roster.member("a").cloned()).unwrap();
+            assert_eq!((known.origin, known.lease_until), (Origin::File, None));
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_place_has_one_name_also_when_its_server_leaves_or_has_left() {
+    let upstream = upstream(&["a", "b"]);
+    let name = || {
+        upstream.look(|roster| roster.address_at(&written("http://A:80/")).map(|known| known.written.clone()))
+    };
+    assert_eq!(name().as_deref(), Some("a"));
+    upstream.change(|roster| roster.leave_by("a", now() + SOON, moment()).unwrap());
+    assert_eq!(name().as_deref(), Some("a"));
+    upstream.change(|roster| roster.leave("a").unwrap());
+    assert_eq!(name().as_deref(), Some("a"), "the configuration names it");
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_weighs_nothing_or_was_taken_out_is_nobody_to_ask() {
+    let upstream = upstream(&["a", "b", "c"]);
+    let is_left = || upstream.look(Roster::has_someone_to_ask);
+    upstream.change(|roster| roster.weigh("a", 0).unwrap());
+    upstream.change(|roster| roster.say("b", Word::Drain, moment()).unwrap());
+    assert!(is_left());
+    upstream.change(|roster| roster.checked("c", State::Unreachable, "refused", moment()).unwrap());
+    assert!(is_left(), "it may be asked when nobody else is left");
+    upstream.change(|roster| roster.say("c", Word::Disable, moment()).unwrap());
+    assert!(!is_left());
+    let deadline = now();
+    upstream.change(|roster| roster.leave_by("c", deadline, moment()).unwrap());
+    let gone = upstream.change(|roster| roster.let_go(now()));
+    assert!(gone[0].was_last, "those who stay get nothing: {gone:?}");
+}
+
+/// A request that began before knows it still, and must not begin anything new with it.
+#[tokio::test(start_paused = true)]
+async fn who_is_taken_out_says_so_to_those_who_know_it_from_before() {
+    let upstream = upstream(&["a", "b", "c"]);
+    let begun = upstream.group();
+    let taken_out = || begun.servers.iter().map(|server| server.is_taken_out()).collect::<Vec<_>>();
+    assert_eq!(taken_out(), [false, false, false]);
+    upstream.change(|roster| roster.say("a", Word::Disable, moment()).unwrap());
+    upstream.change(|roster| roster.leave_by("b", now() + SOON, moment()).unwrap());
+    upstream.change(|roster| roster.leave("c").unwrap());
+    assert_eq!(taken_out(), [true, true, true]);
+    upstream.change(|roster| roster.say("a", Word::InService, moment()).unwrap());
+    upstream.change(|roster| roster.join(member("b"), moment()));
+    assert_eq!(taken_out(), [false, false, true]);
+}
+
+/// What is kept for each server is found by its number; who has left leaves no number behind.
+#[tokio::test(start_paused = true)]
+async fn numbers_of_servers_do_not_grow_with_those_who_have_left() {
+    let upstream = upstream(&["a", "b"]);
+    let local = LocalGroups::default();
+    let mut most = 0;
+    for number in 0..20_000 {
+        let name = format!("x{number}");
+        upstream.change(|roster| roster.join(member(&name), moment()));
+        most = most.max(local.of(&upstream).servers[2].slot());
+        upstream.change(|roster| roster.leave(&name).unwrap());
+    }
+    // Other tests have servers too, at the same time.
+    assert!(most < 5_000, "{most}");
+    assert_eq!(upstream.look(|roster| (roster.members().len(), roster.leaving().len())), (2, 0));
+}

@@ -210,8 +210,8 @@ fn the_last_server_may_leave_which_is_said_loudly() {
     let mut stage = Stage::set("members-last");
     let left = stage.expect("DELETE", &stage.first, "", 200);
     assert_eq!(left["is_last"], true);
-    assert!(left["warning"].as_str().unwrap().contains("requests get 503"), "{left}");
-    stage.proxy.line("no server stays in the upstream");
+    assert!(left["warning"].as_str().unwrap().contains("they get 503"), "{left}");
+    stage.proxy.line("no server of the upstream gets requests any more");
     stage.expect_503();
     assert!(stage.addresses().is_empty());
     stage.expect("PUT", &stage.first, "", 201);
@@ -230,8 +230,8 @@ fn nonsense_is_refused_with_a_reason_and_changes_nothing() {
         ("DELETE", other.clone(), 404, ""),
         ("GET", other.clone(), 404, ""),
         ("GET", format!("{base}/web/nix"), 404, "/NAME/servers/ADDRESS"),
-        ("PUT", format!("{own}?weight=0"), 400, "to send nothing to a server, disable it"),
-        ("PUT", format!("{own}?weight=1001"), 400, "from 1 to 1000"),
+        ("PUT", format!("{own}?weight=1001"), 400, "from 0 to 1000"),
+        ("POST", format!("{own}/register"), 409, "the configuration names this server"),
         ("PUT", format!("{own}?weight=heavy"), 400, "`weight` takes a number"),
         ("PUT", format!("{own}?weight=1&weight=2"), 400, "`weight` stands twice"),
         ("PUT", format!("{own}?state=asleep"), 400, "in_service, draining, disabled"),

@@ -114,6 +114,31 @@ fn pause_after(rule: &HealthCheck, outcome: Result<(), &str>, random: u64, took:
     checks.due().unwrap_or_default() - SECOND
 }
 
+/// One that was killed and is back at once is seen by nobody who asks only once in a while.
+#[test]
+fn a_server_that_requests_find_failing_is_checked_at_once_and_faster() {
+    let rule = check_of(3, 1);
+    let mut checks = Checks::new(Duration::ZERO);
+    checks.begin(Duration::ZERO);
+    checks.end(&rule, Ok(()), 0, Duration::ZERO);
+    assert_eq!((checks.state(), checks.due()), (State::Healthy, Some(SECOND)));
+    assert!(checks.doubt(true, at(100)));
+    assert_eq!(checks.due(), Some(at(100)));
+    assert!(!checks.doubt(true, at(150)), "it is the same doubt");
+    assert!(checks.begin(at(150)));
+    assert_eq!(checks.begun(), Some(at(150)));
+    assert!(!checks.doubt(true, at(160)));
+    checks.end(&rule, Err("refused"), 0, at(200));
+    assert_eq!((checks.state(), checks.due(), checks.begun()), (State::Healthy, Some(at(400)), None));
+    assert!(!checks.doubt(false, at(300)), "what is due stays due");
+    checks.begin(at(400));
+    assert!(!checks.doubt(true, at(450)), "one is under way");
+    assert!(!checks.doubt(false, at(460)));
+    checks.end(&rule, Ok(()), 0, at(500));
+    assert_eq!(checks.due(), Some(at(1400)), "the usual pace again");
+    assert!(!checks.doubt(true, at(1400)), "it is due already");
+}
+
 #[test]
 fn the_pace_is_that_of_beginnings_and_faster_while_unhealthy() {
     let rule = HealthCheck { jitter: 0.2, ..check_of(1, 1) };

@@ -34,6 +34,15 @@ struct Server {
     row: u32,
     out_since: Option<Duration>,
     out_for: Duration,
+    /// How it fails: so that checks may see it or not.
+    fault: Option<Fault>,
+    fails_checks: bool,
+    /// Of the checks that were heard since it went out: whether one failed, or the last one before; and those in a row that
+    /// were begun since and passed.
+    has_failed_checks: bool,
+    passed: u32,
+    ejected_for: Option<Fault>,
+    times: u32,
 }
 
 struct World {
@@ -44,6 +53,9 @@ struct World {
     ejections: Vec<Ejection>,
     ejected: usize,
     returned: usize,
+    healthy_after: u32,
+    /// Servers that were tried because checks said so: of those that checks had seen failing, and of others.
+    tried_sooner: [usize; 2],
 }
 
 impl World {
@@ -60,6 +72,7 @@ impl World {
             trials: 1 + dice.below(4) as u32,
         };
         let time = Duration::from_millis(100 + dice.below(20_000));
+        let healthy_after = 1 + dice.below(3) as u32;
         let rule = EjectionRule {
             breaker,
             on: Faults::default(),
@@ -75,6 +88,8 @@ impl World {
             dice,
             ejected: 0,
             returned: 0,
+            healthy_after,
+            tried_sooner: [0, 0],
         }
     }
 
@@ -82,8 +97,11 @@ impl World {
         match self.dice.below(20) {
             0 => {
                 let failing = [0, 0, 5, 50, 100][self.dice.below(5) as usize];
+                let faults = [Fault::Unreachable, Fault::Reset, Fault::Timeout, Fault::Status(503)];
+                let fault = faults[self.dice.below(4) as usize];
                 let place = self.place();
-                self.servers[place].failing = failing;
+                let server = &mut self.servers[place];
+                (server.failing, server.fault) = (failing, Some(fault));
             }
             1 => self.now += Duration::from_millis(self.dice.below(15_000)),
             // The machine sleeps.
@@ -93,6 +111,7 @@ impl World {
                 let place = self.place();
                 self.end_trial(place);
             }
+            7..=8 => self.check(),
             _ => self.request(),
         }
         self.sweep();
@@ -131,7 +150,7 @@ impl World {
         let fails = self.dice.below(100) < server.failing;
         let was = server.breaker.state();
         let told = match fails {
-            true => server.breaker.failed(&rule, Fault::Timeout, || now),
+            true => server.breaker.failed(&rule, server.fault.unwrap_or(Fault::Timeout), || now),
             false => server.breaker.succeeded(&rule, || now),
         };
         server.row = if fails { server.row + 1 } else { 0 };
@@ -145,6 +164,37 @@ impl World {
         }
     }
 
+    /// A check ends, which was begun now or a while ago. It sees some of what requests see.
+    fn check(&mut self) {
+        let place = self.place();
+        let begun = self.now.saturating_sub(Duration::from_millis([0, 0, 3000][self.dice.below(3) as usize]));
+        let has_passed = self.dice.below(100) >= self.servers[place].failing / 2;
+        let (ejection, server) = (&mut self.ejections[place], &mut self.servers[place]);
+        let was_out = ejection.is_out();
+        server.fails_checks = !has_passed;
+        if !has_passed {
+            (server.has_failed_checks, server.passed) = (true, 0);
+        } else if server.out_since.is_some_and(|since| begun >= since) {
+            server.passed += 1;
+        }
+        let heard = ejection.hear(&server.breaker, Heard { begun, has_passed }, self.healthy_after);
+        if heard.is_none() {
+            return;
+        }
+        assert_eq!(heard, Some(EjectionChange::Tried));
+        assert!(was_out && has_passed && begun >= server.out_since.unwrap_or_default());
+        assert!(server.passed >= self.healthy_after, "{} checks have passed", server.passed);
+        let is_of_connection = matches!(server.ejected_for, Some(Fault::Unreachable | Fault::Reset));
+        assert!(
+            server.has_failed_checks || (is_of_connection && server.times == 1),
+            "checks that passed all along undo what requests have found out: {:?}",
+            server.ejected_for
+        );
+        self.tried_sooner[usize::from(!server.has_failed_checks)] += 1;
+        server.out_since = None;
+        server.on_trial.clear();
+    }
+
     fn review(&mut self) {
         for place in 0..self.servers.len() {
             let doubted = self.ejections.iter().filter(|ejection| ejection.is_doubted()).count();
@@ -153,8 +203,10 @@ impl World {
             let was = server.breaker.state();
             let times_before = self.ejections[place].times(&self.rule, now);
             match self.ejections[place].review(&self.rule, &server.breaker, has_room, now) {
-                Some(EjectionChange::Ejected { time, times, .. }) => {
+                Some(EjectionChange::Ejected { trip, time, times }) => {
                     self.ejected += 1;
+                    (server.ejected_for, server.times) = (Some(trip.fault), times);
+                    (server.has_failed_checks, server.passed) = (server.fails_checks, 0);
                     assert_eq!(times, times_before + 1);
                     assert_eq!(time, (self.rule.time * times).min(self.rule.time_max));
                     (server.out_since, server.out_for) = (Some(now), time);
@@ -194,17 +246,19 @@ impl World {
 
 #[test]
 fn a_pool_keeps_its_promises_whatever_its_servers_do() {
-    let (mut ejected, mut returned) = (0, 0);
+    let (mut ejected, mut returned, mut sooner) = (0, 0, [0, 0]);
     for seed in 0..300 {
         let outcome = std::panic::catch_unwind(|| {
             let mut world = World::new(seed);
             (0..STEPS).for_each(|_| world.step());
-            (world.ejected, world.returned)
+            (world.ejected, world.returned, world.tried_sooner)
         });
-        let Ok((out, back)) = outcome else { panic!("seed {seed} fails, as is said above") };
+        let Ok((out, back, tried)) = outcome else { panic!("seed {seed} fails, as is said above") };
         ejected += out;
         returned += back;
+        sooner = [sooner[0] + tried[0], sooner[1] + tried[1]];
     }
     // What never happens is not tested.
     assert!(ejected > 3000 && returned > 1000, "{ejected} {returned}");
+    assert!(sooner[0] > 100 && sooner[1] > 100, "{sooner:?}");
 }

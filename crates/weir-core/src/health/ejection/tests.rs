@@ -156,16 +156,91 @@ fn one_that_is_spared_takes_part_until_there_is_room_or_its_failures_are_old() {
     );
 }
 
-/// With checks, a server that was restarted is back as soon as they find it.
-#[test]
-fn one_that_is_found_well_is_tried_at_once() {
+/// A server that is out because of this, after so many ejections before, hears of these checks: `!` one that fails, `<` one
+/// that passes and was begun before, `.` one that passes. Says after which of them it is tried.
+fn tried_after(fault: Fault, before: u32, checks: &str, healthy_after: u32) -> Option<usize> {
     let mut scene = Scene::new();
-    assert_eq!(scene.ejection.hear_well(&scene.breaker), None);
-    scene.ejected();
-    assert_eq!(scene.ejection.hear_well(&scene.breaker), Some(EjectionChange::Tried));
-    assert_eq!(scene.ejection.hear_well(&scene.breaker), None);
+    for _ in 0..before {
+        scene.ejected();
+        scene.returned();
+    }
+    let mut heard = checks.chars().enumerate();
+    let hear = |scene: &mut Scene, sign: char| {
+        let begun = if sign == '<' { scene.now - seconds(1) } else { scene.now };
+        scene.ejection.hear(&scene.breaker, Heard { begun, has_passed: sign != '!' }, healthy_after)
+    };
+    // What stands before `|` is heard before it is out.
+    for (_, sign) in heard.by_ref().take_while(|(_, sign)| *sign != '|') {
+        assert_eq!(hear(&mut scene, sign), None);
+    }
+    for _ in 0..5 {
+        let _ = scene.breaker.failed(&scene.rule.breaker, fault, || scene.now);
+    }
+    assert!(matches!(scene.review(), Some(EjectionChange::Ejected { .. })));
+    let found = heard.find(|(_, sign)| match hear(&mut scene, *sign) {
+        Some(change) => {
+            assert_eq!(change, EjectionChange::Tried);
+            true
+        }
+        None => false,
+    })?;
+    assert!(!scene.ejection.is_out() && scene.ejection.is_doubted() && scene.breaker.is_half_open());
+    assert_eq!(hear(&mut scene, '.'), None, "it is tried already");
     scene.succeed(3);
     assert_eq!(scene.review(), Some(EjectionChange::Returned));
+    Some(found.0)
+}
+
+/// With checks, a server that was restarted is back as soon as they find it, also if it was away for so short a time that none
+/// of them has failed. One that fails its requests and passes its checks is out for all of its time.
+#[test]
+fn checks_bring_one_back_as_far_as_they_can_tell() {
+    let (gone, bad) = (Fault::Unreachable, Fault::Status(503));
+    for (fault, before, checks, healthy_after, expected) in [
+        // It was away, and no check has seen it.
+        (gone, 0, "|.", 1, Some(1)),
+        (Fault::Reset, 0, "|.", 1, Some(1)),
+        (gone, 0, "|...", 3, Some(3)),
+        // What was begun before says nothing of what came then.
+        (gone, 0, "|<<<.", 1, Some(4)),
+        (gone, 0, "|<..", 2, Some(3)),
+        // That word is taken once.
+        (gone, 1, "|......", 1, None),
+        (Fault::Reset, 2, "|......", 1, None),
+        // What is not about connections, checks must have seen.
+        (bad, 0, "|......", 1, None),
+        (Fault::Timeout, 0, "|......", 1, None),
+        (Fault::Garbage, 0, "|......", 1, None),
+        (bad, 0, "|...!.", 1, Some(5)),
+        (bad, 3, "|!.", 1, Some(2)),
+        (bad, 3, "|!.!..", 2, Some(5)),
+        (gone, 5, "|.!.", 1, Some(3)),
+        (bad, 0, "|!<<.", 1, Some(4)),
+        // They failed already when it went out.
+        (bad, 0, "..!|.", 1, Some(4)),
+        (bad, 0, "..!.|....", 1, None),
+        (bad, 0, "!|..", 2, Some(3)),
+        (gone, 0, "|!!!!", 1, None),
+        (gone, 0, "|", 1, None),
+    ] {
+        assert_eq!(
+            tried_after(fault, before, checks, healthy_after),
+            expected,
+            "{fault} {before} {checks} {healthy_after}"
+        );
+    }
+}
+
+/// Who is not out hears nothing but remembers whether its checks fail.
+#[test]
+fn checks_say_nothing_of_one_that_is_in_or_tried() {
+    let mut scene = Scene::new();
+    let heard = Heard { begun: seconds(200), has_passed: true };
+    assert_eq!(scene.ejection.hear(&scene.breaker, heard, 1), None);
+    scene.ejected();
+    scene.now = seconds(110);
+    assert_eq!(scene.review(), Some(EjectionChange::Tried));
+    assert_eq!(scene.ejection.hear(&scene.breaker, heard, 1), None);
 }
 
 #[test]

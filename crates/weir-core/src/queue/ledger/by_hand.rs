@@ -11,7 +11,7 @@ use super::super::write::{Sequence, State, Write};
 use super::Ledger;
 
 impl Ledger {
-    /// All servers that were ever named, by their numbers.
+    /// All servers, by their numbers, also those of which nobody knows any more whose number nobody has needed since.
     pub fn lanes(&self) -> &[Lane] {
         &self.lanes
     }

@@ -441,3 +441,67 @@ fn strict_order_sends_one_at_a_time_also_live() {
     bench.now = seconds(1);
     assert_eq!(bench.next(), deliver(B, first, 1));
 }
+
+/// Whoever ever joined was known for ever, and each step of a delivery walked past all of them.
+#[test]
+fn servers_that_come_and_go_leave_nothing_behind() {
+    let mut bench = Bench::new(QueueLimits::default());
+    let kept = bench.ledger.configure(&["a:1", "b:1"], bench.now);
+    for number in 0..100_000 {
+        let name = format!("x{number}:1");
+        let gates = bench.ledger.configure(&["a:1", "b:1", &name], bench.now);
+        assert_eq!((gates[0].server(), gates[1].server()), (A, B));
+        assert_eq!(bench.ledger.lanes()[gates[2].server().index()].name(), name);
+    }
+    assert_eq!(bench.ledger.lanes().len(), 3);
+    assert!(kept.iter().all(|gate| !gate.is_closed()));
+}
+
+/// A write would reach a server that it was never meant for.
+#[test]
+fn a_number_is_not_given_to_another_server_while_anything_is_kept_or_anybody_knows_it() {
+    let number_of =
+        |bench: &mut Bench, name: &str| bench.ledger.configure(&["a:1", name], bench.now)[1].server();
+    // Somebody knows it: a request that began when it was there.
+    let mut bench = Bench::new(QueueLimits::default());
+    let known = bench.ledger.configure(&["a:1", "b:1"], bench.now);
+    assert_ne!(number_of(&mut bench, "c:1"), B);
+    drop(known);
+    assert_eq!(number_of(&mut bench, "d:1"), B);
+    // A live copy, a backlog, a dead letter.
+    for (outcome, is_free) in
+        [(None, false), (Some(RESET), false), (Some(status(422)), false), (Some(OK), true)]
+    {
+        let mut bench = Bench::new(QueueLimits::default());
+        let (sequence, _) = bench.accept();
+        bench.settle(sequence, A, OK);
+        if let Some(outcome) = outcome {
+            bench.settle(sequence, B, outcome);
+        }
+        assert_eq!(number_of(&mut bench, "c:1") == B, is_free, "{outcome:?}");
+        assert_eq!(number_of(&mut bench, "b:1"), B, "it comes back to what is kept for it");
+    }
+    // One that is delivered just now.
+    let mut bench = Bench::new(QueueLimits::default());
+    bench.wait_all(1);
+    bench.now += Duration::from_secs(60);
+    while matches!(bench.next(), Next::Deliver { .. }) {}
+    assert_ne!(number_of(&mut bench, "c:1"), B);
+    // The same name twice is one server, also a new one.
+    let twice = bench.ledger.configure(&["n:1", "n:1"], bench.now);
+    assert_eq!(twice[0].server(), twice[1].server());
+}
+
+/// What is known of a server is about the one that had the number before.
+#[test]
+fn whoever_gets_a_number_begins_with_nothing() {
+    let mut bench = Bench::new(QueueLimits::default());
+    for sequence in bench.wait_all(3) {
+        bench.ledger.discard(sequence, B, &mut bench.effects).unwrap();
+    }
+    assert!(bench.ledger.lanes()[B.index()].counts().failures_total > 0);
+    let gates = bench.ledger.configure(&["a:1", "c:1"], bench.now);
+    let lane = &bench.ledger.lanes()[gates[1].server().index()];
+    assert_eq!((gates[1].server(), lane.name(), lane.failures(), lane.due()), (B, "c:1", 0, bench.now));
+    assert_eq!((lane.counts(), lane.last_failure(), lane.is_configured()), (Default::default(), None, true));
+}

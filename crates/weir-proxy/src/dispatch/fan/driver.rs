@@ -225,8 +225,11 @@ impl<'r> Driver<'r> {
             To::Server(server) => server,
             To::Balanced => {
                 let (machine, group) = (&self.machine, &*self.group);
-                let usable =
-                    |server: usize| machine.allows(server) && group.servers[server].has_room(group.panic);
+                let is_first = self.stages.is_empty();
+                let usable = |server: usize| {
+                    let is_there = is_first || group.still_has(server);
+                    is_there && machine.allows(server) && group.servers[server].has_room(group.panic)
+                };
                 match select::pick(self.upstream, group, self.turn, now(), usable) {
                     Some(server) => {
                         self.news.push(Happened::Picked { copy: number, server });

@@ -103,9 +103,10 @@ impl CopiedRequest {
         let mut tried = SmallVec::<[usize; 4]>::new();
         let mut unsent = Unsent::NoServer;
         let admits = |server: usize| group.servers[server].has_room(group.panic);
-        while let Some(place) =
-            select::pick(upstream, &group, turn, now(), |server| !tried.contains(&server) && admits(server))
-        {
+        while let Some(place) = select::pick(upstream, &group, turn, now(), |server| {
+            let is_there = tried.is_empty() || group.still_has(server);
+            is_there && !tried.contains(&server) && admits(server)
+        }) {
             let limits = SendLimits {
                 connect: upstream.waits.connect,
                 whole: self.time_left(),

@@ -149,6 +149,33 @@ fn a_server_that_is_gone_keeps_its_backlog_over_restarts() {
     });
 }
 
+/// The file knew every server that there ever was. One that is waited for keeps its number and its writes meanwhile, also
+/// over a restart.
+#[test]
+fn servers_that_come_and_go_leave_no_rows_and_take_nothing_from_those_who_are_waited_for() {
+    let directory = Directory::new();
+    block_on(async {
+        let queue = open(directory.path());
+        drop(queue.accept(new_write("kept", &[0]), Some(body(5))).await.unwrap());
+        for number in 0..300 {
+            let gates = queue.configure(&["b:1", &format!("x{number}:1")]);
+            let mut write =
+                queue.accept(new_write("w", &[gates[1].server().0]), Some(body(5))).await.unwrap();
+            let live = write.live()[0];
+            write.settle(live, Outcome::Answered { status: 200, retry_after: None });
+        }
+        drop(queue);
+        let rows = rusqlite::Connection::open(directory.path().join("q.sqlite")).unwrap();
+        let servers = rows.query_row("SELECT count(*) FROM server", [], |row| row.get::<_, i64>(0));
+        assert_eq!(servers.unwrap(), 3);
+        drop(rows);
+        let queue = open(directory.path());
+        let server = Rc::new(Server::new(|_| Outcome::Answered { status: 200, retry_after: None }));
+        drain(&queue, &server).await;
+        assert_eq!(server.names(), ["a:1"]);
+    });
+}
+
 /// `semantics.md` §3.3: one deliverer per queue, and files for nobody else.
 #[test]
 fn a_file_is_for_one_process_and_one_user() {

@@ -44,9 +44,9 @@ fn deaf() -> (Socket, SocketAddr) {
     (socket, address)
 }
 
-fn only(turns: Vec<(Arc<Server>, Turn)>) -> (State, String) {
-    assert_eq!(turns.len(), 1, "{turns:?}");
-    let turn = turns.into_iter().next().unwrap().1;
+fn only(found: Vec<Found>) -> (State, String) {
+    assert_eq!(found.len(), 1, "{found:?}");
+    let turn = found.into_iter().next().unwrap().turn.unwrap();
     (turn.to, turn.reason.into_string())
 }
 
@@ -59,7 +59,7 @@ async fn timed<T>(work: impl Future<Output = T>) -> (Duration, T) {
 
 /// Longer than anything here takes; tells a check that is late from one that never comes.
 async fn nothing_for(checker: &mut Checker, time: Duration) {
-    let waited = tokio::time::timeout(time, checker.turns()).await;
+    let waited = tokio::time::timeout(time, checker.found()).await;
     assert!(waited.is_err(), "{waited:?}");
 }
 
@@ -70,7 +70,7 @@ fn a_server_goes_down_and_comes_back_in_the_time_that_was_stated() {
         let mut checker = checker(check.clone());
         let server = server(address);
         assert_eq!(checker.follow(&[Arc::clone(&server)]).len(), 1);
-        let (took, turns) = timed(checker.turns()).await;
+        let (took, turns) = timed(checker.found()).await;
         assert_eq!(
             only(turns),
             (State::Unreachable, "3 checks in a row failed: connection refused".to_owned())
@@ -80,13 +80,13 @@ fn a_server_goes_down_and_comes_back_in_the_time_that_was_stated() {
 
         nothing_for(&mut checker, 10 * SECOND).await;
         socket.listen(128).unwrap();
-        let (took, turns) = timed(checker.turns()).await;
+        let (took, turns) = timed(checker.found()).await;
         assert_eq!(only(turns), (State::Healthy, "2 checks in a row passed".to_owned()));
         assert!(took <= check.interval * check.healthy_after + SECOND, "{took:?}");
         assert!(server.checks.last_success().is_some());
 
         drop(socket);
-        let (took, turns) = timed(checker.turns()).await;
+        let (took, turns) = timed(checker.found()).await;
         assert_eq!(only(turns).0, State::Unreachable);
         assert!(took <= check.interval * check.unhealthy_after + SECOND, "{took:?}");
         assert!(took > check.interval * (check.unhealthy_after - 1), "one pause is no outage: {took:?}");
@@ -125,7 +125,7 @@ fn a_server_that_hangs_is_asked_one_thing_at_a_time() {
             ..check_of(probe)
         });
         checker.follow(&[Arc::clone(&server)]);
-        let (took, turns) = timed(checker.turns()).await;
+        let (took, turns) = timed(checker.found()).await;
         let reason = "5 checks in a row failed: no whole answer within 1s".to_owned();
         assert_eq!(only(turns), (State::Unreachable, reason));
         assert_eq!(took.as_secs(), 5, "each one when the one before was over");
@@ -147,7 +147,7 @@ fn only_so_many_checks_are_under_way_at_once_and_everybody_has_a_turn() {
         assert_eq!(checker.follow(&servers).len(), servers.len());
         let mut down = HashSet::new();
         while down.len() < servers.len() {
-            down.extend(checker.turns().await.into_iter().map(|(server, _)| server.slot()));
+            down.extend(checker.found().await.into_iter().map(|found| found.server.slot()));
             assert!(checker.running.len() <= AT_ONCE_MAX);
         }
         assert_eq!(most.get(), AT_ONCE_MAX);
@@ -165,14 +165,14 @@ fn who_has_left_is_heard_of_no_more_and_who_comes_back_begins_anew() {
         nothing_for(&mut checker, SECOND / 10).await;
         assert!(checker.follow(std::slice::from_ref(&other)).is_empty(), "it was there before");
         assert!(!checker.follows(&one) && checker.follows(&other));
-        let turns = checker.turns().await;
-        assert_eq!(turns[0].0.slot(), other.slot());
+        let turns = checker.found().await;
+        assert_eq!(turns[0].server.slot(), other.slot());
         assert_eq!(turns.len(), 1);
         assert_eq!(one.checks.failures_in_a_row(), 1, "no check after it left");
         // Left and back between two checks: three failures from here, not one.
         assert!(checker.follow(&[]).is_empty());
         assert_eq!(checker.follow(&[Arc::clone(&one)]).len(), 1);
-        let (took, turns) = timed(checker.turns()).await;
+        let (took, turns) = timed(checker.found()).await;
         assert_eq!((only(turns).0, took.as_millis()), (State::Unreachable, 500));
         assert!(checker.due.len() <= 2, "{:?}", checker.due);
         drop(sockets);
@@ -221,7 +221,7 @@ fn many_servers_are_spread() {
         checker.follow(&servers);
         let (begun, mut healthy, mut at_once) = (now(), 0, 0);
         while healthy < servers.len() {
-            let turns = checker.turns().await.len();
+            let turns = checker.found().await.len();
             (healthy, at_once) = (healthy + turns, at_once.max(turns));
         }
         assert!(now() - begun <= checker.check.interval, "{:?}", now() - begun);
@@ -237,5 +237,22 @@ fn many_servers_are_spread() {
             let checks = count(&servers) - before;
             assert!((50..200).contains(&checks), "{checks} checks in a tenth of a second");
         }
+    });
+}
+
+/// Twenty thousand servers that come and go within one interval leave nothing behind.
+#[test]
+fn what_is_due_does_not_grow_with_those_who_have_left() {
+    local(async {
+        let (_socket, address) = deaf();
+        let mut checker = checker(HealthCheck { interval: 3600 * SECOND, ..check_of(Probe::Tcp) });
+        let stays = server(address);
+        for _ in 0..20_000 {
+            checker.follow(&[Arc::clone(&stays), server(address)]);
+        }
+        assert!(checker.due.len() <= 2 * 2 + STALE_MAX, "{}", checker.due.len());
+        assert_eq!((checker.watched.len(), checker.asked.len(), checker.doubted.len()), (2, 0, 0));
+        let (_, turns) = timed(checker.found()).await;
+        assert!(turns.iter().any(|found| found.server.slot() == stays.slot()), "it is checked all the same");
     });
 }

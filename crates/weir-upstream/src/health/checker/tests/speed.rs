@@ -50,7 +50,7 @@ fn ten_thousand_checks_in_a_second_take_at_most_a_core() {
         let mut watch = async |time: Duration| {
             let _ = tokio::time::timeout(time, async {
                 loop {
-                    checker.turns().await;
+                    checker.found().await;
                 }
             })
             .await;
