@@ -118,3 +118,12 @@ fn silly_times_are_kept_within_bounds() {
     let server = Observed::default().succeeded(at(0), Duration::ZERO, Duration::ZERO).unwrap();
     assert!(server.at(at(0), Duration::ZERO).latency_micros.unwrap() >= 1.0);
 }
+
+#[test]
+fn what_is_kept_is_the_same_by_the_series_and_by_the_function() {
+    let decay = Duration::from_secs(10);
+    for elapsed in 0..200 {
+        let exact = (-(elapsed as f32) / 10_000.0).exp();
+        assert!((kept(elapsed, decay) - exact).abs() <= 2.0 * f32::EPSILON, "{elapsed}");
+    }
+}
