@@ -10,6 +10,7 @@ mod change;
 mod entry;
 mod flow;
 mod list;
+mod pairs;
 mod place;
 mod proof;
 mod words;
@@ -25,6 +26,7 @@ use crate::source::{Source, Span};
 use crate::yaml;
 
 pub use change::{Change, Wish};
+pub use list::is_same;
 use list::{List, Shape};
 use place::Step;
 
@@ -71,11 +73,13 @@ pub fn rewrite(
     let refused = |source: &Source, problem| Report::single(source.clone(), problem);
     let original = tree(&source)?;
     let mut outcomes = vec![Outcome::AlreadySo; changes.len()];
+    let wishes = pairs::paired(&before.model, changes);
     // Who leaves goes last, so that a list whose servers are all exchanged is never empty.
-    let mut order: Vec<usize> = (0..changes.len()).collect();
-    order.sort_by_key(|place| changes[*place].wish == Wish::Remove);
-    for place in order {
-        let change = &changes[place];
+    let mut order: Vec<(usize, &Change)> =
+        wishes.iter().enumerate().filter_map(|(place, change)| Some((place, change.as_ref()?))).collect();
+    order.sort_by_key(|(_, change)| change.wish == Wish::Remove);
+    for (place, change) in &order {
+        let (place, change) = (*place, *change);
         let root = tree(&source)?;
         let wanted = written(&before.model, &original, change)
             .and_then(|steps| make(source.text(), &root, &steps, change))
@@ -90,17 +94,17 @@ pub fn rewrite(
     }
     let text = [mark, source.text().as_bytes()].concat();
     let after = load::parse(name, &text, environment, base_dir)?;
-    let done: Vec<&Change> = changes
-        .iter()
-        .zip(&outcomes)
-        .filter(|(_, outcome)| **outcome == Outcome::Written)
-        .map(|(change, _)| change)
-        .collect();
+    // Those that come before those that leave, as they were made.
+    let is_written = |(place, _): &&(usize, &Change)| outcomes[*place] == Outcome::Written;
+    let done: Vec<&Change> = order.iter().filter(is_written).map(|(_, change)| *change).collect();
+    let is_elsewhere = |place: usize| matches!(outcomes[place], Outcome::InInventory(_));
+    let mut here = order.iter().filter(|(place, _)| !is_elsewhere(*place));
     let lists: Result<Vec<_>, _> =
         done.iter().map(|change| written(&before.model, &original, change)).collect();
     let lists = lists.map_err(|problem| refused(&source, problem))?;
     let is_proven = proof::is_same_but_for(&original, &tree(&source)?, &lists)
-        && proof::says(&before.model, &after.model, &done);
+        && proof::says(&before.model, &after.model, &done)
+        && here.all(|(_, change)| proof::fulfils(&after.model, change));
     match is_proven {
         true => Ok(Rewritten { text, outcomes }),
         false => Err(refused(&source, unproven())),
@@ -191,8 +195,13 @@ fn make(text: &str, root: &Node, steps: &[Step], change: &Change) -> Result<Made
             return Err(list::by_hand(text, item.node.span, &message));
         }
         (Wish::Remove, Some(item)) => entry::remove(&list, item)?,
-        (Wish::Remove | Wish::Weigh { .. }, None) => {
+        (Wish::Remove | Wish::Weigh { .. }, None) if inventory.is_some() => {
             return Ok(Made::Nothing(inventory.map_or(Outcome::AlreadySo, Outcome::InInventory)));
+        }
+        (Wish::Remove, None) => return Ok(Made::Nothing(Outcome::AlreadySo)),
+        (Wish::Weigh { .. }, None) => {
+            let message = format!("the file does not name `{}` here", change.server);
+            return Err(list::by_hand(text, list.span, &message));
         }
     };
     Ok(Made::Text(words::edited(text, edits)))

@@ -5,7 +5,9 @@ use crate::problem::Problem;
 use crate::source::Span;
 
 use super::list::{List, by_hand, end};
-use super::words::{Edit, begins_line, content_end, ends_line, line_end, line_start, newline};
+use super::words::{
+    Edit, begins_line, content_before, content_end, ends_line, line_end, line_start, newline,
+};
 
 /// Where the dash of an entry stands, which begins its line.
 fn dash(list: &List<'_>, node: &Node) -> Result<usize, Problem> {
@@ -40,7 +42,7 @@ pub(super) fn remove(list: &List<'_>, place: usize) -> Result<Vec<Edit>, Problem
     let (start, end) = (line_start(text, dash), line_end(text, end(text, node)));
     // Without an end of its own, it takes that of the line before.
     let has_end = text[..end].ends_with('\n');
-    let start = if has_end { start } else { content_end(text, start.saturating_sub(2).min(start)) };
+    let start = if has_end { start } else { content_before(text, start).len() };
     Ok(vec![Edit::remove(start, end)])
 }
 

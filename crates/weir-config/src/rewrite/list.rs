@@ -45,7 +45,9 @@ impl Item<'_> {
 
 /// Why somebody has to do it by hand, with the lines.
 pub(super) fn by_hand(text: &str, span: Span, message: &str) -> Problem {
-    let line = |at: usize| text[..at.min(text.len())].matches('\n').count() + 1;
+    // The last byte may lie in a sign of several.
+    let newlines = |bytes: &[u8]| bytes.iter().filter(|byte| **byte == b'\n').count();
+    let line = |at: usize| newlines(&text.as_bytes()[..at.min(text.len())]) + 1;
     let (first, last) = (line(span.start), line(span.end.max(span.start + 1) - 1));
     let lines = if first == last { format!("line {first}") } else { format!("lines {first} to {last}") };
     Problem::error(span, message).hint(format!("edit {lines} by hand; nothing is written"))
@@ -125,8 +127,8 @@ impl<'n> List<'n> {
     }
 }
 
-/// Whether two names are those of one server.
-pub(super) fn is_same(one: &str, other: &str) -> bool {
+/// Whether two names are those of one server, however each is written.
+pub fn is_same(one: &str, other: &str) -> bool {
     let place = |address: ServerAddress| (address.scheme, address.transport, address.base);
     let place = |text: &str| address::server(text).ok().map(place);
     one == other || place(one).is_some_and(|one| Some(one) == place(other))

@@ -54,6 +54,20 @@ fn is_same_upstream(before: &Node, after: &Node) -> bool {
     }
 }
 
+/// Whether an upstream has, or has not, what was wanted, also where nothing had to be written for it.
+pub(super) fn fulfils(after: &Model, change: &Change) -> bool {
+    let Some(upstream) = after.upstreams.iter().find(|upstream| upstream.name == change.upstream) else {
+        return false;
+    };
+    let mut own = upstream.servers.iter().filter(|server| !server.from_inventory && !server.resolve);
+    let weight =
+        own.find(|server| is_same(&server.address.written, &change.server)).map(|server| server.weight);
+    match change.wish {
+        Wish::Add { weight: wanted } | Wish::Weigh { to: wanted, .. } => weight == Some(wanted),
+        Wish::Remove => weight.is_none(),
+    }
+}
+
 /// Whether the upstreams have the servers that they had, with these changes.
 pub(super) fn says(before: &Model, after: &Model, changes: &[&Change]) -> bool {
     let is_right = |(before, after): (&Upstream, &Upstream)| {

@@ -138,6 +138,12 @@ fn bytes_around_stay_as_they_are() {
             "+c:1",
             "{S}upstreams:\n  web:\n  - a:1\n  - b:1\n  - c:1",
         ),
+        ("{S}upstreams:\n  web:\n  - a:1 # ä\n  - b:1", "-b:1", "{S}upstreams:\n  web:\n  - a:1 # ä"),
+        (
+            "{S}upstreams:\r\n  web:\r\n  - a:1 # €\r\n  - b:1",
+            "-b:1",
+            "{S}upstreams:\r\n  web:\r\n  - a:1 # €",
+        ),
         (
             "\u{feff}# ü\n{S}upstreams: {web: [a:1]} # ö",
             "+b:1",
@@ -195,6 +201,46 @@ fn what_the_file_says_already_is_not_written_again() {
     check_refused(&text, &["~b:1 1 2"], &conflict);
 }
 
+/// The server was taken out of the file, because the one that came was there already, and then the one that left was not needed.
+#[test]
+fn a_server_that_leaves_and_comes_under_another_name_stays() {
+    let text = format!("{SERVICES}upstreams: {{web: [a:80, {{address: b:1, weight: 3}}]}}\n");
+    for words in [["+http://a", "-a:80"], ["-a:80", "+http://a:80"], ["+http://b:1*3", "-b:1"]] {
+        let made = run(&text, "web", &words).unwrap_or_else(|report| panic!("{report}"));
+        assert_eq!(String::from_utf8(made.text).unwrap(), text, "{words:?}");
+        assert_eq!(made.outcomes, [Outcome::AlreadySo, Outcome::AlreadySo], "{words:?}");
+    }
+    check(" [a:80, b:1]", &["-a:80", "+http://a*5"], " [{address: a:80, weight: 5}, b:1]");
+    check(" [a:80]", &["+http://a*5", "-a:80"], " [{address: a:80, weight: 5}]");
+    let other = changes("other", &["-b:1"]);
+    let [both, one] = [&[other[0].clone(), changes("web", &["+b:1*3"])[0].clone()][..], &other];
+    let text = format!("{SERVICES}upstreams: {{web: [a:80], other: [a:1, b:1]}}\n");
+    for (changes, expected) in [(both, 2), (one, 1)] {
+        let made = rewrite("t", text.as_bytes(), &|_| None, Path::new(""), changes).unwrap();
+        assert_eq!(made.outcomes, vec![Outcome::Written; expected], "only in its own upstream");
+    }
+}
+
+/// Nothing is said to be so that is not.
+#[test]
+fn the_proof_is_about_all_that_was_wanted() {
+    let text = format!("{SERVICES}upstreams: {{web: [a:80, {{address: b:1, weight: 3}}]}}\n");
+    let model = load::parse("t", text.as_bytes(), &|_| None, Path::new("")).unwrap().model;
+    for (word, is_so) in [
+        ("+http://a", true),
+        ("+a:80*2", false),
+        ("+c:1", false),
+        ("-c:1", true),
+        ("-http://a", false),
+        ("~b:1 1 3", true),
+        ("~b:1 3 1", false),
+        ("~c:1 1 3", false),
+    ] {
+        assert_eq!(proof::fulfils(&model, &changes("web", &[word])[0]), is_so, "{word}");
+    }
+    check_refused(&text, &["~c:1 1 3"], &["does not name `c:1`", "line 2 by hand"]);
+}
+
 #[test]
 fn what_more_than_one_place_says_is_left_to_people() {
     let in_web = |web: &str| format!("{SERVICES}upstreams:\n  web: {web}\n");
@@ -207,6 +253,9 @@ fn what_more_than_one_place_says_is_left_to_people() {
     ] {
         check_refused(&text, &["+c:1"], &parts);
     }
+    // Its last byte is no sign of its own.
+    let wide = in_web("\n  - b:1\n  - &x unix:/ä");
+    check_refused(wide.trim_end(), &["+c:1"], &["anchor", "line 5 by hand"]);
     let folded = in_web("\n  - >-\n    a:1\n  - b:1");
     check_refused(&folded, &["-a:1"], &["`- ` of its own", "by hand"]);
     check_refused(&folded, &["~a:1 1 2"], &["error", "hint"]);
@@ -235,7 +284,7 @@ fn those_of_an_inventory_are_told_of() {
 
 /// A comment behind an entry.
 fn remark(server: &str) -> String {
-    format!("# on, {{{server}}} [\"x'")
+    format!("# on, {{{server}}} [\"x' ä\u{20ac}")
 }
 
 /// One entry in one of the ways to write it, in brackets or behind a dash.
@@ -283,7 +332,7 @@ fn cases() -> impl Strategy<Value = Case> {
                 (false, _) => list.push_str(&format!("\n{indent}- {text}")),
             }
             if number % 3 == 1 && (!flow || lines) {
-                let own = format!("# of its own, {number}: [a, b");
+                let own = format!("# of its own, {number}: [a, b é");
                 list.push_str(&format!("\n\n  {own}"));
                 comments.push(own);
             }

@@ -44,6 +44,13 @@ pub(super) fn content_end(text: &str, at: usize) -> usize {
     if end > at && text[..end].ends_with('\r') { end - 1 } else { end }
 }
 
+/// What stands before a line that begins here, without the end of the line before.
+pub(super) fn content_before(text: &str, start: usize) -> &str {
+    let before = &text[..start];
+    let before = before.strip_suffix('\n').unwrap_or(before);
+    before.strip_suffix('\r').unwrap_or(before)
+}
+
 /// Where the next line begins.
 pub(super) fn line_end(text: &str, at: usize) -> usize {
     text[at..].find('\n').map_or(text.len(), |more| at + more + 1)

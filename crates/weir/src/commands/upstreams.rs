@@ -16,7 +16,7 @@ use crate::failure::Failure;
 use crate::lifetime;
 use crate::output;
 use crate::upstreams::replace::replace;
-use crate::upstreams::wishes::{Wishes, shown, wishes};
+use crate::upstreams::wishes::{shown, wishes};
 use crate::upstreams::{patch, text};
 
 /// What `weir upstreams` takes.
@@ -77,7 +77,7 @@ async fn perform(arguments: &Arguments) -> Result<(), Failure> {
         }
     }
     if arguments.write {
-        return write(&arguments.config, arguments.dry_run, wishes(&value));
+        return write(&arguments.config, arguments.dry_run, &value);
     }
     let color = output::data_has_color();
     match (arguments.json, arguments.diff) {
@@ -102,11 +102,11 @@ fn only_differences(value: &Value) -> Value {
     json!({ "upstreams": each.collect::<Vec<_>>() })
 }
 
-/// Writes what was changed into the file, or shows it.
-fn write(file: &Path, is_dry: bool, wishes: Wishes) -> Result<(), Failure> {
+/// Writes what was changed of these upstreams into the file, or shows it.
+fn write(file: &Path, is_dry: bool, upstreams: &Value) -> Result<(), Failure> {
     let name = file.display().to_string();
     // It says what is wrong with a file that can't be used, and how it ends then.
-    weir_config::load(file)?;
+    let wishes = wishes(upstreams, &weir_config::load(file)?.model);
     let cannot = |what: &str, error| Failure::Running(format!("`{name}` can't be {what}: {error}"));
     let before = fs::read(file).map_err(|error| cannot("read", error))?;
     let environment = |name: &str| std::env::var(name).ok();
@@ -116,26 +116,35 @@ fn write(file: &Path, is_dry: bool, wishes: Wishes) -> Result<(), Failure> {
     for line in &wishes.left {
         output::message(format_args!("not written: {line}\n"));
     }
+    let mut is_all = wishes.left.is_empty();
     let mut written = Vec::new();
     for (change, outcome) in wishes.changes.iter().zip(made.outcomes) {
         match outcome {
             Outcome::Written => written.push(shown(change)),
             Outcome::AlreadySo => {}
-            Outcome::InInventory(inventory) => output::message(format_args!(
-                "not written: {}; edit the inventory `{inventory}`, which is followed\n",
-                shown(change)
-            )),
+            Outcome::InInventory(inventory) => {
+                is_all = false;
+                output::message(format_args!(
+                    "not written: {}; edit the inventory `{inventory}`, which is followed\n",
+                    shown(change)
+                ));
+            }
         }
     }
     if written.is_empty() {
-        return Ok(output::data(format_args!("nothing to write: `{name}` says it all already\n"))?);
+        if is_all {
+            return Ok(output::data(format_args!("nothing to write: `{name}` says it all already\n"))?);
+        }
+        return Ok(output::data("nothing was written: all that is different was left out\n")?);
     }
     if is_dry {
         // Both were read as UTF-8 by now.
         let [old, new] = [&before, &made.text].map(|text| String::from_utf8_lossy(text));
         return Ok(output::data(patch::unified(&name, &old, &new))?);
     }
-    replace(file, &before, &made.text).map_err(|error| cannot("written", error))?;
+    if let Some(error) = replace(file, &before, &made.text).map_err(|error| cannot("written", error))? {
+        output::message(format_args!("a crash of this machine may undo what is written: {error}\n"));
+    }
     Ok(output::data(format_args!("written into `{name}`\n  {}\n", written.join("\n  ")))?)
 }
 

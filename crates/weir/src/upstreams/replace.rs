@@ -5,11 +5,12 @@ use std::io::{self, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, fchown};
 use std::path::{Path, PathBuf};
 
-/// Puts `after` in the place of `before`. Links are followed; owner and permissions stay.
+/// Puts `after` in the place of `before`. Links are followed; owner and permissions stay. It is written also when an error comes
+/// back beside that: then a crash of the machine may undo it.
 ///
 /// # Errors
 /// The file holds something else than `before`, or a file can't be written beside it and moved there. Then it is as it was.
-pub(crate) fn replace(path: &Path, before: &[u8], after: &[u8]) -> io::Result<()> {
+pub(crate) fn replace(path: &Path, before: &[u8], after: &[u8]) -> io::Result<Option<io::Error>> {
     let file = fs::canonicalize(path)?;
     let known = fs::metadata(&file)?;
     if !known.is_file() {
@@ -17,9 +18,11 @@ pub(crate) fn replace(path: &Path, before: &[u8], after: &[u8]) -> io::Result<()
     }
     let directory = file.parent().unwrap_or(Path::new("/"));
     let name = file.file_name().unwrap_or_default().to_string_lossy();
-    let beside = Beside(directory.join(format!(".{name}.weir-{}", std::process::id())));
+    let beside = directory.join(format!(".{name}.weir-{}", std::process::id()));
     // Nobody else may read it before it has the permissions of the other one.
-    let mut new = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&beside.0)?;
+    let mut new = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&beside)?;
+    // Only now is it ours to remove.
+    let beside = Beside(beside);
     new.write_all(after)?;
     let made = new.metadata()?;
     if (made.uid(), made.gid()) != (known.uid(), known.gid()) {
@@ -30,8 +33,19 @@ pub(crate) fn replace(path: &Path, before: &[u8], after: &[u8]) -> io::Result<()
     if fs::read(&file)? != before {
         return Err(io::Error::other("somebody else has changed it meanwhile"));
     }
-    fs::rename(&beside.0, &file)?;
-    File::open(directory)?.sync_all()
+    fs::rename(&beside.0, &file).map_err(explained)?;
+    Ok(File::open(directory).and_then(|directory| directory.sync_all()).err())
+}
+
+/// Why a file can't be moved there, where the system says little.
+fn explained(error: io::Error) -> io::Error {
+    match error.kind() {
+        io::ErrorKind::ResourceBusy => io::Error::other(
+            "it is mounted by itself, so no other file can take its place\n\n\
+             hint: mount its directory, or apply the patch that `--dry-run` shows where the file lies",
+        ),
+        _ => error,
+    }
 }
 
 /// A file that is gone afterwards, unless it was moved.
@@ -68,7 +82,7 @@ mod tests {
         fs::write(&file, "old").unwrap();
         fs::set_permissions(&file, fs::Permissions::from_mode(0o640)).unwrap();
         symlink("real.yaml", &link).unwrap();
-        replace(&link, b"old", b"new").unwrap();
+        assert!(replace(&link, b"old", b"new").unwrap().is_none());
         assert_eq!(fs::read(&file).unwrap(), b"new");
         assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
         assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o640);
@@ -87,5 +101,25 @@ mod tests {
         assert!(replace(&directory, b"", b"").unwrap_err().to_string().contains("plain file"));
         assert_eq!(fs::read_dir(&directory).unwrap().count(), 1, "nothing is left beside it");
         fs::remove_dir_all(directory).unwrap();
+    }
+
+    #[test]
+    fn a_file_beside_it_that_is_not_ours_stays() {
+        let directory = directory();
+        let file = directory.join("weir.yaml");
+        fs::write(&file, "old").unwrap();
+        let theirs = directory.join(format!(".weir.yaml.weir-{}", std::process::id()));
+        fs::write(&theirs, "theirs").unwrap();
+        assert_eq!(replace(&file, b"old", b"new").unwrap_err().kind(), io::ErrorKind::AlreadyExists);
+        assert_eq!(fs::read(&theirs).unwrap(), b"theirs");
+        assert_eq!(fs::read(&file).unwrap(), b"old");
+        fs::remove_dir_all(directory).unwrap();
+    }
+
+    #[test]
+    fn a_file_that_is_a_mount_has_a_hint() {
+        let busy = explained(io::ErrorKind::ResourceBusy.into()).to_string();
+        assert!(busy.contains("mounted") && busy.contains("\n\nhint: "), "{busy}");
+        assert_eq!(explained(io::ErrorKind::NotFound.into()).kind(), io::ErrorKind::NotFound);
     }
 }

@@ -100,7 +100,7 @@ fn what_was_changed_is_in_the_file_and_holds_after_a_restart() {
     ));
     assert_eq!(stage.text(), expected);
     let (told, _) = stage.write(&[], 0);
-    assert!(told.starts_with("nothing to write"), "{told}");
+    assert!(told.starts_with("nothing was written"), "a lease and one that is disabled are left out: {told}");
     assert_eq!(stage.text(), expected);
 
     let (_again, admin) = started(&stage.file);
@@ -110,6 +110,39 @@ fn what_was_changed_is_in_the_file_and_holds_after_a_restart() {
     let json: serde_json::Value = serde_json::from_str(&json).unwrap();
     assert_eq!(json["upstreams"][0]["differences"].as_array().unwrap().len(), 5, "{json:#}");
     assert!(json["upstreams"][0]["servers"].is_null(), "{json:#}");
+}
+
+/// Weir has read its file once; what it lists as different is not what is different from the file after the first time.
+#[test]
+fn what_is_changed_or_undone_after_it_was_written_is_written_too() {
+    let [a, b, d] = ["a", "b", "d"].map(Server::saying);
+    let first = text(&format!("    servers: [{a}, {b}]"));
+    let stage = Stage::set("undone", &first);
+    let written = |servers: String| {
+        let (told, _) = stage.write(&[], 0);
+        assert!(told.starts_with("written into"), "{told}");
+        assert_eq!(stage.text(), text(&format!("    servers: [{servers}]")));
+        let (told, _) = stage.write(&[], 0);
+        assert!(told.starts_with("nothing to write"), "{told}");
+    };
+    stage.change("PUT", &d.to_string(), "");
+    written(format!("{a}, {b}, {d}"));
+    stage.change("DELETE", &d.to_string(), "");
+    written(format!("{a}, {b}"));
+    for weight in [5, 7, 1] {
+        stage.change("PUT", &b.to_string(), &format!("?weight={weight}"));
+        written(format!("{a}, {{address: {b}, weight: {weight}}}"));
+    }
+    stage.change("DELETE", &a.to_string(), "");
+    written(format!("{{address: {b}, weight: 1}}"));
+    stage.change("PUT", &a.to_string(), "");
+    written(format!("{{address: {b}, weight: 1}}, {a}"));
+    // It comes again under another name, and stays the entry that it is.
+    stage.change("DELETE", &a.to_string(), "");
+    stage.change("PUT", &format!("http:%2F%2F{a}"), "");
+    let (told, _) = stage.write(&[], 0);
+    assert!(told.starts_with("nothing to write"), "{told}");
+    assert_eq!(stage.text(), text(&format!("    servers: [{{address: {b}, weight: 1}}, {a}]")));
 }
 
 #[test]
