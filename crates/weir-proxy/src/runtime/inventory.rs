@@ -1,9 +1,11 @@
 //! Inventories: files that name servers of upstreams, looked at while the proxy runs.
 //!
-//! What a file holds is used when two looks in a row have read the same, so half a file is never taken. It is compared as it is,
-//! not by its times: those have a grain in which two writes may lie. A file that can't be used changes nothing: servers that are
+//! What a file holds is used when two looks in a row have read the same, and later when its last line has no end: so half a file is
+//! not taken while somebody writes it without a rest. Who rests in the middle of it can't be told from who is done; only a file
+//! that is moved into place is safe from that. It is compared as it is, not by its times: those have a grain in which two writes may lie. A file that can't be used changes nothing: servers that are
 //! there are worth more than an error about them. It is told once for what it holds.
 
+use std::collections::HashMap;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -13,7 +15,8 @@ use weir_config::Report;
 use weir_config::inventory::{self, Surroundings};
 use weir_config::model;
 use weir_core::ports::members::InventoryStatus;
-use weir_core::server::ServerAddress;
+use weir_core::server::{ServerAddress, Transport};
+use weir_http::target::Scheme;
 use weir_upstream::io::deadline::pause;
 use weir_upstream::recruit::Unfit;
 use weir_upstream::roster::inventory::Followed;
@@ -23,8 +26,11 @@ use weir_upstream::upstream::Upstream;
 use super::clock::time_of_day;
 use super::settling::{Settling, Sight};
 
-/// How often the file is looked at. A change is followed after two of these at most.
+/// How often the file is looked at. A change is followed after two of these, when its last line has an end.
 const LOOK_INTERVAL: Duration = Duration::from_secs(1);
+
+/// Looks more that a content waits whose last line has no end: it may be cut off in the middle of an address.
+const CUT_OFF_LOOKS: u32 = 3;
 
 /// How long requests to a server that the file has no more may go on.
 const DRAIN: Duration = Duration::from_secs(60);
@@ -157,7 +163,12 @@ impl WatchedInventory {
         })?;
         let around = Surroundings { base_dir: Some(&self.written.base_dir), beside: &self.beside };
         let mut servers = inventory::parse(&name, bytes, &around).map_err(|report| troubles(&report))?;
-        servers.iter_mut().for_each(|server| call_as_before(server, known, upstream));
+        let names = names(known, upstream);
+        for server in &mut servers {
+            if let Some(name) = names.get(&place(server)) {
+                server.written.clone_from(name);
+            }
+        }
         let checked = upstream.newcomer();
         let mut unfit = Vec::new();
         let mut members = Vec::new();
@@ -171,17 +182,21 @@ impl WatchedInventory {
     }
 }
 
-/// A server that is written in another way than before is the same one, with the same queue and counters.
-fn call_as_before(server: &mut ServerAddress, known: &[ServerAddress], upstream: &Upstream) {
-    let is_same = |known: &&ServerAddress| {
-        (known.scheme, &known.transport, &known.base) == (server.scheme, &server.transport, &server.base)
-    };
-    let called = known.iter().find(is_same).map(|known| known.written.clone()).or_else(|| {
-        upstream.look(|roster| roster.member_at(server).map(|member| member.server.name().into()))
+/// Where a server is, however it is written.
+type Place = (Scheme, Transport, Box<str>);
+
+fn place(server: &ServerAddress) -> Place {
+    (server.scheme, server.transport.clone(), server.base.clone())
+}
+
+/// What servers are called: a server that is written in another way than before is the same one, with the same queue and counters.
+fn names(known: &[ServerAddress], upstream: &Upstream) -> HashMap<Place, Box<str>> {
+    let mut names: HashMap<_, _> = upstream.look(|roster| {
+        let members = roster.members().iter().map(|member| &member.server.address);
+        members.map(|address| (place(address), address.written.clone())).collect()
     });
-    if let Some(called) = called {
-        server.written = called;
-    }
+    names.extend(known.iter().map(|known| (place(known), known.written.clone())));
+    names
 }
 
 fn trouble(name: &str, content: &[u8], server: &ServerAddress, why: Unfit) -> Trouble {
@@ -220,14 +235,26 @@ fn since_epoch() -> Duration {
 /// Follows an inventory for as long as it is polled.
 pub(super) async fn keep(upstream: Arc<Upstream>, inventory: Arc<WatchedInventory>) {
     let mut settling = Settling::new(inventory.content());
+    let mut rested = 0;
     loop {
         pause(LOOK_INTERVAL).await;
-        if settling.look(look(&inventory.written.file).await) == Sight::Settled {
-            settling.use_seen();
-            let taken = inventory.take(settling.seen(), &upstream);
-            tell(&upstream, &inventory, taken);
+        match settling.look(look(&inventory.written.file).await) {
+            Sight::Settled if rested < looks_more(settling.seen()) => rested += 1,
+            Sight::Settled => {
+                rested = 0;
+                settling.use_seen();
+                let taken = inventory.take(settling.seen(), &upstream);
+                tell(&upstream, &inventory, taken);
+            }
+            Sight::Same | Sight::Changing => rested = 0,
         }
     }
+}
+
+/// For how many looks more a content must stay as it is when two have seen it.
+fn looks_more(content: &Content) -> u32 {
+    let is_cut_off = |content: &Arc<[u8]>| content.last().is_some_and(|last| *last != b'\n');
+    if content.as_ref().is_ok_and(is_cut_off) { CUT_OFF_LOOKS } else { 0 }
 }
 
 /// Reads the file on a thread that may wait for it: it may lie on another machine.

@@ -1,6 +1,7 @@
 //! Files that somebody else writes, looked at again and again: what they hold counts when two looks in a row have seen the same.
 //!
-//! So a file that is only half written, and two files that are written one after the other, are not taken before they are done.
+//! So a file that is being written, and two files that are written one after the other, are not taken before they are done, as long
+//! as whoever writes does not rest from one look to the next: that looks as if it were done.
 //! What a look sees is the caller's: how files are (certificates), or what they hold (inventories).
 
 /// What is seen of files, and what was used of it.

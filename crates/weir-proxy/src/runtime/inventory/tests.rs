@@ -154,6 +154,28 @@ async fn a_file_that_is_being_written_is_not_taken() {
     assert_eq!(settling.look(look(&scene.file()).await), Sight::Settled);
 }
 
+/// An address that was cut off is one too: `c:1` of `c:12`.
+#[tokio::test(start_paused = true)]
+async fn a_last_line_without_an_end_is_waited_for() {
+    let scene = Scene::set("a:1\nb:1\n", "");
+    scene
+        .followed(async {
+            scene.write("a:1\nb:1\nc:1");
+            for _ in 0..CUT_OFF_LOOKS {
+                pause(LOOK_INTERVAL).await;
+            }
+            assert_eq!(scene.inventory.status().taken_total, 0);
+            scene.write("a:1\nb:1\nc:12\n");
+            scene.until(|status| status.taken_total == 1).await;
+            assert_eq!(scene.servers(), ["a:1", "b:1", "c:12"]);
+            // Some editors never write an end.
+            scene.write("a:1");
+            scene.until(|status| status.taken_total == 2).await;
+            assert_eq!(scene.servers(), ["a:1"]);
+        })
+        .await;
+}
+
 #[tokio::test(start_paused = true)]
 async fn what_an_operator_did_survives() {
     let scene = Scene::set("a:1\nb:1\nc:1\n", "");
