@@ -4,6 +4,8 @@ use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use crate::wait::until;
+
 /// A running name server over UDP. It ends with the process.
 #[derive(Debug)]
 pub struct NameServer {
@@ -92,10 +94,12 @@ impl NameServer {
     }
 
     /// Waits until it has been asked so often since it began.
+    ///
+    /// # Panics
+    /// When it is not in time.
+    #[track_caller]
     pub fn wait_asked(&self, count: usize) {
-        while self.asked() < count {
-            std::thread::yield_now();
-        }
+        until(|| self.asked() >= count);
     }
 
     /// How often it has been asked.

@@ -3,22 +3,26 @@
 //! A server is a function that is called for each connection, in a thread of its own. What it reads with
 //! [`Connection::request`] is recorded. A panic in it fails the test when the server is dropped.
 
+mod connection;
+mod state;
+
 use std::fmt;
 use std::io;
 use std::net::{IpAddr, SocketAddr, TcpListener};
-use std::ops::{Deref, DerefMut};
 use std::os::unix::net::UnixListener;
 use std::panic::AssertUnwindSafe;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{SyncSender, sync_channel};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex};
 use std::thread;
 
 use rustls::ServerConnection;
 
+pub use self::connection::Connection;
+use self::state::State;
 use crate::message::Message;
-use crate::socket::{End, PATIENCE, Socket};
+use crate::socket::Socket;
 
 /// A scripted server.
 pub struct Server {
@@ -30,110 +34,6 @@ pub struct Server {
 enum Address {
     Tcp(SocketAddr),
     Unix(PathBuf),
-}
-
-#[derive(Default)]
-struct State {
-    seen: Mutex<Seen>,
-    changed: Condvar,
-}
-
-#[derive(Default)]
-struct Seen {
-    requests: Vec<Message>,
-    connections: usize,
-    /// Connections whose function has returned.
-    ended: usize,
-    failures: Vec<String>,
-    /// Why handshakes of TLS failed.
-    refusals: Vec<String>,
-    closing: bool,
-}
-
-impl State {
-    fn seen(&self) -> MutexGuard<'_, Seen> {
-        self.seen.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
-    }
-
-    fn change(&self, change: impl FnOnce(&mut Seen)) {
-        change(&mut self.seen());
-        self.changed.notify_all();
-    }
-}
-
-/// A connection to a scripted server.
-pub struct Connection {
-    socket: Socket,
-    state: Arc<State>,
-    /// The number of this connection, from 0.
-    pub number: usize,
-}
-
-impl Deref for Connection {
-    type Target = Socket;
-
-    fn deref(&self) -> &Socket {
-        &self.socket
-    }
-}
-
-impl DerefMut for Connection {
-    fn deref_mut(&mut self) -> &mut Socket {
-        &mut self.socket
-    }
-}
-
-impl Connection {
-    /// The next request, which is recorded; `None` when the connection ends before.
-    pub fn request(&mut self) -> Option<Message> {
-        let request = self.socket.request()?;
-        self.state.change(|seen| seen.requests.push(request.clone()));
-        Some(request)
-    }
-
-    /// The next request, which is recorded; `None` when the connection ends before its last byte. For servers to which a proxy
-    /// sends of its own accord, so that it may end in the middle of a request.
-    ///
-    /// # Panics
-    /// When it is malformed.
-    pub fn whole_request(&mut self) -> Option<Message> {
-        match self.socket.try_request() {
-            Ok(request) => {
-                self.state.change(|seen| seen.requests.push(request.clone()));
-                Some(request)
-            }
-            Err(broken) if broken.end.is_some() => None,
-            Err(broken) => panic!("no request: {broken}"),
-        }
-    }
-
-    /// The next request, which must come.
-    ///
-    /// # Panics
-    /// When it does not.
-    pub fn expect_request(&mut self) -> Message {
-        self.request().expect("another request on this connection")
-    }
-
-    /// The head of the next request, which is recorded.
-    ///
-    /// # Panics
-    /// When there is none.
-    pub fn request_head(&mut self) -> Message {
-        let head = self.socket.request_head();
-        self.state.change(|seen| seen.requests.push(head.clone()));
-        head
-    }
-
-    /// Ends the connection with a reset.
-    pub fn reset(self) {
-        self.socket.reset();
-    }
-
-    /// Waits until the proxy ends the connection, whatever comes before.
-    pub fn until_end(&mut self) -> End {
-        self.socket.drain(|_| {})
-    }
 }
 
 impl Server {
@@ -383,7 +283,7 @@ impl Server {
     /// # Panics
     /// When they do not in time.
     pub fn wait_ended(&self, count: usize) {
-        self.wait("connections that ended", count, |seen| seen.ended);
+        self.state.wait("connections that ended", count, |seen| seen.ended);
     }
 
     /// Waits until so many requests have been recorded.
@@ -391,16 +291,7 @@ impl Server {
     /// # Panics
     /// When they do not come in time.
     pub fn wait_requests(&self, count: usize) {
-        self.wait("requests", count, |seen| seen.requests.len());
-    }
-
-    fn wait(&self, what: &str, count: usize, of: impl Fn(&Seen) -> usize) {
-        let seen = self.state.seen();
-        let waited = self.state.changed.wait_timeout_while(seen, PATIENCE, |seen| of(seen) < count);
-        let (seen, _) = waited.unwrap_or_else(std::sync::PoisonError::into_inner);
-        let found = of(&seen);
-        drop(seen);
-        assert!(found >= count, "{found} {what} instead of {count}");
+        self.state.wait("requests", count, |seen| seen.requests.len());
     }
 }
 

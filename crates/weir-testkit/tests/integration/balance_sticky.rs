@@ -14,8 +14,8 @@ use weir_testkit::client::{connect, connect_tls, get};
 use weir_testkit::message::Message;
 use weir_testkit::proxy::{self, Running};
 use weir_testkit::server::{Server, sized};
-use weir_testkit::socket::{PATIENCE, Socket};
-use weir_upstream::io::deadline::now;
+use weir_testkit::socket::Socket;
+use weir_testkit::wait::{self, until_seen};
 
 const SECRET: &str = "a-secret-that-is-long-enough";
 
@@ -159,9 +159,7 @@ fn after_a_failover_the_client_gets_a_new_cookie() {
     };
     drop(leaving);
     // It ends a moment later, and a connection that it resets would not say that it is gone.
-    while TcpStream::connect(&address).is_ok() {
-        std::thread::yield_now();
-    }
+    wait::until(|| TcpStream::connect(&address).is_err());
     let moved = ask(&mut client, &cookie);
     assert_eq!(moved.text(), "staying", "{address} is gone");
     let new = given(&moved).unwrap();
@@ -296,15 +294,7 @@ fn expect_own(proxy: &Sticky, cookie: &str) {
 
 #[track_caller]
 fn until(proxy: &Sticky, is_so: impl Fn(&ServerStatus) -> bool) {
-    let begun = now();
-    loop {
-        let server = proxy.status().upstreams[0].servers[0].clone();
-        if is_so(&server) {
-            return;
-        }
-        assert!(now() - begun < PATIENCE, "{server:?}");
-        std::thread::yield_now();
-    }
+    until_seen(|| proxy.status().upstreams[0].servers[0].clone(), is_so);
 }
 
 /// A server with as many requests as it may have lost its clients to another one, and they their sessions.

@@ -7,8 +7,7 @@ use weir_core::ports::UpstreamStatus;
 use weir_testkit::client::fetch;
 use weir_testkit::proxy::{self, Running};
 use weir_testkit::server::Server;
-use weir_testkit::socket::PATIENCE;
-use weir_upstream::io::deadline::now;
+use weir_testkit::wait::until_seen;
 
 /// Two servers that answer everything with 503 until they are told otherwise, and a proxy that takes out whoever does so once.
 fn both_fail(panic: &str) -> ([(Server, Arc<AtomicBool>); 2], Running) {
@@ -31,15 +30,11 @@ upstreams:
 /// Asks until this is so.
 #[track_caller]
 fn ask_until(proxy: &Running, is_so: impl Fn(&UpstreamStatus) -> bool) {
-    let begun = now();
-    loop {
-        let upstream = proxy.status().upstreams[0].clone();
-        if is_so(&upstream) {
-            return;
-        }
-        assert!(now() - begun < PATIENCE, "{upstream:?}");
+    let look = || {
         fetch(proxy, "/");
-    }
+        proxy.status().upstreams[0].clone()
+    };
+    until_seen(look, is_so);
 }
 
 fn out(upstream: &UpstreamStatus) -> usize {

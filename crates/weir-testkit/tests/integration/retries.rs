@@ -7,6 +7,7 @@ use serde_json::Value;
 use weir_testkit::client::{ask, connect, fetch, get};
 use weir_testkit::proxy::{self, Running};
 use weir_testkit::server::{Connection, Server, sized, unix_path};
+use weir_testkit::wait::until;
 
 const MIB: usize = 1 << 20;
 
@@ -251,13 +252,9 @@ fn a_client_that_leaves_ends_the_wait() {
     let mut client = connect(&proxy);
     client.send(with_body(PUT, "", b"hi"));
     server.wait_requests(1);
-    while proxy.idle_upstream() > 0 || proxy.status().upstreams[0].retries[2] == 0 {
-        std::thread::yield_now();
-    }
+    until(|| proxy.idle_upstream() == 0 && proxy.status().upstreams[0].retries[2] > 0);
     client.reset();
-    while proxy.status().requests_in_flight > 0 {
-        std::thread::yield_now();
-    }
+    until(|| proxy.status().requests_in_flight == 0);
     assert_eq!(server.requests().len(), 1, "whoever waits to the end sends it again");
 }
 
@@ -284,9 +281,7 @@ fn the_budget_is_exact_over_all_workers() {
         }
     });
     // What was not paid is counted when its answer was passed on.
-    while proxy.status().requests_in_flight > 0 {
-        std::thread::yield_now();
-    }
+    until(|| proxy.status().requests_in_flight == 0);
     assert_eq!(asked.load(Ordering::Relaxed), 100 + 20);
     let web = &proxy.status().upstreams[0];
     assert_eq!((web.retries, web.retries_unpaid), ([0, 0, 20], 80));

@@ -9,8 +9,7 @@ use weir_core::ports::members::MemberChange;
 use weir_testkit::client::fetch;
 use weir_testkit::proxy::{self, Running};
 use weir_testkit::server::Server;
-use weir_testkit::socket::PATIENCE;
-use weir_upstream::io::deadline::now;
+use weir_testkit::wait::until_seen;
 
 const USUAL: MemberChange = MemberChange { weight: None, word: None, lease: None };
 
@@ -28,15 +27,7 @@ upstreams: {{web: {{servers: [{}], retry: {{attempts: 1}}, {keys}}}}}
 /// Waits until this is true of the last server.
 #[track_caller]
 fn until(proxy: &Running, is_so: impl Fn(&ServerStatus) -> bool) {
-    let begun = now();
-    loop {
-        let servers = proxy.status().upstreams[0].servers.clone();
-        if servers.last().is_some_and(&is_so) {
-            return;
-        }
-        assert!(now() - begun < PATIENCE, "{servers:?}");
-        std::thread::yield_now();
-    }
+    until_seen(|| proxy.status().upstreams[0].servers.clone(), |servers| servers.last().is_some_and(&is_so));
 }
 
 /// How many of so many requests the server with this name gets.

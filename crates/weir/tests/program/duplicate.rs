@@ -1,10 +1,22 @@
 //! `weir duplicate`: the inventory and the command line of the first system, before servers that are there and not there.
 
 use std::io::Write;
-use std::net::{SocketAddr, TcpListener};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::ops::Range;
+use std::sync::mpsc::{SyncSender, sync_channel};
 
+use nix::sys::signal::Signal;
+use weir_testkit::port::ReservedPort;
+use weir_testkit::wait::{until, until_seen, until_some};
+
+use super::mock::Mock;
 use super::process::{Running, answer, ask, received, send};
 use super::scratch::Scratch;
+
+/// What a test writes while servers fail.
+const WRITES: usize = 15;
+/// What it writes when one of them is dead.
+const LATE_WRITES: usize = 5;
 
 /// A duplication over the servers of this inventory.
 struct Duplication {
@@ -125,6 +137,68 @@ fn a_server_that_is_slow_or_down_gets_the_write_later() {
     let page = answer(ask(proxy.metrics, "localhost", "/metrics"));
     let line = "http_requests_total{method=\"post\",source=\"proxy\"} 4";
     assert!(page.lines().any(|known| known == line), "repeats are counted too:\n{page}");
+}
+
+/// Writes, each of which must be acknowledged. Which ones are told as they come.
+fn write_all(address: SocketAddr, numbers: Range<usize>, told: &SyncSender<usize>) {
+    for number in numbers {
+        let answered = answer(send(address, "POST", &format!("/orders/{number}"), "one order"));
+        assert!(answered.starts_with("HTTP/1.1 200 "), "{number}: {answered}");
+        // The test may have failed already.
+        let _ = told.send(number);
+    }
+}
+
+/// The original's demonstration, with servers that are processes: no client that writes hears of one that fails half of what it
+/// gets, of one that lags, and of one that is killed; when that one is back, nothing waits for it any more.
+#[test]
+fn no_client_hears_of_mocks_that_fail_lag_and_die() {
+    let ports = [(); 3].map(|()| ReservedPort::new());
+    let [mortal, failing, lagging] = ports.each_ref().map(ReservedPort::address);
+    let killed = Mock::start(mortal, &[]);
+    let fails = Mock::start(failing, &["--errors", "50%"]);
+    let _lags = Mock::start(lagging, &["--delay", "5ms"]);
+    let proxy = Duplication::start(&format!("{mortal}\n{failing}\n{lagging}\n"));
+    let (told, acknowledged) = sync_channel(WRITES + LATE_WRITES);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            write_all(proxy.address, 0..WRITES, &told);
+        });
+        assert!(acknowledged.iter().any(|number| number == WRITES / 3));
+        killed.running.signal(Signal::SIGKILL);
+    });
+    until(|| TcpStream::connect(mortal).is_err());
+    write_all(proxy.address, WRITES..WRITES + LATE_WRITES, &told);
+    // Both that are left are read from. One of them may say 500, which is its own answer.
+    let read_from = |server: SocketAddr| {
+        let answered = answer(ask(proxy.address, "a.example", "/"));
+        answered.starts_with("HTTP/1.1 200 ") && answered.contains(&format!("X-Backend-Server: {server}"))
+    };
+    until(|| read_from(failing));
+    until(|| read_from(lagging));
+
+    let values = |page: &str, series: &str| -> Vec<u64> {
+        let lines = page.lines().filter(|line| line.starts_with(series));
+        lines.map(|line| line.rsplit(' ').next().unwrap().parse().unwrap()).collect()
+    };
+    let backlog = |page: &str| values(page, "weir_queue_backlog_writes{");
+    let page = || answer(ask(proxy.metrics, "localhost", "/metrics"));
+    // At least those wait for it that came when it was dead.
+    until_seen(
+        || backlog(&page()),
+        |backlog| backlog.len() == 3 && (LATE_WRITES..=WRITES + LATE_WRITES).contains(&(backlog[0] as usize)),
+    );
+    let _back = Mock::start(mortal, &[]);
+    // What waits for one that fails half of it waits for dice, which may take long.
+    fails.behave("{}");
+    let page = until_some(|| {
+        let page = page();
+        let is_all = values(&page, "weir_queue_held_writes{") == [0] && backlog(&page) == [0, 0, 0];
+        is_all.then_some(page)
+    });
+    assert_eq!(values(&page, "weir_queue_accepted_total{"), [(WRITES + LATE_WRITES) as u64]);
+    assert_eq!(values(&page, "weir_queue_dead_writes{"), [0, 0, 0], "nothing was given up");
+    until(|| read_from(mortal));
 }
 
 // semantics.md §1.10

@@ -14,6 +14,7 @@ use weir_core::ports::queue::{Selection, WriteQueue};
 use weir_core::queue::{QueueLimits, Sequence, State};
 use weir_store::Queue;
 use weir_testkit::server::{Connection, Server};
+use weir_testkit::wait::until;
 
 use super::process::{Running, answer, ask};
 use super::scratch::Scratch;
@@ -256,9 +257,7 @@ fn kill_and_count(test: &str, times: usize) {
     lock(&seen).calm = true;
     let mut proxy = Running::start(&["run", "-c", &file]);
     let admin = proxy.address("admin listening address=");
-    while !answer(ask(admin, "localhost", "/api/v1/queues/web")).contains("\"backlog_writes\": 0") {
-        std::thread::yield_now();
-    }
+    until(|| answer(ask(admin, "localhost", "/api/v1/queues/web")).contains("\"backlog_writes\": 0"));
     proxy.signal(Signal::SIGTERM);
     proxy.line("stopped");
     assert_eq!(proxy.end().0, Some(0));

@@ -6,6 +6,7 @@ use std::net::{SocketAddr, TcpStream};
 use nix::sys::signal::Signal;
 use serde_json::Value;
 use weir_testkit::server::Server;
+use weir_testkit::wait::until;
 
 use super::process::{Running, answer, finished, finished_at_terminal, send};
 use super::scratch::Scratch;
@@ -42,9 +43,7 @@ impl Stage {
     /// A write that the dead server does not get. Its live copy has failed when this returns.
     fn write(&self, path: &str, waiting: u64) {
         assert!(answer(send(self.address, "POST", path, "body")).starts_with("HTTP/1.1 200 "));
-        while self.servers()[1]["backlog"] != waiting {
-            std::thread::yield_now();
-        }
+        until(|| self.servers()[1]["backlog"] == waiting);
     }
 
     fn servers(&self) -> Vec<Value> {

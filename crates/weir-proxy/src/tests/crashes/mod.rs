@@ -13,6 +13,7 @@
 mod client;
 mod disk;
 mod fate;
+mod panics;
 mod promises;
 mod scene;
 mod server;
@@ -132,6 +133,7 @@ fn live(
     is_loud: bool,
 ) -> Ended {
     let fate = Fate::new(last);
+    panics::watch();
     let (for_store, for_world) = (Dice::new(dice.next()), Dice::new(dice.next()));
     let limits = QueueLimits {
         backlog_writes_max: scene.backlog,
@@ -180,6 +182,8 @@ fn live(
         }
         history.elapsed.set(history.elapsed.get() + lasted);
     });
+    // Also where the process died, and what it would have caught itself.
+    assert_eq!(panics::seen(), 0, "life {life} has panicked; what it said is above");
     Ended { steps: fate.steps(), died: fate.is_dead() }
 }
 

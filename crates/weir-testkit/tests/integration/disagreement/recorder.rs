@@ -1,13 +1,18 @@
 //! A server that writes down what it understands, and how that is told to people.
 
+use std::net::TcpStream;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use weir_testkit::message::Message;
 use weir_testkit::server::Server;
+use weir_testkit::socket::Socket;
 
 /// Fields that Weir adds to every request.
 const OURS: [&str; 6] =
     ["x-forwarded-for", "x-forwarded-proto", "x-forwarded-host", "x-real-ip", "via", "x-request-id"];
+
+/// The request behind which no other one comes.
+const LAST: &str = "GET /of-the-test-itself HTTP/1.1\r\nHost: a.test\r\n\r\n";
 
 /// A server that says `ok` to everything and knows the whole requests that it got.
 pub(super) struct Recorder {
@@ -34,9 +39,17 @@ impl Recorder {
         Self { server, seen }
     }
 
-    /// The requests, each as [`written`].
-    pub(super) fn seen(&self) -> Vec<String> {
-        self.seen.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    /// The requests, each as [`written`]: all that there will ever be, once the proxy is gone. What it sent last may not have been
+    /// read yet, and a connection that it opened may wait to be accepted.
+    pub(super) fn seen_in_all(&self) -> Vec<String> {
+        // Connections are accepted in order, so those of the proxy have been when this one is answered.
+        let mut last = Socket::from(TcpStream::connect(self.server.to_string()).unwrap());
+        last.send(LAST).answer().expect(200);
+        drop(last);
+        self.server.wait_ended(self.server.connections());
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        seen.retain(|request| !request.starts_with("GET /of-the-test-itself "));
+        seen
     }
 }
 
