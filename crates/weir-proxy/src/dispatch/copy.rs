@@ -278,8 +278,8 @@ impl Copy {
         self.original.connecting.set(Some(since));
         self.deadlines.set_from(Wait::Connect, since, self.upstream.waits.connect);
         let has_place = Cell::new(false);
-        let (worker, upstream) = (&self.original.worker, &self.upstream);
-        let connecting = pin!(obtain::connect(worker, &self.server, &self.deadlines, upstream, &has_place));
+        let worker = &self.original.worker;
+        let connecting = pin!(obtain::connect(worker, &self.server, &self.deadlines, &has_place));
         let outcome = self.deadlines.guard(connecting).await;
         self.deadlines.clear(Wait::Connect);
         let server = &self.server;

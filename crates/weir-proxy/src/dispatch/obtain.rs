@@ -14,6 +14,7 @@ use weir_core::health::Fault as ServerFault;
 use weir_core::refusal::Refusal;
 use weir_tls::handshake::{Fault, HandshakeError};
 use weir_upstream::connect::ConnectError;
+use weir_upstream::connections::Place;
 use weir_upstream::io::deadline::{Deadlines, Wait};
 use weir_upstream::io::exhaustion::is_exhaustion;
 use weir_upstream::io::stream::Stream;
@@ -83,7 +84,7 @@ pub(super) async fn fresh(
         deadlines.set(Wait::ConnectTry, (time / left).max(TRY_TIME_MIN));
     }
     let (worker, has_place) = (Rc::clone(&x.worker), Cell::new(false));
-    let mut connecting = pin!(connect(&worker, server, deadlines, upstream, &has_place));
+    let mut connecting = pin!(connect(&worker, server, deadlines, &has_place));
     let connected = poll_fn(|cx| {
         if let Poll::Ready(connected) = connecting.as_mut().poll(cx) {
             return Poll::Ready(Ok(connected));
@@ -126,25 +127,31 @@ pub(super) async fn fresh(
 }
 
 /// Waits for a place among the connections to this server, and opens one.
+///
+/// Waiting for others is no time of the server's: when the place has come, the deadlines go on where they stood. Whoever gets none
+/// has waited within them.
 pub(super) async fn connect(
     worker: &Worker,
     server: &Server,
     deadlines: &Deadlines,
-    upstream: &Upstream,
     has_place: &Cell<bool>,
 ) -> Result<Stream, ConnectError> {
     let place = match server.connections().try_take() {
         Some(place) => place,
-        None => {
-            let place = worker.pools.place(server).await;
-            // Waiting for others is no time of the server's.
-            deadlines.set(Wait::Connect, upstream.waits.connect);
-            deadlines.clear(Wait::ConnectTry);
-            place
-        }
+        // Rare, so that those that need not wait have no room for it.
+        None => Box::pin(wait_for_place(worker, server, deadlines)).await,
     };
     has_place.set(true);
     worker.dial.connect(server).await.map(|stream| stream.with_place(place))
+}
+
+async fn wait_for_place(worker: &Worker, server: &Server, deadlines: &Deadlines) -> Place {
+    let stood = [Wait::Connect, Wait::ConnectTry].map(|wait| (wait, deadlines.left(wait)));
+    let place = worker.pools.place(server).await;
+    for (wait, left) in stood {
+        left.into_iter().for_each(|left| deadlines.set(wait, left));
+    }
+    place
 }
 
 /// Counts a connection, and tells people when it is the first one after a failure.

@@ -11,6 +11,7 @@ mod cancel;
 mod certificate;
 mod client_timeout;
 mod concurrency;
+mod connection_places;
 mod conversation;
 mod copies;
 mod crashes;
