@@ -5,7 +5,7 @@
 pub enum MirrorOutcome {
     /// The mirror has answered it, whatever it said.
     Sent,
-    /// Too many waited already, or it waited for too long.
+    /// Too many waited already, or it waited for too long, or its servers had all that they may have at once.
     DroppedQueue,
     /// The body could not be kept, or never came whole.
     DroppedBody,

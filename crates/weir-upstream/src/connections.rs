@@ -5,8 +5,14 @@
 //!
 //! A connection belongs to a worker, also while it is idle, and another worker can't use it. So where their number is limited,
 //! whoever needs one and finds no place waits for it in the order of arrival, and rings: every worker closes what it keeps idle
-//! there, and while somebody waits, a connection that becomes idle is closed and not kept. Who waits for a place holds none that
-//! anybody else could wait for, but that of a server while it waits for one of its upstream; so nobody waits for ever.
+//! there, and while somebody waits, a connection that becomes idle is closed and not kept. Each of them closes as many of each
+//! server as there are waiting: none knows of the others, and one too many costs a connect, one too few somebody's time.
+//!
+//! Who waits for a place for a request to one server holds none that anybody else could wait for, but that of a server while it waits
+//! for one of its upstream. A request to several servers does: a copy that has its answer keeps its connection while another one waits
+//! for a place. Two of them can hold one each and wait for each other; what ends that is `timeouts.connect`, the deadline of whoever
+//! waits. A limit of connections admits as many requests as connections, because routes with different modes share an upstream: where
+//! copies are sent, its limit of requests keeps them apart.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -73,7 +79,8 @@ impl Drop for Waiting<'_> {
 /// The connections to one server.
 #[derive(Debug, Default)]
 pub struct Connections {
-    open: AtomicU32,
+    /// Shared with those to the same server under other configurations.
+    open: Arc<AtomicU32>,
     /// Places at the server, where they are limited.
     own: Option<Arc<ConnectionRoom>>,
     /// Places at all servers of its upstream, where those are.
@@ -83,15 +90,15 @@ pub struct Connections {
 impl Connections {
     /// Those to a server that has these places, of those that its upstream has.
     pub fn new(own: Option<Arc<ConnectionRoom>>, shared: Option<Arc<ConnectionRoom>>) -> Self {
-        Self { open: AtomicU32::new(0), own, shared }
+        Self { open: Arc::default(), own, shared }
     }
 
     /// The same, with the places at the server that `known` has, where there are as many: what is open under a configuration
-    /// counts under the next one.
+    /// counts under the next one. How many are open is one number for both.
     #[must_use]
     pub fn following(self, known: &Self) -> Self {
         let same = known.own.clone().filter(|own| self.max() == Some(own.max));
-        Self { own: same.or(self.own), ..self }
+        Self { open: Arc::clone(&known.open), own: same.or(self.own), ..self }
     }
 
     /// How many there are.
@@ -185,6 +192,18 @@ static BELLS: Bells = Bells(Mutex::new(Vec::new()));
 struct Bells(Mutex<Vec<Arc<Notify>>>);
 
 impl Bells {
+    /// One more.
+    fn hang(&self) -> Arc<Notify> {
+        let bell = Arc::new(Notify::new());
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::clone(&bell));
+        bell
+    }
+
+    /// Takes one away.
+    fn take_down(&self, bell: &Arc<Notify>) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).retain(|other| !Arc::ptr_eq(other, bell));
+    }
+
     /// Asks everybody to look who waits. Takes a short lock; only where a limit is reached.
     fn ring(&self) {
         for bell in self.0.lock().unwrap_or_else(PoisonError::into_inner).iter() {
@@ -200,9 +219,7 @@ pub(crate) struct Listener(Arc<Notify>);
 impl Listener {
     /// From now on.
     pub(crate) fn new() -> Self {
-        let bell = Arc::new(Notify::new());
-        BELLS.0.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::clone(&bell));
-        Self(bell)
+        Self(BELLS.hang())
     }
 
     /// Waits until somebody has rung since the last time. Cancel safe.
@@ -213,7 +230,7 @@ impl Listener {
 
 impl Drop for Listener {
     fn drop(&mut self) {
-        BELLS.0.lock().unwrap_or_else(PoisonError::into_inner).retain(|bell| !Arc::ptr_eq(bell, &self.0));
+        BELLS.take_down(&self.0);
     }
 }
 

@@ -150,7 +150,8 @@ impl Pools {
         Box::pin(connections.take()).await
     }
 
-    /// Closes idle connections whenever somebody waits for their places. Those to servers whose number is limited are only kept
+    /// Closes idle connections whenever somebody waits for their places: of each server those that have been idle longest, as many
+    /// as there are waiting, because nobody knows what other workers close. Those to servers whose number is limited are only kept
     /// while this runs. Never ends.
     pub async fn make_room(&self) {
         let listener = Listener::new();

@@ -1,12 +1,17 @@
-//! Waiting for a place among the connections to a server: what it costs of the time for connecting.
+//! Waiting for a place among the connections to a server: what it costs of the time for connecting, and what becomes of copies
+//! that get none.
 
 use std::net::TcpListener;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use tokio::task::yield_now;
+use weir_core::mirror::MirrorOutcome;
 use weir_upstream::io::deadline::{now, pause};
+use weir_upstream::member::InFlight;
 
 use super::rig::{GET, OK, Rig, WIDE, expect_last, expect_passed, head, paused, rest, say, seconds};
+use crate::runtime::mirrors;
 
 /// An address where TCP is accepted by the system and nobody answers in TLS.
 fn silent() -> (TcpListener, String) {
@@ -60,4 +65,34 @@ fn semantics_2_1_a_wait_does_not_begin_the_connect_deadline_anew() {
         expect_last(&rest(&mut client).await, 504);
         expect_passed(begun, seconds(5 + 3 + 5));
     });
+}
+
+/// It was counted as one that had no server fit for requests.
+#[test]
+fn a_copy_for_a_mirror_that_is_full_is_dropped_and_no_server_is_called_unfit() {
+    for limit in ["connections", "requests"] {
+        let config = format!(
+            "services: [{{host: '*', upstream: u, mirror: [{{upstream: other}}]}}]
+upstreams:
+  u: {{servers: ['127.0.0.1:1']}}
+  other: {{servers: ['127.0.0.1:2'], limits: {{per_server: {{{limit}: 1}}}}}}"
+        );
+        paused(&config, async |rig: Rig| {
+            let upstream = rig.snapshot.upstreams.iter().find(|known| &*known.name == "other").unwrap();
+            let full = Arc::clone(&upstream.group().servers[0]);
+            let _place = full.connections().try_take().filter(|_| limit == "connections");
+            let _request = InFlight::enter(&full, false).filter(|_| limit == "requests");
+            let mut server = rig.keep(0, WIDE);
+            let (mut client, _serving) = rig.client(WIDE);
+            say(&mut client, GET).await;
+            head(&mut server).await;
+            say(&mut server, OK).await;
+            head(&mut client).await;
+            pause(seconds(600)).await;
+            let found = mirrors::status(rig.snapshot.forward((0, 0)).unwrap().beside.as_deref().into_iter());
+            let dropped = MirrorOutcome::DroppedQueue as usize;
+            let expected = std::array::from_fn(|place| u64::from(place == dropped));
+            assert_eq!(found[0].copies, expected, "{limit}");
+        });
+    }
 }

@@ -56,6 +56,8 @@ pub(super) struct CopiedRequest {
 enum Unsent {
     /// It has waited for too long.
     Waited,
+    /// Servers of the mirror may be asked, and have all that they may have at once.
+    Full,
     /// The mirror has no server that may be asked.
     NoServer,
     /// The mirror has failed it.
@@ -67,7 +69,7 @@ enum Unsent {
 impl Unsent {
     fn outcome(&self) -> MirrorOutcome {
         match self {
-            Self::Waited => MirrorOutcome::DroppedQueue,
+            Self::Waited | Self::Full => MirrorOutcome::DroppedQueue,
             Self::NoServer => MirrorOutcome::DroppedUnreachable,
             Self::Failed | Self::TimedOut => MirrorOutcome::Failed,
         }
@@ -75,7 +77,7 @@ impl Unsent {
 
     fn end(&self) -> CopyEnd {
         match self {
-            Self::Waited | Self::NoServer | Self::Failed => CopyEnd::Neither,
+            Self::Waited | Self::Full | Self::NoServer | Self::Failed => CopyEnd::Neither,
             Self::TimedOut => CopyEnd::TimedOut,
         }
     }
@@ -101,8 +103,8 @@ impl CopiedRequest {
         // Whom the client stays with is no matter of copies.
         let turn = select::turn(upstream, &group, self.key, None);
         let mut tried = SmallVec::<[usize; 4]>::new();
-        let mut unsent = Unsent::NoServer;
         let admits = |server: usize| group.servers[server].has_room(group.panic);
+        let mut unsent = Unsent::NoServer;
         while let Some(place) = select::pick(upstream, &group, turn, now(), |server| {
             let is_there = tried.is_empty() || group.still_has(server);
             is_there && !tried.contains(&server) && admits(server)
@@ -123,7 +125,12 @@ impl CopiedRequest {
             match outcome {
                 Ok(answer) => return Ok(answer),
                 // Not its fault: what it may have at once, others have.
-                Err(SendError::Full) => tried.push(place),
+                Err(SendError::Full) => {
+                    if let Unsent::NoServer = unsent {
+                        unsent = Unsent::Full;
+                    }
+                    tried.push(place);
+                }
                 Err(error @ (SendError::Connect(_) | SendError::ConnectTimeout)) => {
                     tracing::debug!(server = server.name(), %error, "a mirror can't be connected to");
                     let has_waited = matches!(error, SendError::ConnectTimeout);
@@ -137,7 +144,11 @@ impl CopiedRequest {
                 }
             }
         }
-        Err(unsent)
+        let is_full = |server: usize| group.takes_requests(server) && !admits(server);
+        Err(match unsent {
+            Unsent::NoServer if (0..group.servers.len()).any(is_full) => Unsent::Full,
+            unsent => unsent,
+        })
     }
 
     fn body(&self) -> SendBody {
