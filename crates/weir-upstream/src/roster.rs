@@ -330,6 +330,12 @@ impl Roster {
         moment: Moment,
     ) -> Result<bool, NoSuchServer> {
         let member = self.member_mut(name)?;
+        if (member.checked, state) == (State::Unreachable, State::Healthy)
+            && let Some(held) = member.server.breaker()
+        {
+            // Requests that it has let hang fail for a while yet; they say nothing about what it is now.
+            held.breaker.renew();
+        }
         Ok(member.change(moment, reason, |member| member.checked = state))
     }
 
