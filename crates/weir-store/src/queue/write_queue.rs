@@ -105,10 +105,10 @@ impl Queue {
 
     /// Keeps the writer from writing until the sender is used or dropped, for tests.
     #[cfg(test)]
-    pub(super) fn hold_writer(&self) -> std::sync::mpsc::Sender<()> {
+    pub(super) fn hold_writer(&self) -> std::sync::mpsc::SyncSender<()> {
         let Place::File { inbox, .. } = &self.books.place else { panic!("in memory nothing is written") };
-        let (begun, held) = std::sync::mpsc::channel();
-        let (release, released) = std::sync::mpsc::channel::<()>();
+        let (begun, held) = std::sync::mpsc::sync_channel(1);
+        let (release, released) = std::sync::mpsc::sync_channel::<()>(1);
         inbox.flush(Box::new(move |_| {
             let _ = begun.send(());
             let _ = released.recv();

@@ -231,7 +231,7 @@ fn of_many_threads_one_opens_it_one_closes_it_and_no_more_try_it_than_may() {
             std::thread::scope(|threads| (0..8).for_each(|_| drop(threads.spawn(work))));
         };
         each(&|| {
-            (0..100).for_each(|_| count(&opened, breaker.failed(&rule, breaker.round(), Fault::Reset, zero)))
+            (0..100).for_each(|_| count(&opened, breaker.failed(&rule, breaker.round(), Fault::Reset, zero)));
         });
         assert_eq!(opened.load(Ordering::Relaxed), 1);
         breaker.half_open();
