@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use tokio::sync::Notify;
 use tokio::time::Instant;
-use weir_core::health::{Breaker, EjectionRule, Fault, Trial, TripWhy};
+use weir_core::health::{Breaker, EjectionRule, Fault, Round, Trial, TripWhy};
 
 use crate::io::deadline::now;
 
@@ -63,31 +63,31 @@ impl ServerBreaker {
         Self { of, breaker: Breaker::default(), ejections: Default::default() }
     }
 
-    /// A request has got an answer with this status. `sheds_load` is asked of a 503: whether it has a Retry-After.
+    /// A request of this round has got an answer with this status. `sheds_load` is asked of a 503: whether it has a Retry-After.
     #[inline]
-    pub(crate) fn answered(&self, status: u16, sheds_load: impl FnOnce() -> bool) {
+    pub(crate) fn answered(&self, round: Round, status: u16, sheds_load: impl FnOnce() -> bool) {
         if status < 400 || !self.of.rule.on.statuses.contains(status) {
-            let closed = self.breaker.succeeded(&self.of.rule.breaker, || self.of.time(now()));
+            let closed = self.breaker.succeeded(&self.of.rule.breaker, round, || self.of.time(now()));
             self.ring_if(closed);
         } else if !(status == 503 && sheds_load()) {
-            self.failed(Fault::Status(status));
+            self.failed(round, Fault::Status(status));
         }
     }
 
     /// A request has failed.
     #[cold]
-    pub(crate) fn failed(&self, fault: Fault) {
+    pub(crate) fn failed(&self, round: Round, fault: Fault) {
         if self.of.rule.on.count(fault) {
-            let opened = self.breaker.failed(&self.of.rule.breaker, fault, || self.of.time(now()));
+            let opened = self.breaker.failed(&self.of.rule.breaker, round, fault, || self.of.time(now()));
             self.ring_if(opened);
         }
     }
 
     /// An answer that had begun has broken.
     #[cold]
-    pub(crate) fn broke(&self, fault: Fault) {
+    pub(crate) fn broke(&self, round: Round, fault: Fault) {
         if self.of.rule.on.count(fault) {
-            let opened = self.breaker.broke(&self.of.rule.breaker, fault, || self.of.time(now()));
+            let opened = self.breaker.broke(&self.of.rule.breaker, round, fault, || self.of.time(now()));
             self.ring_if(opened);
         }
     }
@@ -150,7 +150,7 @@ mod tests {
     async fn the_bell_is_rung_once_and_is_not_lost_when_nobody_waits() {
         let held = held(Faults::default());
         for _ in 0..20 {
-            held.failed(Fault::Reset);
+            held.failed(Round::default(), Fault::Reset);
         }
         assert!(is_open(&held));
         held.of.rung().await;
@@ -162,13 +162,13 @@ mod tests {
     async fn a_503_that_says_when_to_come_again_counts_neither_way() {
         let held = held(Faults::default());
         for _ in 0..4 {
-            held.answered(503, || false);
+            held.answered(Round::default(), 503, || false);
         }
         for _ in 0..20 {
-            held.answered(503, || true);
+            held.answered(Round::default(), 503, || true);
         }
         assert!(!is_open(&held));
-        held.answered(503, || false);
+        held.answered(Round::default(), 503, || false);
         assert!(is_open(&held), "the row went on");
     }
 
@@ -176,14 +176,14 @@ mod tests {
     async fn what_is_not_written_is_no_failure() {
         let held = held(Faults::NONE.with(Fault::Status(404)));
         for _ in 0..20 {
-            held.failed(Fault::Reset);
-            held.broke(Fault::Reset);
-            held.answered(503, || false);
-            held.answered(500, || false);
+            held.failed(Round::default(), Fault::Reset);
+            held.broke(Round::default(), Fault::Reset);
+            held.answered(Round::default(), 503, || false);
+            held.answered(Round::default(), 500, || false);
         }
         assert!(!is_open(&held));
         for _ in 0..5 {
-            held.answered(404, || false);
+            held.answered(Round::default(), 404, || false);
         }
         assert!(is_open(&held));
     }
@@ -193,9 +193,9 @@ mod tests {
         let held = held(Faults::default());
         for status in [200, 404, 500, 304, 101] {
             for _ in 0..4 {
-                held.failed(Fault::Unreachable);
+                held.failed(Round::default(), Fault::Unreachable);
             }
-            held.answered(status, || false);
+            held.answered(Round::default(), status, || false);
             assert!(!is_open(&held), "{status}");
         }
     }

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use tokio::time::Instant;
-use weir_core::health::{Fault as Failure, Trial};
+use weir_core::health::{Fault as Failure, Round, Trial};
 use weir_core::queue::Gate;
 use weir_core::server::{ServerAddress, Transport};
 use weir_http::field::KnownName;
@@ -220,26 +220,32 @@ impl Server {
         self.requests_max
     }
 
-    /// Notes how it has answered a request, by the head of the answer.
+    /// The round of its breaker, for a request that begins: what becomes of the request is held against it in this one only.
     #[inline]
-    pub fn judge(&self, answer: &Head) {
+    pub fn round(&self) -> Round {
+        self.breaker.as_ref().map(|held| held.breaker.round()).unwrap_or_default()
+    }
+
+    /// Notes how it has answered a request that began in this round, by the head of the answer.
+    #[inline]
+    pub fn judge(&self, round: Round, answer: &Head) {
         if let Some(held) = &self.breaker {
-            held.answered(answer.status(), || answer.has(KnownName::RetryAfter));
+            held.answered(round, answer.status(), || answer.has(KnownName::RetryAfter));
         }
     }
 
-    /// Notes that a request to it has failed. What says nothing about the server, as a kept connection that it had closed or a
+    /// Notes that a request to it that began in this round has failed. What says nothing about the server, as a kept connection that it had closed or a
     /// client that went away, is not noted.
-    pub fn blame(&self, failure: Failure) {
+    pub fn blame(&self, round: Round, failure: Failure) {
         if let Some(held) = &self.breaker {
-            held.failed(failure);
+            held.failed(round, failure);
         }
     }
 
     /// Notes that an answer broke that was [`judge`](Self::judge)d when it began.
-    pub fn blame_for_answer(&self, failure: Failure) {
+    pub fn blame_for_answer(&self, round: Round, failure: Failure) {
         if let Some(held) = &self.breaker {
-            held.broke(failure);
+            held.broke(round, failure);
         }
     }
 
@@ -342,6 +348,8 @@ impl Server {
 #[derive(Debug)]
 pub struct InFlight {
     server: Arc<Server>,
+    /// When it began, as the breaker of the server counts.
+    round: Round,
     /// The right to try the server, where it has to be tried.
     trial: Option<Trial>,
 }
@@ -350,7 +358,7 @@ impl InFlight {
     /// Counts one more request, whatever the server may have: for what is not a client's request.
     pub fn begin(server: &Arc<Server>) -> Self {
         server.counters.in_flight.fetch_add(1, Ordering::Relaxed);
-        Self { server: Arc::clone(server), trial: None }
+        Self { server: Arc::clone(server), round: server.round(), trial: None }
     }
 
     /// Counts one more request, if the server [`has_room`](Server::has_room) for it. Exact over all workers.
@@ -366,11 +374,22 @@ impl InFlight {
             }
         }
         // From here on it is taken back when it is dropped.
-        let mut entered = Self { server: Arc::clone(server), trial: None };
+        let mut entered = Self { server: Arc::clone(server), round: server.round(), trial: None };
         if let Some(held) = server.breaker.as_ref().filter(|_| !ignores_health) {
             entered.trial = held.enter()?;
+            entered.round = entered.trial.map_or(entered.round, |trial| trial.round);
         }
         Some(entered)
+    }
+
+    /// Whose it is.
+    pub fn server(&self) -> &Arc<Server> {
+        &self.server
+    }
+
+    /// The round of the breaker of the server in which it began.
+    pub fn round(&self) -> Round {
+        self.round
     }
 }
 

@@ -147,7 +147,7 @@ pub struct Gone {
     pub server: Box<str>,
     /// Whether it did not say again that it is there.
     pub lease_ended: bool,
-    /// Whether nobody is left who gets requests.
+    /// Whether nobody is left who gets requests, and this is the first one to say so.
     pub was_last: bool,
 }
 
@@ -165,6 +165,8 @@ pub struct Roster {
     slow_start: Duration,
     /// What people said of servers that their name has lost.
     said: AllSaid,
+    /// Whether somebody was told that nobody is left who gets requests.
+    told_of_nobody: bool,
 }
 
 impl Roster {
@@ -279,17 +281,24 @@ impl Roster {
         };
         let mut gone: Vec<_> = self.members.extract_if(.., |member| lease_ended(member)).collect();
         gone.extend(self.leaving.extract_if(.., |member| is_done(member)));
-        let was_last = !self.has_someone_to_ask();
-        gone.iter()
+        let is_nobody_left = !self.has_someone_to_ask();
+        let mut gone: Vec<_> = gone
+            .iter()
             .map(|member| {
                 member.server.leave();
                 Gone {
                     server: member.server.name().into(),
                     lease_ended: member.leaves_at.is_none(),
-                    was_last,
+                    was_last: false,
                 }
             })
-            .collect()
+            .collect();
+        self.told_of_nobody &= is_nobody_left;
+        if let Some(last) = gone.last_mut() {
+            last.was_last = is_nobody_left && !self.told_of_nobody;
+            self.told_of_nobody = is_nobody_left;
+        }
+        gone
     }
 
     /// Notes what an operator says of a member. Says whether that changes its state.
@@ -330,6 +339,12 @@ impl Roster {
         moment: Moment,
     ) -> Result<bool, NoSuchServer> {
         let member = self.member_mut(name)?;
+        if (member.checked, state) == (State::Unreachable, State::Healthy)
+            && let Some(held) = member.server.breaker()
+        {
+            // Requests that it has let hang fail for a while yet; they say nothing about what it is now.
+            held.breaker.renew();
+        }
         Ok(member.change(moment, reason, |member| member.checked = state))
     }
 

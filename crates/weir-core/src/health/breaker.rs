@@ -5,6 +5,10 @@
 //! *Half-open*: a few requests at a time are let through; when enough of them have succeeded it is closed, and the first one
 //! that fails opens it again.
 //!
+//! A request may take a minute to fail, and much happens in a minute. So the life of a breaker is counted in *rounds*: one
+//! ends when it is let be tried, or when it is known otherwise that its server is well again. An outcome is news in the round
+//! in which its request began; of an earlier one it says how the server was then, and changes nothing.
+//!
 //! Workers close and open it, each change by one of them alone. How long it is open, and whether it may be open at all, is
 //! decided in one place beside requests (`ejection.rs`), which is the only one that ends the open state. While all goes well and no
 //! share is watched, a request costs one look at a word that nobody writes.
@@ -119,18 +123,35 @@ pub enum BreakerState {
     },
 }
 
+/// The round of a breaker in which a request began: its outcome counts in that one only. There are 256 of them before they
+/// come again, which no request lives to see.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub struct Round(u64);
+
+impl Round {
+    fn of(word: u64) -> Self {
+        Self(word & ROUND_MASK)
+    }
+
+    /// The word in the next one.
+    fn next(self) -> u64 {
+        self.0.wrapping_add(1 << ROUND_SHIFT)
+    }
+}
+
 /// A request that tries a half-open breaker. Whoever got one gives it back when the request is over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[must_use = "a trial that is not given back is lost"]
 pub struct Trial {
-    round: u64,
+    /// Its outcome counts in this one.
+    pub round: Round,
 }
 
 /// A breaker.
 ///
 /// The word, from its lowest bit: 2 bits say which state it is. Closed: 8 bits of failures in a row. Open: 2 bits of the
 /// rule, 10 of the fault, 16 of failures, 16 of requests. Half-open: 8 bits on trial, 8 that have succeeded. The highest 8 bits
-/// count the times that it was half-open, so that a late trial of an earlier time gives nothing back.
+/// count the rounds, so that what began in an earlier one changes nothing, and a late trial of it gives nothing back.
 #[derive(Debug, Default)]
 pub struct Breaker {
     word: AtomicU64,
@@ -199,22 +220,33 @@ impl Breaker {
         }
     }
 
-    /// Notes a request that has succeeded. Says whether this has closed it: whoever keeps the server wants to know.
+    /// The round it is in now: for a request that begins.
+    #[inline]
+    pub fn round(&self) -> Round {
+        Round::of(self.word.load(Ordering::Relaxed))
+    }
+
+    /// Notes a request of this round that has succeeded. Says whether this has closed it: whoever keeps the server wants to know.
     ///
     /// `now` is asked for the time since a fixed moment, only where a share is watched.
     #[inline]
     #[must_use = "whoever keeps the server must be told"]
-    pub fn succeeded(&self, rule: &BreakerRule, now: impl FnOnce() -> Duration) -> bool {
+    pub fn succeeded(&self, rule: &BreakerRule, round: Round, now: impl FnOnce() -> Duration) -> bool {
+        let word = self.word.load(Ordering::Relaxed);
+        if Round::of(word) != round {
+            return false;
+        }
         if let Some(share) = &rule.share {
             window::count(&self.window, share, false, now());
         }
         // Nearly always nothing has failed since the last success, and there is nothing to write.
-        self.word.load(Ordering::Relaxed) & !ROUND_MASK != CLOSED && self.forgive(rule)
+        word & !ROUND_MASK != CLOSED && self.forgive(rule, round)
     }
 
     #[cold]
-    fn forgive(&self, rule: &BreakerRule) -> bool {
+    fn forgive(&self, rule: &BreakerRule, round: Round) -> bool {
         let next = |word: u64| match word & 3 {
+            _ if Round::of(word) != round => None,
             CLOSED => Some(word & ROUND_MASK),
             HALF_OPEN => {
                 let (on_trial, succeeded) = trials(word);
@@ -227,22 +259,41 @@ impl Breaker {
         self.change(next).is_some_and(|(old, new)| old & 3 == HALF_OPEN && new & 3 == CLOSED)
     }
 
-    /// Notes a request that has failed. Says whether this has opened it.
+    /// Notes a request of this round that has failed. Says whether this has opened it.
     #[must_use = "whoever keeps the server must be told"]
-    pub fn failed(&self, rule: &BreakerRule, fault: Fault, now: impl FnOnce() -> Duration) -> bool {
+    pub fn failed(
+        &self,
+        rule: &BreakerRule,
+        round: Round,
+        fault: Fault,
+        now: impl FnOnce() -> Duration,
+    ) -> bool {
+        if self.round() != round {
+            return false;
+        }
         let sum = rule.share.as_ref().map(|share| window::count(&self.window, share, true, now()));
-        self.fail(rule, fault, sum)
+        self.fail(rule, round, fault, sum)
     }
 
     /// Notes that a request has failed after all that was noted as a success: its answer broke. It is not counted twice.
     #[must_use = "whoever keeps the server must be told"]
-    pub fn broke(&self, rule: &BreakerRule, fault: Fault, now: impl FnOnce() -> Duration) -> bool {
+    pub fn broke(
+        &self,
+        rule: &BreakerRule,
+        round: Round,
+        fault: Fault,
+        now: impl FnOnce() -> Duration,
+    ) -> bool {
+        if self.round() != round {
+            return false;
+        }
         let sum = rule.share.as_ref().map(|share| window::recount(&self.window, share, now()));
-        self.fail(rule, fault, sum)
+        self.fail(rule, round, fault, sum)
     }
 
-    fn fail(&self, rule: &BreakerRule, fault: Fault, sum: Option<Sum>) -> bool {
+    fn fail(&self, rule: &BreakerRule, round: Round, fault: Fault, sum: Option<Sum>) -> bool {
         let next = |word: u64| match word & 3 {
+            _ if Round::of(word) != round => None,
             CLOSED => {
                 let row = (field(word, 2, 8) + 1).min(0xff);
                 let state = rule.opens(row, fault, sum).map_or(CLOSED | row << 2, open);
@@ -280,14 +331,14 @@ impl Breaker {
             let admits = word & 3 == HALF_OPEN && on_trial < u64::from(rule.trials);
             admits.then(|| word & ROUND_MASK | half_open(on_trial + 1, succeeded))
         };
-        self.change(next).map(|(old, _)| Trial { round: old & ROUND_MASK })
+        self.change(next).map(|(old, _)| Trial { round: Round::of(old) })
     }
 
     /// Says that the request is over, however it ended.
     pub fn give_back(&self, trial: Trial) {
         let next = |word: u64| {
             let (on_trial, succeeded) = trials(word);
-            let is_same = word & 3 == HALF_OPEN && word & ROUND_MASK == trial.round;
+            let is_same = word & 3 == HALF_OPEN && Round::of(word) == trial.round;
             is_same.then(|| word & ROUND_MASK | half_open(on_trial.saturating_sub(1), succeeded))
         };
         self.change(next);
@@ -296,13 +347,22 @@ impl Breaker {
     /// Lets it be tried. For the one who keeps the server.
     pub(super) fn half_open(&self) {
         self.window.store(0, Ordering::Relaxed);
-        self.change(|word| Some((word & ROUND_MASK).wrapping_add(1 << ROUND_SHIFT) | HALF_OPEN));
+        self.change(|word| Some(Round::of(word).next() | HALF_OPEN));
     }
 
     /// Closes it. For the one who keeps the server.
     pub(super) fn close(&self) {
         self.window.store(0, Ordering::Relaxed);
         self.change(|word| Some(word & ROUND_MASK | CLOSED));
+    }
+
+    /// Begins a new round in which nothing has failed yet, if it is closed. Who tries it goes on trying it otherwise. For the
+    /// one who keeps the server.
+    pub fn renew(&self) {
+        let renewed = self.change(|word| (word & 3 == CLOSED).then(|| Round::of(word).next() | CLOSED));
+        if renewed.is_some() {
+            self.window.store(0, Ordering::Relaxed);
+        }
     }
 
     /// Changes the word, if there is something to change; what it was and what it is.

@@ -93,6 +93,8 @@ pub struct Heard {
     pub begun: Duration,
     /// Whether the server was as it should be.
     pub has_passed: bool,
+    /// Whether checks say by now that the server is well: as many as it takes have passed.
+    pub is_well: bool,
 }
 
 /// What became of a server.
@@ -124,7 +126,7 @@ pub struct Ejection {
     phase: Phase,
     /// Ejections lately, as of when it came in.
     times: u32,
-    /// Whether the last check that was heard of has failed.
+    /// Whether a check that was heard of has failed, and it is not well again since.
     fails_checks: bool,
 }
 
@@ -210,7 +212,8 @@ impl Ejection {
     /// A check of it has ended. After `healthy_after` of them that speak for it, it need not wait to be tried. To be told of
     /// all checks while it is out, and of each that ends otherwise than the one before.
     pub fn hear(&mut self, breaker: &Breaker, heard: Heard, healthy_after: u32) -> Option<EjectionChange> {
-        self.fails_checks = !heard.has_passed;
+        // The first that passes after others is not the end of it: requests that began before may fail still.
+        self.fails_checks = !heard.has_passed || self.fails_checks && !heard.is_well;
         let is_first = self.times == 1;
         let Phase::Out { since, is_of_connection, has_failed_checks, passed, .. } = &mut self.phase else {
             return None;
@@ -230,9 +233,11 @@ impl Ejection {
         })
     }
 
-    /// Forgets all that speaks against it: an operator says so, or the rule is another one.
+    /// Forgets all that speaks against it, and what is heard late of the time before: an operator says so, or the rule is
+    /// another one.
     pub fn pardon(&mut self, breaker: &Breaker, now: Duration) {
         breaker.close();
+        breaker.renew();
         *self = Self::new(now);
     }
 

@@ -14,7 +14,7 @@ pub mod slow_start;
 mod state;
 mod window;
 
-pub use breaker::{Breaker, BreakerRule, BreakerState, Trial, Trip, TripWhy};
+pub use breaker::{Breaker, BreakerRule, BreakerState, Round, Trial, Trip, TripWhy};
 pub use check::{CheckOutcome, HealthCheck, HttpProbe, Probe};
 pub use checks::{Checks, Turn, first_check_after};
 pub use ejection::{Ejection, EjectionChange, EjectionRule, Heard};

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 use weir_core::dispatch::Action;
+use weir_core::health::Round;
 use weir_core::retry::{Cause, Progress};
 use weir_http::connection::{self, ConnectionOptions};
 use weir_http::field::KnownName as K;
@@ -23,7 +24,7 @@ use weir_upstream::io::buffer::ReadBuffer;
 use weir_upstream::io::deadline::{Wait, now};
 use weir_upstream::io::lent::LentHead;
 use weir_upstream::io::timed::{Patience, Timed};
-use weir_upstream::member::Server;
+use weir_upstream::member::{InFlight, Server};
 
 use super::kept_body;
 use crate::exchange::Exchange;
@@ -92,6 +93,8 @@ pub(super) struct Reading<'a> {
     pub directions: &'a Directions,
     /// When the attempt began.
     pub begun: Instant,
+    /// The same, as the breaker of the server counts.
+    pub round: Round,
     /// What keeps the body of the request, if it is kept.
     pub kept: Option<&'a Replay>,
 }
@@ -118,7 +121,7 @@ impl Reading<'_> {
             }
         }
         if status == 101 {
-            return switched(x, &mut head, responder).await;
+            return switched(x, self.round, &mut head, responder).await;
         }
         self.directions.answered.set(true);
         x.client.deadlines.clear(Wait::ServerHead);
@@ -127,7 +130,7 @@ impl Reading<'_> {
         let options = receive::connection_options(&mut head)
             .map_err(|_| Failure::ServerGarbage("its Connection field is malformed"))?;
         if let Some(server) = &x.record.server {
-            server.judge(&head);
+            server.judge(self.round, &head);
         }
         // The server has read a request that it answers, whatever we believe to have written.
         let body_whole = kept_body::is_whole(x, self.kept);
@@ -253,9 +256,10 @@ pub(super) async fn final_head(
     head: &mut Head,
     method: Method,
     limits: HeadLimits,
-    server: &Server,
+    in_flight: &InFlight,
     begun: Instant,
 ) -> Result<FinalHead, Lost> {
+    let server = in_flight.server();
     for _ in 0..=INTERIM_ANSWERS_MAX {
         match read_answer(from, buffer, head, limits).await {
             Ok(()) => {}
@@ -276,7 +280,7 @@ pub(super) async fn final_head(
         };
         if head.status() >= 200 {
             server.note_answer(head, begun, now());
-            server.judge(head);
+            server.judge(in_flight.round(), head);
             let reusable = is_persistent(head, options) && framing != Framing::UntilClose;
             let stated = head.get(K::KeepAlive).and_then(connection::keep_alive_timeout);
             return Ok(FinalHead { framing, idle: reusable.then(|| stated.unwrap_or(Duration::MAX)) });
@@ -294,7 +298,12 @@ async fn small_body(bytes: usize, buffer: &mut ReadBuffer, responder: &mut Respo
 }
 
 /// Passes a 101 on, if it was asked for and says what was asked for.
-async fn switched(x: &mut Exchange, head: &mut Head, responder: &mut Responder) -> Result<Answer, Broken> {
+async fn switched(
+    x: &mut Exchange,
+    round: Round,
+    head: &mut Head,
+    responder: &mut Responder,
+) -> Result<Answer, Broken> {
     let protocol: Box<[u8]> = match (&x.facts.upgrade, upgrade::read(head.get_all(K::Upgrade))) {
         (Some(asked), Upgrade::One(protocol)) if protocol.eq_ignore_ascii_case(asked) => protocol.into(),
         _ => return Err(Failure::ServerSwitched.into()),
@@ -304,7 +313,7 @@ async fn switched(x: &mut Exchange, head: &mut Head, responder: &mut Responder) 
         .map_err(|_| Failure::ServerGarbage("its Connection field is malformed"))?;
     respond::clean(head);
     if let Some(server) = &x.record.server {
-        server.judge(head);
+        server.judge(round, head);
     }
     head.remove(K::ContentLength);
     head.append(K::Connection, b"Upgrade");

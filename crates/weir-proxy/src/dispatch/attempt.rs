@@ -12,7 +12,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 use weir_config::model::HostPolicy;
 use weir_core::dispatch::Action;
-use weir_core::health::Fault;
+use weir_core::health::{Fault, Round};
 use weir_core::retry::{Cause, Progress};
 use weir_http::field::KnownName as K;
 use weir_http::framing::Framing;
@@ -72,7 +72,7 @@ pub(super) async fn run(
     x: &mut Exchange,
     forward: &Forward,
     connection: Connection,
-    _in_flight: InFlight,
+    in_flight: InFlight,
     Sent { request, kept }: Sent<'_>,
     responder: &mut Responder,
     mut decide: impl FnMut(Progress, &Head) -> Action,
@@ -85,8 +85,8 @@ pub(super) async fn run(
     let body_empty = x.facts.body_is_empty();
     let directions = Directions::default();
     let mut buffer = ReadBuffer::new();
-    let begun = x.now;
-    let reading = Reading { timed: &timed, directions: &directions, begun, kept };
+    let (begun, round) = (x.now, in_flight.round());
+    let reading = Reading { timed: &timed, directions: &directions, begun, round, kept };
     let transferred = {
         let client = Rc::clone(&x.client);
         let mut upload = pin!(pump(&mut request.body, &mut sink));
@@ -132,36 +132,36 @@ pub(super) async fn run(
             let tunnel = Box::pin(tunnel::run(x, timed, buffer, behind_request(request), responder));
             tunnel.await.map_or_else(Outcome::Over, |()| Outcome::Answered)
         }
-        Err(broken) => failed(&connection, progress, broken),
+        Err(broken) => failed(&connection, round, progress, broken),
     }
 }
 
 /// How an attempt ended that has not come to the end of its answer.
-fn failed(connection: &Connection, progress: Progress, broken: Broken) -> Outcome {
+fn failed(connection: &Connection, round: Round, progress: Progress, broken: Broken) -> Outcome {
     match broken {
         Broken::Server { cause, failure } => {
-            blame(connection, cause);
+            blame(connection, round, cause);
             Outcome::Failed { progress, cause, failure }
         }
         Broken::Over(failure) => {
             if matches!(failure, Failure::AnswerBroken) {
-                connection.server.blame_for_answer(Fault::Reset);
+                connection.server.blame_for_answer(round, Fault::Reset);
             }
             Outcome::Over(failure)
         }
     }
 }
 
-/// Holds against a server what went wrong on this connection. That a kept one breaks says nothing: the server may have closed
+/// Holds against a server what went wrong on this connection with a request of this round. That a kept one breaks says nothing: the server may have closed
 /// it before it could know of the request.
-pub(super) fn blame(connection: &Connection, cause: Cause) {
+pub(super) fn blame(connection: &Connection, round: Round, cause: Cause) {
     let fault = match cause {
         Cause::Reset if connection.reused => return,
         Cause::Reset => Fault::Reset,
         Cause::Timeout => Fault::Timeout,
         Cause::Garbage => Fault::Garbage,
     };
-    connection.server.blame(fault);
+    connection.server.blame(round, fault);
 }
 
 /// Keeps a connection for so long, or ends it in order.

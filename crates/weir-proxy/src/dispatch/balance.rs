@@ -96,7 +96,7 @@ async fn attempts(
         let since = x.now;
         let connection = match obtain::kept(x, upstream, server, reuse) {
             Some(connection) => connection,
-            None => match obtain::fresh(x, upstream, left(&group, &machine), server).await {
+            None => match obtain::fresh(x, upstream, left(&group, &machine), &in_flight).await {
                 Ok(connection) => connection,
                 Err(refused) => {
                     passed_over = passed_over.and(&refused);

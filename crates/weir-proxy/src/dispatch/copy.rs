@@ -148,7 +148,7 @@ pub(super) struct Held {
     /// How long the server keeps the connection; `None` when it does not.
     idle: Option<Duration>,
     idle_max: Duration,
-    _in_flight: InFlight,
+    in_flight: InFlight,
 }
 
 /// Why there is no answer.
@@ -279,10 +279,10 @@ impl Copy {
         self.deadlines.set_from(Wait::Connect, since, self.upstream.waits.connect);
         let has_place = Cell::new(false);
         let worker = &self.original.worker;
-        let connecting = pin!(obtain::connect(worker, &self.server, &self.deadlines, &has_place));
+        let (server, round) = (&self.server, self.server.round());
+        let connecting = pin!(obtain::connect(worker, server, &self.deadlines, &has_place));
         let outcome = self.deadlines.guard(connecting).await;
         self.deadlines.clear(Wait::Connect);
-        let server = &self.server;
         let lost = |timed_out, failure| Err(Lost::NotSent { timed_out, failure });
         match outcome {
             Ok(Ok(stream)) => {
@@ -291,16 +291,16 @@ impl Copy {
                 Ok(Connection { stream: Rc::new(stream), server: Arc::clone(server), reused: false })
             }
             Ok(Err(ConnectError::Network(error))) => {
-                let failure = obtain::note_refusal(&self.original.worker, server, &error);
+                let failure = obtain::note_refusal(&self.original.worker, server, round, &error);
                 lost(false, failure)
             }
             Ok(Err(ConnectError::Handshake(error))) => {
-                obtain::note_handshake(server, &error);
+                obtain::note_handshake(server, round, &error);
                 lost(false, Failure::ServerTls(error.fault))
             }
             Err(_) if !has_place.get() => Err(Lost::full()),
             Err(_) => {
-                obtain::note_failure(server, &"it did not answer in time");
+                obtain::note_failure(server, round, &"it did not answer in time");
                 lost(true, Failure::Unreachable { timed_out: true })
             }
         }
@@ -327,7 +327,7 @@ impl Copy {
         let limits = original.snapshot.head_limits();
         let found = {
             let mut reading =
-                pin!(answer::final_head(&timed, &mut buffer, &mut head, method, limits, &self.server, begun));
+                pin!(answer::final_head(&timed, &mut buffer, &mut head, method, limits, &in_flight, begun));
             poll_fn(|cx| {
                 if let Poll::Ready(Err(broken)) = self.poll_sending(cx, &mut sending) {
                     return Poll::Ready(Err(broken));
@@ -335,17 +335,17 @@ impl Copy {
                 if let Poll::Ready(found) = reading.as_mut().poll(cx) {
                     return Poll::Ready(found.map_err(|lost| match lost {
                         answer::Lost::Closed => {
-                            attempt::blame(&connection, Cause::Reset);
+                            attempt::blame(&connection, in_flight.round(), Cause::Reset);
                             Broken::Closed
                         }
                         answer::Lost::Failed { cause, failure } => {
-                            attempt::blame(&connection, cause);
+                            attempt::blame(&connection, in_flight.round(), cause);
                             Broken::failed(cause, failure)
                         }
                     }));
                 }
                 self.deadlines.poll_passed(cx).map(|_| {
-                    attempt::blame(&connection, Cause::Timeout);
+                    attempt::blame(&connection, in_flight.round(), Cause::Timeout);
                     Err(Broken::failed(Cause::Timeout, Failure::ServerTimeout))
                 })
             })
@@ -373,7 +373,7 @@ impl Copy {
             connection: Some(connection),
             idle,
             idle_max: waits.idle,
-            _in_flight: in_flight,
+            in_flight,
         })
     }
 
@@ -430,7 +430,7 @@ impl Held {
     /// Holds against the server that its answer broke. One that is read from elsewhere has come whole.
     pub(super) fn blame(&self) {
         if let Some(connection) = &self.connection {
-            connection.server.blame_for_answer(Fault::Reset);
+            connection.server.blame_for_answer(self.in_flight.round(), Fault::Reset);
         }
     }
 

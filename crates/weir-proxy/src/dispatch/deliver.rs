@@ -79,8 +79,9 @@ impl Deliverer {
         };
         self.pools.sweep();
         let body = SendBody::Kept(delivery.body);
+        let round = server.round();
         let outcome = self.dial.send(&server, &request, body, &limits, &self.pools).await;
-        judgement::note(&server, &outcome);
+        judgement::note(&server, round, &outcome);
         match outcome {
             Ok(answer) => Ok(delivered(answer, delivery.watched)),
             Err(SendError::Request(ReadError::Io(error))) => Err(error),

@@ -1,18 +1,18 @@
 //! What a request without a client says about its server: a copy for a mirror, a write from a backlog.
 
-use weir_core::health::Fault;
+use weir_core::health::{Fault, Round};
 use weir_upstream::body::ReadError;
 use weir_upstream::h1::head::AnswerError;
 use weir_upstream::member::Server;
 use weir_upstream::send::{Answer, SendError};
 
-/// Notes how a server has dealt with such a request.
-pub(super) fn note(server: &Server, outcome: &Result<Answer, SendError>) {
+/// Notes how a server has dealt with such a request that began in this round.
+pub(super) fn note(server: &Server, round: Round, outcome: &Result<Answer, SendError>) {
     match outcome {
-        Ok(answer) => server.judge(&answer.head),
+        Ok(answer) => server.judge(round, &answer.head),
         Err(error) => {
             if let Some(fault) = fault(error) {
-                server.blame(fault);
+                server.blame(round, fault);
             }
         }
     }

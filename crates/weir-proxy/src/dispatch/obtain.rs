@@ -10,7 +10,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 use weir_core::dispatch::Reuse;
-use weir_core::health::Fault as ServerFault;
+use weir_core::health::{Fault as ServerFault, Round};
 use weir_core::refusal::Refusal;
 use weir_tls::handshake::{Fault, HandshakeError};
 use weir_upstream::connect::ConnectError;
@@ -18,7 +18,7 @@ use weir_upstream::connections::Place;
 use weir_upstream::io::deadline::{Deadlines, Wait};
 use weir_upstream::io::exhaustion::is_exhaustion;
 use weir_upstream::io::stream::Stream;
-use weir_upstream::member::Server;
+use weir_upstream::member::{InFlight, Server};
 use weir_upstream::pool::Connection;
 use weir_upstream::upstream::Upstream;
 
@@ -73,8 +73,9 @@ pub(super) async fn fresh(
     x: &mut Exchange,
     upstream: &Upstream,
     left: usize,
-    server: &Arc<Server>,
+    in_flight: &InFlight,
 ) -> Result<Connection, Refused> {
+    let (server, round) = (in_flight.server(), in_flight.round());
     let client = Rc::clone(&x.client);
     let deadlines = &client.deadlines;
     deadlines.begin(Wait::Connect, upstream.waits.connect);
@@ -102,14 +103,14 @@ pub(super) async fn fresh(
             return Ok(Connection { stream: Rc::new(stream), server: Arc::clone(server), reused: false });
         }
         Ok(Ok(Err(ConnectError::Network(error)))) => {
-            return Err(match note_refusal(&x.worker, server, &error) {
+            return Err(match note_refusal(&x.worker, server, round, &error) {
                 // No other server could be connected to either.
                 failure @ Failure::Exhausted => Refused::Over(failure),
                 _ => Refused::Server { timed_out: false, fault: None },
             });
         }
         Ok(Ok(Err(ConnectError::Handshake(error)))) => {
-            note_handshake(server, &error);
+            note_handshake(server, round, &error);
             return Err(Refused::Server { timed_out: false, fault: Some(error.fault) });
         }
         Ok(Err(failure)) => return Err(Refused::Over(failure)),
@@ -122,7 +123,7 @@ pub(super) async fn fresh(
         Err(Wait::Connect) => Refused::Deadline,
         Err(_) => return Err(Refused::Over(Failure::RequestTimeout)),
     };
-    note_failure(server, &"it did not answer in time");
+    note_failure(server, round, &"it did not answer in time");
     Err(refused)
 }
 
@@ -162,7 +163,7 @@ pub(super) fn note_connected(server: &Server) {
 }
 
 /// Counts a connect that the network or the server refused, or that the system has no room for, and says which.
-pub(super) fn note_refusal(worker: &Worker, server: &Server, error: &io::Error) -> Failure {
+pub(super) fn note_refusal(worker: &Worker, server: &Server, round: Round, error: &io::Error) -> Failure {
     if is_exhaustion(error) {
         // Each request comes here then; accepting, which fails soon too, warns at its own pace.
         tracing::debug!(%error, "no connection can be opened");
@@ -170,21 +171,21 @@ pub(super) fn note_refusal(worker: &Worker, server: &Server, error: &io::Error) 
         worker.pools.shed();
         return Failure::Exhausted;
     }
-    note_failure(server, error);
+    note_failure(server, round, error);
     Failure::Unreachable { timed_out: false }
 }
 
 /// Counts a failed connect, and tells people of the first one: someone should look.
-pub(super) fn note_failure(server: &Server, error: &dyn std::fmt::Display) {
-    server.blame(ServerFault::Unreachable);
+pub(super) fn note_failure(server: &Server, round: Round, error: &dyn std::fmt::Display) {
+    server.blame(round, ServerFault::Unreachable);
     if server.connect_failed(None) {
         tracing::warn!(server = server.name(), %error, "a server can't be connected to and is passed over");
     }
 }
 
 /// The same where TLS can't be spoken with it.
-pub(super) fn note_handshake(server: &Server, error: &HandshakeError) {
-    server.blame(ServerFault::Unreachable);
+pub(super) fn note_handshake(server: &Server, round: Round, error: &HandshakeError) {
+    server.blame(round, ServerFault::Unreachable);
     if server.connect_failed(Some(error.fault)) {
         let hint = error.hint.as_deref();
         tracing::warn!(server = server.name(), %error, hint, "TLS can't be spoken with a server, and it is passed over");

@@ -103,6 +103,13 @@ impl Books {
         gates
     }
 
+    /// The gates of these servers: as long as somebody holds them, no other servers get their numbers.
+    pub(super) fn gates(&self, targets: &[WantedTarget]) -> SmallVec<[Arc<Gate>; 4]> {
+        let state = self.lock();
+        let lanes = state.ledger.lanes();
+        targets.iter().map(|target| Arc::clone(lanes[target.server.index()].gate())).collect()
+    }
+
     pub(super) fn reserve(&self, bytes: u64) -> Result<Reservation, NoRoom> {
         let room = self.change(|ledger, now, effects| ledger.reserve(bytes, now, effects));
         if room.is_err() {

@@ -28,6 +28,8 @@ pub(super) async fn accept(
     let trailers = body.trailers();
     let bytes = body.bytes() + (write.head.len() + trailers.len()) as u64;
     let mut room = Room::reserve(books, bytes)?;
+    // The client may go away and a server leave while this is being written; the number of the server is its own all the same.
+    let gates = books.gates(&write.targets);
     let mut staged = Staged::new(inbox, body.bytes());
     let last_piece = send_pieces(inbox, staged.body, &*body).await?;
     let accepted = books.clock.now();
@@ -53,6 +55,8 @@ pub(super) async fn accept(
                 Err(AcceptError::Disk(error))
             }
         };
+        // It is entered, or never will be.
+        drop(gates);
         // If nobody waits any more, the write is dropped here, and goes to the backlogs.
         let _ = answer.send(result);
     });

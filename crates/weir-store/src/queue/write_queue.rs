@@ -103,6 +103,20 @@ impl Queue {
         self.books.clock.wait(Some(until)).await;
     }
 
+    /// Keeps the writer from writing until the sender is used or dropped, for tests.
+    #[cfg(test)]
+    pub(super) fn hold_writer(&self) -> std::sync::mpsc::SyncSender<()> {
+        let Place::File { inbox, .. } = &self.books.place else { panic!("in memory nothing is written") };
+        let (begun, held) = std::sync::mpsc::sync_channel(1);
+        let (release, released) = std::sync::mpsc::sync_channel::<()>(1);
+        inbox.flush(Box::new(move |_| {
+            let _ = begun.send(());
+            let _ = released.recv();
+        }));
+        held.recv().expect("the writer runs");
+        release
+    }
+
     async fn accept_any(
         &self,
         write: NewWrite,

@@ -84,7 +84,7 @@ fn waiting(proxy: &Running, server: &Server) -> Option<QueueServerStatus> {
 fn what_waits_for_one_whose_lease_ends_is_an_orphan_until_it_registers_again() {
     let (a, (b, is_down)) = (Server::saying("a"), Server::down(503));
     let proxy = over(&format!("\"{a}\""), ", dispatch: {POST: {mode: duplicate}}");
-    register(&proxy, &b, 1).unwrap();
+    register(&proxy, &b, 1000).unwrap();
     let post = |text: &str| {
         ask(&proxy, format!("POST / HTTP/1.1\r\nHost: a.test\r\nContent-Length: 1\r\n\r\n{text}"))
             .expect(200);

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use weir_core::health::{EjectionChange, Heard, State};
+use weir_core::health::{EjectionChange, State};
 
 use crate::member::Server;
 use crate::roster::Moment;
@@ -79,8 +79,7 @@ pub fn note(upstream: &Upstream, found: Vec<Found>) -> Vec<(Box<str>, EjectionCh
             {
                 told.push((Arc::clone(&server), turn));
             }
-            let Some(held) = server.breaker() else { continue };
-            let heard = Heard { begun: held.of.time(begun), has_passed };
+            let heard = (begun, has_passed);
             changes
                 .extend(roster.hear(name, heard, healthy_after, moment).map(|change| (name.into(), change)));
         }

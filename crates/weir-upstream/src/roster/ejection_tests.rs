@@ -85,11 +85,13 @@ impl Scene {
     }
 
     fn fail(&self, name: &str, times: usize) {
-        (0..times).for_each(|_| self.server(name).blame(Fault::Reset));
+        let server = self.server(name);
+        (0..times).for_each(|_| server.blame(server.round(), Fault::Reset));
     }
 
     fn succeed(&self, name: &str, times: usize) {
-        (0..times).for_each(|_| self.server(name).judge(&Head::answer(200)));
+        let server = self.server(name);
+        (0..times).for_each(|_| server.judge(server.round(), &Head::answer(200)));
     }
 
     /// Lets the keeper do what there is to do.
@@ -218,14 +220,15 @@ async fn checks_that_passed_all_along_undo_nothing() {
     socket.listen(128).unwrap();
     let scene = Scene::checked(&["a", "b", "c"], None, None, Some((address, CHECK)));
     pause(SOON / 10).await;
-    (0..5).for_each(|_| scene.server("b").blame(Fault::Status(503)));
+    let server = scene.server("b");
+    (0..5).for_each(|_| server.blame(server.round(), Fault::Status(503)));
     until(&scene, |scene| scene.shares() == [1, 0, 1]).await;
     pause(Duration::from_secs(9)).await;
     assert_eq!(scene.shares(), [1, 0, 1]);
     pause(SOON).await;
     assert_eq!(scene.shares(), [1, 1, 1], "its time is over");
     // A trial fails, and it is out for twenty seconds; now the server itself goes away for a second.
-    scene.server("b").blame(Fault::Status(503));
+    server.blame(server.round(), Fault::Status(503));
     until(&scene, |scene| scene.shares() == [1, 0, 1]).await;
     drop(socket);
     pause(SOON).await;
@@ -235,6 +238,44 @@ async fn checks_that_passed_all_along_undo_nothing() {
     socket.listen(128).unwrap();
     let took = until(&scene, |scene| scene.shares()[1] == 1).await;
     assert!(took <= CHECK.interval * CHECK.healthy_after + SOON, "{took:?}");
+}
+
+/// A server that hung, and whose requests fail only now: it is tried, or well again as checks say, and they say nothing of that.
+#[tokio::test(flavor = "local", start_paused = true)]
+async fn requests_that_began_before_say_nothing_of_one_that_is_tried_or_well_again() {
+    let scene = Scene::new(&["a", "b", "c"], None, None);
+    let server = scene.server("b");
+    let enter = |count| (0..count).map(|_| InFlight::enter(&server, false).unwrap()).collect::<Vec<_>>();
+    let time_out = |old: &[InFlight]| old.iter().for_each(|old| server.blame(old.round(), Fault::Timeout));
+    let old = enter(20);
+    scene.fail("b", 5);
+    scene.settled().await;
+    pause(Duration::from_secs(10)).await;
+    assert!(server.breaker().unwrap().breaker.is_half_open());
+    let trials = enter(3);
+    time_out(&old[..10]);
+    old[..10].iter().for_each(|old| server.judge(old.round(), &Head::answer(200)));
+    scene.settled().await;
+    let state = server.breaker().unwrap().breaker.state();
+    assert_eq!(state, BreakerState::HalfOpen { on_trial: 3, succeeded: 0 });
+    trials.iter().for_each(|trial| server.judge(trial.round(), &Head::answer(200)));
+    scene.settled().await;
+    time_out(&old[10..]);
+    scene.settled().await;
+    assert_eq!(scene.shares(), [1, 1, 1]);
+    assert_eq!(server.breaker().unwrap().ejections(), [1, 0, 0]);
+    drop(trials);
+    // Checks see it away and back, before a request has failed.
+    let old = enter(20);
+    let check = |state| scene.upstream.change(|roster| roster.checked("b", state, "so", moment())).unwrap();
+    assert!(check(State::Unreachable) && check(State::Healthy));
+    time_out(&old);
+    scene.settled().await;
+    assert_eq!(scene.shares(), [1, 1, 1]);
+    // Those that begin from now on count.
+    time_out(&enter(5));
+    scene.settled().await;
+    assert_eq!(scene.shares(), [1, 0, 1]);
 }
 
 #[tokio::test(flavor = "local", start_paused = true)]

@@ -23,12 +23,14 @@ impl Roster {
     pub(crate) fn hear(
         &mut self,
         name: &str,
-        heard: Heard,
+        (begun, has_passed): (Instant, bool),
         healthy_after: u32,
         moment: Moment,
     ) -> Option<EjectionChange> {
         let member = self.member_mut(name).ok()?;
         let (held, ejection) = (member.server.breaker()?, member.ejection.as_mut()?);
+        let is_well = member.checked == State::Healthy;
+        let heard = Heard { begun: held.of.time(begun), has_passed, is_well };
         let change = ejection.hear(&held.breaker, heard, healthy_after)?;
         member.note(change, moment);
         Some(change)

@@ -269,6 +269,29 @@ async fn who_weighs_nothing_or_was_taken_out_is_nobody_to_ask() {
     assert!(gone[0].was_last, "those who stay get nothing: {gone:?}");
 }
 
+/// Servers that drain end one after the other; that nobody is left is told with the first of them, and again when there was
+/// somebody meanwhile.
+#[tokio::test(start_paused = true)]
+async fn that_nobody_is_left_is_told_once() {
+    let upstream = upstream(&["a", "b", "c", "d"]);
+    let told = |names: &[&str]| {
+        let deadline = now();
+        names.iter().for_each(|name| {
+            upstream.change(|roster| roster.leave_by(name, deadline, moment()).unwrap());
+        });
+        let gone = upstream.change(|roster| roster.let_go(now()));
+        assert_eq!(gone.len(), names.len());
+        gone.iter().filter(|gone| gone.was_last).count()
+    };
+    upstream.change(|roster| roster.weigh("d", 0).unwrap());
+    assert_eq!(told(&["a"]), 0);
+    assert_eq!(told(&["b", "c"]), 1);
+    assert_eq!(told(&["d"]), 0, "it got nothing before either");
+    upstream.change(|roster| roster.join(member("a"), moment()));
+    assert!(upstream.change(|roster| roster.let_go(now())).is_empty());
+    assert_eq!(told(&["a"]), 1);
+}
+
 /// A request that began before knows it still, and must not begin anything new with it.
 #[tokio::test(start_paused = true)]
 async fn who_is_taken_out_says_so_to_those_who_know_it_from_before() {

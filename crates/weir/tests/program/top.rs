@@ -46,10 +46,14 @@ impl Stage {
 
     /// The line of one of the servers.
     fn line(&self, seen: &str, server: usize) -> String {
-        let name = self.servers[server].to_string();
-        let mut lines = seen.lines().filter(|line| line.get(2..).is_some_and(|rest| rest.starts_with(&name)));
-        lines.next().unwrap_or_default().to_owned()
+        line_of(seen, &self.servers[server].to_string())
     }
+}
+
+/// The line of the server of this name.
+fn line_of(seen: &str, name: &str) -> String {
+    let mut lines = seen.lines().filter(|line| line.get(2..).is_some_and(|rest| rest.starts_with(name)));
+    lines.next().unwrap_or_default().to_owned()
 }
 
 /// The terminal is as it was: what was there before, and lines are edited by the system.
@@ -94,6 +98,35 @@ fn servers_are_watched_and_taken_out() {
     screen.wait_for("put back ");
     screen.press(&["y"]);
     screen.wait(|seen| stage.line(seen, 1).contains("HEALTHY") && seen.contains("web  2/2 up"));
+    screen.press(&["q"]);
+    restored(&screen, 0);
+}
+
+/// Servers that are killed one after the other are seen to be away while it is on the screen.
+#[test]
+fn servers_that_are_killed_are_seen_to_be_away() {
+    let scratch = Scratch::new("top-killed");
+    let mut servers: Vec<Server> = (0..5).map(|_| Server::saying("a")).collect();
+    let names: Vec<String> = servers.iter().map(ToString::to_string).collect();
+    let text = format!(
+        "listen: ['127.0.0.1:0']\nadmin: '127.0.0.1:0'\naccess_log: off\nservices: [{{host: '*', upstream: web}}]\n\
+         upstreams: {{web: {{servers: ['{}'], health: {{tcp: true, interval: 100ms, unhealthy_interval: 100ms}}}}}}\n",
+        names.join("', '")
+    );
+    let mut proxy = Running::start(&["run", "-c", &scratch.file("weir.yaml", text)]);
+    let admin = proxy.address("admin listening address=");
+    let screen = Screen::open(&scratch, 80, 24, &format!("echo before; WEIR top --admin {admin}; {ENDED}"));
+    screen.wait_for("web  5/5 up");
+    for up in (1..5).rev() {
+        drop(servers.pop());
+        let seen = screen.wait(|seen| {
+            let states = ["HEALTHY", "UNREACHABLE"]
+                .map(|state| names.iter().filter(|name| line_of(seen, name).contains(state)).count());
+            seen.contains(&format!("web  {up}/5 up")) && states == [up, 5 - up]
+        });
+        let last = line_of(&seen, &names[up]);
+        assert!(last.contains("UNREACHABLE"), "{seen}");
+    }
     screen.press(&["q"]);
     restored(&screen, 0);
 }

@@ -11,11 +11,11 @@ fn zero() -> Duration {
 }
 
 fn fail(breaker: &Breaker, fault: Fault) -> bool {
-    breaker.failed(&RULE, fault, zero)
+    breaker.failed(&RULE, breaker.round(), fault, zero)
 }
 
 fn succeed(breaker: &Breaker) -> bool {
-    breaker.succeeded(&RULE, zero)
+    breaker.succeeded(&RULE, breaker.round(), zero)
 }
 
 /// One that was opened by three resets.
@@ -108,6 +108,58 @@ fn a_trial_of_an_earlier_time_makes_no_room_in_a_later_one() {
     assert_eq!(breaker.state(), BreakerState::HalfOpen { on_trial: 0, succeeded: 0 });
 }
 
+/// A request from before may take a minute to fail or to succeed. Share and row, each way of ending, in each state.
+#[test]
+fn what_began_in_an_earlier_round_changes_nothing() {
+    let share = ShareRule { per_mille: 1, window: Duration::from_secs(1000), least: 1 };
+    let rule = BreakerRule { consecutive: Some(1), share: Some(share), trials: 1 };
+    let ways: [fn(&Breaker, &BreakerRule, Round) -> bool; 3] = [
+        |breaker, rule, round| breaker.failed(rule, round, Fault::Timeout, zero),
+        |breaker, rule, round| breaker.broke(rule, round, Fault::Timeout, zero),
+        |breaker, rule, round| breaker.succeeded(rule, round, zero),
+    ];
+    for (way, end) in ways.into_iter().enumerate() {
+        let breaker = Breaker::default();
+        let before = breaker.round();
+        assert!(breaker.failed(&rule, before, Fault::Reset, zero));
+        breaker.half_open();
+        let (tried, trial) = (breaker.state(), breaker.round());
+        assert!(!end(&breaker, &rule, before), "{way}");
+        assert_eq!(breaker.state(), tried, "{way}: it is tried still");
+        assert!(breaker.succeeded(&rule, trial, zero));
+        assert!(!end(&breaker, &rule, before), "{way}");
+        assert_eq!(breaker.state(), BreakerState::Closed, "{way}: it is back");
+        // Nothing of it was counted either: the first failure of this round is one of two.
+        assert!(breaker.failed(&BreakerRule { consecutive: None, ..rule }, trial, Fault::Reset, zero));
+        let BreakerState::Open(Trip { why: TripWhy::Share { failures, requests }, .. }) = breaker.state()
+        else {
+            panic!("{way}: {:?}", breaker.state())
+        };
+        assert_eq!((failures, requests), (1, 2), "{way}");
+        assert!(!end(&breaker, &rule, before) && !end(&breaker, &rule, trial), "{way}: it is open");
+    }
+}
+
+#[test]
+fn a_round_ends_when_the_server_is_well_again_unless_it_is_tried() {
+    let breaker = Breaker::default();
+    let before = breaker.round();
+    assert!(!fail(&breaker, Fault::Timeout) && !fail(&breaker, Fault::Timeout));
+    breaker.renew();
+    assert!(!breaker.failed(&RULE, before, Fault::Timeout, zero));
+    assert!(!fail(&breaker, Fault::Timeout) && !fail(&breaker, Fault::Timeout), "a new row");
+    assert!(fail(&breaker, Fault::Timeout));
+    let (open, round) = (breaker.state(), breaker.round());
+    breaker.renew();
+    assert_eq!((breaker.state(), breaker.round()), (open, round));
+    breaker.half_open();
+    let Some(trial) = breaker.try_it(&RULE) else { panic!("it may be tried") };
+    breaker.renew();
+    assert_eq!(trial.round, breaker.round(), "its outcome counts");
+    breaker.give_back(trial);
+    assert_eq!(breaker.state(), BreakerState::HalfOpen { on_trial: 0, succeeded: 0 });
+}
+
 #[test]
 fn a_share_opens_it_without_a_row() {
     let share = ShareRule { per_mille: 400, window: Duration::from_secs(10), least: 10 };
@@ -116,19 +168,19 @@ fn a_share_opens_it_without_a_row() {
     for number in 0..9 {
         // Every other one fails.
         let opened = match number % 2 {
-            0 => breaker.failed(&rule, Fault::Timeout, zero),
-            _ => breaker.succeeded(&rule, zero),
+            0 => breaker.failed(&rule, breaker.round(), Fault::Timeout, zero),
+            _ => breaker.succeeded(&rule, breaker.round(), zero),
         };
         assert!(!opened, "{number}: too few to say");
     }
-    assert!(breaker.failed(&rule, Fault::Timeout, zero));
+    assert!(breaker.failed(&rule, breaker.round(), Fault::Timeout, zero));
     let trip = Trip { why: TripWhy::Share { failures: 6, requests: 10 }, fault: Fault::Timeout };
     assert_eq!(breaker.state(), BreakerState::Open(trip));
     assert_eq!(trip.to_string(), "6 of 10 requests failed, the last: no answer in time");
     // What was counted before says nothing about what it is now.
     breaker.half_open();
-    assert!(breaker.succeeded(&rule, zero));
-    assert!(!breaker.failed(&rule, Fault::Timeout, zero));
+    assert!(breaker.succeeded(&rule, breaker.round(), zero));
+    assert!(!breaker.failed(&rule, breaker.round(), Fault::Timeout, zero));
 }
 
 #[test]
@@ -137,10 +189,10 @@ fn answers_that_break_count_as_failures_of_their_one_request() {
     let rule = BreakerRule { consecutive: None, share: Some(share), trials: 1 };
     let breaker = Breaker::default();
     for number in 0..4 {
-        assert!(!breaker.succeeded(&rule, zero), "{number}");
+        assert!(!breaker.succeeded(&rule, breaker.round(), zero), "{number}");
     }
-    assert!(!breaker.broke(&rule, Fault::Reset, zero));
-    assert!(breaker.broke(&rule, Fault::Reset, zero), "two of four");
+    assert!(!breaker.broke(&rule, breaker.round(), Fault::Reset, zero));
+    assert!(breaker.broke(&rule, breaker.round(), Fault::Reset, zero), "two of four");
 }
 
 /// Numbers that have no room in the word are as large as it holds.
@@ -178,12 +230,14 @@ fn of_many_threads_one_opens_it_one_closes_it_and_no_more_try_it_than_may() {
         let each = |work: &(dyn Fn() + Sync)| {
             std::thread::scope(|threads| (0..8).for_each(|_| drop(threads.spawn(work))));
         };
-        each(&|| (0..100).for_each(|_| count(&opened, breaker.failed(&rule, Fault::Reset, zero))));
+        each(&|| {
+            (0..100).for_each(|_| count(&opened, breaker.failed(&rule, breaker.round(), Fault::Reset, zero)));
+        });
         assert_eq!(opened.load(Ordering::Relaxed), 1);
         breaker.half_open();
         each(&|| (0..50).for_each(|_| count(&trying, breaker.try_it(&rule).is_some())));
         assert_eq!(trying.load(Ordering::Relaxed), 100);
-        each(&|| (0..50).for_each(|_| count(&closed, breaker.succeeded(&rule, zero))));
+        each(&|| (0..50).for_each(|_| count(&closed, breaker.succeeded(&rule, breaker.round(), zero))));
         assert_eq!(closed.load(Ordering::Relaxed), 1);
         assert_eq!(breaker.state(), BreakerState::Closed);
     }

@@ -1,7 +1,7 @@
 //! A pool under load for hours of made-up time, with servers that fail and recover, and all promises held against it after
 //! each step. A failure prints the seed that repeats it.
 
-use super::super::breaker::Trial;
+use super::super::breaker::{Round, Trial};
 use super::super::fault::Fault;
 use super::super::window::ShareRule;
 use super::*;
@@ -31,6 +31,8 @@ struct Server {
     /// Of a hundred requests so many fail.
     failing: u64,
     on_trial: Vec<Trial>,
+    /// Requests that take long: the round in which they began, and whether they will fail.
+    late: Vec<(Round, bool)>,
     row: u32,
     out_since: Option<Duration>,
     out_for: Duration,
@@ -56,6 +58,8 @@ struct World {
     healthy_after: u32,
     /// Servers that were tried because checks said so: of those that checks had seen failing, and of others.
     tried_sooner: [usize; 2],
+    /// Outcomes that came when the server was tried or back since, or well again.
+    too_late: usize,
 }
 
 impl World {
@@ -90,6 +94,7 @@ impl World {
             returned: 0,
             healthy_after,
             tried_sooner: [0, 0],
+            too_late: 0,
         }
     }
 
@@ -112,6 +117,8 @@ impl World {
                 self.end_trial(place);
             }
             7..=8 => self.check(),
+            9..=10 => self.late(),
+            11 if self.dice.below(20) == 0 => self.renew(),
             _ => self.request(),
         }
         self.sweep();
@@ -132,29 +139,72 @@ impl World {
     /// A request goes to a server that gets any, and sometimes nothing is heard of it.
     fn request(&mut self) {
         let place = self.place();
-        let (rule, now) = (self.rule.breaker, self.now);
+        let rule = self.rule.breaker;
         if self.ejections[place].is_out() {
             return;
         }
         let server = &mut self.servers[place];
+        let mut round = server.breaker.round();
         if server.breaker.is_half_open() {
             let admits = server.breaker.admits(&rule);
             let trial = server.breaker.try_it(&rule);
             assert_eq!(trial.is_some(), admits);
             let Some(trial) = trial else { return };
             server.on_trial.push(trial);
+            round = trial.round;
         }
         if self.dice.below(10) == 0 {
             return;
         }
         let fails = self.dice.below(100) < server.failing;
-        let was = server.breaker.state();
+        match self.dice.below(5) {
+            0 => server.late.push((round, fails)),
+            _ => self.end(place, round, fails),
+        }
+    }
+
+    /// A request ends that has taken its time, whatever the server is now.
+    fn late(&mut self) {
+        let place = self.place();
+        if self.servers[place].late.is_empty() {
+            return;
+        }
+        let late = self.dice.below(self.servers[place].late.len() as u64) as usize;
+        let (round, fails) = self.servers[place].late.swap_remove(late);
+        let server = &self.servers[place];
+        let (was, is_late) = (server.breaker.state(), round != server.breaker.round());
+        self.end(place, round, fails);
+        if is_late {
+            self.too_late += 1;
+            assert_eq!(self.servers[place].breaker.state(), was, "what began before says nothing");
+        }
+    }
+
+    /// The server is known to be well again.
+    fn renew(&mut self) {
+        let place = self.place();
+        let server = &mut self.servers[place];
+        server.breaker.renew();
+        if server.breaker.state() == BreakerState::Closed {
+            server.row = 0;
+        }
+    }
+
+    fn end(&mut self, place: usize, round: Round, fails: bool) {
+        let (rule, now) = (self.rule.breaker, self.now);
+        let server = &mut self.servers[place];
+        let (was, is_news) = (server.breaker.state(), round == server.breaker.round());
+        let fault = server.fault.unwrap_or(Fault::Timeout);
         let told = match fails {
-            true => server.breaker.failed(&rule, server.fault.unwrap_or(Fault::Timeout), || now),
-            false => server.breaker.succeeded(&rule, || now),
+            true => server.breaker.failed(&rule, round, fault, || now),
+            false => server.breaker.succeeded(&rule, round, || now),
         };
-        server.row = if fails { server.row + 1 } else { 0 };
+        if is_news {
+            server.row = if fails { server.row + 1 } else { 0 };
+        }
         let is = server.breaker.state();
+        let is_tried = matches!(was, BreakerState::HalfOpen { .. });
+        assert!(!(is_tried && is_news && fails) || told, "one that fails while it is tried opens it");
         let opened = !matches!(was, BreakerState::Open(_)) && matches!(is, BreakerState::Open(_));
         let closed = was != BreakerState::Closed && is == BreakerState::Closed;
         assert_eq!(told, opened || closed, "whoever changes it is told so: {was:?} {is:?}");
@@ -169,15 +219,16 @@ impl World {
         let place = self.place();
         let begun = self.now.saturating_sub(Duration::from_millis([0, 0, 3000][self.dice.below(3) as usize]));
         let has_passed = self.dice.below(100) >= self.servers[place].failing / 2;
+        let is_well = has_passed && self.dice.below(3) > 0;
         let (ejection, server) = (&mut self.ejections[place], &mut self.servers[place]);
         let was_out = ejection.is_out();
-        server.fails_checks = !has_passed;
+        server.fails_checks = !has_passed || server.fails_checks && !is_well;
         if !has_passed {
             (server.has_failed_checks, server.passed) = (true, 0);
         } else if server.out_since.is_some_and(|since| begun >= since) {
             server.passed += 1;
         }
-        let heard = ejection.hear(&server.breaker, Heard { begun, has_passed }, self.healthy_after);
+        let heard = ejection.hear(&server.breaker, Heard { begun, has_passed, is_well }, self.healthy_after);
         if heard.is_none() {
             return;
         }
@@ -246,19 +297,21 @@ impl World {
 
 #[test]
 fn a_pool_keeps_its_promises_whatever_its_servers_do() {
-    let (mut ejected, mut returned, mut sooner) = (0, 0, [0, 0]);
+    let (mut ejected, mut returned, mut sooner, mut too_late) = (0, 0, [0, 0], 0);
     for seed in 0..300 {
         let outcome = std::panic::catch_unwind(|| {
             let mut world = World::new(seed);
             (0..STEPS).for_each(|_| world.step());
-            (world.ejected, world.returned, world.tried_sooner)
+            (world.ejected, world.returned, world.tried_sooner, world.too_late)
         });
-        let Ok((out, back, tried)) = outcome else { panic!("seed {seed} fails, as is said above") };
+        let Ok((out, back, tried, late)) = outcome else { panic!("seed {seed} fails, as is said above") };
         ejected += out;
         returned += back;
+        too_late += late;
         sooner = [sooner[0] + tried[0], sooner[1] + tried[1]];
     }
     // What never happens is not tested.
     assert!(ejected > 3000 && returned > 1000, "{ejected} {returned}");
+    assert!(too_late > 1000, "{too_late}");
     assert!(sooner[0] > 100 && sooner[1] > 100, "{sooner:?}");
 }

@@ -35,12 +35,16 @@ impl Scene {
     }
 
     fn fail(&self, times: usize) -> usize {
-        (0..times).filter(|_| self.breaker.failed(&self.rule.breaker, Fault::Reset, || self.now)).count()
+        (0..times)
+            .filter(|_| {
+                self.breaker.failed(&self.rule.breaker, self.breaker.round(), Fault::Reset, || self.now)
+            })
+            .count()
     }
 
     fn succeed(&self, times: usize) {
         for _ in 0..times {
-            let _ = self.breaker.succeeded(&self.rule.breaker, || self.now);
+            let _ = self.breaker.succeeded(&self.rule.breaker, self.breaker.round(), || self.now);
         }
     }
 
@@ -157,7 +161,8 @@ fn one_that_is_spared_takes_part_until_there_is_room_or_its_failures_are_old() {
 }
 
 /// A server that is out because of this, after so many ejections before, hears of these checks: `!` one that fails, `<` one
-/// that passes and was begun before, `.` one that passes. Says after which of them it is tried.
+/// that passes and was begun before, `.` one that passes, `,` one that passes and is not enough to say that the server is
+/// well. Says after which of them it is tried.
 fn tried_after(fault: Fault, before: u32, checks: &str, healthy_after: u32) -> Option<usize> {
     let mut scene = Scene::new();
     for _ in 0..before {
@@ -167,14 +172,18 @@ fn tried_after(fault: Fault, before: u32, checks: &str, healthy_after: u32) -> O
     let mut heard = checks.chars().enumerate();
     let hear = |scene: &mut Scene, sign: char| {
         let begun = if sign == '<' { scene.now - seconds(1) } else { scene.now };
-        scene.ejection.hear(&scene.breaker, Heard { begun, has_passed: sign != '!' }, healthy_after)
+        scene.ejection.hear(
+            &scene.breaker,
+            Heard { begun, has_passed: sign != '!', is_well: !matches!(sign, '!' | ',') },
+            healthy_after,
+        )
     };
     // What stands before `|` is heard before it is out.
     for (_, sign) in heard.by_ref().take_while(|(_, sign)| *sign != '|') {
         assert_eq!(hear(&mut scene, sign), None);
     }
     for _ in 0..5 {
-        let _ = scene.breaker.failed(&scene.rule.breaker, fault, || scene.now);
+        let _ = scene.breaker.failed(&scene.rule.breaker, scene.breaker.round(), fault, || scene.now);
     }
     assert!(matches!(scene.review(), Some(EjectionChange::Ejected { .. })));
     let found = heard.find(|(_, sign)| match hear(&mut scene, *sign) {
@@ -220,6 +229,10 @@ fn checks_bring_one_back_as_far_as_they_can_tell() {
         (bad, 0, "..!|.", 1, Some(4)),
         (bad, 0, "..!.|....", 1, None),
         (bad, 0, "!|..", 2, Some(3)),
+        // Requests that began before fail between the first that passes and the one that says that it is well.
+        (Fault::Timeout, 0, "!,|.", 1, Some(3)),
+        (Fault::Timeout, 0, "!,,|..", 2, Some(5)),
+        (Fault::Timeout, 0, "!,.|....", 1, None),
         (gone, 0, "|!!!!", 1, None),
         (gone, 0, "|", 1, None),
     ] {
@@ -235,7 +248,7 @@ fn checks_bring_one_back_as_far_as_they_can_tell() {
 #[test]
 fn checks_say_nothing_of_one_that_is_in_or_tried() {
     let mut scene = Scene::new();
-    let heard = Heard { begun: seconds(200), has_passed: true };
+    let heard = Heard { begun: seconds(200), has_passed: true, is_well: true };
     assert_eq!(scene.ejection.hear(&scene.breaker, heard, 1), None);
     scene.ejected();
     scene.now = seconds(110);

@@ -120,8 +120,9 @@ impl CopiedRequest {
                 reuse_unsafe: upstream.waits.reuse_unsafe,
             };
             let server = &group.servers[place];
+            let round = server.round();
             let outcome = worker.dial.send(server, &self.head, self.body(), &limits, &worker.pools).await;
-            judgement::note(server, &outcome);
+            judgement::note(server, round, &outcome);
             match outcome {
                 Ok(answer) => return Ok(answer),
                 // Not its fault: what it may have at once, others have.

@@ -5,6 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::Arc;
+use std::task::Poll;
 
 use weir_core::ports::queue::{AcceptError, Selection, WriteQueue};
 use weir_core::queue::{Burial, Failure, Outcome, QueueLimits, Sequence, State};
@@ -146,6 +147,35 @@ fn a_server_that_is_gone_keeps_its_backlog_over_restarts() {
         let queue = open(directory.path());
         drain(&queue, &server).await;
         assert_eq!(server.names(), ["b:1", "a:1"]);
+    });
+}
+
+/// The client goes away and the server leaves while a write is being committed: it is the server's own, for when it comes back,
+/// and not that of the next one.
+#[test]
+fn a_write_that_is_being_committed_keeps_the_number_of_its_server() {
+    let directory = Directory::new();
+    block_on(async {
+        let queue = open(directory.path());
+        let release = queue.hold_writer();
+        let mut accepting = queue.accept(new_write("w", &[1]), Some(body(5)));
+        let is_pending = std::future::poll_fn(|cx| Poll::Ready(accepting.as_mut().poll(cx).is_pending()));
+        assert!(is_pending.await, "the writer is held");
+        drop(accepting);
+        queue.configure(&["a:1"]);
+        queue.configure(&["a:1", "c:1"]);
+        drop(release);
+        // All that was begun is written by then.
+        queue.close();
+        let backlogs =
+            queue.status().servers.into_iter().map(|server| (server.name.to_string(), server.backlog));
+        let waiting: Vec<_> = backlogs.filter(|(_, backlog)| *backlog > 0).collect();
+        assert_eq!(waiting, [("b:1".to_owned(), 1)]);
+    });
+    block_on(async {
+        let queue = Queue::open(directory.path(), "q", QueueLimits::default()).unwrap();
+        let waiting = queue.status().servers.into_iter().find(|server| server.backlog > 0).unwrap();
+        assert_eq!(&*waiting.name, "b:1", "the file says the same");
     });
 }
 
