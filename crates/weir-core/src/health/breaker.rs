@@ -126,16 +126,16 @@ pub enum BreakerState {
 /// The round of a breaker in which a request began: its outcome counts in that one only. There are 256 of them before they
 /// come again, which no request lives to see.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
-pub struct Round(u64);
+pub struct Round(u8);
 
 impl Round {
     fn of(word: u64) -> Self {
-        Self(word & ROUND_MASK)
+        Self((word >> ROUND_SHIFT) as u8)
     }
 
     /// The word in the next one.
     fn next(self) -> u64 {
-        self.0.wrapping_add(1 << ROUND_SHIFT)
+        u64::from(self.0.wrapping_add(1)) << ROUND_SHIFT
     }
 }
 

@@ -111,13 +111,6 @@ pub(super) fn field(bytes: &[u8], at: usize) -> Result<(Field, usize), HeadError
         value = trimmed(value, bytes);
         canonical &= length == 0;
     }
-    if known == Some(KnownName::ContentLength) && value.of(bytes).starts_with(b"0") {
-        // RFC 9110 §8.6 allows leading zeros, and some programs take such a number for an octal one.
-        let zeros = value.of(bytes).iter().take_while(|digit| **digit == b'0').count() as u32;
-        let needless = zeros.min(value.length - 1);
-        value = Span { start: value.start + needless, length: value.length - needless };
-        canonical &= needless == 0;
-    }
     Ok((Field { name, value, known, canonical }, end + 2))
 }
 

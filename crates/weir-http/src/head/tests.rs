@@ -49,19 +49,6 @@ fn odd_spacing_becomes_canonical() {
     assert_eq!(written(&head), "GET / HTTP/1.1\r\nA: 1\r\nB: 2\r\nC: 3\r\nD: \r\nE: \r\nF: 6\r\n\r\n");
 }
 
-/// `010` is ten, and eight to a program that reads it as C does.
-#[test]
-fn a_length_goes_on_without_leading_zeros() {
-    for (sent, goes_on) in
-        [("0", "0"), ("00", "0"), ("05", "5"), (" 0010\t", "10"), ("0x5", "x5"), ("50", "50")]
-    {
-        let head = request(&format!("GET / HTTP/1.1\r\nContent-Length: {sent}\r\nA: 00\r\n\r\n")).unwrap();
-        let expected = format!("GET / HTTP/1.1\r\nContent-Length: {goes_on}\r\nA: 00\r\n\r\n");
-        assert_eq!(written(&head), expected, "{sent:?}");
-        assert_eq!(head.get(K::ContentLength), Some(goes_on.as_bytes()));
-    }
-}
-
 #[test]
 fn removing_and_adding_leaves_the_rest_alone() {
     let mut head = request("GET / HTTP/1.1\r\nA: 1\r\nHost: x\r\nB: 2\r\nA: 3\r\n\r\n").unwrap();

@@ -85,8 +85,8 @@ pub(super) async fn run(
     let body_empty = x.facts.body_is_empty();
     let directions = Directions::default();
     let mut buffer = ReadBuffer::new();
-    let (begun, round) = (x.now, in_flight.round());
-    let reading = Reading { timed: &timed, directions: &directions, begun, round, kept };
+    let begun = x.now;
+    let reading = Reading { timed: &timed, directions: &directions, begun, round: in_flight.round(), kept };
     let transferred = {
         let client = Rc::clone(&x.client);
         let mut upload = pin!(pump(&mut request.body, &mut sink));
@@ -132,7 +132,7 @@ pub(super) async fn run(
             let tunnel = Box::pin(tunnel::run(x, timed, buffer, behind_request(request), responder));
             tunnel.await.map_or_else(Outcome::Over, |()| Outcome::Answered)
         }
-        Err(broken) => failed(&connection, round, progress, broken),
+        Err(broken) => failed(&connection, in_flight.round(), progress, broken),
     }
 }
 

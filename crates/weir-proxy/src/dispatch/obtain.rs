@@ -75,7 +75,6 @@ pub(super) async fn fresh(
     left: usize,
     in_flight: &InFlight,
 ) -> Result<Connection, Refused> {
-    let (server, round) = (in_flight.server(), in_flight.round());
     let client = Rc::clone(&x.client);
     let deadlines = &client.deadlines;
     deadlines.begin(Wait::Connect, upstream.waits.connect);
@@ -85,7 +84,7 @@ pub(super) async fn fresh(
         deadlines.set(Wait::ConnectTry, (time / left).max(TRY_TIME_MIN));
     }
     let (worker, has_place) = (Rc::clone(&x.worker), Cell::new(false));
-    let mut connecting = pin!(connect(&worker, server, deadlines, &has_place));
+    let mut connecting = pin!(connect(&worker, in_flight.server(), deadlines, &has_place));
     let connected = poll_fn(|cx| {
         if let Poll::Ready(connected) = connecting.as_mut().poll(cx) {
             return Poll::Ready(Ok(connected));
@@ -96,6 +95,8 @@ pub(super) async fn fresh(
     deadlines.clear(Wait::ConnectTry);
     // Waiting took its time, and the next server is asked with what is left of it.
     x.look();
+    // Only here, so that a connection that waits has no room for them.
+    let (server, round) = (in_flight.server(), in_flight.round());
     let refused = match outcome {
         Ok(Ok(Ok(stream))) => {
             deadlines.clear(Wait::Connect);

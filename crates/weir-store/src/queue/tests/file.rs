@@ -15,7 +15,16 @@ use super::rig::{Directory, MemoryBody, Server, block_on, body, drain, new_write
 use crate::OpenError;
 
 fn open(directory: &Path) -> Queue {
-    let queue = Queue::open(directory, "q", QueueLimits::default()).unwrap();
+    // A process that another test has just begun holds the lock of a file that is closed here, until it runs its program.
+    let mut opened = Queue::open(directory, "q", QueueLimits::default());
+    for _ in 0..100_000 {
+        if !matches!(opened, Err(OpenError::InUse { .. })) {
+            break;
+        }
+        std::thread::yield_now();
+        opened = Queue::open(directory, "q", QueueLimits::default());
+    }
+    let queue = opened.unwrap();
     queue.configure(&["a:1", "b:1"]);
     queue
 }
