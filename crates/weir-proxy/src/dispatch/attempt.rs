@@ -152,8 +152,8 @@ fn failed(connection: &Connection, round: Round, progress: Progress, broken: Bro
     }
 }
 
-/// Holds against a server what went wrong on this connection with a request of this round. That a kept one breaks says nothing: the server may have closed
-/// it before it could know of the request.
+/// Holds against a server what went wrong on this connection with a request of this round. That a kept one breaks says nothing:
+/// the server may have closed it before it could know of the request.
 pub(super) fn blame(connection: &Connection, round: Round, cause: Cause) {
     let fault = match cause {
         Cause::Reset if connection.reused => return,
