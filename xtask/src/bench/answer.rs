@@ -18,6 +18,7 @@ const SMALL: &str = "The whole answer of the server behind every proxy of this m
                      exactly one hundred and twenty-seven bytes of plain text";
 const _: () = assert!(SMALL.len() == 127, "the size of the answer is part of the measurement");
 
+const MEDIUM_BYTES: usize = 64 * 1024;
 const LARGE_BYTES: usize = 1024 * 1024;
 
 /// The answer to every request.
@@ -25,7 +26,9 @@ const LARGE_BYTES: usize = 1024 * 1024;
 pub(crate) enum Answer {
     /// 127 bytes from memory.
     Small,
-    /// 1 MiB from a file that the system has in memory.
+    /// 64 KiB from a file that the system has in memory.
+    Medium,
+    /// 1 MiB from such a file.
     Large,
 }
 
@@ -34,15 +37,17 @@ impl Answer {
     pub(crate) fn body(self) -> String {
         match self {
             Self::Small => SMALL.to_owned(),
-            Self::Large => (0..LARGE_BYTES / 8).map(|number| format!("{number:07} ")).collect(),
+            Self::Medium => numbered(MEDIUM_BYTES),
+            Self::Large => numbered(LARGE_BYTES),
         }
     }
 
-    /// The word before those lines of the server's configuration that are for this answer.
-    pub(crate) fn word(self) -> &'static str {
+    /// The words before those lines of the configurations that are for this answer.
+    pub(crate) fn words(self) -> &'static [&'static str] {
         match self {
-            Self::Small => "small",
-            Self::Large => "large",
+            Self::Small => &["small"],
+            Self::Medium => &["medium", "file"],
+            Self::Large => &["large", "file"],
         }
     }
 
@@ -54,6 +59,10 @@ impl Answer {
         let file = directory.join("answer");
         fs::write(&file, self.body()).with_context(|| format!("cannot write `{}`", file.display()))
     }
+}
+
+fn numbered(bytes: usize) -> String {
+    (0..bytes / 8).map(|number| format!("{number:07} ")).collect()
 }
 
 /// Ports of this machine that nobody listens on now.

@@ -38,6 +38,9 @@ pub(crate) struct Options {
     /// Requests in a second, of all connections together; without it, each sends the next one when it has an answer.
     #[arg(long)]
     per_second: Option<u32>,
+    /// A new connection for each request, closed when its answer is there.
+    #[arg(long, conflicts_with = "per_second")]
+    reconnect: bool,
     /// What to POST; without it, GET.
     #[arg(long)]
     body: Option<String>,
@@ -48,17 +51,34 @@ pub(crate) struct Options {
 /// # Errors
 /// When it cannot be started or says something unknown.
 pub(crate) fn run(core: usize, order: &Order, method: Method, per_second: Option<u32>) -> Result<Load> {
-    let mut program = Command::new(peer::release("xtask"));
-    program.arg("callers").arg(order.address.to_string());
-    program.args(["--connections", &order.connections.to_string(), "--seconds", &order.seconds.to_string()]);
+    let mut program = program(order);
     if let Some(body) = method.body() {
         program.arg("--body").arg(body);
     }
     if let Some(per_second) = per_second {
         program.args(["--per-second", &per_second.to_string()]);
     }
-    let text = Running::start_on(core, program.stdout(Stdio::piped()))?.output()?;
     let wanted = per_second.map_or(0, |per_second| u64::from(per_second) * u64::from(order.seconds));
+    hear(core, &mut program, wanted)
+}
+
+/// The same with a new connection for each request.
+///
+/// # Errors
+/// When it cannot be started or says something unknown.
+pub(crate) fn reconnect(core: usize, order: &Order) -> Result<Load> {
+    hear(core, program(order).arg("--reconnect"), 0)
+}
+
+fn program(order: &Order) -> Command {
+    let mut program = Command::new(peer::release("xtask"));
+    program.arg("callers").arg(order.address.to_string());
+    program.args(["--connections", &order.connections.to_string(), "--seconds", &order.seconds.to_string()]);
+    program
+}
+
+fn hear(core: usize, program: &mut Command, wanted: u64) -> Result<Load> {
+    let text = Running::start_on(core, program.stdout(Stdio::piped()))?.output()?;
     parse(&text, wanted).with_context(|| format!("the callers said something unknown:\n{text}"))
 }
 
@@ -92,11 +112,17 @@ pub(crate) fn serve(options: &Options) -> Result<()> {
         let callers: Vec<_> = (0..options.connections)
             .map(|number| {
                 let (request, turns) = (Rc::clone(&request), options.turns(start, number));
+                let reconnect = options.reconnect;
                 tokio::task::spawn_local(async move {
                     let mut times = Vec::new();
                     // At the end everybody hangs up, in the middle of whatever they wait for.
-                    let failed =
-                        tokio::time::timeout(time, call(address, &request, turns, &mut times)).await.ok();
+                    let calls = async {
+                        match reconnect {
+                            true => call_anew(address, &request, &mut times).await,
+                            false => call(address, &request, turns, &mut times).await,
+                        }
+                    };
+                    let failed = tokio::time::timeout(time, calls).await.ok();
                     (times, failed.and_then(Result::err).map(|error| format!("{error:#}")))
                 })
             })
@@ -122,23 +148,48 @@ async fn call(
     mut turns: Option<Turns>,
     times: &mut Vec<Duration>,
 ) -> Result<()> {
-    let mut connection = TcpStream::connect(address).await?;
-    connection.set_nodelay(true)?;
+    let mut connection = connect(address).await?;
     let mut answer = Vec::with_capacity(ANSWER_BYTES);
     loop {
         let begun = match &mut turns {
             Some(turns) => turns.take().await,
             None => now(),
         };
-        connection.write_all(request).await?;
-        answer.clear();
-        while !is_whole(&answer)? {
-            if connection.read_buf(&mut answer).await? == 0 {
-                bail!("the connection ended before an answer");
-            }
-        }
+        exchange(&mut connection, request, &mut answer).await?;
         times.push(now() - begun);
     }
+}
+
+/// Calls one time after the other, each time with a new connection, which belongs to what is timed.
+///
+/// # Errors
+/// As above.
+async fn call_anew(address: SocketAddr, request: &[u8], times: &mut Vec<Duration>) -> Result<()> {
+    let mut answer = Vec::with_capacity(ANSWER_BYTES);
+    loop {
+        let begun = now();
+        let mut connection = connect(address).await?;
+        exchange(&mut connection, request, &mut answer).await?;
+        times.push(now() - begun);
+    }
+}
+
+async fn connect(address: SocketAddr) -> Result<TcpStream> {
+    let connection = TcpStream::connect(address).await?;
+    connection.set_nodelay(true)?;
+    Ok(connection)
+}
+
+/// Sends a request and waits for its answer.
+async fn exchange(connection: &mut TcpStream, request: &[u8], answer: &mut Vec<u8>) -> Result<()> {
+    connection.write_all(request).await?;
+    answer.clear();
+    while !is_whole(answer)? {
+        if connection.read_buf(answer).await? == 0 {
+            bail!("the connection ended before an answer");
+        }
+    }
+    Ok(())
 }
 
 impl Options {
@@ -295,6 +346,7 @@ mod tests {
             connections: 4,
             seconds: 1,
             per_second: Some(1000),
+            reconnect: false,
             body: None,
         };
         let long_ago = super::now() - Duration::from_secs(3600);
@@ -322,6 +374,7 @@ mod tests {
             connections: 1,
             seconds: 1,
             per_second: None,
+            reconnect: false,
             body: body.map(str::to_owned),
         };
         assert!(options(None).request().starts_with(b"GET / "));

@@ -2,7 +2,7 @@
 
 use super::peer::Peer;
 
-/// A figure of ours is at most or at least this much: of the same figure of another peer, or as it is.
+/// A figure of ours, as it is or beside the same of another peer, and where it shall be.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Goal {
     /// Which.
@@ -11,8 +11,10 @@ pub(crate) struct Goal {
     pub(crate) ours: Peer,
     /// Beside whom; `None` for the figure itself.
     pub(crate) peer: Option<Peer>,
-    /// How much of it.
-    pub(crate) bound: Bound,
+    /// What counts.
+    pub(crate) wall: Option<Bound>,
+    /// Where it shall be one day.
+    pub(crate) target: Option<Bound>,
 }
 
 /// Where a ratio or a figure shall be.
@@ -25,13 +27,46 @@ pub(crate) enum Bound {
 }
 
 impl Bound {
-    /// Whether the ratio or the figure is there, and how that is said.
-    pub(crate) fn judge(self, ratio: f64) -> String {
-        let (word, bound, met) = match self {
-            Self::AtMost(bound) => ("at most", bound, ratio <= bound),
-            Self::AtLeast(bound) => ("at least", bound, ratio >= bound),
+    /// Whether the ratio or the figure is there.
+    pub(crate) fn holds(self, value: f64) -> bool {
+        match self {
+            Self::AtMost(bound) => value <= bound,
+            Self::AtLeast(bound) => value >= bound,
+        }
+    }
+
+    /// The number.
+    pub(crate) fn value(self) -> f64 {
+        match self {
+            Self::AtMost(bound) | Self::AtLeast(bound) => bound,
+        }
+    }
+
+    fn text(self) -> String {
+        let word = match self {
+            Self::AtMost(_) => "at most",
+            Self::AtLeast(_) => "at least",
         };
-        format!("goal {word} {bound:.2}: {}", if met { "met" } else { "MISSED" })
+        format!("{word} {:.2}", self.value())
+    }
+}
+
+impl Goal {
+    /// The same, and where it shall be one day.
+    pub(crate) const fn target(self, at_most: f64) -> Self {
+        Self { target: Some(Bound::AtMost(at_most)), ..self }
+    }
+
+    /// How a ratio or a figure is judged.
+    pub(crate) fn judge(&self, value: f64) -> String {
+        let judged = |name: &str, bound: Option<Bound>, missed: &str| {
+            bound.map(|bound| {
+                format!("{name} {}: {}", bound.text(), if bound.holds(value) { "met" } else { missed })
+            })
+        };
+        // A target is a wish: who misses it has not failed.
+        let both = [judged("wall", self.wall, "MISSED"), judged("target", self.target, "not yet")];
+        both.into_iter().flatten().collect::<Vec<_>>().join(", ")
     }
 }
 
@@ -65,14 +100,27 @@ impl Figure {
 
 #[cfg(test)]
 mod tests {
-    use super::Bound;
+    use super::{Bound, Figure, Goal, Peer};
+
+    fn judge(wall: Option<Bound>, target: Option<Bound>, value: f64) -> String {
+        Goal { figure: Figure::Cpu, ours: Peer::Weir, peer: None, wall, target }.judge(value)
+    }
 
     #[test]
     fn a_bound_has_two_sides() {
-        assert_eq!(Bound::AtMost(1.3).judge(1.31), "goal at most 1.30: MISSED");
-        assert_eq!(Bound::AtMost(1.3).judge(1.3), "goal at most 1.30: met");
-        assert_eq!(Bound::AtLeast(0.7).judge(0.69), "goal at least 0.70: MISSED");
-        assert_eq!(Bound::AtLeast(0.7).judge(1.2), "goal at least 0.70: met");
-        assert_eq!(Bound::AtLeast(0.7).judge(f64::NAN), "goal at least 0.70: MISSED");
+        let (most, least) = (Some(Bound::AtMost(1.3)), Some(Bound::AtLeast(0.7)));
+        assert_eq!(judge(most, None, 1.31), "wall at most 1.30: MISSED");
+        assert_eq!(judge(most, None, 1.3), "wall at most 1.30: met");
+        assert_eq!(judge(least, None, 0.69), "wall at least 0.70: MISSED");
+        assert_eq!(judge(least, None, 1.2), "wall at least 0.70: met");
+        assert_eq!(judge(least, None, f64::NAN), "wall at least 0.70: MISSED");
+    }
+
+    #[test]
+    fn a_target_is_said_beside_the_wall_and_alone() {
+        let (wall, target) = (Some(Bound::AtMost(0.85)), Some(Bound::AtMost(0.8)));
+        assert_eq!(judge(wall, target, 0.82), "wall at most 0.85: met, target at most 0.80: not yet");
+        assert_eq!(judge(wall, target, 0.8), "wall at most 0.85: met, target at most 0.80: met");
+        assert_eq!(judge(None, target, 0.9), "target at most 0.80: not yet");
     }
 }

@@ -16,6 +16,7 @@ use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser as _};
 use rustls::client::Resumption;
 use rustls::pki_types::CertificateDer;
+use serde_json::{Value, json};
 
 use super::answer;
 use super::callers;
@@ -31,6 +32,7 @@ use super::report::{self, Entry, Sample};
 use super::scenario::{Generator, Line, Scenario};
 use super::servers;
 use super::store;
+use super::table;
 use super::template;
 use super::wrk;
 use crate::packages::{self, Need};
@@ -53,11 +55,11 @@ const BUSY: f64 = 0.7;
 
 /// How to measure.
 #[derive(Args)]
-#[command(after_help = "Example: cargo xtask bench tls-small --rounds 7 --seconds 3 --only weir,nginx")]
+#[command(after_help = "Example: cargo xtask bench small 64k 1m --rounds 7 --seconds 3 --only weir,nginx")]
 pub(crate) struct Options {
-    /// What to measure.
-    #[arg(value_parser = PossibleValuesParser::new(Scenario::values()).try_map(|name| Scenario::named(&name).ok_or(name)))]
-    scenario: &'static Scenario,
+    /// What to measure; without any, everything.
+    #[arg(value_name = "SCENARIO", value_parser = PossibleValuesParser::new(table::values()).try_map(|name| table::named(&name).ok_or(name)))]
+    scenarios: Vec<&'static Scenario>,
     /// Rounds; the table shows their medians.
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=100))]
     rounds: u32,
@@ -79,14 +81,25 @@ pub(crate) struct Options {
 }
 
 impl Options {
-    fn connections(&self) -> u32 {
-        self.connections.unwrap_or(self.scenario.connections)
+    /// What is measured, in the order of the table.
+    fn scenarios(&self) -> Vec<&'static Scenario> {
+        let wanted = |scenario: &&Scenario| {
+            self.scenarios.is_empty() || self.scenarios.iter().any(|one| one.name == scenario.name)
+        };
+        table::SCENARIOS.iter().filter(wanted).collect()
+    }
+
+    /// Who takes part.
+    fn peers(&self, scenario: &Scenario) -> Vec<Peer> {
+        let wanted = |peer: &Peer| self.only.is_empty() || self.only.contains(peer);
+        Peer::ALL.into_iter().filter(|peer| wanted(peer) && scenario.takes(*peer)).collect()
     }
 }
 
 /// What the measurement runs in.
 struct Bench<'o> {
     options: &'o Options,
+    scenario: &'static Scenario,
     directory: PathBuf,
     wrk: wrk::Files,
 }
@@ -109,41 +122,63 @@ pub(crate) fn run(options: &Options) -> Result<bool> {
     }
     child::end_all_on_signal()?;
     packages::ensure(&NEEDS)?;
-    let scenario = options.scenario;
-    let wanted = |peer: &Peer| options.only.is_empty() || options.only.contains(peer);
-    let peers: Vec<Peer> =
-        Peer::ALL.into_iter().filter(|peer| wanted(peer) && scenario.takes(*peer)).collect();
-    if peers.is_empty() {
-        bail!("none of these takes part in `{}`", scenario.name);
+    let scenarios = options.scenarios();
+    for scenario in &scenarios {
+        // Somebody who takes no part is a slip of whoever asked for one scenario, and none of whoever asked for all.
+        if options.peers(scenario).is_empty() && !options.scenarios.is_empty() {
+            bail!("none of these takes part in `{}`", scenario.name);
+        }
     }
-    let generators = scenario.lines.iter().filter_map(|line| line.generator.package());
-    let mut packages: Vec<&str> = peers.iter().filter_map(|peer| peer.package()).chain(generators).collect();
-    packages.extend(scenario.servers.package());
-    packages.sort_unstable();
-    packages.dedup();
-    packages.into_iter().try_for_each(peer::build)?;
+    build(options, &scenarios)?;
     let directory = workspace::target_directory().join("bench");
     fs::create_dir_all(&directory).with_context(|| format!("cannot make `{}`", directory.display()))?;
     if let Some(load) = report::load_average().filter(|load| *load > BUSY) {
         eprintln!("warning: others use this machine (load average {load}): the figures will be worth less");
     }
-    let bench = Bench { options, directory, wrk: wrk::Files::default() };
-    let (samples, entries) = bench.measure(&peers)?;
-    if options.json {
-        println!("{}", report::json(scenario, &samples, &entries));
-    } else {
-        report::print(scenario, &samples, &entries);
+    let mut reports = Vec::new();
+    for scenario in scenarios {
+        let peers = options.peers(scenario);
+        if peers.is_empty() {
+            continue;
+        }
+        let bench = Bench { options, scenario, directory: directory.clone(), wrk: wrk::Files::default() };
+        let (samples, entries) = bench.measure(&peers)?;
+        if !options.json {
+            report::print(scenario, &samples, &entries);
+        }
+        reports.push((report::is_valid(&samples), report::json(scenario, &samples, &entries)));
     }
-    let valid = report::is_valid(&samples);
+    let valid = reports.iter().all(|(valid, _)| *valid);
+    if options.json {
+        let scenarios: Vec<Value> = reports.into_iter().map(|(_, report)| report).collect();
+        println!("{}", json!({ "valid": valid, "scenarios": scenarios }));
+    }
     if !valid {
         eprintln!("error: rounds with errors count for nothing: the measurement is not valid");
     }
     Ok(valid)
 }
 
+/// Builds what takes part of this project, once for all scenarios.
+fn build(options: &Options, scenarios: &[&Scenario]) -> Result<()> {
+    let mut packages = Vec::new();
+    for scenario in scenarios {
+        packages.extend(scenario.lines.iter().filter_map(|line| line.generator.package()));
+        packages.extend(options.peers(scenario).into_iter().filter_map(Peer::package));
+        packages.extend(scenario.servers.package());
+    }
+    packages.sort_unstable();
+    packages.dedup();
+    packages.into_iter().try_for_each(peer::build)
+}
+
 impl Bench<'_> {
+    fn connections(&self) -> u32 {
+        self.options.connections.unwrap_or(self.scenario.connections)
+    }
+
     fn measure(mut self, peers: &[Peer]) -> Result<(Vec<Sample>, Vec<Entry>)> {
-        let Options { scenario, rounds, seconds, .. } = *self.options;
+        let (scenario, rounds, seconds) = (self.scenario, self.options.rounds, self.options.seconds);
         let certificate = self.prepare_tls()?;
         self.prepare_bodies()?;
         self.prepare_disk()?;
@@ -158,7 +193,7 @@ impl Bench<'_> {
             .map(|line| peers.iter().filter(|peer| line.peers.contains(peer)).count())
             .sum();
         let time = (seconds * rounds + 1) * u32::try_from(runs).unwrap_or(u32::MAX);
-        let connections = self.options.connections();
+        let connections = self.connections();
         eprintln!(
             "{}: {} peers, {rounds} rounds of {seconds} s, {connections} connections: about {time} s",
             scenario.name,
@@ -198,7 +233,7 @@ impl Bench<'_> {
 
     /// Makes the certificate, and makes sure of what `wrk` offers.
     fn prepare_tls(&mut self) -> Result<Option<CertificateDer<'static>>> {
-        let scenario = self.options.scenario;
+        let scenario = self.scenario;
         if scenario.protocol == Protocol::Plain {
             return Ok(None);
         }
@@ -212,7 +247,7 @@ impl Bench<'_> {
 
     /// Writes what `wrk` sends, if it is more than a head.
     fn prepare_bodies(&mut self) -> Result<()> {
-        let methods = self.options.scenario.lines.iter().filter_map(|line| line.generator.method());
+        let methods = self.scenario.lines.iter().filter_map(|line| line.generator.method());
         if let Some(body) = methods.filter_map(Method::body).next() {
             self.wrk.post = Some(template::write("post.lua", &self.directory, &[], &[("@BODY@", &*body)])?);
         }
@@ -221,7 +256,7 @@ impl Bench<'_> {
 
     /// Makes sure that what is to be durable is, and forgets what earlier runs left behind.
     fn prepare_disk(&self) -> Result<()> {
-        if self.options.scenario.mode == Mode::Durable {
+        if self.scenario.mode == Mode::Durable {
             eprintln!("the files are on {}", store::file_system(&self.directory)?);
             let state = self.directory.join("state");
             if state.exists() {
@@ -238,9 +273,10 @@ impl Bench<'_> {
         servers: &[SocketAddr],
         certificate: Option<&CertificateDer<'static>>,
     ) -> Result<Started> {
-        let scenario = self.options.scenario;
+        let scenario = self.scenario;
         let answer = scenario.answer;
-        let mut words = vec![scenario.protocol.word(), answer.word(), scenario.servers.word()];
+        let mut words = vec![scenario.protocol.word(), scenario.servers.word()];
+        words.extend(answer.words());
         words.extend(scenario.mode_of(peer).words());
         let (running, address) = peer.start(PROXY_CORE, &self.directory, servers, &words)?;
         let agreed = match (address, certificate) {
@@ -277,7 +313,7 @@ impl Bench<'_> {
         let Started { peer, running, address, .. } = one;
         let order = || {
             let address = address.with_context(|| format!("{} does not listen", peer.name()))?;
-            Ok::<_, anyhow::Error>(Order { address, connections: self.options.connections(), seconds })
+            Ok::<_, anyhow::Error>(Order { address, connections: self.connections(), seconds })
         };
         let begin = |running: &Running| {
             begins(running)?;
@@ -288,6 +324,7 @@ impl Bench<'_> {
             Generator::Callers(method, per_second) => {
                 (begin(running)?, callers::run(OTHER_CORE, &order()?, method, per_second)?)
             }
+            Generator::Connections => (begin(running)?, callers::reconnect(OTHER_CORE, &order()?)?),
             Generator::Checks => (begin(running)?, checks::watch(&order()?)?),
             Generator::Handshakes(kind) => {
                 let prepared = handshakes::prepare(OTHER_CORE, &order()?, kind)
@@ -315,7 +352,7 @@ impl Bench<'_> {
         round: u32,
         in_commit: Option<f64>,
     ) -> Result<Sample> {
-        let Options { scenario, seconds, .. } = *self.options;
+        let (scenario, seconds) = (self.scenario, self.options.seconds);
         let mut before = None;
         let (mut load, used) = self.load(one, line, seconds, in_commit, |_| {
             before = servers.requests()?;
@@ -323,7 +360,7 @@ impl Bench<'_> {
         })?;
         let used = used.as_secs_f64();
         // At its end each connection has a request on its way, which the servers have got and the load generator does not count.
-        let sent = load.done + u64::from(self.options.connections());
+        let sent = load.done + u64::from(self.connections());
         let got = servers.requests()?.zip(before).map(|(after, before)| after.saturating_sub(before));
         let asked = got.map(|got| got as f64 / sent as f64).filter(|_| one.peer.listens());
         load.troubles.extend(asked.and_then(|asked| scenario.trouble_with(one.peer, asked)));
@@ -346,7 +383,7 @@ impl Bench<'_> {
             .iter_mut()
             .find(|one| one.peer == Peer::Weir)
             .context("`--profile` needs weir among the peers")?;
-        let Options { scenario, seconds, .. } = *self.options;
+        let (scenario, seconds) = (self.scenario, self.options.seconds);
         for line in scenario.lines.iter().filter(|line| line.peers.contains(&Peer::Weir)) {
             let mut file = file.to_owned().into_os_string();
             if scenario.lines.len() > 1 {

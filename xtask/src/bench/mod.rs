@@ -20,20 +20,21 @@ mod report;
 mod scenario;
 mod servers;
 mod store;
+mod table;
 mod template;
 mod wrk;
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 use clap::{Args, Subcommand};
 
-/// A scenario, or instructions.
+/// Scenarios, or instructions.
 #[derive(Args)]
-#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
+#[command(args_conflicts_with_subcommands = true)]
 pub(crate) struct Arguments {
     #[command(subcommand)]
     other: Option<Other>,
     #[command(flatten)]
-    scenario: Option<measure::Options>,
+    scenarios: measure::Options,
 }
 
 #[derive(Subcommand)]
@@ -47,9 +48,8 @@ enum Other {
 /// # Errors
 /// When a program is missing, can't be started, or answers wrongly.
 pub(crate) fn run(arguments: &Arguments) -> Result<bool> {
-    match arguments {
-        Arguments { other: Some(Other::Instructions(options)), .. } => instructions::run(options),
-        Arguments { other: None, scenario: Some(options) } => measure::run(options),
-        Arguments { other: None, scenario: None } => bail!("which scenario? see `cargo xtask bench --help`"),
+    match &arguments.other {
+        Some(Other::Instructions(options)) => instructions::run(options),
+        None => measure::run(&arguments.scenarios),
     }
 }

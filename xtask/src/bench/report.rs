@@ -160,7 +160,7 @@ fn ratio_text(samples: &[Sample], summary: &Summary, other: Peer) -> String {
 fn goals(scenario: &Scenario, samples: &[Sample]) -> Vec<String> {
     let of_line = scenario.lines.iter().flat_map(|line| line.goals.iter().map(move |goal| (line.name, goal)));
     let sentence = |(line, goal): (&'static str, &Goal)| {
-        let Goal { figure, ours, peer, bound } = *goal;
+        let Goal { figure, ours, peer, .. } = *goal;
         let (what, name) = (figure.name(), ours.name());
         let Some(peer) = peer else {
             let mut values: Vec<f64> = samples
@@ -170,10 +170,10 @@ fn goals(scenario: &Scenario, samples: &[Sample]) -> Vec<String> {
                 .collect();
             values.sort_by(f64::total_cmp);
             let value = median(&values)?;
-            return Some(format!("{line}: {what}{name}: {value:.2}, {}", bound.judge(value)));
+            return Some(format!("{line}: {what}{name}: {value:.2}, {}", goal.judge(value)));
         };
         let ratio = ratio(samples, line, figure, ours, peer)?;
-        Some(format!("{line}: {what}{name} ÷ {}: {ratio:.2}, {}", peer.name(), bound.judge(ratio)))
+        Some(format!("{line}: {what}{name} ÷ {}: {ratio:.2}, {}", peer.name(), goal.judge(ratio)))
     };
     of_line.filter_map(sentence).collect()
 }

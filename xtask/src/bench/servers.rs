@@ -108,7 +108,8 @@ impl Servers {
         let body = answer.body();
         let addresses = Blanks::of(addresses);
         let blanks = [&addresses.entries()[..], &[("@BODY@", &*body)]].concat();
-        let file = template::write("server.conf", directory, &[answer.word(), self.word()], &blanks)?;
+        let file =
+            template::write("server.conf", directory, &[answer.words(), &[self.word()]].concat(), &blanks)?;
         Ok(peer::nginx(directory, &file))
     }
 }

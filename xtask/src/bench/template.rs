@@ -149,7 +149,8 @@ mod tests {
             for words in [
                 ["plain", "small", "one", "balance"],
                 ["tls", "small", "one", "balance"],
-                ["tls", "large", "one", "balance"],
+                ["tls", "file", "one", "balance"],
+                ["plain", "file", "one", "balance"],
                 ["plain", "small", "three", "balance"],
                 ["plain", "small", "three", "race"],
                 ["plain", "small", "three", "duplicate"],

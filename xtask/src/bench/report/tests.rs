@@ -2,10 +2,11 @@
 
 #![allow(clippy::expect_used)]
 
+use super::super::table::named;
 use super::{Load, Peer, Sample, Scenario, goals, is_valid, json, median};
 
 fn scenario() -> &'static Scenario {
-    Scenario::named("tls-handshakes").expect("it is in the table")
+    named("tls-handshakes").expect("it is in the table")
 }
 
 fn sample(line: &'static str, peer: Peer, round: u32, cpu_us: f64) -> Sample {
@@ -54,8 +55,8 @@ fn lines_are_not_mixed() {
     assert_eq!(
         goals(scenario(), &samples),
         [
-            "full: weir ÷ nginx: 0.75, goal at most 0.80: met",
-            "resumed: weir ÷ nginx: 0.90, goal at most 0.80: MISSED",
+            "full: weir ÷ nginx: 0.75, wall at most 0.80: met",
+            "resumed: weir ÷ nginx: 0.90, wall at most 0.80: MISSED",
         ]
     );
     let report = json(scenario(), &samples, &[]);
@@ -66,7 +67,7 @@ fn lines_are_not_mixed() {
 
 #[test]
 fn every_figure_has_its_own_goal() {
-    let hedge = Scenario::named("hedge").expect("it is in the table");
+    let hedge = named("hedge").expect("it is in the table");
     let seen = |peer, p99_us, asked| {
         let mut sample = sample("GET", peer, 1, 9.0);
         (sample.load.p99_us, sample.asked) = (p99_us, Some(asked));
@@ -76,8 +77,8 @@ fn every_figure_has_its_own_goal() {
     assert_eq!(
         goals(hedge, &samples),
         [
-            "GET: p99, weir ÷ balance: 0.06, goal at most 0.20: met",
-            "GET: requests at the servers, weir ÷ balance: 1.07, goal at most 1.06: MISSED",
+            "GET: p99, weir ÷ balance: 0.06, wall at most 0.20: met",
+            "GET: requests at the servers, weir ÷ balance: 1.07, wall at most 1.06: MISSED",
         ]
     );
     let report = json(hedge, &samples, &[]);
@@ -97,7 +98,7 @@ fn one_bad_round_makes_the_whole_invalid() {
 
 #[test]
 fn what_is_done_in_a_second_shall_be_more() {
-    let durable = Scenario::named("durable").expect("it is in the table");
+    let durable = named("durable").expect("it is in the table");
     let seen = |peer, per_second, in_commit| {
         let mut sample = sample("64 at a time", peer, 1, 9.0);
         (sample.load.per_second, sample.load.in_commit) = (per_second, Some(in_commit));
@@ -106,7 +107,7 @@ fn what_is_done_in_a_second_shall_be_more() {
     let samples = [seen(Peer::Store, 60.0, 33.4), seen(Peer::Sqlite, 100.0, 33.0)];
     assert_eq!(
         goals(durable, &samples),
-        ["64 at a time: in a second, store ÷ sqlite: 0.60, goal at least 0.70: MISSED"]
+        ["64 at a time: in a second, store ÷ sqlite: 0.60, wall at least 0.70: MISSED"]
     );
     let report = json(durable, &samples, &[]);
     assert_eq!(report["medians"][0]["in_commit"], 33.4);
