@@ -10,6 +10,7 @@ use std::rc::Rc;
 use weir_http::framing::Framing;
 use weir_http::head::Head;
 use weir_upstream::h1::pump::BodySink;
+use weir_upstream::h1::sink::H1Sink;
 
 use super::agreement::Agreement;
 use super::copy::Held;
@@ -86,5 +87,9 @@ impl<S: BodySink> BodySink for Heard<'_, S> {
 
     fn keeps_back(&self) -> bool {
         self.sink.keeps_back()
+    }
+
+    fn direct(&mut self) -> Option<&mut H1Sink> {
+        if self.hearing.is_some() { None } else { self.sink.direct() }
     }
 }

@@ -159,6 +159,13 @@ impl BodySink for Responder {
             Self::H1(responder) => responder.sink.keeps_back(),
         }
     }
+
+    fn direct(&mut self) -> Option<&mut H1Sink> {
+        match self {
+            Self::H1(responder) if responder.delivery == Delivery::None || responder.tap.is_some() => None,
+            Self::H1(responder) => Some(&mut responder.sink),
+        }
+    }
 }
 
 /// The answering side of an HTTP/1 connection, for one exchange.

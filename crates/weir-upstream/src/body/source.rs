@@ -1,5 +1,6 @@
 //! A body that comes from an HTTP/1 connection, of a client or of a server.
 
+use std::io;
 use std::task::{Context, Poll, ready};
 
 use weir_http::body::{BodyDecoder, BodyError};
@@ -10,6 +11,7 @@ use weir_http::head::Head;
 
 use super::error::ReadError;
 use crate::io::buffer::ReadBuffer;
+use crate::io::conduit::Conduit;
 use crate::io::timed::Timed;
 
 /// Limits of a body.
@@ -154,6 +156,39 @@ impl H1Body {
         if self.available == 0 && !matches!(self.decoder, BodyDecoder::Chunked(_)) {
             self.ended = self.decoder.is_end();
         }
+    }
+
+    /// Content of an announced length that has not been read yet, where nothing that has been is waiting to be used, and no
+    /// limit is in its way; 0 otherwise.
+    #[inline]
+    pub(crate) fn unread_bytes(&self) -> u64 {
+        let left = match self.decoder {
+            BodyDecoder::Sized { left } if self.buffer.is_empty() && !self.failed => left,
+            _ => 0,
+        };
+        let fits = self.limits.bytes_max.is_none_or(|max| self.received_bytes.saturating_add(left) <= max);
+        if fits { left } else { 0 }
+    }
+
+    /// Moves content that has come into an empty conduit, past the buffer. `Ok(0)`: the connection has ended before the body.
+    pub(crate) fn poll_into(
+        &mut self,
+        cx: &mut Context<'_>,
+        conduit: &mut Conduit,
+    ) -> Poll<io::Result<usize>> {
+        // It may be a large one by now, and nothing is read into it for a while.
+        self.buffer = ReadBuffer::new();
+        let bytes_max = usize::try_from(self.unread_bytes()).unwrap_or(usize::MAX);
+        let moved = ready!(self.from.poll_into(cx, conduit, bytes_max));
+        match &moved {
+            Ok(count) => {
+                self.received_bytes += *count as u64;
+                self.decoder.consumed(*count);
+                self.ended = self.decoder.is_end();
+            }
+            Err(error) => self.failed = !Conduit::is_refusal(error),
+        }
+        Poll::Ready(moved)
     }
 
     /// Whether everything has been read and used.

@@ -3,36 +3,12 @@
 //! Requests going up and answers going down use it, and upgraded connections in both directions.
 
 use std::future::poll_fn;
-use std::io;
 use std::task::Poll;
 
-use weir_http::head::Head;
-
+pub use super::error::PumpError;
+use super::passage;
+pub use super::sink::BodySink;
 use crate::body::{Body, ReadError};
-
-/// Somewhere a body goes.
-pub trait BodySink {
-    /// Takes a piece of the body; it may be kept back until a later call. Waits while the other side takes nothing.
-    fn data(&mut self, chunk: &[u8]) -> impl Future<Output = io::Result<()>>;
-
-    /// Hands what was kept back to the system, all of it.
-    fn flush(&mut self) -> impl Future<Output = io::Result<()>>;
-
-    /// Ends the body and writes what was kept back.
-    fn end(&mut self, trailers: Option<&Head>) -> impl Future<Output = io::Result<()>>;
-
-    /// Whether something is kept back that only a later call would write.
-    fn keeps_back(&self) -> bool;
-}
-
-/// Which side of a pump failed.
-#[derive(Debug)]
-pub enum PumpError {
-    /// Where the body comes from.
-    Read(ReadError),
-    /// Where it goes.
-    Write(io::Error),
-}
 
 /// Moves the whole body, with its trailers, and ends it.
 ///
@@ -43,6 +19,9 @@ pub enum PumpError {
 /// Which side failed. The body is broken then and its end was not written.
 pub async fn pump(body: &mut Body, sink: &mut impl BodySink) -> Result<(), PumpError> {
     loop {
+        if passage::is_worth_it(body, sink) {
+            pass(body, sink).await?;
+        }
         if !is_ready(body).await.map_err(PumpError::Read)? {
             if sink.keeps_back() {
                 // The source can't be blamed for the time that writing takes: nobody looks at it meanwhile.
@@ -58,6 +37,19 @@ pub async fn pump(body: &mut Body, sink: &mut impl BodySink) -> Result<(), PumpE
         sink.data(body.chunk()).await.map_err(PumpError::Write)?;
         body.consume(count);
     }
+}
+
+/// Moves as much of the body on as needs no look.
+async fn pass(body: &mut Body, sink: &mut impl BodySink) -> Result<(), PumpError> {
+    if sink.keeps_back() {
+        sink.flush().await.map_err(PumpError::Write)?;
+    }
+    let mut held = None;
+    poll_fn(|cx| match (&mut *body, sink.direct()) {
+        (Body::H1(body), Some(sink)) => passage::poll(cx, body, sink, &mut held),
+        _ => Poll::Ready(Ok(())),
+    })
+    .await
 }
 
 /// Whether the body has something to give, or has ended, without waiting.

@@ -10,8 +10,8 @@ use std::task::{Context, Poll, ready};
 use weir_http::chunked::{ChunkSize, LAST_CHUNK};
 use weir_http::head::Head;
 
-use super::pump::BodySink;
 use crate::io::buffer::WriteBuffer;
+use crate::io::conduit::Conduit;
 use crate::io::timed::Timed;
 
 /// Pieces up to this size are copied: cheaper than another slice for the system call.
@@ -19,6 +19,26 @@ const COPIED_BYTES_MAX: usize = 4 * 1024;
 
 /// Gathered bytes beyond which they are written.
 const GATHERED_BYTES_MAX: usize = 16 * 1024;
+
+/// Somewhere a body goes.
+pub trait BodySink {
+    /// Takes a piece of the body; it may be kept back until a later call. Waits while the other side takes nothing.
+    fn data(&mut self, chunk: &[u8]) -> impl Future<Output = io::Result<()>>;
+
+    /// Hands what was kept back to the system, all of it.
+    fn flush(&mut self) -> impl Future<Output = io::Result<()>>;
+
+    /// Ends the body and writes what was kept back.
+    fn end(&mut self, trailers: Option<&Head>) -> impl Future<Output = io::Result<()>>;
+
+    /// Whether something is kept back that only a later call would write.
+    fn keeps_back(&self) -> bool;
+
+    /// What it hands content to, where nothing else is done with it on its way: content may go straight there.
+    fn direct(&mut self) -> Option<&mut H1Sink> {
+        None
+    }
+}
 
 /// How a body is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -79,6 +99,27 @@ impl H1Sink {
     /// The stream it writes to.
     pub fn to(&self) -> &Timed {
         &self.to
+    }
+
+    /// Whether content goes into the stream as it is, and nothing is between.
+    pub(super) fn takes_as_it_is(&self) -> bool {
+        self.coding == Coding::Plain && self.to.stream.is_plain_socket()
+    }
+
+    /// Moves content that a conduit holds into the stream, as much as goes at once.
+    pub(super) fn poll_out_of(
+        &mut self,
+        cx: &mut Context<'_>,
+        conduit: &mut Conduit,
+    ) -> Poll<io::Result<()>> {
+        debug_assert!(!self.is_gathering(), "what came before goes first");
+        let count = ready!(self.to.poll_out_of(cx, conduit))? as u64;
+        if count == 0 {
+            return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+        }
+        self.written_bytes += count;
+        self.content_bytes += count;
+        Poll::Ready(Ok(()))
     }
 
     /// Writes what is gathered, and this behind it.
@@ -164,5 +205,9 @@ impl BodySink for H1Sink {
 
     fn keeps_back(&self) -> bool {
         self.is_gathering() || self.to.stream.has_unsent()
+    }
+
+    fn direct(&mut self) -> Option<&mut Self> {
+        Some(self)
     }
 }

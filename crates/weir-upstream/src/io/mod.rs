@@ -1,6 +1,7 @@
 //! Streams, their buffers and their deadlines.
 
 pub mod buffer;
+pub mod conduit;
 pub mod deadline;
 pub mod exhaustion;
 pub mod lent;

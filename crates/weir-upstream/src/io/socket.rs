@@ -16,6 +16,8 @@ use tokio::io::Interest;
 use tokio::net::{TcpStream, UnixStream};
 use tokio::task::coop;
 
+use super::conduit::Conduit;
+
 /// A socket that the runtime watches.
 pub(super) trait Socket: AsFd {
     /// Does `work` if the runtime takes the socket for ready; `WouldBlock` says that it is not, or not any more.
@@ -98,6 +100,40 @@ pub(super) fn poll_read(
             Ok(()) => return Poll::Ready(Ok(0)),
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => ready!(socket.poll_read_ready(cx))?,
             Err(error) => return Poll::Ready(Err(error)),
+        }
+    }
+}
+
+/// Moves what has come into an empty conduit, at most so many bytes. `Ok(0)` is the end.
+pub(super) fn poll_into(
+    socket: &impl Socket,
+    cx: &mut Context<'_>,
+    conduit: &mut Conduit,
+    bytes_max: usize,
+) -> Poll<io::Result<usize>> {
+    loop {
+        // Whoever passes this much on gives way to the others each time.
+        let budget = ready!(coop::poll_proceed(cx));
+        match socket.attempt(Interest::READABLE, || conduit.take_from(socket, bytes_max)) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => ready!(socket.poll_read_ready(cx))?,
+            done => {
+                budget.made_progress();
+                return Poll::Ready(done);
+            }
+        }
+    }
+}
+
+/// Moves what a conduit holds to the other side, as much as goes at once.
+pub(super) fn poll_out_of(
+    socket: &impl Socket,
+    cx: &mut Context<'_>,
+    conduit: &mut Conduit,
+) -> Poll<io::Result<usize>> {
+    loop {
+        match socket.attempt(Interest::WRITABLE, || conduit.give_to(socket)) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => ready!(socket.poll_write_ready(cx))?,
+            done => return Poll::Ready(done),
         }
     }
 }

@@ -6,13 +6,13 @@
 
 use std::cell::{Cell, RefCell};
 use std::io::{self, IoSlice};
-use std::os::fd::RawFd;
 use std::task::{Context, Poll, Waker, ready};
 
 use tokio::io::DuplexStream;
 use tokio::net::{TcpStream, UnixStream};
 
 use super::buffer::ReadBuffer;
+use super::conduit::Conduit;
 use super::pipe::{Pipe, Resetter};
 use super::tls::{Input, Session};
 use super::transport::{Ask, Transport};
@@ -170,6 +170,39 @@ impl Stream {
         }
     }
 
+    /// Whether its bytes are those of a socket, unchanged: then [`poll_into`](Self::poll_into) and
+    /// [`poll_out_of`](Self::poll_out_of) move them.
+    pub fn is_plain_socket(&self) -> bool {
+        matches!(&*self.kind.borrow(), Kind::Plain(transport) if transport.is_socket())
+    }
+
+    /// Moves what has come into an empty conduit, at most so many bytes. `Ok(0)` is the end.
+    ///
+    /// # Errors
+    /// The system's; [`Conduit::is_refusal`] tells whether it does no such thing. Not for streams that are no plain sockets.
+    pub fn poll_into(
+        &self,
+        cx: &mut Context<'_>,
+        conduit: &mut Conduit,
+        bytes_max: usize,
+    ) -> Poll<io::Result<usize>> {
+        match &*self.kind.borrow() {
+            Kind::Plain(transport) => transport.poll_into(cx, conduit, bytes_max),
+            Kind::Tls(_) => Poll::Ready(Err(io::ErrorKind::Unsupported.into())),
+        }
+    }
+
+    /// Moves what a conduit holds to the other side, as much as goes at once.
+    ///
+    /// # Errors
+    /// The system's. Not for streams that are no plain sockets.
+    pub fn poll_out_of(&self, cx: &mut Context<'_>, conduit: &mut Conduit) -> Poll<io::Result<usize>> {
+        match &*self.kind.borrow() {
+            Kind::Plain(transport) => transport.poll_out_of(cx, conduit),
+            Kind::Tls(_) => Poll::Ready(Err(io::ErrorKind::Unsupported.into())),
+        }
+    }
+
     /// Hands everything that was written to the system. Writes on a plain stream have done so themselves.
     pub fn poll_flush(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match &mut *self.kind.borrow_mut() {
@@ -296,13 +329,5 @@ impl Stream {
     /// (`semantics.md` §1.7). Without effect on what is not TCP.
     pub fn reset_when_closed(&self) {
         self.kind.borrow().transport().reset_when_closed();
-    }
-
-    /// The descriptor under a stream that carries its bytes unchanged, for `splice` and `peek`.
-    pub fn plain_fd(&self) -> Option<RawFd> {
-        match &*self.kind.borrow() {
-            Kind::Plain(transport) => transport.fd(),
-            Kind::Tls(_) => None,
-        }
     }
 }

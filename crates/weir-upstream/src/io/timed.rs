@@ -6,6 +6,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use super::buffer::ReadBuffer;
+use super::conduit::Conduit;
 use super::deadline::{Deadlines, Wait};
 use super::stream::Stream;
 
@@ -44,6 +45,25 @@ impl Timed {
     /// Like [`Stream::poll_write`].
     pub fn poll_write(&self, cx: &mut Context<'_>, slices: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
         let outcome = self.stream.poll_write(cx, slices);
+        self.note(self.write, outcome.is_pending(), Stream::take_sent);
+        outcome
+    }
+
+    /// Like [`Stream::poll_into`].
+    pub fn poll_into(
+        &self,
+        cx: &mut Context<'_>,
+        conduit: &mut Conduit,
+        bytes_max: usize,
+    ) -> Poll<io::Result<usize>> {
+        let outcome = self.stream.poll_into(cx, conduit, bytes_max);
+        self.note(self.read, outcome.is_pending(), Stream::take_received);
+        outcome
+    }
+
+    /// Like [`Stream::poll_out_of`].
+    pub fn poll_out_of(&self, cx: &mut Context<'_>, conduit: &mut Conduit) -> Poll<io::Result<usize>> {
+        let outcome = self.stream.poll_out_of(cx, conduit);
         self.note(self.write, outcome.is_pending(), Stream::take_sent);
         outcome
     }

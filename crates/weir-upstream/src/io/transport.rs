@@ -2,7 +2,6 @@
 
 use std::io::{self, IoSlice, Read};
 use std::mem::MaybeUninit;
-use std::os::fd::{AsRawFd, RawFd};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
@@ -11,6 +10,7 @@ use socket2::SockRef;
 use tokio::io::{AsyncWrite, Interest};
 use tokio::net::{TcpStream, UnixStream};
 
+use super::conduit::Conduit;
 use super::pipe::Pipe;
 use super::socket;
 
@@ -80,6 +80,34 @@ impl Transport {
         }
     }
 
+    /// Whether it is a socket, between which bytes can be moved by the system.
+    pub(super) fn is_socket(&self) -> bool {
+        matches!(self, Self::Tcp(_) | Self::Unix(_))
+    }
+
+    /// Moves what has come into an empty conduit, at most so many bytes. `Ok(0)` is the end.
+    pub(super) fn poll_into(
+        &self,
+        cx: &mut Context<'_>,
+        conduit: &mut Conduit,
+        bytes_max: usize,
+    ) -> Poll<io::Result<usize>> {
+        match self {
+            Self::Tcp(stream) => socket::poll_into(stream, cx, conduit, bytes_max),
+            Self::Unix(stream) => socket::poll_into(stream, cx, conduit, bytes_max),
+            Self::Test(_) => Poll::Ready(Err(io::ErrorKind::Unsupported.into())),
+        }
+    }
+
+    /// Moves what a conduit holds to the other side, as much as goes at once.
+    pub(super) fn poll_out_of(&self, cx: &mut Context<'_>, conduit: &mut Conduit) -> Poll<io::Result<usize>> {
+        match self {
+            Self::Tcp(stream) => socket::poll_out_of(stream, cx, conduit),
+            Self::Unix(stream) => socket::poll_out_of(stream, cx, conduit),
+            Self::Test(_) => Poll::Ready(Err(io::ErrorKind::Unsupported.into())),
+        }
+    }
+
     /// A FIN behind what has been written.
     pub(super) fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self {
@@ -143,15 +171,6 @@ impl Transport {
         if let Self::Tcp(stream) = self {
             // If it fails the connection is gone already, and with it the danger.
             let _ = SockRef::from(stream).set_linger(Some(Duration::ZERO));
-        }
-    }
-
-    /// The descriptor, where there is one.
-    pub(super) fn fd(&self) -> Option<RawFd> {
-        match self {
-            Self::Tcp(stream) => Some(stream.as_raw_fd()),
-            Self::Unix(stream) => Some(stream.as_raw_fd()),
-            Self::Test(_) => None,
         }
     }
 }
