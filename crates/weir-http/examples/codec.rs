@@ -24,12 +24,12 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let (mut request, mut answer, mut written, mut bytes) = (Head::default(), Head::default(), Vec::new(), 0);
     for _ in 0..count {
         request.parse_request(black_box(REQUEST), FIELDS_MAX).map_err(|error| format!("{error:?}"))?;
-        black_box(framing::decide(&request, Direction::Request)?);
+        black_box(framing::decide(&mut request, Direction::Request)?);
         written.clear();
         request.write(&mut written);
         bytes += black_box(&written).len();
         answer.parse_answer(black_box(ANSWER), FIELDS_MAX).map_err(|error| format!("{error:?}"))?;
-        black_box(framing::decide(&answer, Direction::Answer(Method::Get))?);
+        black_box(framing::decide(&mut answer, Direction::Answer(Method::Get))?);
         written.clear();
         answer.write(&mut written);
         bytes += black_box(&written).len();

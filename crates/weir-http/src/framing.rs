@@ -63,9 +63,12 @@ impl std::error::Error for FramingError {}
 
 /// How the body behind `head` ends.
 ///
+/// A length goes on in one form, digits without needless zeros: `010` is ten here and eight to a program that reads it as C
+/// does. So the head is changed where it says such a length, and nowhere else.
+///
 /// # Errors
 /// Whatever two readers could read differently (`semantics.md` §1.3). The connection must not be used further.
-pub fn decide(head: &Head, direction: Direction) -> Result<Framing, FramingError> {
+pub fn decide(head: &mut Head, direction: Direction) -> Result<Framing, FramingError> {
     let stated = stated(head)?;
     let Direction::Answer(method) = direction else {
         return Ok(stated.unwrap_or(Framing::None));
@@ -81,14 +84,20 @@ pub fn decide(head: &Head, direction: Direction) -> Result<Framing, FramingError
 }
 
 /// What the fields say; `None` when they say nothing.
-fn stated(head: &Head) -> Result<Option<Framing>, FramingError> {
+fn stated(head: &mut Head) -> Result<Option<Framing>, FramingError> {
     let length_stated = head.has(KnownName::ContentLength);
     if !head.has(KnownName::TransferEncoding) {
         if !length_stated {
             return Ok(None);
         }
         return match head.only(KnownName::ContentLength) {
-            Some(value) => length(value).map(Some),
+            Some(value) => {
+                let stated = length(value).map(Some);
+                if matches!(value, [b'0', _, ..]) && stated.is_ok() {
+                    head.drop_zeros(KnownName::ContentLength);
+                }
+                stated
+            }
             None => Err(FramingError::SeveralLengths),
         };
     }

@@ -431,7 +431,7 @@ impl<'a, C: AsyncFn(&Server) -> Result<Stream, ConnectError>> Sending<'a, C> {
         let mut buffer = ReadBuffer::new();
         let mut head = self.final_head(&timed, &mut buffer).await?;
         let head_after = self.sent.get().map_or(Duration::ZERO, |sent| now() - sent);
-        let framing = framing::decide(&head, Direction::Answer(self.request.method()));
+        let framing = framing::decide(&mut head, Direction::Answer(self.request.method()));
         let framing = framing.map_err(SendError::Framing)?;
         let mut named: Vec<Box<[u8]>> = Vec::new();
         let options = connection::read(head.get_all(K::Connection), |name| named.push(name.into()))

@@ -384,6 +384,19 @@ impl Head {
         self.append(name, value);
     }
 
+    /// Takes the zeros from the front of the numbers of this name; the last digit stays.
+    #[cold]
+    pub(crate) fn drop_zeros(&mut self, name: KnownName) {
+        for field in self.fields.iter_mut().filter(|field| field.known == Some(name)) {
+            let digits = field.value.of(&self.buffer);
+            let zeros = digits.iter().take_while(|digit| **digit == b'0').count();
+            let dropped = zeros.min(digits.len().saturating_sub(1)) as u32;
+            field.value = Span { start: field.value.start + dropped, length: field.value.length - dropped };
+            field.canonical = false;
+        }
+        self.intact = false;
+    }
+
     /// The fields among which one of this name may be: none of them when it is known to be absent.
     #[inline]
     fn candidates(&self, name: FieldName<'_>) -> &[Field] {

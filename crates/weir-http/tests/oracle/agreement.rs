@@ -1,12 +1,12 @@
 //! Holding our reading against hyper's.
-
-use proptest::test_runner::TestCaseError;
+//!
+//! Two users: the properties beside this file, and the fuzz targets that include it. So a disagreement is a text.
 
 use crate::deviations::{Evidence, may_read, may_refuse};
 use crate::message::Message;
 use crate::ours::{End, Reading};
 
-/// Fails unless both read the same messages, and a difference has its place in [`crate::deviations`].
+/// Fails, and says why, unless both read the same messages, and a difference has its place in [`crate::deviations`].
 ///
 /// `error` is why hyper stopped; `bodiless` says that an answer has no body because of the request's method.
 pub(crate) fn check(
@@ -15,7 +15,7 @@ pub(crate) fn check(
     ours: &Reading,
     theirs: &[Message],
     error: Option<&str>,
-) -> Result<(), TestCaseError> {
+) -> Result<(), String> {
     let common = ours.messages.len().min(theirs.len());
     for (index, (our, their)) in ours.messages.iter().zip(theirs).enumerate() {
         if our != their {
@@ -45,9 +45,7 @@ fn fail(
     ours: &Reading,
     theirs: &[Message],
     error: Option<&str>,
-) -> Result<(), TestCaseError> {
+) -> Result<(), String> {
     let bytes = bytes.escape_ascii();
-    Err(TestCaseError::fail(format!(
-        "{what}\nbytes: {bytes}\nours: {ours:#?}\nhyper: {theirs:#?}, then {error:?}"
-    )))
+    Err(format!("{what}\nbytes: {bytes}\nours: {ours:#?}\nhyper: {theirs:#?}, then {error:?}"))
 }

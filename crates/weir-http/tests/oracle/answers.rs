@@ -9,7 +9,7 @@ use crate::mutation::{Raw, broken};
 use crate::ours::{self, End, Kind, Reading};
 use crate::theirs::Answer;
 use crate::valid::{Spec, answer, bodiless_answer, interim, persistent_answer};
-use crate::{agreement, theirs};
+use crate::{agreement, cases, theirs};
 
 /// Our reading of answers to requests with these methods.
 fn read(methods: &[&str], bytes: &[u8]) -> Reading {
@@ -25,6 +25,7 @@ fn agree(method: &str, bytes: &[u8]) -> Result<(), TestCaseError> {
         Answer::Refused(error) => (Vec::new(), Some(error)),
     };
     agreement::check(bytes, matches!(method, "HEAD" | "CONNECT"), &ours, &theirs, error.as_deref())
+        .map_err(TestCaseError::fail)
 }
 
 /// Fails unless both read this answer as it was meant.
@@ -62,7 +63,7 @@ fn second_begins_where_the_first_ends(first: &Spec, second: &Spec) -> Result<(),
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(cases::seeded(256))]
 
     #[test]
     fn a_well_formed_answer_is_read_as_it_was_meant(spec in answer(), before in interim()) {

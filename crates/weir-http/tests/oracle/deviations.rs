@@ -11,6 +11,9 @@ use weir_http::target::TargetError;
 
 use crate::ours::Refusal;
 
+/// The most bytes of extensions of one chunk.
+const EXTENSION_BYTES_MAX: usize = 256;
+
 /// The message that one of us refuses.
 pub(crate) struct Evidence<'a> {
     /// The bytes from the beginning of its head to the end of the connection.
@@ -82,6 +85,12 @@ const STRICTER: &[Stricter] = &[
         what: "white space behind the size of a chunk, leading zeros beyond 64 bits",
         holds: |refusal, at| {
             *refusal == Refusal::Body(BodyError::Chunked(ChunkedError::Size)) && at.has_odd_size()
+        },
+    },
+    Stricter {
+        what: "extensions of one chunk of more than 256 bytes: hyper takes 16 KiB for all chunks (RFC 9112 §7.1.1 asks for a limit)",
+        holds: |refusal, at| {
+            *refusal == Refusal::Body(BodyError::Chunked(ChunkedError::Extension)) && at.has_long_extension()
         },
     },
     Stricter {
@@ -172,6 +181,15 @@ impl Evidence<'_> {
         self.bytes.split(|&byte| byte == b'\n').any(|line| {
             let digits = line.iter().take_while(|byte| byte.is_ascii_hexdigit()).count();
             digits > 0 && (digits > 16 || matches!(line.get(digits), Some(b' ' | b'\t')))
+        })
+    }
+
+    /// Lines that begin with hexadecimal digits and have more than 256 bytes from the semicolon behind them.
+    fn has_long_extension(&self) -> bool {
+        self.bytes.split(|&byte| byte == b'\n').any(|line| {
+            let digits = line.iter().take_while(|byte| byte.is_ascii_hexdigit()).count();
+            let extension = &line[digits..];
+            digits > 0 && extension.starts_with(b";") && extension.len() > EXTENSION_BYTES_MAX
         })
     }
 

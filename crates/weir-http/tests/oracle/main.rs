@@ -5,12 +5,13 @@
 //! a reason in [`deviations`]. A difference that is in neither list is how requests are smuggled, if the server behind
 //! us reads like hyper. There are no sockets: both get their bytes from memory.
 //!
-//! `PROPTEST_CASES` in the environment says how many messages each property sees.
+//! [`cases`] says how many messages each property sees, and how to ask for more.
 
 #![allow(clippy::unwrap_used)]
 
 mod agreement;
 mod answers;
+mod cases;
 mod deviations;
 mod message;
 mod mutation;

@@ -33,6 +33,20 @@ pub(crate) fn sorted(fields: impl IntoIterator<Item = (impl AsRef<[u8]>, impl In
     fields
 }
 
+/// The fields of a head with its length as everybody writes it: we pass on the number, hyper shows its spelling.
+pub(crate) fn with_plain_length(mut fields: Fields) -> Fields {
+    for (_, value) in fields.iter_mut().filter(|(name, _)| name == "content-length") {
+        value.drain(..needless_zeros(value));
+    }
+    fields
+}
+
+/// How many zeros before a number say nothing.
+pub(crate) fn needless_zeros(digits: &[u8]) -> usize {
+    let zeros = digits.iter().take_while(|&&digit| digit == b'0').count();
+    zeros.min(digits.len().saturating_sub(1))
+}
+
 impl fmt::Debug for Message {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.start {

@@ -163,12 +163,12 @@ impl Reader {
             return Ok(false);
         };
         self.pass(length);
-        self.begin(&head)?;
+        self.begin(&mut head)?;
         Ok(true)
     }
 
     /// Decides what follows a head.
-    fn begin(&mut self, head: &Head) -> Result<(), Refusal> {
+    fn begin(&mut self, head: &mut Head) -> Result<(), Refusal> {
         let (start, direction) = match &mut self.kind {
             Kind::Requests => {
                 let target = canonical(head.target()).map_err(Refusal::Target)?;

@@ -9,6 +9,7 @@ use weir_http::head::Head;
 use weir_http::scan::HeadScanner;
 use weir_http::version::Version;
 
+use crate::cases;
 use crate::mutation::broken;
 use crate::ours::FIELDS_MAX;
 use crate::valid::{Spec, answer, request};
@@ -115,7 +116,7 @@ fn pieces() -> impl Strategy<Value = Vec<u8>> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, cases: 512, ..ProptestConfig::default() })]
+    #![proptest_config(cases::seeded(512))]
 
     #[test]
     fn requests(bytes in broken(vec(request(), 1..3).prop_map(|specs| bytes_of(&specs)))) {

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use crate::mutation::broken;
 use crate::ours::{self, End, Kind};
 use crate::valid::{Spec, request};
-use crate::{agreement, theirs};
+use crate::{agreement, cases, theirs};
 
 fn bytes(specs: &[Spec]) -> Vec<u8> {
     specs.iter().flat_map(Spec::bytes).collect()
@@ -16,10 +16,11 @@ fn agree(bytes: &[u8]) -> Result<(), TestCaseError> {
     let ours = ours::read(&Kind::Requests, [bytes]);
     let theirs = theirs::requests(bytes);
     agreement::check(bytes, false, &ours, &theirs.messages, theirs.error.as_deref())
+        .map_err(TestCaseError::fail)
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(cases::seeded(256))]
 
     #[test]
     fn a_well_formed_request_is_read_as_it_was_meant(spec in request()) {

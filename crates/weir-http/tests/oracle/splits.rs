@@ -7,6 +7,7 @@ use proptest::prelude::*;
 use proptest::sample::Index;
 use weir_http::method::Method;
 
+use crate::cases;
 use crate::mutation::{Raw, broken};
 use crate::ours::{Kind, read};
 use crate::valid::{Spec, answer, request};
@@ -35,7 +36,7 @@ fn answers() -> impl Strategy<Value = Vec<u8>> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, cases: 64, ..ProptestConfig::default() })]
+    #![proptest_config(cases::seeded(64))]
 
     #[test]
     fn requests_in_pieces(bytes in requests().prop_map(Raw), cuts in vec(any::<Index>(), 0..9)) {

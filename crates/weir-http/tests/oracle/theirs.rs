@@ -10,7 +10,7 @@ use hyper::ext::ReasonPhrase;
 use hyper::service::service_fn;
 use hyper::{HeaderMap, Request, Response, Uri, Version};
 
-use crate::message::{Fields, Message, Start, sorted};
+use crate::message::{Fields, Message, Start, sorted, with_plain_length};
 use crate::ours::FIELDS_MAX;
 use crate::wire::Wire;
 
@@ -119,7 +119,8 @@ async fn whole(
     let collected = body.collect().await?;
     let trailers = collected.trailers().map(all).unwrap_or_default();
     let body = collected.to_bytes().into();
-    Ok(Message { start, http10: version == Version::HTTP_10, fields: all(fields), body, trailers })
+    let fields = with_plain_length(all(fields));
+    Ok(Message { start, http10: version == Version::HTTP_10, fields, body, trailers })
 }
 
 fn all(fields: &HeaderMap) -> Fields {

@@ -4,7 +4,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::select;
 
-use crate::message::{Message, Start, sorted};
+use crate::message::{Message, Start, sorted, with_plain_length};
 
 /// A field as it stands on the wire.
 #[derive(Debug, Clone)]
@@ -112,7 +112,7 @@ impl Spec {
         Message {
             start: self.start.clone(),
             http10: self.http10,
-            fields: fields(&self.lines),
+            fields: with_plain_length(fields(&self.lines)),
             body,
             trailers,
         }

@@ -125,8 +125,8 @@ impl Reading<'_> {
         }
         self.directions.answered.set(true);
         x.client.deadlines.clear(Wait::ServerHead);
-        let framing =
-            framing::decide(&head, Direction::Answer(x.request.method())).map_err(|error| garbage(&error))?;
+        let framing = framing::decide(&mut head, Direction::Answer(x.request.method()))
+            .map_err(|error| garbage(&error))?;
         let options = receive::connection_options(&mut head)
             .map_err(|_| Failure::ServerGarbage("its Connection field is malformed"))?;
         if let Some(server) = &x.record.server {

@@ -35,7 +35,7 @@ pub(super) fn receive(x: &mut Exchange) -> Result<(), Failure> {
     }
     request_id(x);
     // Framing first: if it is in doubt, nothing else of the message can be believed.
-    x.facts.framing = framing::decide(&x.request, Direction::Request).map_err(Failure::RequestFraming)?;
+    x.facts.framing = framing::decide(&mut x.request, Direction::Request).map_err(Failure::RequestFraming)?;
     if let (Framing::Sized(bytes), Some(max)) = (x.facts.framing, snapshot.limits.body_bytes)
         && bytes > max
     {

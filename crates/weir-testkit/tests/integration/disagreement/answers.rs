@@ -204,6 +204,33 @@ fn lengths() {
     );
 }
 
+/// `010` is ten by RFC 9110 §8.6, and eight to a program that reads numbers as C does: what goes on has one reading, also where
+/// the length is only told.
+#[test]
+fn a_length_with_zeros_before_it_goes_on_without() {
+    let body = "0123456789";
+    for (method, head, length) in [
+        ("GET", "HTTP/1.1 200 OK\r\nContent-Length: 010\r\n\r\n", "10"),
+        (
+            "GET",
+            "HTTP/1.0 200 OK\r\nconnection: keep-alive\r\ncontent-length:  0000000000000000010\r\n\r\n",
+            "10",
+        ),
+        ("HEAD", "HTTP/1.1 200 OK\r\nContent-Length: 010\r\n\r\n", "10"),
+        ("GET", "HTTP/1.1 304 Not Modified\r\nContent-Length: 010\r\n\r\n", "10"),
+        ("HEAD", "HTTP/1.1 200 OK\r\nContent-Length: 00\r\n\r\n", "0"),
+    ] {
+        let has_body = method == "GET" && head.contains("200");
+        let server = poisonous([head, if has_body { body } else { "" }].concat().into_bytes());
+        let proxy = proxy::to(&server);
+        let mut client = connect(&proxy);
+        client.send(format!("{method} / HTTP/1.1\r\nHost: a.test\r\n\r\n"));
+        let got = if has_body { client.answer() } else { client.answer_to_head() };
+        assert_eq!(got.all("content-length"), [length], "{method} {head:?}: {got}");
+        assert_eq!(&*got.text(), if has_body { body } else { "" }, "{method} {head:?}");
+    }
+}
+
 #[test]
 fn answers_without_a_body_have_none() {
     check_all(&[

@@ -12,9 +12,9 @@ fn content_length() {
             Forwarded("POST / HTTP/1.1\nHost: a.test\nContent-Length: 5\n\nhello"),
         ),
         (
-            "RFC 9110 §8.6: leading zeros are digits",
+            "RFC 9110 §8.6: leading zeros are digits, and not passed on",
             "POST / HTTP/1.1\r\nHost: a.test\r\nContent-Length: 005\r\n\r\nhello",
-            Forwarded("POST / HTTP/1.1\nHost: a.test\nContent-Length: 005\n\nhello"),
+            Forwarded("POST / HTTP/1.1\nHost: a.test\nContent-Length: 5\n\nhello"),
         ),
         (
             "RFC 9112 §5.1: space around the value is none of it",
