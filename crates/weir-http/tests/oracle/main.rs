@@ -5,7 +5,8 @@
 //! a reason in [`deviations`]. A difference that is in neither list is how requests are smuggled, if the server behind
 //! us reads like hyper. There are no sockets: both get their bytes from memory.
 //!
-//! [`cases`] says how many messages each property sees, and how to ask for more.
+//! [`cases`] says how many messages each property sees, and how to ask for more. What the fuzz targets `hyper_requests`
+//! and `hyper_answers` start from is read by [`found`].
 
 #![allow(clippy::unwrap_used)]
 
@@ -13,6 +14,7 @@ mod agreement;
 mod answers;
 mod cases;
 mod deviations;
+mod found;
 mod message;
 mod mutation;
 mod ours;
