@@ -120,7 +120,7 @@ fn run_target(home: &Path, programs: &Path, target: &str, options: &Options) -> 
     }
     program.arg(format!("-max_total_time={}", options.seconds)).arg(format!("-max_len={INPUT_BYTES_MAX}"));
     // The value profile sees that a comparison came closer, which coverage alone does not.
-    program.args(["-use_value_profile=1", "-print_final_stats=1", "-verbosity=0"]);
+    program.args(["-use_value_profile=1", "-print_final_stats=1", "-verbosity=1"]);
     let dictionary = home.join("dictionaries").join(format!("{target}.dict"));
     if dictionary.is_file() {
         program.arg(format!("-dict={}", dictionary.display()));
@@ -139,9 +139,10 @@ fn run_target(home: &Path, programs: &Path, target: &str, options: &Options) -> 
         return Outcome::Failed(hint);
     }
     println!(
-        "{} inputs, {} of them new",
+        "{} inputs, {} of them new, {} edges",
         statistic(&log, "number_of_executed_units"),
-        statistic(&log, "new_units_added")
+        statistic(&log, "new_units_added"),
+        edges(&log)
     );
     if options.merge {
         let mut merge = Command::new(programs.join(target));
@@ -159,6 +160,12 @@ fn statistic(log: &str, name: &str) -> u64 {
         .unwrap_or(0)
 }
 
+/// How many edges of the program the inputs have reached, as the last line of progress says.
+fn edges(log: &str) -> u64 {
+    let after = log.lines().rev().find_map(|line| line.strip_prefix('#')?.split_once(" cov: "));
+    after.and_then(|(_, rest)| rest.split_whitespace().next()?.parse().ok()).unwrap_or(0)
+}
+
 fn print_last(log: &str, lines: usize) {
     let all: Vec<&str> = log.lines().collect();
     for line in &all[all.len().saturating_sub(lines)..] {
@@ -168,7 +175,7 @@ fn print_last(log: &str, lines: usize) {
 
 #[cfg(test)]
 mod tests {
-    use super::statistic;
+    use super::{edges, statistic};
 
     #[test]
     fn the_final_figures_are_read() {
@@ -176,5 +183,12 @@ mod tests {
         assert_eq!(statistic(log, "number_of_executed_units"), 834_313);
         assert_eq!(statistic(log, "new_units_added"), 816);
         assert_eq!(statistic(log, "number"), 0);
+    }
+
+    #[test]
+    fn the_last_line_of_progress_tells_the_coverage() {
+        let log = "#2\tINITED cov: 31 ft: 32 corp: 1/1b\n#524288\tpulse  cov: 477 ft: 6245 corp: 26/4Kb\n#600000\tDONE   cov: 478 ft: 6301\nDone 600000 runs\nstat::peak_rss_mb: 32\n";
+        assert_eq!(edges(log), 478);
+        assert_eq!(edges("INFO: nothing\n"), 0);
     }
 }

@@ -22,6 +22,9 @@ const CLIENTS: [Need; 6] = [
 /// What the tests that take longer run besides.
 const SCANNERS: [Need; 1] = [Need { program: "testssl", package: "testssl.sh" }];
 
+/// Where the random numbers of properties begin, so that a run that fails fails again. The environment may say another one.
+const SEED: (&str, &str) = ("PROPTEST_RNG_SEED", "9112");
+
 /// Which tests.
 #[derive(Args)]
 pub(crate) struct Options {
@@ -52,6 +55,9 @@ pub(crate) fn run(options: &Options) -> Result<bool> {
     // examples in the documentation too, and one way of running tests is one way of counting them.
     command.args(["test", "--workspace", "--locked", "--no-fail-fast"]);
     command.args(&options.filter).arg("--");
+    if std::env::var_os(SEED.0).is_none() {
+        command.env(SEED.0, SEED.1);
+    }
     if options.full {
         command.arg("--include-ignored").env("WEIR_FULL", "1");
     }

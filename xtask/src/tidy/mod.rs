@@ -11,12 +11,14 @@ mod floors;
 mod globs;
 mod graph;
 mod leftovers;
+mod lints;
 mod module_docs;
 mod names;
 mod places;
 mod purity;
 mod sizes;
 mod syntax;
+mod targets;
 mod tree;
 
 use anyhow::Result;
@@ -31,7 +33,7 @@ use crate::workspace;
 type Rule = fn(&Tree) -> Vec<Finding>;
 
 /// Every rule, in the order in which its findings are printed.
-const RULES: [Rule; 10] = [
+const RULES: [Rule; 12] = [
     tree::check,
     floors::check,
     purity::check,
@@ -42,6 +44,8 @@ const RULES: [Rule; 10] = [
     globs::check,
     leftovers::check,
     places::check,
+    lints::check,
+    targets::check,
 ];
 
 /// Runs all rules over the project and prints what they found. False when there is something.
