@@ -55,6 +55,12 @@ enum Task {
     /// The servers of `bench hedge`.
     #[command(hide = true)]
     Laggards(bench::laggard::Options),
+    /// The load generator of `bench idle`.
+    #[command(hide = true)]
+    Idle(bench::idle::Options),
+    /// The server of `bench upload`.
+    #[command(hide = true)]
+    Sink(bench::sink::Options),
     /// The mirror of `bench mirror`, which never reads.
     #[command(hide = true)]
     Deaf {
@@ -76,6 +82,8 @@ fn main() -> ExitCode {
         Task::Relay { listen, upstream } => relay::run(listen, upstream).map(|()| true),
         Task::Callers(options) => bench::callers::serve(&options).map(|()| true),
         Task::Laggards(options) => bench::laggard::serve(&options).map(|()| true),
+        Task::Idle(options) => bench::idle::serve(&options).map(|()| true),
+        Task::Sink(options) => bench::sink::serve(&options).map(|()| true),
         Task::Deaf { listen } => bench::deaf::serve(listen).map(|()| true),
         Task::Handshakes(options) => bench::handshakes::serve(&options).map(|()| true),
     };

@@ -22,7 +22,7 @@ use super::load::{Load, Method, Order};
 use super::peer;
 
 /// Longer than any answer of a scenario with callers.
-const ANSWER_BYTES: usize = 8192;
+pub(super) const ANSWER_BYTES: usize = 8192;
 
 /// The command line of the program.
 #[derive(Debug, Args)]
@@ -241,7 +241,7 @@ async fn wait_until(turn: Instant) {
 ///
 /// # Errors
 /// When it is no 200 with a length.
-fn is_whole(answer: &[u8]) -> Result<bool> {
+pub(super) fn is_whole(answer: &[u8]) -> Result<bool> {
     let text = std::str::from_utf8(answer)?;
     let Some((head, body)) = text.split_once("\r\n\r\n") else { return Ok(false) };
     let length = head.lines().find_map(|line| {

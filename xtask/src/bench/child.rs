@@ -26,11 +26,19 @@ impl Running {
     /// # Errors
     /// When there is no such core or the program cannot be started.
     pub(crate) fn start_on(core: usize, command: &mut Command) -> Result<Self> {
+        Self::start_on_all(&[core], command)
+    }
+
+    /// Starts a program on these cores only.
+    ///
+    /// # Errors
+    /// When one does not exist or the program cannot be started.
+    pub(crate) fn start_on_all(cores: &[usize], command: &mut Command) -> Result<Self> {
         let this = Pid::from_raw(0);
         let before = sched_getaffinity(this)?;
         let mut only = CpuSet::new();
-        only.set(core)?;
-        sched_setaffinity(this, &only).with_context(|| format!("cannot run on core {core}"))?;
+        cores.iter().try_for_each(|core| only.set(*core))?;
+        sched_setaffinity(this, &only).with_context(|| format!("cannot run on cores {cores:?}"))?;
         let started = Self::start(command);
         sched_setaffinity(this, &before)?;
         started
@@ -76,6 +84,15 @@ impl Running {
             }
         }
         Ok(Duration::from_nanos(nanoseconds))
+    }
+
+    /// Memory that the program and the programs it started have now, in bytes; what several of them share counts for each.
+    pub(crate) fn resident(&self) -> u64 {
+        let of = |process: u32| {
+            let status = fs::read_to_string(format!("/proc/{process}/status")).unwrap_or_default();
+            resident(&status).unwrap_or(0)
+        };
+        tree(self.child.id()).into_iter().map(of).sum()
     }
 
     /// Waits for a line that it writes, if that is piped. At its end the line is what there is of it.
@@ -187,6 +204,12 @@ fn signal(processes: &[u32], signal: Signal) {
     }
 }
 
+/// What stands in the status of a process, in bytes.
+fn resident(status: &str) -> Option<u64> {
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+    line.trim().strip_suffix(" kB")?.parse::<u64>().ok().map(|kib| kib * 1024)
+}
+
 /// A process and all below it.
 fn tree(root: u32) -> Vec<u32> {
     let mut all = vec![root];
@@ -223,6 +246,13 @@ mod tests {
     }
 
     #[test]
+    fn memory_is_told_in_kibibytes() {
+        let status = "Name:\tsh\nVmPeak:\t    9000 kB\nVmRSS:\t    1536 kB\nThreads:\t1\n";
+        assert_eq!(super::resident(status), Some(1_572_864));
+        assert_eq!(super::resident("Name:\tsh\nState:\tZ (zombie)\n"), None);
+    }
+
+    #[test]
     fn a_program_is_pinned_timed_and_ended_with_what_it_started() {
         let mut shell = Command::new("sh");
         shell.args(["-c", "sleep 600 & while :; do :; done"]);
@@ -231,6 +261,7 @@ mod tests {
         while running.cpu_time().unwrap().is_zero() || super::tree(id).len() < 2 {
             assert_eq!(running.ended(), None);
         }
+        assert!(running.resident() > 0);
         let status = std::fs::read_to_string(format!("/proc/{id}/status")).unwrap();
         assert!(status.lines().any(|line| line == "Cpus_allowed_list:\t0"), "{status}");
         let below = super::tree(id)[1];

@@ -57,6 +57,11 @@ impl Goal {
         Self { target: Some(Bound::AtMost(at_most)), ..self }
     }
 
+    /// The wall as a target that nobody has to reach.
+    pub(crate) const fn wish(self) -> Self {
+        Self { wall: None, target: self.wall, ..self }
+    }
+
     /// How a ratio or a figure is judged.
     pub(crate) fn judge(&self, value: f64) -> String {
         let judged = |name: &str, bound: Option<Bound>, missed: &str| {
@@ -77,6 +82,8 @@ pub(crate) enum Figure {
     Cpu,
     /// CPU time in a second.
     Core,
+    /// Memory that stays for each connection, in KiB.
+    Held,
     /// The time within which 99 of 100 were answered.
     P99,
     /// Requests that the servers got for each request of a client.
@@ -91,6 +98,7 @@ impl Figure {
         match self {
             Self::Cpu => "",
             Self::Core => "of a core, ",
+            Self::Held => "KiB held for a connection, ",
             Self::P99 => "p99, ",
             Self::Asked => "requests at the servers, ",
             Self::PerSecond => "in a second, ",

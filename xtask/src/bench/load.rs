@@ -11,6 +11,8 @@ use super::answer::Answer;
 pub(crate) enum Method {
     /// GET.
     Get,
+    /// GET, for one of ten thousand hosts after the other.
+    GetOfHosts,
     /// POST with a body of so many bytes.
     Post(usize),
 }
@@ -19,7 +21,7 @@ impl Method {
     /// What is sent behind the head, if something is: letters that mean nothing in any of the languages it is written into.
     pub(crate) fn body(self) -> Option<String> {
         match self {
-            Self::Get => None,
+            Self::Get | Self::GetOfHosts => None,
             Self::Post(bytes) => Some(Answer::Small.body().chars().cycle().take(bytes).collect()),
         }
     }

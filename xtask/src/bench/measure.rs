@@ -14,6 +14,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser as _};
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use rustls::client::Resumption;
 use rustls::pki_types::CertificateDer;
 use serde_json::{Value, json};
@@ -24,7 +25,10 @@ use super::certificate;
 use super::checks;
 use super::child::{self, Running};
 use super::handshakes;
+use super::hosts;
+use super::idle;
 use super::load::{Load, Method, Order};
+use super::log;
 use super::mode::Mode;
 use super::offer::{self, Agreed, Group, Trust};
 use super::peer::{self, Peer, Protocol};
@@ -50,6 +54,9 @@ const PROXY_CORE: usize = 0;
 /// The core of the server and of the load generator.
 const OTHER_CORE: usize = 1;
 
+/// Connections that make a peer warm, if the scenario has as many.
+const WARM_CONNECTIONS: u32 = 64;
+
 /// A load average of the last minute above which others disturb the measurement.
 const BUSY: f64 = 0.7;
 
@@ -67,7 +74,7 @@ pub(crate) struct Options {
     #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u32).range(1..=600))]
     seconds: u32,
     /// Connections at once, other than the scenario says.
-    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=20_000))]
     connections: Option<u32>,
     /// Only these, separated by commas.
     #[arg(long, value_enum, value_delimiter = ',')]
@@ -112,6 +119,17 @@ struct Started {
     address: Option<SocketAddr>,
     /// What came of a handshake with what the load generators offer, and of one with everything.
     agreed: Option<[Agreed; 2]>,
+    /// Memory that it had when it was warm, in bytes.
+    warm: u64,
+}
+
+/// What a run of a load was.
+struct Run {
+    load: Load,
+    /// CPU time that the peer used.
+    used: Duration,
+    /// Memory that it had at the end of it, in bytes.
+    resident: u64,
 }
 
 /// Measures. False when a round was not valid.
@@ -121,6 +139,7 @@ pub(crate) fn run(options: &Options) -> Result<bool> {
         bail!("this machine has one core, the measurement needs two");
     }
     child::end_all_on_signal()?;
+    open_many_files()?;
     packages::ensure(&NEEDS)?;
     let scenarios = options.scenarios();
     for scenario in &scenarios {
@@ -157,6 +176,12 @@ pub(crate) fn run(options: &Options) -> Result<bool> {
         eprintln!("error: rounds with errors count for nothing: the measurement is not valid");
     }
     Ok(valid)
+}
+
+/// Thousands of connections are as many files for whoever has them; what is started later inherits this.
+fn open_many_files() -> Result<()> {
+    let (_, most) = getrlimit(Resource::RLIMIT_NOFILE)?;
+    setrlimit(Resource::RLIMIT_NOFILE, most, most).context("cannot open as many files as the system allows")
 }
 
 /// Builds what takes part of this project, once for all scenarios.
@@ -203,8 +228,9 @@ impl Bench<'_> {
             let peer = one.peer;
             for line in scenario.lines.iter().filter(|line| line.peers.contains(&peer)) {
                 // Opens connections and touches the memory that stays in use.
-                self.load(one, line, 1, None, |_| Ok(()))?;
+                self.load(one, line, (1, WARM_CONNECTIONS), None, |_| Ok(()))?;
             }
+            one.warm = one.running.resident();
         }
         servers.rest()?;
         let entries = started.iter().map(|one| Entry { peer: one.peer, agreed: one.agreed }).collect();
@@ -245,12 +271,21 @@ impl Bench<'_> {
         certificate::make(&self.directory).map(Some)
     }
 
-    /// Writes what `wrk` sends, if it is more than a head.
+    /// Writes what `wrk` sends, if it is not one head.
     fn prepare_bodies(&mut self) -> Result<()> {
-        let methods = self.scenario.lines.iter().filter_map(|line| line.generator.method());
-        if let Some(body) = methods.filter_map(Method::body).next() {
-            self.wrk.post = Some(template::write("post.lua", &self.directory, &[], &[("@BODY@", &*body)])?);
-        }
+        let mut methods = self.scenario.lines.iter().filter_map(|line| line.generator.method());
+        self.wrk.script = match methods.find(|method| *method != Method::Get) {
+            Some(Method::GetOfHosts) => {
+                let (count, routes) = (hosts::HOSTS.to_string(), hosts::ROUTES.to_string());
+                let blanks = [("@COUNT@", &*count), ("@ROUTES@", &*routes)];
+                Some(template::write("hosts.lua", &self.directory, &[], &blanks)?)
+            }
+            Some(method) => {
+                let body = method.body().unwrap_or_default();
+                Some(template::write("post.lua", &self.directory, &[], &[("@BODY@", &*body)])?)
+            }
+            None => None,
+        };
         Ok(())
     }
 
@@ -278,7 +313,11 @@ impl Bench<'_> {
         let mut words = vec![scenario.protocol.word(), scenario.servers.word()];
         words.extend(answer.words());
         words.extend(scenario.mode_of(peer).words());
-        let (running, address) = peer.start(PROXY_CORE, &self.directory, servers, &words)?;
+        words.extend(scenario.words);
+        // Two workers need two cores, and the one beside them has the same choice.
+        let cores: &[usize] =
+            if scenario.mode == Mode::Pair { &[PROXY_CORE, OTHER_CORE] } else { &[PROXY_CORE] };
+        let (running, address) = peer.start(cores, &self.directory, servers, &words)?;
         let agreed = match (address, certificate) {
             (None, _) => None,
             (Some(address), None) => {
@@ -297,7 +336,7 @@ impl Bench<'_> {
                 Some([ask(Some(Group::X25519))?, ask(None)?])
             }
         };
-        Ok(Started { peer, running, address, agreed })
+        Ok(Started { peer, running, address, agreed, warm: 0 })
     }
 
     /// Runs the load of a line against a peer, and says how much CPU time that took. `begins` is called when all is prepared;
@@ -306,23 +345,36 @@ impl Bench<'_> {
         &self,
         one: &mut Started,
         line: &Line,
-        seconds: u32,
+        (seconds, connections): (u32, u32),
         in_commit: Option<f64>,
         begins: impl FnOnce(&Running) -> Result<()>,
-    ) -> Result<(Load, Duration)> {
+    ) -> Result<Run> {
         let Started { peer, running, address, .. } = one;
         let order = || {
             let address = address.with_context(|| format!("{} does not listen", peer.name()))?;
-            Ok::<_, anyhow::Error>(Order { address, connections: self.connections(), seconds })
+            Ok::<_, anyhow::Error>(Order {
+                address,
+                connections: connections.min(self.connections()),
+                seconds,
+            })
         };
+        let log = self.log(*peer);
+        log.iter().try_for_each(|file| log::empty(file))?;
+        let mut held = None;
         let begin = |running: &Running| {
             begins(running)?;
             running.cpu_time()
         };
-        let (before, load) = match line.generator {
+        let (before, mut load) = match line.generator {
             Generator::Wrk(method) => (begin(running)?, wrk::run(OTHER_CORE, &order()?, method, &self.wrk)?),
             Generator::Callers(method, per_second) => {
                 (begin(running)?, callers::run(OTHER_CORE, &order()?, method, per_second)?)
+            }
+            Generator::Idle => {
+                let before = begin(running)?;
+                let idle = idle::hold(OTHER_CORE, &order()?)?;
+                held = Some(running.resident());
+                (before, idle.end()?)
             }
             Generator::Connections => (begin(running)?, callers::reconnect(OTHER_CORE, &order()?)?),
             Generator::Checks => (begin(running)?, checks::watch(&order()?)?),
@@ -336,11 +388,21 @@ impl Bench<'_> {
                 (begin(running)?, store::run(running)?)
             }
         };
+        if let Some(file) = &log {
+            load.troubles.extend(log::trouble(file, load.done)?);
+            log::empty(file)?;
+        }
         let used = running.cpu_time()?.saturating_sub(before);
+        let resident = held.unwrap_or_else(|| running.resident());
         if let Generator::Writes(_) = line.generator {
             store::clean(running)?;
         }
-        Ok((load, used))
+        Ok(Run { load, used, resident })
+    }
+
+    /// Where the peer writes a log, if it does.
+    fn log(&self, peer: Peer) -> Option<PathBuf> {
+        self.scenario.words.contains(&"log").then(|| log::file(&self.directory, peer))
     }
 
     #[expect(clippy::cast_precision_loss, reason = "counts of requests stay far below 2^52")]
@@ -354,10 +416,12 @@ impl Bench<'_> {
     ) -> Result<Sample> {
         let (scenario, seconds) = (self.scenario, self.options.seconds);
         let mut before = None;
-        let (mut load, used) = self.load(one, line, seconds, in_commit, |_| {
-            before = servers.requests()?;
-            Ok(())
-        })?;
+        let warm = one.warm;
+        let Run { mut load, used, resident } =
+            self.load(one, line, (seconds, u32::MAX), in_commit, |_| {
+                before = servers.requests()?;
+                Ok(())
+            })?;
         let used = used.as_secs_f64();
         // At its end each connection has a request on its way, which the servers have got and the load generator does not count.
         let sent = load.done + u64::from(self.connections());
@@ -372,6 +436,9 @@ impl Bench<'_> {
             round,
             cpu_us: used * 1e6 / (load.done.max(1) * u64::from(copies)) as f64,
             core_share: used / f64::from(seconds),
+            resident,
+            held: (line.generator == Generator::Idle)
+                .then(|| resident.saturating_sub(warm) as f64 / 1024.0 / load.done.max(1) as f64),
             asked,
             load,
         })
@@ -390,7 +457,7 @@ impl Bench<'_> {
                 file.push(format!(".{}", line.name.replace(", ", "-")));
             }
             let mut recording = None;
-            self.load(weir, line, seconds, None, |running| {
+            self.load(weir, line, (seconds, u32::MAX), None, |running| {
                 let mut perf = Command::new("perf");
                 perf.args(["record", "--quiet", "--call-graph", "fp", "--output"]).arg(&file);
                 perf.args(["--pid", &running.id().to_string(), "--", "sleep", &seconds.to_string()]);

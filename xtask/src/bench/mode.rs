@@ -9,6 +9,10 @@ pub(crate) enum Mode {
     Unchecked,
     /// One server gets it that health checks and requests have found well, chosen by this strategy.
     Checked(Strategy),
+    /// One server gets it, whichever of ten thousand hosts it is for.
+    Hosts,
+    /// One server gets it, from one of two workers.
+    Pair,
     /// There are no requests, only health checks.
     Checks,
     /// All servers get it, and the first usable answer wins.
@@ -46,6 +50,8 @@ impl Mode {
             Self::Checked(Strategy::LeastRequests) => &["checked", "least_requests"],
             Self::Checked(Strategy::P2c) => &["checked", "p2c"],
             Self::Checked(Strategy::PeakEwma) => &["checked", "peak_ewma"],
+            Self::Hosts => &["hosts"],
+            Self::Pair => &["pair"],
             Self::Checks => &["checks"],
             Self::Race => &["race"],
             Self::Duplicate => &["duplicate"],
@@ -61,6 +67,8 @@ impl Mode {
             Self::Balance
             | Self::Unchecked
             | Self::Checked(_)
+            | Self::Hosts
+            | Self::Pair
             | Self::Checks
             | Self::Hedge
             | Self::Mirror => false,

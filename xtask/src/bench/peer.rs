@@ -9,6 +9,7 @@ use clap::ValueEnum;
 
 use super::answer;
 use super::child::Running;
+use super::hosts;
 use super::store;
 use super::template::{self, Blanks};
 use crate::workspace;
@@ -108,7 +109,8 @@ impl Peer {
         words: &[&str],
     ) -> Result<Command> {
         let (listen, servers) = (listen.to_string(), Blanks::of(servers));
-        let blanks = [&servers.entries()[..], &[("@LISTEN@", &*listen)]].concat();
+        let hosts = if words.contains(&"hosts") { hosts::services() } else { String::new() };
+        let blanks = [&servers.entries()[..], &[("@LISTEN@", &*listen), ("@HOSTS@", &*hosts)]].concat();
         let written = |template| template::write(template, directory, words, &blanks);
         let mut command;
         match self {
@@ -137,14 +139,14 @@ impl Peer {
         Ok(command)
     }
 
-    /// Starts it on one core and waits until it listens. `words` choose the lines of its configuration. One that does not listen
+    /// Starts it on these cores and waits until it listens. `words` choose the lines of its configuration. One that does not listen
     /// has no address, and all cores.
     ///
     /// # Errors
     /// When it does not.
     pub(crate) fn start(
         self,
-        core: usize,
+        cores: &[usize],
         directory: &Path,
         servers: &[SocketAddr],
         words: &[&str],
@@ -154,7 +156,7 @@ impl Peer {
         if !self.listens() {
             return Ok((Running::start(&mut command)?, None));
         }
-        let mut running = Running::start_on(core, command.stdout(Stdio::null()))?;
+        let mut running = Running::start_on_all(cores, command.stdout(Stdio::null()))?;
         answer::wait_until_ready(self.name(), listen, &mut running)?;
         Ok((running, Some(listen)))
     }

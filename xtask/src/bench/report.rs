@@ -24,6 +24,10 @@ pub(crate) struct Sample {
     pub(crate) cpu_us: f64,
     /// How much of one core it used.
     pub(crate) core_share: f64,
+    /// Memory of all of its processes at the end, in bytes.
+    pub(crate) resident: u64,
+    /// By how much that is more than before, in KiB for each connection, if connections are what is measured.
+    pub(crate) held: Option<f64>,
     /// Requests that the servers got for each of a client's, if somebody counted.
     pub(crate) asked: Option<f64>,
     /// What the load generator saw.
@@ -35,6 +39,7 @@ impl Sample {
         match figure {
             Figure::Cpu => Some(self.cpu_us),
             Figure::Core => Some(self.core_share),
+            Figure::Held => self.held,
             Figure::P99 => Some(self.load.p99_us),
             Figure::Asked => self.asked,
             Figure::PerSecond => Some(self.load.per_second),
@@ -43,7 +48,8 @@ impl Sample {
 
     /// What is printed while the measurement goes on.
     pub(crate) fn text(&self, scenario: &Scenario) -> String {
-        let Self { peer, line, round, cpu_us, core_share, asked, load } = self;
+        let Self { peer, line, round, cpu_us, core_share, asked, load, .. } = self;
+        let held = self.held.map_or(String::new(), |held| format!("  {held:.2} KiB for each connection"));
         let asked = asked.map_or(String::new(), |asked| format!("  {asked:.3} at {}", scenario.counted()));
         let in_commit = load.in_commit.map_or(String::new(), |count| format!("  {count:.1} in a commit"));
         let troubles = if load.troubles.is_empty() {
@@ -53,11 +59,12 @@ impl Sample {
         };
         let unit = scenario.unit;
         format!(
-            "round {round}  {:<8} {line}  {cpu_us:6.2} µs/{unit}  {:>8.0} answers/s  {:3.0} % of its core  p99 {}{asked}{in_commit}{troubles}",
+            "round {round}  {:<8} {line}  {cpu_us:6.2} µs/{unit}  {:>8.0} answers/s  {:3.0} % of its core  p99 {}  {:.1} MiB{held}{asked}{in_commit}{troubles}",
             peer.name(),
             load.per_second,
             core_share * 100.0,
             time(load.p99_us),
+            mib(self.resident),
         )
     }
 }
@@ -94,6 +101,8 @@ struct Summary {
     per_second: f64,
     median_us: f64,
     p99_us: f64,
+    resident_mib: f64,
+    held: Option<f64>,
     asked: Option<f64>,
     in_commit: Option<f64>,
 }
@@ -108,20 +117,23 @@ pub(crate) fn print(scenario: &Scenario, samples: &[Sample], entries: &[Entry]) 
     let heads: String = others.iter().map(|other| format!(" ÷ {} |", other.name())).collect();
     let counted = samples.iter().any(|sample| sample.asked.is_some());
     let in_groups = samples.iter().any(|sample| sample.load.in_commit.is_some());
+    let holds = samples.iter().any(|sample| sample.held.is_some());
+    let held = if holds { " KiB/connection |" } else { "" };
     let asked = if counted { format!(" at {} |", scenario.counted()) } else { String::new() };
     let in_commit = if in_groups { " in a commit |" } else { "" };
     println!(
-        "| | peer | CPU µs/{unit} | lowest – highest |{heads} answers/s | p50 | p99 |{asked}{in_commit}"
+        "| | peer | CPU µs/{unit} | lowest – highest |{heads} answers/s | p50 | p99 | memory |{held}{asked}{in_commit}"
     );
-    let columns = others.len() + usize::from(counted) + usize::from(in_groups);
-    println!("|---|---|---|---|---|---|---|{}", "---|".repeat(columns));
+    let columns = others.len() + [holds, counted, in_groups].map(usize::from).iter().sum::<usize>();
+    println!("|---|---|---|---|---|---|---|---|{}", "---|".repeat(columns));
     for summary in summaries(scenario, samples) {
         let ratios: String =
             others.iter().map(|other| format!(" {} |", ratio_text(samples, &summary, *other))).collect();
+        let held = if holds { cell(summary.held, 2) } else { String::new() };
         let asked = if counted { cell(summary.asked, 3) } else { String::new() };
         let in_commit = if in_groups { cell(summary.in_commit, 1) } else { String::new() };
         println!(
-            "| {} | {} | {:.2} | {:.2} – {:.2} |{ratios} {:.0} | {} | {} |{asked}{in_commit}",
+            "| {} | {} | {:.2} | {:.2} – {:.2} |{ratios} {:.0} | {} | {} | {:.1} MiB |{held}{asked}{in_commit}",
             summary.line,
             summary.peer.name(),
             summary.cpu_us,
@@ -130,6 +142,7 @@ pub(crate) fn print(scenario: &Scenario, samples: &[Sample], entries: &[Entry]) 
             summary.per_second,
             time(summary.median_us),
             time(summary.p99_us),
+            summary.resident_mib,
         );
     }
     println!();
@@ -187,7 +200,7 @@ pub(crate) fn json(scenario: &Scenario, samples: &[Sample], entries: &[Entry]) -
                 "line": sample.line, "peer": sample.peer.name(), "round": sample.round, "cpu_us": sample.cpu_us,
                 "core_share": sample.core_share, "asked": sample.asked, "count": sample.load.done,
                 "per_second": sample.load.per_second, "p50_us": sample.load.median_us,
-                "p99_us": sample.load.p99_us, "in_commit": sample.load.in_commit, "troubles": sample.load.troubles,
+                "p99_us": sample.load.p99_us, "resident_bytes": sample.resident, "held_kib": sample.held, "in_commit": sample.load.in_commit, "troubles": sample.load.troubles,
             })
         })
         .collect();
@@ -197,6 +210,7 @@ pub(crate) fn json(scenario: &Scenario, samples: &[Sample], entries: &[Entry]) -
             json!({
                 "line": summary.line, "peer": summary.peer.name(), "cpu_us": summary.cpu_us,
                 "per_second": summary.per_second, "p50_us": summary.median_us, "p99_us": summary.p99_us,
+                "resident_mib": summary.resident_mib, "held_kib": summary.held,
                 "asked": summary.asked, "in_commit": summary.in_commit,
                 "of_nginx": ratio(samples, summary.line, Figure::Cpu, summary.peer, Peer::Nginx),
                 "of_haproxy": ratio(samples, summary.line, Figure::Cpu, summary.peer, Peer::Haproxy),
@@ -240,6 +254,8 @@ fn summaries(scenario: &Scenario, samples: &[Sample]) -> Vec<Summary> {
             per_second: median(&of(|sample| sample.load.per_second))?,
             median_us: median(&of(|sample| sample.load.median_us))?,
             p99_us: median(&of(|sample| sample.load.p99_us))?,
+            resident_mib: median(&of(|sample| mib(sample.resident)))?,
+            held: counted(|sample| sample.held.unwrap_or(f64::NAN)),
             asked: counted(|sample| sample.asked.unwrap_or(f64::NAN)),
             in_commit: counted(|sample| sample.load.in_commit.unwrap_or(f64::NAN)),
         })
@@ -265,6 +281,11 @@ fn ratio(samples: &[Sample], line: &str, figure: Figure, peer: Peer, other: Peer
         pairs.filter_map(|(one, two)| Some(one.figure(figure)? / two.figure(figure)?)).collect();
     ratios.sort_by(f64::total_cmp);
     median(&ratios)
+}
+
+#[expect(clippy::cast_precision_loss, reason = "memory of this machine is far below 2^52")]
+fn mib(bytes: u64) -> f64 {
+    bytes as f64 / 1024.0 / 1024.0
 }
 
 fn time(microseconds: f64) -> String {

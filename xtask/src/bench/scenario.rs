@@ -26,6 +26,8 @@ pub(crate) struct Scenario {
     pub(crate) mode: Mode,
     /// Connections at once.
     pub(crate) connections: u32,
+    /// What everybody is told beside that.
+    pub(crate) words: &'static [&'static str],
     /// What one is, of that which is counted.
     pub(crate) unit: &'static str,
     /// What is done with the peers, one after the other in each round; at least one.
@@ -52,6 +54,8 @@ pub(crate) enum Generator {
     Wrk(Method),
     /// The same, each request timed; so many in a second, or one after the other as fast as they are answered.
     Callers(Method, Option<u32>),
+    /// One request on each connection, and then silence.
+    Idle,
     /// A new connection for each request, without TLS.
     Connections,
     /// New connections with TLS, one request on each.
@@ -67,7 +71,7 @@ impl Generator {
     pub(crate) fn package(self) -> Option<&'static str> {
         match self {
             Self::Wrk(_) | Self::Writes(_) | Self::Checks => None,
-            Self::Callers(..) | Self::Connections | Self::Handshakes(_) => Some("xtask"),
+            Self::Callers(..) | Self::Idle | Self::Connections | Self::Handshakes(_) => Some("xtask"),
         }
     }
 
@@ -75,7 +79,7 @@ impl Generator {
     pub(crate) fn method(self) -> Option<Method> {
         match self {
             Self::Wrk(method) | Self::Callers(method, _) => Some(method),
-            Self::Connections | Self::Handshakes(_) => Some(Method::Get),
+            Self::Idle | Self::Connections | Self::Handshakes(_) => Some(Method::Get),
             Self::Writes(_) | Self::Checks => None,
         }
     }

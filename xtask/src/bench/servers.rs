@@ -34,6 +34,8 @@ pub(crate) enum Servers {
     Many,
     /// Three servers that are slow now and then.
     Laggards,
+    /// One that reads whatever it is sent before it answers.
+    Sink,
     /// nginx, and beside it one that never reads, for copies.
     Deaf,
 }
@@ -42,7 +44,7 @@ impl Servers {
     /// How many there are that answer.
     pub(crate) fn count(self) -> u32 {
         match self {
-            Self::One | Self::Deaf => 1,
+            Self::One | Self::Sink | Self::Deaf => 1,
             Self::Two => 2,
             Self::Three | Self::Laggards => 3,
             Self::Five => 5,
@@ -53,7 +55,7 @@ impl Servers {
     /// The word before those lines of the configurations that are for as many.
     pub(crate) fn word(self) -> &'static str {
         match self {
-            Self::One | Self::Deaf => "one",
+            Self::One | Self::Sink | Self::Deaf => "one",
             Self::Two => "two",
             Self::Three | Self::Laggards => "three",
             Self::Five => "five",
@@ -65,7 +67,7 @@ impl Servers {
     pub(crate) fn package(self) -> Option<&'static str> {
         match self {
             Self::One | Self::Two | Self::Three | Self::Five | Self::Many => None,
-            Self::Laggards | Self::Deaf => Some("xtask"),
+            Self::Laggards | Self::Sink | Self::Deaf => Some("xtask"),
         }
     }
 
@@ -86,6 +88,12 @@ impl Servers {
             Self::Laggards => {
                 let addresses: Vec<String> = addresses.iter().map(ToString::to_string).collect();
                 start_own(core, &[&["laggards".to_owned(), answer.body()][..], &addresses].concat())?
+            }
+            Self::Sink => {
+                let addresses = addresses.iter().map(ToString::to_string);
+                let arguments: Vec<String> =
+                    ["sink".to_owned(), answer.body()].into_iter().chain(addresses).collect();
+                start_own(core, &arguments)?
             }
         };
         // Where there are many, the first one is as good as the others.
@@ -171,7 +179,10 @@ impl Started {
             }
             (Servers::Laggards, _) => counter::ask(&mut self.running).map(Some),
             (Servers::Deaf, _) => self.deaf.as_mut().map(counter::ask).transpose(),
-            (Servers::One | Servers::Two | Servers::Three | Servers::Five | Servers::Many, _) => Ok(None),
+            (
+                Servers::One | Servers::Two | Servers::Three | Servers::Five | Servers::Many | Servers::Sink,
+                _,
+            ) => Ok(None),
         }
     }
 }

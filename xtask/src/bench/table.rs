@@ -34,11 +34,15 @@ const PLAIN: Scenario = Scenario {
     servers: Servers::One,
     mode: Mode::Balance,
     connections: 64,
+    words: &[],
     unit: "request",
     lines: &[],
 };
 
 const OTHERS: &[Peer] = &[Peer::Relay, Peer::Weir, Peer::Nginx, Peer::Haproxy];
+
+/// The bare relay would open as many connections to the server.
+const IN_A_CROWD: &[Peer] = &[Peer::Weir, Peer::Nginx, Peer::Haproxy];
 
 /// The bare relay cannot answer a handshake.
 const SPEAKING_TLS: &[Peer] = &[Peer::Weir, Peer::Nginx, Peer::Haproxy];
@@ -65,7 +69,7 @@ const UNNOTICED: &[Goal] = &[beside_balance(Figure::P99, 1.25)];
 const BELOW_SATURATION: Option<u32> = Some(4000);
 
 /// All of them.
-pub(crate) static SCENARIOS: [Scenario; 18] = [
+pub(crate) static SCENARIOS: [Scenario; 24] = [
     Scenario {
         name: "small",
         about: "CPU time per request: 64 kept-alive connections, answers of 127 bytes",
@@ -109,6 +113,83 @@ pub(crate) static SCENARIOS: [Scenario; 18] = [
             generator: Generator::Connections,
             peers: OTHERS,
             goals: &[cpu(Peer::Nginx, 1.05).target(0.95)],
+        }],
+        ..PLAIN
+    },
+    Scenario {
+        name: "upload",
+        about: "CPU time per request: 16 kept-alive connections, bodies of 1 MiB, which nobody keeps before they are sent on",
+        servers: Servers::Sink,
+        connections: 16,
+        words: &["upload"],
+        lines: &[Line {
+            name: "POST",
+            generator: Generator::Wrk(Method::Post(1024 * 1024)),
+            peers: OTHERS,
+            goals: &[aim(Peer::Nginx, 0.75), aim(Peer::Haproxy, 0.75)],
+        }],
+        ..PLAIN
+    },
+    Scenario {
+        name: "log",
+        about: "The load of `small`, and a line of JSON for each request in a file; without HAProxy, which sends its lines to others",
+        words: &["log"],
+        lines: &[Line {
+            name: "kept alive",
+            generator: Generator::Wrk(Method::Get),
+            peers: &[Peer::Weir, Peer::Nginx],
+            goals: &[cpu(Peer::Nginx, 0.9).target(0.8)],
+        }],
+        ..PLAIN
+    },
+    Scenario {
+        name: "hosts",
+        about: "CPU time per request for 10,000 hosts with 10 routes each, all of which are asked for; beside one host with one route and the same requests",
+        mode: Mode::Hosts,
+        lines: &[Line {
+            name: "kept alive",
+            generator: Generator::Wrk(Method::GetOfHosts),
+            peers: BESIDE_BALANCE,
+            goals: &[beside_balance(Figure::Cpu, 1.05).target(1.02)],
+        }],
+        ..PLAIN
+    },
+    Scenario {
+        name: "idle",
+        about: "Memory of 10,000 kept-alive connections that have sent one request each and are silent now",
+        connections: 10_000,
+        words: &["crowd"],
+        unit: "connection",
+        lines: &[Line {
+            name: "silent",
+            generator: Generator::Idle,
+            peers: IN_A_CROWD,
+            goals: &[own(Figure::Held, 3.0), beside(Figure::Held, Peer::Haproxy, 1.0).wish()],
+        }],
+        ..PLAIN
+    },
+    Scenario {
+        name: "many",
+        about: "The slow answers of 5,000 kept-alive connections, each of which sends the next request when it has an answer",
+        connections: 5000,
+        words: &["crowd"],
+        lines: &[Line {
+            name: "kept alive",
+            generator: Generator::Callers(Method::Get, None),
+            peers: IN_A_CROWD,
+            goals: &[beside(Figure::P99, Peer::Nginx, 1.0).target(0.8)],
+        }],
+        ..PLAIN
+    },
+    Scenario {
+        name: "workers",
+        about: "CPU time per request with two workers, beside one worker",
+        mode: Mode::Pair,
+        lines: &[Line {
+            name: "kept alive",
+            generator: Generator::Wrk(Method::Get),
+            peers: BESIDE_BALANCE,
+            goals: &[beside_balance(Figure::Cpu, 1.1).target(1.05)],
         }],
         ..PLAIN
     },
@@ -299,9 +380,9 @@ const fn cpu(peer: Peer, at_most: f64) -> Goal {
     beside(Figure::Cpu, peer, at_most)
 }
 
-/// The same, and no wall.
+/// The same as a wish.
 const fn aim(peer: Peer, at_most: f64) -> Goal {
-    Goal { wall: None, target: Some(Bound::AtMost(at_most)), ..cpu(peer, at_most) }
+    cpu(peer, at_most).wish()
 }
 
 const fn beside_balance(figure: Figure, at_most: f64) -> Goal {

@@ -1,7 +1,8 @@
 //! The configurations in `bench/peers`, their blanks filled.
 //!
 //! One file per program and not one per scenario, so that what is good advice for all scenarios stands once. A line that is
-//! for some scenarios only begins with the word they have in common: `@tls ssl_protocols TLSv1.3;`.
+//! for some scenarios only begins with the word they have in common: `@tls ssl_protocols TLSv1.3;`. One for all others begins
+//! with the word behind a mark: `@!log access_log off;`.
 
 use std::fs;
 use std::net::SocketAddr;
@@ -74,7 +75,11 @@ fn fill(text: &str, words: &[&str], blanks: &[(&str, &str)]) -> Result<String> {
         let indent = line.len() - line.trim_start().len();
         if let Some((word, rest)) = line.trim_start().strip_prefix('@').and_then(|line| line.split_once(' '))
         {
-            if !words.contains(&word) {
+            let taken = match word.strip_prefix('!') {
+                Some(word) => !words.contains(&word),
+                None => words.contains(&word),
+            };
+            if !taken {
                 continue;
             }
             line = format!("{}{rest}", &line[..indent]);
@@ -122,6 +127,13 @@ mod tests {
     }
 
     #[test]
+    fn a_line_for_the_others_is_left_out_for_those_with_the_word() {
+        let filled = |words: &[&str]| fill("@log on\n@!log off\n", words, &[]).unwrap();
+        assert_eq!(filled(&["log"]), "on\n");
+        assert_eq!(filled(&["plain"]), "off\n");
+    }
+
+    #[test]
     fn as_many_servers_are_named_as_there_are() {
         let addresses = ["127.0.0.1:1", "127.0.0.1:2", "127.0.0.1:3"].map(|address| address.parse().unwrap());
         let three = "@one [@UPSTREAM@]\n@three [@UPSTREAM@, @SECOND@, @THIRD@]\n";
@@ -142,7 +154,8 @@ mod tests {
     #[test]
     fn every_configuration_is_filled_for_every_scenario() {
         let directory = workspace::root().join("bench/peers");
-        let others = ["@LISTEN@", "@BODY@", "@DIRECTORY@", "@ALL@", "@PORT@"];
+        let others =
+            ["@LISTEN@", "@BODY@", "@DIRECTORY@", "@ALL@", "@PORT@", "@HOSTS@", "@COUNT@", "@ROUTES@"];
         let blanks: Vec<_> = NAMES.into_iter().chain(others).map(|blank| (blank, "x")).collect();
         for file in fs::read_dir(directory).unwrap() {
             let text = fs::read_to_string(file.unwrap().path()).unwrap();
@@ -161,6 +174,11 @@ mod tests {
                 ["plain", "small", "five", "checked"],
                 ["plain", "small", "five", "peak_ewma"],
                 ["plain", "small", "many", "checks"],
+                ["plain", "small", "one", "hosts"],
+                ["plain", "small", "one", "pair"],
+                ["plain", "small", "one", "log"],
+                ["plain", "small", "one", "crowd"],
+                ["plain", "small", "one", "upload"],
             ] {
                 let filled = fill(&text, &words, &blanks).unwrap();
                 let left = filled.lines().find(|line| line.trim_start().starts_with('@'));

@@ -18,8 +18,8 @@ use super::offer::{Group, SUITE};
 pub(crate) struct Files {
     /// A configuration of its library, OpenSSL, when it speaks TLS.
     pub(crate) tls: Option<PathBuf>,
-    /// A script, when it sends a body.
-    pub(crate) post: Option<PathBuf>,
+    /// A script, when it sends something else than the same GET all the time.
+    pub(crate) script: Option<PathBuf>,
 }
 
 /// Runs `wrk` on one core against one address.
@@ -28,7 +28,7 @@ pub(crate) struct Files {
 /// When it cannot be started or says something unknown.
 pub(crate) fn run(core: usize, order: &Order, method: Method, files: &Files) -> Result<Load> {
     let mut command = command(order, files.tls.as_deref());
-    if let (Method::Post(_), Some(script)) = (method, &files.post) {
+    if let (Method::Post(_) | Method::GetOfHosts, Some(script)) = (method, &files.script) {
         command.arg("--script").arg(script);
     }
     let text = Running::start_on(core, command.stdout(Stdio::piped()))?.output()?;

@@ -12,7 +12,7 @@ fn scenario() -> &'static Scenario {
 fn sample(line: &'static str, peer: Peer, round: u32, cpu_us: f64) -> Sample {
     let load =
         Load { done: 1, per_second: 1.0, median_us: 1.0, p99_us: 1.0, in_commit: None, troubles: Vec::new() };
-    Sample { peer, line, round, cpu_us, core_share: 1.0, asked: None, load }
+    Sample { peer, line, round, cpu_us, core_share: 1.0, resident: 3 << 20, held: None, asked: None, load }
 }
 
 #[test]
