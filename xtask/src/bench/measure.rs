@@ -24,6 +24,7 @@ use super::callers;
 use super::certificate;
 use super::checks;
 use super::child::{self, Running};
+use super::figures;
 use super::handshakes;
 use super::hosts;
 use super::idle;
@@ -32,7 +33,8 @@ use super::log;
 use super::mode::Mode;
 use super::offer::{self, Agreed, Group, Trust};
 use super::peer::{self, Peer, Protocol};
-use super::report::{self, Entry, Sample};
+use super::report::{self, Entry};
+use super::sample::Sample;
 use super::scenario::{Generator, Line, Scenario};
 use super::servers;
 use super::store;
@@ -165,7 +167,7 @@ pub(crate) fn run(options: &Options) -> Result<bool> {
         if !options.json {
             report::print(scenario, &samples, &entries);
         }
-        reports.push((report::is_valid(&samples), report::json(scenario, &samples, &entries)));
+        reports.push((figures::is_valid(&samples), report::json(scenario, &samples, &entries)));
     }
     let valid = reports.iter().all(|(valid, _)| *valid);
     if options.json {

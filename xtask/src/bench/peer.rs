@@ -40,10 +40,14 @@ pub(crate) enum Peer {
     Relay,
     /// This project.
     Weir,
-    /// nginx.
+    /// nginx, as fast as its documentation knows how.
     Nginx,
-    /// HAProxy.
+    /// nginx, as whoever writes the shortest file gets it.
+    NginxDefault,
+    /// HAProxy, as fast as its documentation knows how.
     Haproxy,
+    /// HAProxy, as whoever writes the shortest file gets it.
+    HaproxyDefault,
     /// This project with `balance` in front of the same servers: what a plain request costs.
     Balance,
     /// The queue for writes of this project, without a proxy.
@@ -54,8 +58,17 @@ pub(crate) enum Peer {
 
 impl Peer {
     /// All of them, in the order of the table.
-    pub(crate) const ALL: [Self; 7] =
-        [Self::Relay, Self::Weir, Self::Nginx, Self::Haproxy, Self::Balance, Self::Store, Self::Sqlite];
+    pub(crate) const ALL: [Self; 9] = [
+        Self::Relay,
+        Self::Weir,
+        Self::Nginx,
+        Self::NginxDefault,
+        Self::Haproxy,
+        Self::HaproxyDefault,
+        Self::Balance,
+        Self::Store,
+        Self::Sqlite,
+    ];
 
     /// Its name in the table.
     pub(crate) fn name(self) -> &'static str {
@@ -63,10 +76,21 @@ impl Peer {
             Self::Relay => "relay",
             Self::Weir => "weir",
             Self::Nginx => "nginx",
+            Self::NginxDefault => "nginx-default",
             Self::Haproxy => "haproxy",
+            Self::HaproxyDefault => "haproxy-default",
             Self::Balance => "balance",
             Self::Store => "store",
             Self::Sqlite => "sqlite",
+        }
+    }
+
+    /// The program that it is, in its best configuration: what others are compared with.
+    pub(crate) fn program(self) -> Self {
+        match self {
+            Self::NginxDefault => Self::Nginx,
+            Self::HaproxyDefault => Self::Haproxy,
+            _ => self,
         }
     }
 
@@ -77,8 +101,8 @@ impl Peer {
             Self::Weir | Self::Balance => first_line(Command::new(release("weir")).arg("--version")),
             Self::Store => "the queue, without a proxy".to_owned(),
             Self::Sqlite => first_line(&mut Command::new(store::program())),
-            Self::Nginx => first_line(Command::new(daemon("nginx")).arg("-v")),
-            Self::Haproxy => first_line(Command::new(daemon("haproxy")).arg("-v")),
+            Self::Nginx | Self::NginxDefault => first_line(Command::new(daemon("nginx")).arg("-v")),
+            Self::Haproxy | Self::HaproxyDefault => first_line(Command::new(daemon("haproxy")).arg("-v")),
         }
     }
 
@@ -88,7 +112,7 @@ impl Peer {
             Self::Relay => Some("xtask"),
             Self::Weir | Self::Balance => Some("weir"),
             Self::Store | Self::Sqlite => Some(store::PACKAGE),
-            Self::Nginx | Self::Haproxy => None,
+            Self::Nginx | Self::NginxDefault | Self::Haproxy | Self::HaproxyDefault => None,
         }
     }
 
@@ -131,10 +155,9 @@ impl Peer {
             }
             Self::Store | Self::Sqlite => command = store::command(self.name(), directory),
             Self::Nginx => command = nginx(directory, &written("nginx.conf")?),
-            Self::Haproxy => {
-                command = Command::new(daemon("haproxy"));
-                command.args(["-db", "-q", "-f"]).arg(written("haproxy.cfg")?);
-            }
+            Self::NginxDefault => command = nginx(directory, &written("nginx-default.conf")?),
+            Self::Haproxy => command = haproxy(&written("haproxy.cfg")?),
+            Self::HaproxyDefault => command = haproxy(&written("haproxy-default.cfg")?),
         }
         Ok(command)
     }
@@ -184,6 +207,12 @@ pub(crate) fn nginx(directory: &Path, configuration: &Path) -> Command {
     let mut command = Command::new(daemon("nginx"));
     // Before it has read its configuration nginx writes to a log file of the system, unless told otherwise.
     command.arg("-p").arg(directory).args(["-e", "stderr", "-c"]).arg(configuration);
+    command
+}
+
+fn haproxy(configuration: &Path) -> Command {
+    let mut command = Command::new(daemon("haproxy"));
+    command.args(["-db", "-q", "-f"]).arg(configuration);
     command
 }
 

@@ -39,13 +39,15 @@ const PLAIN: Scenario = Scenario {
     lines: &[],
 };
 
-const OTHERS: &[Peer] = &[Peer::Relay, Peer::Weir, Peer::Nginx, Peer::Haproxy];
+const OTHERS: &[Peer] =
+    &[Peer::Relay, Peer::Weir, Peer::Nginx, Peer::NginxDefault, Peer::Haproxy, Peer::HaproxyDefault];
 
-/// The bare relay would open as many connections to the server.
-const IN_A_CROWD: &[Peer] = &[Peer::Weir, Peer::Nginx, Peer::Haproxy];
+/// The bare relay would open as many connections to the server, and nginx takes 512 unless it is told otherwise.
+const IN_A_CROWD: &[Peer] = &[Peer::Weir, Peer::Nginx, Peer::Haproxy, Peer::HaproxyDefault];
 
 /// The bare relay cannot answer a handshake.
-const SPEAKING_TLS: &[Peer] = &[Peer::Weir, Peer::Nginx, Peer::Haproxy];
+const SPEAKING_TLS: &[Peer] =
+    &[Peer::Weir, Peer::Nginx, Peer::NginxDefault, Peer::Haproxy, Peer::HaproxyDefault];
 
 /// The others know no such mode, so Weir is held against itself.
 const BESIDE_BALANCE: &[Peer] = &[Peer::Weir, Peer::Balance];
@@ -137,7 +139,7 @@ pub(crate) static SCENARIOS: [Scenario; 24] = [
         lines: &[Line {
             name: "kept alive",
             generator: Generator::Wrk(Method::Get),
-            peers: &[Peer::Weir, Peer::Nginx],
+            peers: &[Peer::Weir, Peer::Nginx, Peer::NginxDefault],
             goals: &[cpu(Peer::Nginx, 0.9).target(0.8)],
         }],
         ..PLAIN

@@ -2,8 +2,15 @@
 
 #![allow(clippy::expect_used)]
 
+use super::super::figures::{better, is_valid, judged, median};
+use super::super::goal::Figure;
+use super::super::load::Load;
 use super::super::table::named;
-use super::{Load, Peer, Sample, Scenario, goals, is_valid, json, median};
+use super::{Peer, Sample, Scenario, json};
+
+fn goals(scenario: &Scenario, samples: &[Sample]) -> Vec<String> {
+    judged(scenario, samples).iter().map(super::super::figures::Judged::text).collect()
+}
 
 fn scenario() -> &'static Scenario {
     named("tls-handshakes").expect("it is in the table")
@@ -113,4 +120,23 @@ fn what_is_done_in_a_second_shall_be_more() {
     assert_eq!(report["medians"][0]["in_commit"], 33.4);
     assert_eq!(report["medians"][0]["asked"], serde_json::Value::Null);
     assert!(samples[0].text(durable).contains("33.4 in a commit"));
+}
+
+#[test]
+fn a_program_is_compared_with_in_its_better_configuration() {
+    let full = |peer, round, cpu_us| sample("full", peer, round, cpu_us);
+    let samples = [
+        full(Peer::Weir, 1, 90.0),
+        full(Peer::Nginx, 1, 120.0),
+        full(Peer::NginxDefault, 1, 100.0),
+        full(Peer::HaproxyDefault, 1, 180.0),
+    ];
+    assert_eq!(better(&samples, "full", Figure::Cpu, Peer::Nginx), Some(Peer::NginxDefault));
+    assert_eq!(better(&samples, "full", Figure::Cpu, Peer::Haproxy), Some(Peer::HaproxyDefault), "alone");
+    assert_eq!(better(&samples, "resumed", Figure::Cpu, Peer::Nginx), None);
+    let report = json(scenario(), &samples, &[]);
+    assert_eq!(report["medians"][0]["of_nginx"], 0.9);
+    assert_eq!(report["medians"][0]["of_haproxy"], 0.5);
+    assert_eq!(report["goals"][0]["met"], false);
+    assert_eq!(goals(scenario(), &samples)[0], "full: weir ÷ nginx-default: 0.90, wall at most 0.80: MISSED");
 }
