@@ -93,6 +93,18 @@ pub(crate) enum Figure {
 }
 
 impl Figure {
+    /// What it is, and its unit, where nothing else says so.
+    pub(crate) fn title(self) -> &'static str {
+        match self {
+            Self::Cpu => "CPU time",
+            Self::Core => "part of a core",
+            Self::Held => "KiB held",
+            Self::P99 => "p99",
+            Self::Asked => "requests at the servers",
+            Self::PerSecond => "in a second",
+        }
+    }
+
     /// What stands before a goal; nothing for the figure that all scenarios have.
     pub(crate) fn name(self) -> &'static str {
         match self {

@@ -12,6 +12,7 @@ use anyhow::{Context, Result, bail};
 use clap::Args;
 use serde_json::{Value, json};
 
+use super::answer;
 use super::callers::{self, ANSWER_BYTES};
 use super::child::Running;
 use super::load::{Load, Order};
@@ -98,7 +99,7 @@ pub(crate) fn serve(options: &Options) -> Result<()> {
 }
 
 fn open(address: SocketAddr) -> Result<TcpStream> {
-    let mut connection = TcpStream::connect(address)?;
+    let mut connection = answer::connect(address)?;
     connection.set_nodelay(true)?;
     connection.write_all(REQUEST)?;
     let (mut answer, mut room) = (Vec::new(), [0; ANSWER_BYTES]);

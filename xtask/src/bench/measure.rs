@@ -33,6 +33,7 @@ use super::log;
 use super::mode::Mode;
 use super::offer::{self, Agreed, Group, Trust};
 use super::peer::{self, Peer, Protocol};
+use super::plot;
 use super::report::{self, Entry};
 use super::sample::Sample;
 use super::scenario::{Generator, Line, Scenario};
@@ -84,6 +85,9 @@ pub(crate) struct Options {
     /// Print all figures as JSON on stdout; progress goes to stderr.
     #[arg(long)]
     json: bool,
+    /// Draw the figures beside the others' and the walls as bars, into this file (SVG).
+    #[arg(long, value_name = "FILE")]
+    plot: Option<PathBuf>,
     /// Afterwards, record where Weir spends its time with `perf`, into this file; with several lines, one file for each.
     #[arg(long, value_name = "FILE")]
     profile: Option<PathBuf>,
@@ -156,7 +160,7 @@ pub(crate) fn run(options: &Options) -> Result<bool> {
     if let Some(load) = report::load_average().filter(|load| *load > BUSY) {
         eprintln!("warning: others use this machine (load average {load}): the figures will be worth less");
     }
-    let mut reports = Vec::new();
+    let (mut reports, mut charts) = (Vec::new(), Vec::new());
     for scenario in scenarios {
         let peers = options.peers(scenario);
         if peers.is_empty() {
@@ -167,12 +171,17 @@ pub(crate) fn run(options: &Options) -> Result<bool> {
         if !options.json {
             report::print(scenario, &samples, &entries);
         }
+        charts.extend(plot::charts(scenario, &samples));
         reports.push((figures::is_valid(&samples), report::json(scenario, &samples, &entries)));
     }
     let valid = reports.iter().all(|(valid, _)| *valid);
     if options.json {
         let scenarios: Vec<Value> = reports.into_iter().map(|(_, report)| report).collect();
         println!("{}", json!({ "valid": valid, "scenarios": scenarios }));
+    }
+    if let Some(file) = &options.plot {
+        let svg = plot::svg(&charts, &report::machine().join("; "));
+        fs::write(file, svg).with_context(|| format!("cannot write `{}`", file.display()))?;
     }
     if !valid {
         eprintln!("error: rounds with errors count for nothing: the measurement is not valid");

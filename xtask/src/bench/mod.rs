@@ -20,6 +20,7 @@ mod measure;
 mod mode;
 mod offer;
 mod peer;
+mod plot;
 mod report;
 mod sample;
 mod scenario;

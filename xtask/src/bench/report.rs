@@ -111,7 +111,8 @@ pub(crate) fn json(scenario: &Scenario, samples: &[Sample], entries: &[Entry]) -
                 "line": sample.line, "peer": sample.peer.name(), "round": sample.round, "cpu_us": sample.cpu_us,
                 "core_share": sample.core_share, "asked": sample.asked, "count": sample.load.done,
                 "per_second": sample.load.per_second, "p50_us": sample.load.median_us,
-                "p99_us": sample.load.p99_us, "resident_bytes": sample.resident, "held_kib": sample.held, "in_commit": sample.load.in_commit, "troubles": sample.load.troubles,
+                "p99_us": sample.load.p99_us, "resident_bytes": sample.resident, "held_kib": sample.held,
+                "in_commit": sample.load.in_commit, "troubles": sample.load.troubles,
             })
         })
         .collect();
@@ -158,7 +159,7 @@ pub(crate) fn load_average() -> Option<f64> {
 }
 
 /// Where and when: processor, kernel, how busy the machine was, date.
-fn machine() -> Vec<String> {
+pub(crate) fn machine() -> Vec<String> {
     let read = |path: &str| fs::read_to_string(path).unwrap_or_default();
     let processor = read("/proc/cpuinfo")
         .lines()
