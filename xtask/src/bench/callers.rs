@@ -5,6 +5,7 @@
 //! within which 99 of 100 were answered cannot be read from it where slow answers are what is measured. Here it is what callers
 //! saw, and nothing else.
 
+use std::io::{self, BufRead};
 use std::net::SocketAddr;
 use std::process::{Command, Stdio};
 use std::rc::Rc;
@@ -15,17 +16,21 @@ use clap::Args;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tokio::sync::{mpsc, watch};
 use tokio::task::LocalSet;
 
 use super::child::Running;
 use super::load::{Load, Method, Order};
 use super::peer;
 
+/// What the program says when it could begin.
+const READY: &str = "ready";
+
 /// Longer than any answer of a scenario with callers.
 pub(super) const ANSWER_BYTES: usize = 8192;
 
 /// The command line of the program.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 pub(crate) struct Options {
     /// The peer.
     address: SocketAddr,
@@ -46,11 +51,23 @@ pub(crate) struct Options {
     body: Option<String>,
 }
 
-/// Runs the program on one core against one address.
+/// The program, started and prepared.
+pub(crate) struct Prepared {
+    running: Running,
+    /// How many requests there should be, if somebody says so.
+    wanted: u64,
+}
+
+/// Starts the program on one core. When this is back each of its connections has had an answer and waits for the start.
 ///
 /// # Errors
-/// When it cannot be started or says something unknown.
-pub(crate) fn run(core: usize, order: &Order, method: Method, per_second: Option<u32>) -> Result<Load> {
+/// When the peer cannot be spoken with.
+pub(crate) fn prepare(
+    core: usize,
+    order: &Order,
+    method: Method,
+    per_second: Option<u32>,
+) -> Result<Prepared> {
     let mut program = program(order);
     if let Some(body) = method.body() {
         program.arg("--body").arg(body);
@@ -59,15 +76,15 @@ pub(crate) fn run(core: usize, order: &Order, method: Method, per_second: Option
         program.args(["--per-second", &per_second.to_string()]);
     }
     let wanted = per_second.map_or(0, |per_second| u64::from(per_second) * u64::from(order.seconds));
-    hear(core, &mut program, wanted)
+    start(core, &mut program, wanted)
 }
 
 /// The same with a new connection for each request.
 ///
 /// # Errors
-/// When it cannot be started or says something unknown.
-pub(crate) fn reconnect(core: usize, order: &Order) -> Result<Load> {
-    hear(core, program(order).arg("--reconnect"), 0)
+/// As above.
+pub(crate) fn prepare_to_reconnect(core: usize, order: &Order) -> Result<Prepared> {
+    start(core, program(order).arg("--reconnect"), 0)
 }
 
 fn program(order: &Order) -> Command {
@@ -77,9 +94,25 @@ fn program(order: &Order) -> Command {
     program
 }
 
-fn hear(core: usize, program: &mut Command, wanted: u64) -> Result<Load> {
-    let text = Running::start_on(core, program.stdout(Stdio::piped()))?.output()?;
-    parse(&text, wanted).with_context(|| format!("the callers said something unknown:\n{text}"))
+fn start(core: usize, program: &mut Command, wanted: u64) -> Result<Prepared> {
+    let mut running = Running::start_on(core, program.stdin(Stdio::piped()).stdout(Stdio::piped()))?;
+    let word = running.hear()?;
+    if word != READY {
+        bail!("the callers said `{word}` and not `{READY}`");
+    }
+    Ok(Prepared { running, wanted })
+}
+
+impl Prepared {
+    /// Runs it to its end.
+    ///
+    /// # Errors
+    /// When it says something unknown.
+    pub(crate) fn run(mut self) -> Result<Load> {
+        self.running.tell("go")?;
+        let text = self.running.output()?;
+        parse(&text, self.wanted).with_context(|| format!("the callers said something unknown:\n{text}"))
+    }
 }
 
 /// `wanted`: how many there should have been.
@@ -98,79 +131,103 @@ fn parse(text: &str, wanted: u64) -> Option<Load> {
     Load::said(&said, done, troubles)
 }
 
-/// The program itself: calls until the time is over, and says what it saw.
+/// The program itself: prepares, says so, waits for a line, calls until the time is over, and says what it saw.
 ///
 /// # Errors
 /// When there can be no callers at all.
 pub(crate) fn serve(options: &Options) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let (start, address) = (now(), options.address);
-    let request = options.request();
-    let time = Duration::from_secs(options.seconds.into());
-    let mut seen = Seen::default();
+    let (mut seen, mut start) = (Seen::default(), now());
     LocalSet::new().block_on(&runtime, async {
-        let callers: Vec<_> = (0..options.connections)
-            .map(|number| {
-                let (request, turns) = (Rc::clone(&request), options.turns(start, number));
-                let reconnect = options.reconnect;
-                tokio::task::spawn_local(async move {
-                    let mut times = Vec::new();
-                    // At the end everybody hangs up, in the middle of whatever they wait for.
-                    let calls = async {
-                        match reconnect {
-                            true => call_anew(address, &request, &mut times).await,
-                            false => call(address, &request, turns, &mut times).await,
-                        }
-                    };
-                    let failed = tokio::time::timeout(time, calls).await.ok();
-                    (times, failed.and_then(Result::err).map(|error| format!("{error:#}")))
-                })
-            })
-            .collect();
+        let (go, going) = watch::channel(None);
+        let (preparing, mut prepared) = mpsc::channel::<()>(1);
+        let request = options.request();
+        let mut callers = Vec::new();
+        for number in 0..options.connections {
+            // One after the other, because a peer takes only so many at once.
+            let connection = match options.reconnect {
+                true => None,
+                false => Some(connect(options.address).await?),
+            };
+            let caller =
+                Caller { options: options.clone(), number, request: Rc::clone(&request), connection };
+            callers.push(tokio::task::spawn_local(caller.call(going.clone(), preparing.clone())));
+        }
+        drop(preparing);
+        // Nobody says anything: it ends when all of them have let go of their end.
+        while prepared.recv().await.is_some() {}
+        println!("{READY}");
+        io::stdin().lock().read_line(&mut String::new())?;
+        start = now();
+        go.send_replace(Some(start));
         for caller in callers {
             match caller.await {
                 Ok((times, failure)) => seen.add(times, failure),
                 Err(error) => seen.add(Vec::new(), Some(error.to_string())),
             }
         }
-    });
+        Ok::<_, anyhow::Error>(())
+    })?;
     println!("{}", seen.json(now() - start));
     Ok(())
 }
 
-/// Calls one time after the other.
-///
-/// # Errors
-/// When an answer is none, or the connection ends. There is no other end.
-async fn call(
-    address: SocketAddr,
-    request: &[u8],
-    mut turns: Option<Turns>,
-    times: &mut Vec<Duration>,
-) -> Result<()> {
-    let mut connection = connect(address).await?;
-    let mut answer = Vec::with_capacity(ANSWER_BYTES);
-    loop {
-        let begun = match &mut turns {
-            Some(turns) => turns.take().await,
-            None => now(),
-        };
-        exchange(&mut connection, request, &mut answer).await?;
-        times.push(now() - begun);
-    }
+/// One of them.
+struct Caller {
+    options: Options,
+    number: u32,
+    request: Rc<[u8]>,
+    /// `None` for one who needs a new one for each request.
+    connection: Option<TcpStream>,
 }
 
-/// Calls one time after the other, each time with a new connection, which belongs to what is timed.
-///
-/// # Errors
-/// As above.
-async fn call_anew(address: SocketAddr, request: &[u8], times: &mut Vec<Duration>) -> Result<()> {
-    let mut answer = Vec::with_capacity(ANSWER_BYTES);
-    loop {
-        let begun = now();
-        let mut connection = connect(address).await?;
-        exchange(&mut connection, request, &mut answer).await?;
-        times.push(now() - begun);
+impl Caller {
+    /// Calls once, waits for the start, and calls until the time is over. Gives back how long the calls took, and what went wrong.
+    async fn call(
+        mut self,
+        mut going: watch::Receiver<Option<Instant>>,
+        preparing: mpsc::Sender<()>,
+    ) -> (Vec<Duration>, Option<String>) {
+        let mut times = Vec::new();
+        let mut answer = Vec::with_capacity(ANSWER_BYTES);
+        if let Some(connection) = &mut self.connection
+            && let Err(error) = exchange(connection, &self.request, &mut answer).await
+        {
+            return (times, Some(format!("{error:#}")));
+        }
+        drop(preparing);
+        let Ok(start) = going.wait_for(Option::is_some).await.map(|start| start.unwrap_or_else(now)) else {
+            return (times, Some("nobody gave the start".to_owned()));
+        };
+        let time = Duration::from_secs(self.options.seconds.into());
+        // At the end everybody hangs up, in the middle of whatever they wait for.
+        let ended = tokio::time::timeout(time, self.call_all(start, &mut answer, &mut times)).await.ok();
+        (times, ended.and_then(Result::err).map(|error| format!("{error:#}")))
+    }
+
+    /// Calls one time after the other.
+    ///
+    /// # Errors
+    /// When an answer is none, or the connection ends. There is no other end.
+    async fn call_all(
+        &mut self,
+        start: Instant,
+        answer: &mut Vec<u8>,
+        times: &mut Vec<Duration>,
+    ) -> Result<()> {
+        let mut turns = self.options.turns(start, self.number);
+        loop {
+            let begun = match &mut turns {
+                Some(turns) => turns.take().await,
+                None => now(),
+            };
+            match &mut self.connection {
+                Some(connection) => exchange(connection, &self.request, answer).await?,
+                // To have one belongs to what is timed.
+                None => exchange(&mut connect(self.options.address).await?, &self.request, answer).await?,
+            }
+            times.push(now() - begun);
+        }
     }
 }
 

@@ -6,7 +6,7 @@ use std::process::{Child, Command};
 use std::sync::Mutex;
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
 use nix::sys::signal::{SigSet, Signal, kill};
 use nix::unistd::Pid;
@@ -84,6 +84,30 @@ impl Running {
             }
         }
         Ok(Duration::from_nanos(nanoseconds))
+    }
+
+    /// Gives its workers a core each, in turn: where there is as much to do on every core, it would be a matter of luck.
+    ///
+    /// # Errors
+    /// When it has ended, or has fewer workers than there are cores.
+    pub(crate) fn spread(&self, cores: &[usize]) -> Result<()> {
+        let mut workers = Vec::new();
+        for thread in fs::read_dir(format!("/proc/{}/task", self.child.id()))? {
+            let thread = thread?;
+            if fs::read_to_string(thread.path().join("comm"))?.contains("worker") {
+                workers.push(thread.file_name().to_string_lossy().parse::<i32>()?);
+            }
+        }
+        if workers.len() < cores.len() {
+            bail!("{} workers and {} cores", workers.len(), cores.len());
+        }
+        workers.sort_unstable();
+        for (worker, core) in workers.into_iter().zip(cores.iter().cycle()) {
+            let mut only = CpuSet::new();
+            only.set(*core)?;
+            sched_setaffinity(Pid::from_raw(worker), &only)?;
+        }
+        Ok(())
     }
 
     /// Memory that the program and the programs it started have now, in bytes; what several of them share counts for each.

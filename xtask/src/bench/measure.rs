@@ -325,10 +325,13 @@ impl Bench<'_> {
         words.extend(answer.words());
         words.extend(scenario.mode_of(peer).words());
         words.extend(scenario.words);
-        // Two workers need two cores, and the one beside them has the same choice.
-        let cores: &[usize] =
-            if scenario.mode == Mode::Pair { &[PROXY_CORE, OTHER_CORE] } else { &[PROXY_CORE] };
+        // Two workers need two cores, one of which they share with the server and the load generator.
+        let pair = scenario.mode_of(peer) == Mode::Pair;
+        let cores: &[usize] = if pair { &[PROXY_CORE, OTHER_CORE] } else { &[PROXY_CORE] };
         let (running, address) = peer.start(cores, &self.directory, servers, &words)?;
+        if pair {
+            running.spread(cores)?;
+        }
         let agreed = match (address, certificate) {
             (None, _) => None,
             (Some(address), None) => {
@@ -379,7 +382,8 @@ impl Bench<'_> {
         let (before, mut load) = match line.generator {
             Generator::Wrk(method) => (begin(running)?, wrk::run(OTHER_CORE, &order()?, method, &self.wrk)?),
             Generator::Callers(method, per_second) => {
-                (begin(running)?, callers::run(OTHER_CORE, &order()?, method, per_second)?)
+                let prepared = callers::prepare(OTHER_CORE, &order()?, method, per_second)?;
+                (begin(running)?, prepared.run()?)
             }
             Generator::Idle => {
                 let before = begin(running)?;
@@ -387,7 +391,10 @@ impl Bench<'_> {
                 held = Some(running.resident());
                 (before, idle.end()?)
             }
-            Generator::Connections => (begin(running)?, callers::reconnect(OTHER_CORE, &order()?)?),
+            Generator::Connections => {
+                let prepared = callers::prepare_to_reconnect(OTHER_CORE, &order()?)?;
+                (begin(running)?, prepared.run()?)
+            }
             Generator::Checks => (begin(running)?, checks::watch(&order()?)?),
             Generator::Handshakes(kind) => {
                 let prepared = handshakes::prepare(OTHER_CORE, &order()?, kind)

@@ -20,6 +20,8 @@ const MOST: f64 = 2.0;
 /// How long a bar of 1 is.
 const UNIT: f64 = (WORDS - BARS - 70.0) / MOST;
 
+/// How much room a number takes.
+const LABEL: f64 = 48.0;
 const ROW: f64 = 18.0;
 const TITLE: f64 = 24.0;
 const GAP: f64 = 14.0;
@@ -190,7 +192,8 @@ pub(crate) fn svg(charts: &[Chart], machine: &str) -> String {
         let (from, to) = (first - 2.0, row(chart.bars.len()) - 2.0);
         put(format!("<line class=\"one\" x1=\"{one}\" x2=\"{one}\" y1=\"{from}\" y2=\"{to}\"/>"));
         for (number, bar) in chart.bars.iter().enumerate() {
-            bar.draw(row(number)).into_iter().for_each(&mut put);
+            let walls = if number == 0 { chart.walls.as_slice() } else { &[] };
+            bar.draw(row(number), walls).into_iter().for_each(&mut put);
         }
         for wall in chart.walls.iter().filter(|wall| **wall <= MOST) {
             // Only through our own bar: it is ours that shall end before it.
@@ -208,7 +211,8 @@ pub(crate) fn svg(charts: &[Chart], machine: &str) -> String {
 }
 
 impl Bar {
-    fn draw(&self, top: f64) -> Vec<String> {
+    /// A label that a wall would cross goes behind it.
+    fn draw(&self, top: f64, walls: &[f64]) -> Vec<String> {
         let class = if is_ours(self.peer) { "ours" } else { "theirs" };
         let cut = self.length > MOST;
         let length = self.length.clamp(0.0, MOST) * UNIT;
@@ -224,7 +228,12 @@ impl Bar {
             drawn
                 .push(format!("<rect class=\"page\" x=\"{gap:.1}\" y=\"{top}\" width=\"5\" height=\"13\"/>"));
         }
-        drawn.push(text(end + 8.0, top + 11.0, "", &self.label));
+        let mut walls: Vec<f64> = walls.iter().map(|wall| BARS + wall * UNIT).collect();
+        walls.sort_by(f64::total_cmp);
+        let label = walls
+            .into_iter()
+            .fold(end, |label, wall| if wall > label && wall < label + LABEL { wall } else { label });
+        drawn.push(text(label + 8.0, top + 11.0, "", &self.label));
         drawn
     }
 }

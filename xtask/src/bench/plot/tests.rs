@@ -46,6 +46,20 @@ fn a_figure_by_itself_is_drawn_beside_its_wall() {
 }
 
 #[test]
+fn a_number_is_not_crossed_by_a_wall() {
+    let bar = super::Bar { peer: Peer::Weir, length: 0.5, label: "0.50".to_owned() };
+    let at = |walls: &[f64]| {
+        let label = bar.draw(0.0, walls).pop().unwrap();
+        label.split('"').nth(1).unwrap().parse::<f64>().unwrap()
+    };
+    let pixels = |pixels: f64| 0.5 + pixels / super::UNIT;
+    let free = at(&[]);
+    assert!((at(&[0.2, pixels(100.0)]) - free).abs() < 0.2, "before the end, and far behind it");
+    assert!((at(&[pixels(30.0)]) - free - 30.0).abs() < 0.2);
+    assert!((at(&[pixels(60.0), pixels(30.0)]) - free - 60.0).abs() < 0.2, "one behind the other");
+}
+
+#[test]
 fn the_drawing_is_well_formed_and_nothing_runs_over_its_edge() {
     let samples =
         [kept_alive(Peer::Weir, 90.0), kept_alive(Peer::Nginx, 10.0), kept_alive(Peer::Haproxy, 9.0)];
