@@ -186,7 +186,7 @@ pub(crate) static SCENARIOS: [Scenario; 24] = [
     },
     Scenario {
         name: "workers",
-        about: "CPU time per request with two workers, beside one worker",
+        about: "CPU time per request with two workers, one of which shares its core with the server and the load generator; beside one that shares nothing",
         mode: Mode::Pair,
         lines: &[Line {
             name: "kept alive",
@@ -198,7 +198,7 @@ pub(crate) static SCENARIOS: [Scenario; 24] = [
     },
     Scenario {
         name: "tls-small",
-        about: "The same over TLS 1.3, without the relay",
+        about: "The load of `small` over TLS 1.3, without the relay",
         protocol: Protocol::Tls,
         lines: &[Line {
             name: "kept alive",
