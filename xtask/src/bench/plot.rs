@@ -75,6 +75,7 @@ pub(crate) fn charts(scenario: &Scenario, samples: &[Sample]) -> Vec<Chart> {
         let bars = peers.into_iter().filter_map(|peer| base.bar(samples, line, figure, peer)).collect();
         let wall = |one: &&Judged| base.place(samples, line, one);
         let (what, said) = (figure.title(), base.text(scenario));
+        let said = if figures::is_valid(samples) { said } else { format!("{said}: NOT VALID") };
         Some(Chart {
             title: format!("{} · {line} · {what}{said}", scenario.name),
             bars,

@@ -2,7 +2,7 @@
 //!
 //! One file per program and not one per scenario, so that what is good advice for all scenarios stands once. A line that is
 //! for some scenarios only begins with the word they have in common: `@tls ssl_protocols TLSv1.3;`. One for all others begins
-//! with the word behind a mark: `@!log access_log off;`.
+//! with the word behind a mark: `@!log access_log off;`. With several words it is for those that have all of them.
 
 use std::fs;
 use std::net::SocketAddr;
@@ -73,16 +73,16 @@ fn fill(text: &str, words: &[&str], blanks: &[(&str, &str)]) -> Result<String> {
     for line in text.lines() {
         let mut line = line.to_owned();
         let indent = line.len() - line.trim_start().len();
-        if let Some((word, rest)) = line.trim_start().strip_prefix('@').and_then(|line| line.split_once(' '))
-        {
-            let taken = match word.strip_prefix('!') {
+        let mut taken = true;
+        while let Some((word, rest)) = condition(&line) {
+            taken &= match word.strip_prefix('!') {
                 Some(word) => !words.contains(&word),
                 None => words.contains(&word),
             };
-            if !taken {
-                continue;
-            }
             line = format!("{}{rest}", &line[..indent]);
+        }
+        if !taken {
+            continue;
         }
         for (blank, value) in blanks {
             line = line.replace(blank, value);
@@ -94,6 +94,13 @@ fn fill(text: &str, words: &[&str], blanks: &[(&str, &str)]) -> Result<String> {
         filled.push('\n');
     }
     Ok(filled)
+}
+
+/// The word that a line begins with, and the rest of it.
+fn condition(line: &str) -> Option<(&str, &str)> {
+    let (word, rest) = line.trim_start().strip_prefix('@')?.split_once(' ')?;
+    // It may be a blank.
+    (!word.contains('@')).then_some((word, rest))
 }
 
 /// Whether something like `@LISTEN@` stands in it.
@@ -131,6 +138,10 @@ mod tests {
         let filled = |words: &[&str]| fill("@log on\n@!log off\n", words, &[]).unwrap();
         assert_eq!(filled(&["log"]), "on\n");
         assert_eq!(filled(&["plain"]), "off\n");
+        let both = |words: &[&str]| fill("  @tls @!log both\n", words, &[]).unwrap();
+        assert_eq!(both(&["tls"]), "  both\n");
+        assert_eq!(both(&["tls", "log"]), "");
+        assert_eq!(both(&[]), "");
     }
 
     #[test]

@@ -34,6 +34,14 @@ fn walls_of_several_peers_stand_in_one_measure() {
 }
 
 #[test]
+fn what_counts_for_nothing_says_so() {
+    let mut samples = [kept_alive(Peer::Weir, 9.0), kept_alive(Peer::Nginx, 10.0)];
+    samples[1].load.troubles.push("Socket errors".to_owned());
+    let title = &charts(named("small").unwrap(), &samples)[0].title;
+    assert!(title.ends_with(": NOT VALID"), "{title}");
+}
+
+#[test]
 fn a_figure_by_itself_is_drawn_beside_its_wall() {
     let silent = |peer, held| sample("silent", peer, 1.0, Some(held));
     let samples = [silent(Peer::Weir, 4.5), silent(Peer::Haproxy, 1.5)];
