@@ -108,9 +108,10 @@ fn before(commit: &str, directory: &Path) -> Result<Counts> {
     };
     let place = tree.to_string_lossy();
     if tree.exists() {
-        git(&["worktree", "remove", "--force", &place])?;
+        fs::remove_dir_all(&tree).with_context(|| format!("cannot remove `{place}`"))?;
     }
-    git(&["worktree", "add", "--quiet", "--detach", &place, commit])?;
+    // Forced, because git may still know the tree of a run that was interrupted, or of a target directory that is gone.
+    git(&["worktree", "add", "--quiet", "--force", "--detach", &place, commit])?;
     eprintln!("{commit}");
     let counts = counts(&tree, &directory.join("before-target"), directory);
     git(&["worktree", "remove", "--force", &place])?;
