@@ -198,11 +198,12 @@ static BY_LENGTH: [&[Spelling]; LENGTH_MAX + 1] = {
         &[spelling(K::Via)],
         &[spelling(K::Host), spelling(K::Date)],
         &[spelling(K::Proxy)],
+        // The most frequent ones first.
         &[
             spelling(K::Accept),
+            spelling(K::Server),
             spelling(K::Cookie),
             spelling(K::Expect),
-            spelling(K::Server),
             spelling(K::XLoad),
         ],
         &[spelling(K::Referer), spelling(K::Trailer), spelling(K::Upgrade)],

@@ -202,12 +202,13 @@ impl Proved {
 /// What becomes of a connection after an exchange.
 #[derive(Debug)]
 pub(crate) enum Next {
-    /// Another request may follow; these bytes of it are here already.
-    KeepAlive(ReadBuffer),
+    /// Another request may follow; bytes of it may be in the buffer already.
+    KeepAlive,
     /// Everything was said: close.
     Close,
-    /// The client may still be sending: half-close, read and discard for a while, then close.
-    Linger(ReadBuffer),
+    /// The client may still be sending: half-close, read and discard for a while, then close. These bytes are here already;
+    /// boxed, because this is rare and moved often.
+    Linger(Box<ReadBuffer>),
     /// Nothing was begun: the client has ended the connection where a request could begin, or was silent for too long.
     End,
     /// Close at once; the answer was cut, or the client is gone.

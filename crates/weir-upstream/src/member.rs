@@ -5,6 +5,7 @@
 
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use tokio::time::Instant;
 use weir_core::health::{Fault as Failure, Round, Trial};
@@ -266,14 +267,14 @@ impl Server {
         }
     }
 
-    /// Counts the final answer to a request that was begun to be sent at `begun`, and takes from its head what it says to us
+    /// Counts the final answer to a request, which took so long from when it was begun to be sent, and takes from its head what it says to us
     /// alone.
     #[inline]
-    pub fn note_answer(&self, head: &mut Head, begun: Instant, now: Instant) {
+    pub fn note_answer(&self, head: &mut Head, took: impl FnOnce() -> Duration, now: Instant) {
         if let Some(messages) = &self.messages {
             messages.answer(Source::Client, head.status());
         }
-        self.observation.answered(head, begun, now);
+        self.observation.answered(head, took, now);
     }
 
     /// Counts an exchange that failed after a byte was sent.

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
 use tokio::time::Instant;
-use weir_core::balance::{Observed, Reported, Reports, Rule, Standing, parse_report};
+use weir_core::balance::{Decay, Observed, Reported, Reports, Rule, Standing, parse_report};
 use weir_http::field::KnownName as K;
 use weir_http::head::Head;
 
@@ -20,8 +20,8 @@ pub struct Observation {
     since: Instant,
     observed: AtomicU64,
     reports: AtomicU64,
-    /// How long answers are remembered, in milliseconds; 0 where nobody wants to know.
-    decay_millis: AtomicU32,
+    /// How fast answers are forgotten; 0 where nobody wants to know.
+    decay: AtomicU32,
     /// After how long a report is forgotten, in milliseconds; 0 where nobody wants to know.
     forget_millis: AtomicU32,
     reports_pass: AtomicBool,
@@ -33,7 +33,7 @@ impl Default for Observation {
             since: now(),
             observed: AtomicU64::new(0),
             reports: AtomicU64::new(0),
-            decay_millis: AtomicU32::new(0),
+            decay: AtomicU32::new(0),
             forget_millis: AtomicU32::new(0),
             reports_pass: AtomicBool::new(false),
         }
@@ -48,7 +48,8 @@ impl Observation {
             false => 0,
         };
         let needs = rule.strategy.needs();
-        self.decay_millis.store(millis(needs.answers, rule.decay), Ordering::Relaxed);
+        let decay = if needs.answers { Decay::over(rule.decay).to_bits() } else { 0 };
+        self.decay.store(decay, Ordering::Relaxed);
         self.forget_millis.store(millis(needs.reports, rule.forget), Ordering::Relaxed);
         self.reports_pass.store(rule.reports_pass, Ordering::Relaxed);
     }
@@ -59,15 +60,15 @@ impl Observation {
         self.reports.store(0, Ordering::Relaxed);
     }
 
-    /// Notes the head of a final answer to a request that was begun then. Takes away what the server says of its load, unless
+    /// Notes the head of a final answer that took so long. Takes away what the server says of its load, unless
     /// clients are to have it.
     #[inline]
-    pub(crate) fn answered(&self, head: &mut Head, begun: Instant, now: Instant) {
-        if let Some(decay) = time(&self.decay_millis) {
-            let took = now.saturating_duration_since(begun);
+    pub(crate) fn answered(&self, head: &mut Head, took: impl FnOnce() -> Duration, now: Instant) {
+        if let Some(decay) = self.decay() {
+            let (at, took) = (self.time(now), took());
             match has_failed(head.status()) {
-                true => self.note(|known| Some(known.failed(self.time(now), took, decay))),
-                false => self.note(|known| known.succeeded(self.time(now), took, decay)),
+                true => self.note(|known| Some(known.failed(at, took, decay))),
+                false => self.note(|known| known.succeeded(at, took, decay)),
             }
         }
         if let Some(forget) = time(&self.forget_millis) {
@@ -77,7 +78,7 @@ impl Observation {
 
     /// Notes an exchange without an answer that was begun then.
     pub(crate) fn failed(&self, begun: Option<Instant>) {
-        if let Some(decay) = time(&self.decay_millis) {
+        if let Some(decay) = self.decay() {
             let now = now();
             let took = begun.map_or(Duration::ZERO, |begun| now.saturating_duration_since(begun));
             self.note(|known| Some(known.failed(self.time(now), took, decay)));
@@ -86,7 +87,7 @@ impl Observation {
 
     /// Notes an exchange that was begun then, and that nobody waits for any more.
     pub(crate) fn cut(&self, begun: Instant) {
-        if let Some(decay) = time(&self.decay_millis) {
+        if let Some(decay) = self.decay() {
             let now = now();
             self.note(|known| known.cut(self.time(now), now.saturating_duration_since(begun), decay));
         }
@@ -95,7 +96,7 @@ impl Observation {
     /// How it has answered until now.
     pub(crate) fn standing(&self, now: Instant) -> Standing {
         let known = Observed::from_bits(self.observed.load(Ordering::Relaxed));
-        time(&self.decay_millis).map_or_else(Standing::default, |decay| known.at(self.time(now), decay))
+        self.decay().map_or_else(Standing::default, |decay| known.at(self.time(now), decay))
     }
 
     /// What it has said of its load.
@@ -121,6 +122,13 @@ impl Observation {
         }
         if !self.reports_pass.load(Ordering::Relaxed) {
             head.remove(K::XLoad);
+        }
+    }
+
+    fn decay(&self) -> Option<Decay> {
+        match self.decay.load(Ordering::Relaxed) {
+            0 => None,
+            bits => Some(Decay::from_bits(bits)),
         }
     }
 
@@ -168,7 +176,7 @@ mod tests {
         let observation = serving(Strategy::RoundRobin);
         let begun = now();
         let mut head = answer(200, &["cpu=0.9"]);
-        observation.answered(&mut head, begun, begun + Duration::from_millis(5));
+        observation.answered(&mut head, || Duration::from_millis(5), begun + Duration::from_millis(5));
         observation.failed(Some(begun));
         assert!(head.has(K::XLoad), "the field of somebody else");
         assert_eq!(observation.observed.load(Ordering::Relaxed), 0);
@@ -185,7 +193,7 @@ mod tests {
             let observation = serving(Strategy::PeakEwma);
             let begun = now();
             let end = begun + Duration::from_millis(20);
-            observation.answered(&mut answer(status, &[]), begun, end);
+            observation.answered(&mut answer(status, &[]), || end - begun, end);
             assert_eq!(observation.standing(end).failing > 0.0, failing, "{status}");
         }
         let observation = serving(Strategy::PeakEwma);
@@ -202,16 +210,16 @@ mod tests {
         let load = || observation.reported(at).map(|reported| (reported.load * 100.0).round());
         for fields in [&[][..], &["cpu=0.5", "cpu=0.6"], &["cpu=2"], &["nonsense"]] {
             let mut head = answer(200, fields);
-            observation.answered(&mut head, at, at);
+            observation.answered(&mut head, || Duration::ZERO, at);
             assert_eq!(load(), None, "{fields:?}");
             assert!(!head.has(K::XLoad));
         }
-        observation.answered(&mut answer(500, &["cpu=0.25"]), at, at);
+        observation.answered(&mut answer(500, &["cpu=0.25"]), || Duration::ZERO, at);
         assert_eq!(load(), Some(25.0), "one that fails may still say why");
         let passing = Observation::default();
         passing.serve(&Rule { reports_pass: true, ..Strategy::Load.into() });
         let mut head = answer(200, &["mem=0.5"]);
-        passing.answered(&mut head, at, at);
+        passing.answered(&mut head, || Duration::ZERO, at);
         assert!(head.has(K::XLoad) && passing.reported(at).is_some());
     }
 }

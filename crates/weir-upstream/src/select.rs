@@ -31,6 +31,18 @@ pub fn pick(
     if group.servers.len() == 1 {
         return (group.takes_requests(0) && usable(0)).then_some(0);
     }
+    pick_among(upstream, group, turn, now, usable)
+}
+
+/// The same among several. Apart, so that the code of all strategies is not in the way where there is one server.
+#[inline(never)]
+fn pick_among(
+    upstream: &Upstream,
+    group: &Group,
+    turn: Turn,
+    now: Instant,
+    usable: impl Fn(usize) -> bool,
+) -> Option<usize> {
     let view = View { group, usable, now };
     balance::pick(upstream.balance.strategy, &group.plan, turn, &mut random, &view)
 }

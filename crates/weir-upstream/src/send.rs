@@ -98,7 +98,7 @@ impl SendBody {
         }
     }
 
-    async fn send(&self, sink: &mut H1Sink) -> Result<(), PumpError> {
+    async fn send(&self, sink: &mut H1Sink<'_>) -> Result<(), PumpError> {
         match self {
             Self::Memory(bytes) => pump(&mut Body::Memory(bytes.clone()), sink).await,
             Self::Kept(body) => {
@@ -353,11 +353,11 @@ impl<'a, C: AsyncFn(&Server) -> Result<Stream, ConnectError>> Sending<'a, C> {
         self.sent.set(None);
         let (stream, deadlines) = (Rc::clone(&connection.stream), Rc::clone(&self.deadlines));
         let timed = Timed { stream, deadlines, read: None, write: None };
-        let mut sink = H1Sink::new(timed.clone());
+        let mut sink = H1Sink::new(&timed);
         let coding = if self.body.trailers().is_empty() { Coding::Plain } else { Coding::Chunked };
         self.write_head(coding, sink.head(coding));
         let mut upload = pin!(self.body.send(&mut sink));
-        let mut download = pin!(self.read(timed));
+        let mut download = pin!(self.read(timed.clone()));
         let (mut upload_over, mut uploaded) = (false, false);
         let outcome = poll_fn(|cx| {
             if !upload_over && let Poll::Ready(outcome) = upload.as_mut().poll(cx) {
@@ -376,7 +376,7 @@ impl<'a, C: AsyncFn(&Server) -> Result<Stream, ConnectError>> Sending<'a, C> {
         }
         let (mut answer, idle) = outcome.map_err(|error| self.explained(error))?;
         // The time until the request was sent is no time of the server's.
-        self.server.note_answer(&mut answer.head, begun, begun + answer.head_after);
+        self.server.note_answer(&mut answer.head, || answer.head_after, begun + answer.head_after);
         match (self.pools, idle) {
             (Some(pools), Some(idle)) if uploaded => {
                 pools.give_back(connection, idle.min(self.limits.idle), now());
@@ -477,7 +477,7 @@ impl<'a, C: AsyncFn(&Server) -> Result<Stream, ConnectError>> Sending<'a, C> {
     async fn final_head(&self, timed: &Timed, buffer: &mut ReadBuffer) -> Result<Head, SendError> {
         let mut head = Head::default();
         for _ in 0..=INTERIM_ANSWERS_MAX {
-            read_answer(timed, buffer, &mut head, self.limits.head).await.map_err(SendError::Head)?;
+            read_answer(timed, buffer, &mut &mut head, self.limits.head).await.map_err(SendError::Head)?;
             match head.status() {
                 101 => return Err(SendError::Switched),
                 200.. => return Ok(head),

@@ -33,7 +33,7 @@ pub use asked::Turn;
 pub use key::key;
 pub use members::Members;
 pub use needs::Needs;
-pub use observed::{DECAY, Observed, Standing};
+pub use observed::{DECAY, Decay, Observed, Standing};
 pub use plan::{Part, Plan};
 pub use report::{FORGET, Reported, Reports, parse as parse_report};
 pub use ring::{POINTS_PER_WEIGHT, RING_POINTS_MAX, Ring};

@@ -13,6 +13,32 @@ use std::time::Duration;
 /// The time in which what is known loses all but 1/e of its weight, unless the configuration says otherwise.
 pub const DECAY: Duration = Duration::from_secs(10);
 
+/// How fast what is known fades, as a number that is multiplied with: servers are compared for every request, and the time that the
+/// configuration says would have to be converted each time.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Decay {
+    /// The part of the whole time that a millisecond is.
+    per_milli: f32,
+}
+
+impl Decay {
+    /// What is known loses all but 1/e of its weight in this time, which is taken for a millisecond if it is less.
+    pub const fn over(time: Duration) -> Self {
+        let millis = time.as_millis();
+        Self { per_milli: if millis == 0 { 1.0 } else { 1.0 / millis as f32 } }
+    }
+
+    /// The same in 32 bits; never 0.
+    pub fn to_bits(self) -> u32 {
+        self.per_milli.to_bits()
+    }
+
+    /// What [`to_bits`](Self::to_bits) gave.
+    pub fn from_bits(bits: u32) -> Self {
+        Self { per_milli: f32::from_bits(bits) }
+    }
+}
+
 /// What is newer than this says nothing new, unless it is a peak.
 const STEP_MILLIS: u64 = 10;
 
@@ -64,7 +90,7 @@ impl Observed {
     /// Notes an exchange that took so long to the head of its answer. `now` is the time since any moment that is the same for all
     /// notes. `None` when that says nothing new.
     #[must_use]
-    pub fn succeeded(self, now: Duration, took: Duration, decay: Duration) -> Option<Self> {
+    pub fn succeeded(self, now: Duration, took: Duration, decay: Decay) -> Option<Self> {
         let (latency, sample) = (self.latency(), micros(took));
         let elapsed = self.elapsed(now);
         let is_news = sample > latency * PEAK || self.failing() > 0.0;
@@ -82,7 +108,7 @@ impl Observed {
     /// It counts as at least as slow as the server was until now: failing fast is not being fast. What it costs the
     /// server is in the share of failed exchanges.
     #[must_use]
-    pub fn failed(self, now: Duration, took: Duration, decay: Duration) -> Self {
+    pub fn failed(self, now: Duration, took: Duration, decay: Decay) -> Self {
         let latency = self.latency();
         // Of a server that has never answered nothing is known but that.
         let latency = if latency > 0.0 { latency.max(micros(took)) } else { 0.0 };
@@ -92,7 +118,7 @@ impl Observed {
 
     /// Notes an exchange that was ended by us after so long: it would have taken at least that.
     #[must_use]
-    pub fn cut(self, now: Duration, took: Duration, decay: Duration) -> Option<Self> {
+    pub fn cut(self, now: Duration, took: Duration, decay: Decay) -> Option<Self> {
         if micros(took) > self.latency() * PEAK && self.latency() > 0.0 {
             return self.succeeded(now, took, decay);
         }
@@ -100,7 +126,7 @@ impl Observed {
     }
 
     /// What can be expected now. What is known fades while nobody asks: a server that was slow is asked again in the end.
-    pub fn at(self, now: Duration, decay: Duration) -> Standing {
+    pub fn at(self, now: Duration, decay: Decay) -> Standing {
         if self.0 == 0 {
             return Standing::default();
         }
@@ -139,12 +165,13 @@ fn millis(time: Duration) -> u64 {
 
 /// At least one: nothing takes no time.
 fn micros(took: Duration) -> f32 {
-    (took.as_secs_f32() * 1e6).max(1.0)
+    let micros = took.as_secs().saturating_mul(1_000_000).saturating_add(u64::from(took.subsec_micros()));
+    (micros as f32).max(1.0)
 }
 
 /// How much of what is known is left after so many milliseconds.
-fn kept(elapsed_millis: u64, decay: Duration) -> f32 {
-    let share = elapsed_millis as f32 / (decay.as_secs_f32() * 1000.0).max(1.0);
+fn kept(elapsed_millis: u64, decay: Decay) -> f32 {
+    let share = elapsed_millis as f32 * decay.per_milli;
     // The beginning of its series is as exact as the type up to here, and takes a few instructions where `exp` takes a hundred.
     if share < 1.0 / 128.0 { 1.0 - share + share * share / 2.0 } else { (-share).exp() }
 }

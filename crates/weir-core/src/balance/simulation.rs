@@ -9,6 +9,8 @@ use std::time::Duration;
 
 use super::*;
 
+const DECAY: Decay = Decay::over(super::DECAY);
+
 /// A server of the simulation.
 #[derive(Clone)]
 struct Server {

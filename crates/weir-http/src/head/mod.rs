@@ -139,6 +139,13 @@ pub struct Head {
 
 impl Default for Head {
     fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Head {
+    /// An empty head, which takes no memory yet.
+    pub const fn new() -> Self {
         Self {
             buffer: Vec::new(),
             fields: Vec::new(),
@@ -149,9 +156,7 @@ impl Default for Head {
             version: Version::Http11,
         }
     }
-}
 
-impl Head {
     /// A request with this method token and target, without fields.
     pub fn request(method: &[u8], target: &[u8]) -> Self {
         let mut head = Self::default();
@@ -326,19 +331,21 @@ impl Head {
     ///
     /// The caller vouches that the name is a token and the value holds no control bytes; debug builds check it.
     pub fn append<'n>(&mut self, name: impl Into<FieldName<'n>>, value: &[u8]) {
-        self.append_line(name.into(), &[value]);
+        self.append_line(name.into(), value, &[]);
     }
 
     /// Adds a field whose value is these parts, one after the other.
     pub fn append_parts<'n>(&mut self, name: impl Into<FieldName<'n>>, parts: &[&[u8]]) {
-        self.append_line(name.into(), parts);
+        let (first, others) =
+            parts.split_first().map_or((&b""[..], parts), |(first, others)| (*first, others));
+        self.append_line(name.into(), first, others);
     }
 
     #[inline]
-    fn append_line(&mut self, name: FieldName<'_>, parts: &[&[u8]]) {
+    fn append_line(&mut self, name: FieldName<'_>, first: &[u8], others: &[&[u8]]) {
         debug_assert!(list::is_token(name.as_bytes()), "a field name must be a token");
         debug_assert!(
-            parts.iter().all(|part| is_field_value(part)),
+            is_field_value(first) && others.iter().all(|part| is_field_value(part)),
             "a field value must not hold control bytes"
         );
         let line_start = self.buffer.len();
@@ -357,7 +364,8 @@ impl Head {
         };
         let start = self.buffer.len();
         let name = span(line_start, start - line_start - 2);
-        for part in parts {
+        self.buffer.extend_from_slice(first);
+        for part in others {
             self.buffer.extend_from_slice(part);
         }
         let value = span(start, self.buffer.len() - start);

@@ -101,63 +101,71 @@ pub(super) struct Reading<'a> {
 
 impl Reading<'_> {
     /// Reads the answer and passes it on, if the mode agrees.
-    pub(super) async fn answer(
+    #[allow(clippy::manual_async_fn, reason = "an async fn keeps its arguments twice")]
+    pub(super) fn answer(
         &self,
         x: &mut Exchange,
         buffer: &mut ReadBuffer,
-        responder: &mut Responder,
+        responder: &mut Responder<'_>,
         decide: &mut impl FnMut(Progress, &Head) -> Action,
-    ) -> Result<Answer, Broken> {
-        let mut head = LentHead::new();
-        let status = self.final_head(x, buffer, &mut head, responder).await?;
-        let headed = x.look();
-        x.record.upstream = Some(headed - self.begun);
-        x.record.served = Some(self.directions.sent.get().map_or(Duration::ZERO, |sent| headed - sent));
-        if let Some(server) = &x.record.server {
-            server.note_answer(&mut head, self.begun, x.now);
-            server.watched.observe(|| headed - self.begun);
-            if server.target.is_some() {
-                server.counters.answered();
+    ) -> impl Future<Output = Result<Answer, Broken>> {
+        async move {
+            let mut head = LentHead::new();
+            let status = self.final_head(x, buffer, &mut head, responder).await?;
+            let headed = x.look();
+            let took = headed - self.begun;
+            x.record.upstream = Some(took);
+            x.record.served = Some(match self.directions.sent.get() {
+                None => Duration::ZERO,
+                Some(sent) if sent == self.begun => took,
+                Some(sent) => headed - sent,
+            });
+            if let Some(server) = &x.record.server {
+                server.note_answer(&mut head, || took, x.now);
+                server.watched.observe(|| took);
+                if server.target.is_some() {
+                    server.counters.answered();
+                }
             }
-        }
-        if status == 101 {
-            return switched(x, self.round, &mut head, responder).await;
-        }
-        self.directions.answered.set(true);
-        x.client.deadlines.clear(Wait::ServerHead);
-        let framing = framing::decide(&mut head, Direction::Answer(x.request.method()))
-            .map_err(|error| garbage(&error))?;
-        let options = receive::connection_options(&mut head)
-            .map_err(|_| Failure::ServerGarbage("its Connection field is malformed"))?;
-        if let Some(server) = &x.record.server {
-            server.judge(self.round, &head);
-        }
-        // The server has read a request that it answers, whatever we believe to have written.
-        let body_whole = kept_body::is_whole(x, self.kept);
-        let progress = Progress { bytes_sent: 1, body_whole, answer_begun: false };
-        match decide(progress, &head) {
-            Action::Answer { .. } => {}
-            next @ (Action::Start { .. } | Action::GiveUp(_)) => {
-                self.directions.answered.set(false);
-                return Ok(Answer::Discarded { next, status });
+            if status == 101 {
+                return switched(x, self.round, &mut head, responder).await;
             }
-        }
-        let reusable = is_persistent(&head, options) && framing != Framing::UntilClose;
-        let stated = head.get(K::KeepAlive).and_then(connection::keep_alive_timeout);
-        let idle = reusable.then(|| stated.unwrap_or(Duration::MAX));
-        let request_done = self.directions.request_done.get();
-        respond::begin(x, &mut head, framing, respond::Source::Server, request_done, responder);
-        drop(head);
-        match framing {
-            // What is small has come with its head, and needs nothing that waits for more.
-            Framing::Sized(bytes) if bytes <= buffer.unread().len() as u64 => {
-                small_body(bytes as usize, buffer, responder).await.map_err(Failure::from)?;
+            self.directions.answered.set(true);
+            x.client.deadlines.clear(Wait::ServerHead);
+            let framing = framing::decide(&mut head, Direction::Answer(x.request.method()))
+                .map_err(|error| garbage(&error))?;
+            let options = receive::connection_options(&mut head)
+                .map_err(|_| Failure::ServerGarbage("its Connection field is malformed"))?;
+            if let Some(server) = &x.record.server {
+                server.judge(self.round, &head);
             }
-            Framing::None | Framing::Sized(_) | Framing::Chunked | Framing::UntilClose => {
-                self.body(x, framing, buffer, responder).await?;
+            // The server has read a request that it answers, whatever we believe to have written.
+            let body_whole = kept_body::is_whole(x, self.kept);
+            let progress = Progress { bytes_sent: 1, body_whole, answer_begun: false };
+            match decide(progress, &head) {
+                Action::Answer { .. } => {}
+                next @ (Action::Start { .. } | Action::GiveUp(_)) => {
+                    self.directions.answered.set(false);
+                    return Ok(Answer::Discarded { next, status });
+                }
             }
+            let reusable = is_persistent(&head, options) && framing != Framing::UntilClose;
+            let stated = head.get(K::KeepAlive).and_then(connection::keep_alive_timeout);
+            let idle = reusable.then(|| stated.unwrap_or(Duration::MAX));
+            let request_done = self.directions.request_done.get();
+            respond::begin(x, &mut head, framing, respond::Source::Server, request_done, responder);
+            drop(head);
+            match framing {
+                // What is small has come with its head, and needs nothing that waits for more.
+                Framing::Sized(bytes) if bytes <= buffer.unread().len() as u64 => {
+                    small_body(bytes as usize, buffer, responder).await.map_err(Failure::from)?;
+                }
+                Framing::None | Framing::Sized(_) | Framing::Chunked | Framing::UntilClose => {
+                    self.body(x, framing, buffer, responder).await?;
+                }
+            }
+            Ok(Answer::Whole { idle })
         }
-        Ok(Answer::Whole { idle })
     }
 
     /// Reads heads until one is final, or is a 101; passes interim ones on.
@@ -165,8 +173,8 @@ impl Reading<'_> {
         &self,
         x: &Exchange,
         buffer: &mut ReadBuffer,
-        head: &mut Head,
-        responder: &mut Responder,
+        head: &mut LentHead,
+        responder: &mut Responder<'_>,
     ) -> Result<u16, Broken> {
         for _ in 0..=INTERIM_ANSWERS_MAX {
             read_answer(self.timed, buffer, head, x.snapshot.head_limits())
@@ -193,7 +201,7 @@ impl Reading<'_> {
         x: &Exchange,
         framing: Framing,
         buffer: &mut ReadBuffer,
-        responder: &mut Responder,
+        responder: &mut Responder<'_>,
     ) -> Result<(), Broken> {
         let timed = Timed {
             read: Some(Patience {
@@ -253,7 +261,7 @@ impl From<Broken> for Lost {
 pub(super) async fn final_head(
     from: &Timed,
     buffer: &mut ReadBuffer,
-    head: &mut Head,
+    head: &mut LentHead,
     method: Method,
     limits: HeadLimits,
     in_flight: &InFlight,
@@ -279,7 +287,8 @@ pub(super) async fn final_head(
             return Err(Lost::Failed { cause: Cause::Garbage, failure });
         };
         if head.status() >= 200 {
-            server.note_answer(head, begun, now());
+            let now = now();
+            server.note_answer(head, || now.saturating_duration_since(begun), now);
             server.judge(in_flight.round(), head);
             let reusable = is_persistent(head, options) && framing != Framing::UntilClose;
             let stated = head.get(K::KeepAlive).and_then(connection::keep_alive_timeout);
@@ -291,8 +300,11 @@ pub(super) async fn final_head(
 }
 
 /// Passes a body on that is here already.
-async fn small_body(bytes: usize, buffer: &mut ReadBuffer, responder: &mut Responder) -> io::Result<()> {
-    responder.data(&buffer.unread()[..bytes]).await?;
+async fn small_body(bytes: usize, buffer: &mut ReadBuffer, responder: &mut Responder<'_>) -> io::Result<()> {
+    let body = &buffer.unread()[..bytes];
+    if !responder.gather(body) {
+        responder.data(body).await?;
+    }
     buffer.consume(bytes);
     responder.end(None).await
 }
@@ -302,7 +314,7 @@ async fn switched(
     x: &mut Exchange,
     round: Round,
     head: &mut Head,
-    responder: &mut Responder,
+    responder: &mut Responder<'_>,
 ) -> Result<Answer, Broken> {
     let protocol: Box<[u8]> = match (&x.facts.upgrade, upgrade::read(head.get_all(K::Upgrade))) {
         (Some(asked), Upgrade::One(protocol)) if protocol.eq_ignore_ascii_case(asked) => protocol.into(),

@@ -68,71 +68,82 @@ pub(super) struct Sent<'r> {
 }
 
 /// Sends the request of `x` on this connection and passes the answer on, if the mode agrees when `decide` is asked.
-pub(super) async fn run(
+#[allow(clippy::manual_async_fn, reason = "an async fn keeps its arguments twice")]
+pub(super) fn run(
     x: &mut Exchange,
     forward: &Forward,
     connection: Connection,
     in_flight: InFlight,
     Sent { request, kept }: Sent<'_>,
-    responder: &mut Responder,
+    responder: &mut Responder<'_>,
     mut decide: impl FnMut(Progress, &Head) -> Action,
-) -> Outcome {
-    let upstream = &forward.upstream;
-    connection.server.note_request(x.request.method());
-    let timed = server_side(x, forward, &connection);
-    let mut sink = H1Sink::new(timed.clone());
-    write_request(x, forward, &connection, &mut sink);
-    let body_empty = x.facts.body_is_empty();
-    let directions = Directions::default();
-    let mut buffer = ReadBuffer::new();
-    let begun = x.now;
-    let reading = Reading { timed: &timed, directions: &directions, begun, round: in_flight.round(), kept };
-    let transferred = {
-        let client = Rc::clone(&x.client);
-        let mut upload = pin!(pump(&mut request.body, &mut sink));
-        let mut download = pin!(reading.answer(x, &mut buffer, responder, &mut decide));
-        poll_fn(|cx| {
-            loop {
-                if !directions.upload_over.get()
-                    && let Poll::Ready(outcome) = upload.as_mut().poll(cx)
-                {
-                    let sent = if body_empty { begun } else { now() };
-                    directions.uploaded(outcome, &client, sent, upstream.waits.answer_head)?;
+) -> impl Future<Output = Outcome> {
+    async move {
+        let upstream = &forward.upstream;
+        connection.server.note_request(x.request.method());
+        let timed = server_side(x, forward, &connection);
+        let mut sink = H1Sink::new(&timed);
+        write_request(x, forward, &connection, &mut sink);
+        let body_empty = x.facts.body_is_empty();
+        let directions = Directions::default();
+        let mut buffer = ReadBuffer::new();
+        let begun = x.now;
+        let reading =
+            Reading { timed: &timed, directions: &directions, begun, round: in_flight.round(), kept };
+        let transferred = {
+            let client = Rc::clone(&x.client);
+            let mut upload = pin!(pump(&mut request.body, &mut sink));
+            let mut download = pin!(reading.answer(x, &mut buffer, responder, &mut decide));
+            poll_fn(|cx| {
+                loop {
+                    if !directions.upload_over.get()
+                        && let Poll::Ready(outcome) = upload.as_mut().poll(cx)
+                    {
+                        let sent = if body_empty { begun } else { now() };
+                        directions.uploaded(outcome, &client, sent, upstream.waits.answer_head)?;
+                    }
+                    if let Poll::Ready(answer) = download.as_mut().poll(cx) {
+                        return Poll::Ready(answer);
+                    }
+                    if directions.upload_over.get() && client.stream.poll_reset(cx).is_ready() {
+                        return Poll::Ready(Err(Failure::ClientGone.into()));
+                    }
+                    directions.passed(ready!(client.deadlines.poll_passed(cx)))?;
                 }
-                if let Poll::Ready(answer) = download.as_mut().poll(cx) {
-                    return Poll::Ready(answer);
-                }
-                if directions.upload_over.get() && client.stream.poll_reset(cx).is_ready() {
-                    return Poll::Ready(Err(Failure::ClientGone.into()));
-                }
-                directions.passed(ready!(client.deadlines.poll_passed(cx)))?;
+            })
+            .await
+        };
+        end_waits(x);
+        x.record.received_bytes = x.record.received_bytes.max(sink.content_bytes());
+        let body_whole = kept_body::is_whole(x, kept);
+        let progress = Progress {
+            bytes_sent: sink.written_bytes(),
+            body_whole,
+            answer_begun: directions.answered.get(),
+        };
+        match transferred {
+            Ok(Answer::Whole { idle }) => {
+                x.look_after_wait();
+                // What came behind the answer was not asked for: nobody may ever read it as an answer.
+                let idle = idle.filter(|_| directions.request_done.get() && buffer.is_empty());
+                give_back(x, connection, idle.map(|idle| idle.min(upstream.waits.idle)));
+                Outcome::Answered
             }
-        })
-        .await
-    };
-    // Directions that were left in the middle may have left theirs; another attempt begins without them.
+            Ok(Answer::Discarded { next, status }) => Outcome::Discarded { next, status },
+            Ok(Answer::Switched) => {
+                // Tunnels live long and are few: they take memory of their own, so that exchanges stay small.
+                let tunnel = Box::pin(tunnel::run(x, timed, buffer, behind_request(request), responder));
+                tunnel.await.map_or_else(Outcome::Over, |()| Outcome::Answered)
+            }
+            Err(broken) => failed(&connection, in_flight.round(), progress, broken),
+        }
+    }
+}
+
+/// Directions that were left in the middle may have left their deadlines; another attempt begins without them.
+fn end_waits(x: &Exchange) {
     for wait in [Wait::ServerHead, Wait::ServerWrite, Wait::ServerBody] {
         x.client.deadlines.clear(wait);
-    }
-    x.record.received_bytes = x.record.received_bytes.max(sink.content_bytes());
-    let body_whole = kept_body::is_whole(x, kept);
-    let progress =
-        Progress { bytes_sent: sink.written_bytes(), body_whole, answer_begun: directions.answered.get() };
-    match transferred {
-        Ok(Answer::Whole { idle }) => {
-            x.look_after_wait();
-            // What came behind the answer was not asked for: nobody may ever read it as an answer.
-            let idle = idle.filter(|_| directions.request_done.get() && buffer.is_empty());
-            give_back(x, connection, idle.map(|idle| idle.min(upstream.waits.idle)));
-            Outcome::Answered
-        }
-        Ok(Answer::Discarded { next, status }) => Outcome::Discarded { next, status },
-        Ok(Answer::Switched) => {
-            // Tunnels live long and are few: they take memory of their own, so that exchanges stay small.
-            let tunnel = Box::pin(tunnel::run(x, timed, buffer, behind_request(request), responder));
-            tunnel.await.map_or_else(Outcome::Over, |()| Outcome::Answered)
-        }
-        Err(broken) => failed(&connection, in_flight.round(), progress, broken),
     }
 }
 
@@ -183,7 +194,7 @@ fn server_side(x: &Exchange, forward: &Forward, connection: &Connection) -> Time
 }
 
 /// Writes the head of the request as this server gets it.
-fn write_request(x: &mut Exchange, forward: &Forward, connection: &Connection, sink: &mut H1Sink) {
+fn write_request(x: &mut Exchange, forward: &Forward, connection: &Connection, sink: &mut H1Sink<'_>) {
     let server = &connection.server;
     if names_server(x, forward) {
         // The one of the server before may stand there already.
@@ -203,7 +214,7 @@ pub(super) fn names_server(x: &Exchange, forward: &Forward) -> bool {
 }
 
 /// Writes this head for this server, with what says how its body ends.
-pub(super) fn write_head(head: &Head, framing: Framing, server: &Server, sink: &mut H1Sink) {
+pub(super) fn write_head(head: &Head, framing: Framing, server: &Server, sink: &mut H1Sink<'_>) {
     let out = sink.head(if framing == Framing::Chunked { Coding::Chunked } else { Coding::Plain });
     if server.address.base.is_empty() {
         head.write_open(out);

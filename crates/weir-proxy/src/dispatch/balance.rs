@@ -31,7 +31,7 @@ pub(crate) fn run<'r>(
     x: &'r mut Exchange,
     forward: &'r Forward,
     request: &'r mut RequestBody,
-    responder: &'r mut Responder,
+    responder: &'r mut Responder<'_>,
 ) -> impl Future<Output = Result<(), Failure>> + 'r {
     attempts(x, forward, Sent { request, kept: None }, responder)
 }
@@ -46,7 +46,7 @@ pub(crate) async fn run_keeping(
     x: &mut Exchange,
     forward: &Forward,
     request: &mut RequestBody,
-    responder: &mut Responder,
+    responder: &mut Responder<'_>,
 ) -> Result<(), Failure> {
     let kept = kept_body::for_repeats(x, request);
     let outcome = attempts(x, forward, Sent { request, kept: kept.as_deref() }, responder).await;
@@ -56,71 +56,74 @@ pub(crate) async fn run_keeping(
     outcome
 }
 
-async fn attempts(
+#[allow(clippy::manual_async_fn, reason = "an async fn keeps its arguments twice")]
+fn attempts(
     x: &mut Exchange,
     forward: &Forward,
     sent: Sent<'_>,
-    responder: &mut Responder,
-) -> Result<(), Failure> {
-    let Sent { request, kept } = sent;
-    let upstream = &*forward.upstream;
-    let group = x.worker.groups.of(upstream);
-    let clock = Clock::of(x);
-    let moment = |machine: &Balance<'_>| clock.moment(&group, machine);
-    let mut machine = Balance::new(&upstream.retry, upstream.retries.budget(), facts(x, kept));
-    let turn = turn::turn(x, upstream, &group);
-    let (mut action, mut passed_over, mut is_first) = (machine.begin(), PassedOver::None, true);
-    loop {
-        let (number, reuse) = match action {
-            Action::Start { number, reuse, wait } => {
-                if !wait.is_zero() {
-                    Box::pin(repeat::rest(x, wait)).await?;
+    responder: &mut Responder<'_>,
+) -> impl Future<Output = Result<(), Failure>> {
+    async move {
+        let Sent { request, kept } = sent;
+        let upstream = &*forward.upstream;
+        let group = x.worker.groups.of(upstream);
+        let clock = Clock::of(x);
+        let moment = |machine: &Balance<'_>| clock.moment(&group, machine);
+        let mut machine = Balance::new(&upstream.retry, upstream.retries.budget(), facts(x, kept));
+        let turn = turn::turn(x, upstream, &group);
+        let (mut action, mut passed_over, mut is_first) = (machine.begin(), PassedOver::None, true);
+        loop {
+            let (number, reuse) = match action {
+                Action::Start { number, reuse, wait } => {
+                    if !wait.is_zero() {
+                        Box::pin(repeat::rest(x, wait)).await?;
+                    }
+                    (number, reuse)
                 }
-                (number, reuse)
+                Action::GiveUp(why) => return Err(failure(x, why, passed_over)),
+                // The attempt has passed its answer on when it says so.
+                Action::Answer { .. } => return Ok(()),
+            };
+            // In flight from here on, so that others who choose now see it, also while a connection is made.
+            let usable = |server| machine.allows(server) && (is_first || group.still_has(server));
+            let taken = select::take(upstream, &group, turn, x.now, usable);
+            is_first = false;
+            let Some((index, in_flight)) = taken else {
+                action = machine.on(Event::NoServer { number }, moment);
+                continue;
+            };
+            let attempt = Attempt { number, server: index };
+            let server = &group.servers[index];
+            x.record.server = Some(Arc::clone(server));
+            let since = x.now;
+            let connection = match obtain::kept(x, upstream, server, reuse) {
+                Some(connection) => connection,
+                None => match obtain::fresh(x, upstream, left(&group, &machine), &in_flight).await {
+                    Ok(connection) => connection,
+                    Err(refused) => {
+                        passed_over = passed_over.and(&refused);
+                        note_refusal(x, server, since, &refused);
+                        action = machine.on(event(refused, attempt)?, moment);
+                        continue;
+                    }
+                },
+            };
+            if let Some(kept) = kept {
+                Box::pin(kept_body::invite(x, responder)).await?;
+                request.body = kept.reader().into();
             }
-            Action::GiveUp(why) => return Err(failure(x, why, passed_over)),
-            // The attempt has passed its answer on when it says so.
-            Action::Answer { .. } => return Ok(()),
-        };
-        // In flight from here on, so that others who choose now see it, also while a connection is made.
-        let usable = |server| machine.allows(server) && (is_first || group.still_has(server));
-        let taken = select::take(upstream, &group, turn, x.now, usable);
-        is_first = false;
-        let Some((index, in_flight)) = taken else {
-            action = machine.on(Event::NoServer { number }, moment);
-            continue;
-        };
-        let attempt = Attempt { number, server: index };
-        let server = &group.servers[index];
-        x.record.server = Some(Arc::clone(server));
-        let since = x.now;
-        let connection = match obtain::kept(x, upstream, server, reuse) {
-            Some(connection) => connection,
-            None => match obtain::fresh(x, upstream, left(&group, &machine), &in_flight).await {
-                Ok(connection) => connection,
-                Err(refused) => {
-                    passed_over = passed_over.and(&refused);
-                    note_refusal(x, server, since, &refused);
-                    action = machine.on(event(refused, attempt)?, moment);
-                    continue;
-                }
-            },
-        };
-        if let Some(kept) = kept {
-            Box::pin(kept_body::invite(x, responder)).await?;
-            request.body = kept.reader().into();
+            let decide = |progress, head: &Head| {
+                let (status, retry_after) = (head.status(), of_overload(head));
+                machine.on(Event::Head { attempt, progress, status, retry_after }, moment)
+            };
+            let outcome =
+                attempt::run(x, forward, connection, in_flight, Sent { request, kept }, responder, decide);
+            let outcome = outcome.await;
+            action = match after(x, upstream, &mut machine, (attempt, server, since), outcome, moment) {
+                Ok(next) => next,
+                Err(end) => return end,
+            };
         }
-        let decide = |progress, head: &Head| {
-            let (status, retry_after) = (head.status(), of_overload(head));
-            machine.on(Event::Head { attempt, progress, status, retry_after }, moment)
-        };
-        let outcome =
-            attempt::run(x, forward, connection, in_flight, Sent { request, kept }, responder, decide);
-        let outcome = outcome.await;
-        action = match after(x, upstream, &mut machine, (attempt, server, since), outcome, moment) {
-            Ok(next) => next,
-            Err(end) => return end,
-        };
     }
 }
 

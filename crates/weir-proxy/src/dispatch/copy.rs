@@ -382,17 +382,17 @@ impl Copy {
         self.stage.written.set(false);
         self.stage.written_at.set(None);
         self.stage.sent.set(self.stage.sent.get() + 1);
-        let mut sink = H1Sink::new(timed.clone());
-        if original.host_of_server {
-            let mut head = original.head.clone();
-            head.replace(K::Host, self.server.host.as_bytes());
-            attempt::write_head(&head, original.framing, &self.server, &mut sink);
-        } else {
-            attempt::write_head(&original.head, original.framing, &self.server, &mut sink);
-        }
         let mut body = original.body();
-        let stage = Rc::clone(&self.stage);
+        let (timed, server, stage) = (timed.clone(), Arc::clone(&self.server), Rc::clone(&self.stage));
         Some(Box::pin(async move {
+            let mut sink = H1Sink::new(&timed);
+            if original.host_of_server {
+                let mut head = original.head.clone();
+                head.replace(K::Host, server.host.as_bytes());
+                attempt::write_head(&head, original.framing, &server, &mut sink);
+            } else {
+                attempt::write_head(&original.head, original.framing, &server, &mut sink);
+            }
             let outcome = pump(&mut body, &mut sink).await;
             stage.unsent.set(matches!(outcome, Err(PumpError::Write(_))) && sink.written_bytes() == 0);
             outcome

@@ -84,7 +84,7 @@ pub(crate) async fn run(
     x: &mut Exchange,
     route: Route<'_>,
     request: &mut RequestBody,
-    responder: &mut Responder,
+    responder: &mut Responder<'_>,
 ) -> Result<(), Failure> {
     if matches!(route.rule, FanRule::Duplicate(_)) && !x.request.has(K::IdempotencyKey) {
         // `semantics.md` §3.1: one for each write, so that a server can tell a repeat from a second write.
@@ -104,7 +104,7 @@ async fn with_body(
     x: &mut Exchange,
     route: &Route<'_>,
     replay: Option<Rc<Replay>>,
-    responder: &mut Responder,
+    responder: &mut Responder<'_>,
 ) -> Result<(), Failure> {
     let upstream = &route.forward.upstream;
     let body = match route.rule {
@@ -164,7 +164,7 @@ async fn write_body(
     upstream: &Upstream,
     duplicating: &Duplicating,
     replay: Option<&Replay>,
-    responder: &mut Responder,
+    responder: &mut Responder<'_>,
 ) -> Result<Option<Arc<dyn WriteBody>>, Failure> {
     if x.worker.groups.of(upstream).servers.is_empty() {
         return Err(Failure::NoServer);

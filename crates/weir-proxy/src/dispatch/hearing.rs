@@ -10,7 +10,7 @@ use std::rc::Rc;
 use weir_http::framing::Framing;
 use weir_http::head::Head;
 use weir_upstream::h1::pump::BodySink;
-use weir_upstream::h1::sink::H1Sink;
+use weir_upstream::h1::sink::Direct;
 
 use super::agreement::Agreement;
 use super::copy::Held;
@@ -89,7 +89,7 @@ impl<S: BodySink> BodySink for Heard<'_, S> {
         self.sink.keeps_back()
     }
 
-    fn direct(&mut self) -> Option<&mut H1Sink> {
+    fn direct(&mut self) -> Option<&mut dyn Direct> {
         if self.hearing.is_some() { None } else { self.sink.direct() }
     }
 }

@@ -72,7 +72,7 @@ pub(super) fn is_whole(x: &Exchange, replay: Option<&Replay>) -> bool {
 
 /// Who keeps a body reads it at his own pace, so a client that waits to be asked for it is asked by us, and servers are not
 /// told that it waits (`semantics.md` §1.5).
-pub(super) async fn invite(x: &mut Exchange, responder: &mut Responder) -> Result<(), Failure> {
+pub(super) async fn invite(x: &mut Exchange, responder: &mut Responder<'_>) -> Result<(), Failure> {
     if std::mem::take(&mut x.facts.expects_continue) {
         x.request.remove(K::Expect);
         responder.interim(&Head::answer(100)).await?;

@@ -6,10 +6,8 @@
 
 mod copy;
 
-use std::future::poll_fn;
 use std::net::IpAddr;
 use std::ops::Range;
-use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -115,7 +113,7 @@ impl Copies {
         drawn: Drawn,
         is_lossy: bool,
         request: &mut RequestBody,
-        responder: &mut Responder,
+        responder: &mut Responder<'_>,
     ) -> Self {
         let tap = drawn.compare.as_ref().map(|compare| {
             let (writer, reader) = tap(&compare.rule, compare.body_bytes_max, &x.worker.compared);
@@ -147,16 +145,6 @@ impl Copies {
         copies
     }
 
-    /// Runs what the route does with the request, and lets the copies go as soon as the body is whole.
-    pub(crate) async fn beside<T>(&mut self, mut main: Pin<&mut impl Future<Output = T>>) -> T {
-        poll_fn(|cx| {
-            let outcome = main.as_mut().poll(cx);
-            self.look();
-            outcome
-        })
-        .await
-    }
-
     /// Gives the client's body back, for what comes behind it.
     pub(crate) fn end(self, x: &mut Exchange, request: &mut RequestBody) {
         let Held::Replay(replay) = &self.body else { return };
@@ -171,8 +159,8 @@ impl Copies {
         }
     }
 
-    /// Looks whether the copies can go.
-    fn look(&mut self) {
+    /// Lets the copies go as soon as the body is whole; to be asked whenever the request has moved on.
+    pub(crate) fn look(&mut self) {
         if !self.waits {
             return;
         }

@@ -33,7 +33,7 @@ pub(super) async fn on(
     mut held: Box<Held>,
     request_read: bool,
     goes_on: Option<Duration>,
-    responder: &mut Responder,
+    responder: &mut Responder<'_>,
 ) -> Result<(), Failure> {
     x.record.upstream = Some(x.look() - x.begun);
     x.record.served = Some(held.served);
@@ -107,7 +107,7 @@ pub(super) async fn delivered(
     x: &mut Exchange,
     answer: &KeptAnswer,
     request_read: bool,
-    responder: &mut Responder,
+    responder: &mut Responder<'_>,
 ) -> Result<(), Failure> {
     x.record.upstream = Some(x.look() - x.begun);
     let mut head = Head::default();

@@ -26,7 +26,7 @@ pub(super) async fn run(
     server: Timed,
     from_server: ReadBuffer,
     from_client: ReadBuffer,
-    responder: &mut Responder,
+    responder: &mut Responder<'_>,
 ) -> Result<(), Failure> {
     // The connection is no HTTP any more, whatever happens.
     x.close = true;
@@ -38,7 +38,7 @@ pub(super) async fn run(
     let limits = x.snapshot.answer_body_limits();
     let mut up = Body::H1(H1Body::new(client.clone(), from_client, Framing::UntilClose, limits));
     let mut down = Body::H1(H1Body::new(server.clone(), from_server, Framing::UntilClose, limits));
-    let mut to_server = H1Sink::new(server.clone());
+    let mut to_server = H1Sink::new(&server);
     let _ = to_server.head(Coding::Plain);
     let deadlines = Rc::clone(&x.client.deadlines);
     let outcome = {

@@ -9,7 +9,7 @@ use weir_http::framing::Framing;
 use weir_http::head::Head;
 use weir_http::version::Version;
 use weir_upstream::h1::pump::BodySink;
-use weir_upstream::h1::sink::{Coding, H1Sink};
+use weir_upstream::h1::sink::{Coding, Direct, H1Sink};
 use weir_upstream::io::timed::Timed;
 
 use super::tap::TapWriter;
@@ -42,12 +42,12 @@ pub(crate) enum Delivery {
 
 /// Where an answer goes.
 #[derive(Debug)]
-pub(crate) enum Responder {
+pub(crate) enum Responder<'t> {
     /// To an HTTP/1 connection.
-    H1(H1Responder),
+    H1(H1Responder<'t>),
 }
 
-impl Responder {
+impl Responder<'_> {
     /// Passes on an interim answer; at most the client's version may have it.
     ///
     /// # Errors
@@ -69,6 +69,15 @@ impl Responder {
     pub(crate) fn tap(&mut self, tap: TapWriter) {
         match self {
             Self::H1(responder) => responder.tap = Some(tap),
+        }
+    }
+
+    /// Takes a piece of the body, if it is so small that it waits for what comes behind it. Otherwise says no, and
+    /// [`data`](BodySink::data) takes it.
+    pub(crate) fn gather(&mut self, chunk: &[u8]) -> bool {
+        match self {
+            Self::H1(H1Responder { delivery: Delivery::Sized, tap: None, sink, .. }) => sink.gather(chunk),
+            Self::H1(_) => false,
         }
     }
 
@@ -116,7 +125,7 @@ impl Responder {
     }
 }
 
-impl BodySink for Responder {
+impl BodySink for Responder<'_> {
     async fn data(&mut self, chunk: &[u8]) -> io::Result<()> {
         match self {
             Self::H1(responder) if responder.delivery == Delivery::None => Ok(()),
@@ -160,7 +169,7 @@ impl BodySink for Responder {
         }
     }
 
-    fn direct(&mut self) -> Option<&mut H1Sink> {
+    fn direct(&mut self) -> Option<&mut dyn Direct> {
         match self {
             Self::H1(responder) if responder.delivery == Delivery::None || responder.tap.is_some() => None,
             Self::H1(responder) => Some(&mut responder.sink),
@@ -170,8 +179,8 @@ impl BodySink for Responder {
 
 /// The answering side of an HTTP/1 connection, for one exchange.
 #[derive(Debug)]
-pub(crate) struct H1Responder {
-    sink: H1Sink,
+pub(crate) struct H1Responder<'t> {
+    sink: H1Sink<'t>,
     version: Version,
     delivery: Delivery,
     progress: Progress,
@@ -181,9 +190,10 @@ pub(crate) struct H1Responder {
     tap: Option<TapWriter>,
 }
 
-impl H1Responder {
+impl<'t> H1Responder<'t> {
     /// For a request with this version.
-    pub(crate) fn new(to: Timed, version: Version) -> Self {
+    #[inline]
+    pub(crate) fn new(to: &'t Timed, version: Version) -> Self {
         Self {
             sink: H1Sink::new(to),
             version,

@@ -194,6 +194,12 @@ pub struct Route {
 }
 
 impl Route {
+    /// Whether it asks something of a request before it does its deed: https, who the client is, how often it has asked.
+    #[inline]
+    pub fn is_guarded(&self) -> bool {
+        self.https_only.is_some() || self.admit.is_some() || self.authenticate.is_some()
+    }
+
     /// Whether some method of it is hedged.
     pub(super) fn hedges(&self) -> bool {
         match &self.action {

@@ -1,5 +1,6 @@
 //! Stage *forward*: the route's one deed. Mostly that is handing the request to the dispatch mode of the route.
 
+use std::future::poll_fn;
 use std::pin::pin;
 
 use weir_config::model::HostPolicy;
@@ -8,18 +9,19 @@ use weir_http::upgrade::Upgrade;
 
 use super::failure::Failure;
 use super::{admit, edit, local};
-use crate::dispatch::mirror::{self, Copies, Drawn};
+use crate::dispatch::mirror::{self, Copies};
 use crate::dispatch::{balance, fan};
 use crate::exchange::{Exchange, RequestBody};
 use crate::inbound::responder::Responder;
 use crate::runtime::dispatch::{Dispatch, FanRule};
+use crate::runtime::mirrors::Beside;
 use crate::runtime::snapshot::{Action, Forward};
 
 /// Does what the route of `x` says, to the end of the answer.
 pub(super) async fn forward(
     x: &mut Exchange,
     request: &mut RequestBody,
-    responder: &mut Responder,
+    responder: &mut Responder<'_>,
 ) -> Result<(), Failure> {
     let snapshot = x.snapshot.clone();
     let Some((service, route)) = x.found else {
@@ -40,58 +42,71 @@ pub(super) async fn forward(
             };
             x.record.mode = Some(dispatch.mode());
             x.worker.counters.dispatch(dispatch.mode());
-            if let Some(beside) = &forward.beside
-                && let Some(drawn) = mirror::draw(x, beside)
-            {
-                let copied = with_copies(x, (service, route), forward, dispatch, drawn, request, responder);
-                return Box::pin(copied).await;
+            let mut copies = match &forward.beside {
+                None => None,
+                Some(beside) => copies(x, beside, dispatch, request, responder),
+            };
+            let outcome = {
+                let place = (service, route);
+                let mut main = pin!(hand_over(x, place, forward, dispatch, request, responder));
+                poll_fn(|cx| {
+                    let outcome = main.as_mut().poll(cx);
+                    if let Some(copies) = &mut copies {
+                        copies.look();
+                    }
+                    outcome
+                })
+                .await
+            };
+            if let Some(copies) = copies {
+                copies.end(x, request);
             }
-            hand_over(x, (service, route), forward, dispatch, request, responder).await
+            outcome
         }
     }
 }
 
 /// Hands the request to its mode.
-async fn hand_over(
+#[allow(clippy::manual_async_fn, reason = "an async fn keeps its arguments twice")]
+fn hand_over(
     x: &mut Exchange,
     place: (usize, usize),
     forward: &Forward,
     dispatch: &Dispatch,
     request: &mut RequestBody,
-    responder: &mut Responder,
-) -> Result<(), Failure> {
-    match dispatch {
-        Dispatch::Balance => {
-            let outcome = match balance::wants_body(x, forward) {
-                false => balance::run(x, forward, request, responder).await,
-                // In memory of its own, so that requests without a body stay small.
-                true => Box::pin(balance::run_keeping(x, forward, request, responder)).await,
-            };
-            outcome.map_err(|failure| failure.with_unreachable(forward.unreachable_status))
-        }
-        // Exchanges with several copies take memory of their own, so that the others stay small.
-        Dispatch::Fan(rule) => {
-            let route = fan::Route { place, forward, rule };
-            Box::pin(fan::run(x, route, request, responder)).await
+    responder: &mut Responder<'_>,
+) -> impl Future<Output = Result<(), Failure>> {
+    async move {
+        match dispatch {
+            Dispatch::Balance => {
+                let outcome = match balance::wants_body(x, forward) {
+                    false => balance::run(x, forward, request, responder).await,
+                    // In memory of its own, so that requests without a body stay small.
+                    true => Box::pin(balance::run_keeping(x, forward, request, responder)).await,
+                };
+                outcome.map_err(|failure| failure.with_unreachable(forward.unreachable_status))
+            }
+            // Exchanges with several copies take memory of their own, so that the others stay small.
+            Dispatch::Fan(rule) => {
+                let route = fan::Route { place, forward, rule };
+                Box::pin(fan::run(x, route, request, responder)).await
+            }
         }
     }
 }
 
-/// The same, with copies for others. In memory of its own, so that exchanges without stay small.
-async fn with_copies(
+/// The copies for others, if this request is one of those that are copied. Boxed, so that exchanges without stay small.
+#[cold]
+fn copies(
     x: &mut Exchange,
-    place: (usize, usize),
-    forward: &Forward,
+    beside: &Beside,
     dispatch: &Dispatch,
-    drawn: Drawn,
     request: &mut RequestBody,
-    responder: &mut Responder,
-) -> Result<(), Failure> {
+    responder: &mut Responder<'_>,
+) -> Option<Box<Copies>> {
+    let drawn = mirror::draw(x, beside)?;
     let is_lossy = matches!(dispatch, Dispatch::Balance | Dispatch::Fan(FanRule::Hedge(_)));
-    let mut copies = Copies::begin(x, drawn, is_lossy, request, responder);
-    let outcome = copies.beside(pin!(hand_over(x, place, forward, dispatch, request, responder))).await;
-    copies.end(x, request);
-    outcome
+    Some(Box::new(Copies::begin(x, drawn, is_lossy, request, responder)))
 }
 
 /// What the route changes in the request, the same for every attempt.

@@ -40,7 +40,7 @@ pub(super) async fn respond(
     x: &mut Exchange,
     respond: &Respond,
     request: &mut RequestBody,
-    responder: &mut Responder,
+    responder: &mut Responder<'_>,
 ) -> Result<(), Failure> {
     let mut head = LentHead::new();
     head.begin_answer(respond.status);
@@ -52,7 +52,7 @@ pub(super) async fn redirect(
     x: &mut Exchange,
     redirect: &Redirect,
     request: &mut RequestBody,
-    responder: &mut Responder,
+    responder: &mut Responder<'_>,
 ) -> Result<(), Failure> {
     let location = location(x, &redirect.location);
     let mut head = LentHead::new();
@@ -70,7 +70,7 @@ pub(super) async fn redirect(
 pub(super) async fn options(
     x: &mut Exchange,
     request: &mut RequestBody,
-    responder: &mut Responder,
+    responder: &mut Responder<'_>,
 ) -> Result<(), Failure> {
     let mut head = LentHead::new();
     head.begin_answer(204);
@@ -107,7 +107,7 @@ pub(super) async fn fail(
     x: &mut Exchange,
     failure: &Failure,
     request: &mut RequestBody,
-    responder: &mut Responder,
+    responder: &mut Responder<'_>,
 ) {
     // An answer whose head has not left yet is taken back: a client that got nothing at all would take the connection for
     // one that died while it was idle, and send its request again.
@@ -145,7 +145,7 @@ pub(crate) async fn answer_without_exchange(
     worker: &Rc<Worker>,
     client: &Rc<Client>,
     failure: &Failure,
-    responder: &mut Responder,
+    responder: &mut Responder<'_>,
 ) -> Result<(), PumpError> {
     let mut head = LentHead::new();
     let body = failure_body(&mut head, failure, b"", false, "");
@@ -217,7 +217,7 @@ async fn send(
     content_type: &[u8],
     content: Bytes,
     request: &mut RequestBody,
-    responder: &mut Responder,
+    responder: &mut Responder<'_>,
 ) -> Result<(), Failure> {
     let request_read =
         x.facts.keep_alive && !x.facts.expects_continue && is_passed_over(&mut request.body).await;

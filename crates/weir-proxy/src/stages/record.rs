@@ -18,7 +18,7 @@ use crate::runtime::worker::Worker;
 use crate::tries::Tried;
 
 /// Counts the exchange and writes its line.
-pub(super) fn record(x: &mut Exchange, responder: &Responder, failure: Option<&Failure>) {
+pub(super) fn record(x: &mut Exchange, responder: &Responder<'_>, failure: Option<&Failure>) {
     if responder.progress() != Progress::Ended {
         x.look();
     }

@@ -37,7 +37,7 @@ pub(crate) fn begin(
     framing: Framing,
     source: Source,
     request_read: bool,
-    responder: &mut Responder,
+    responder: &mut Responder<'_>,
 ) {
     let delivery = responder.delivery(framing);
     x.close |= !request_read || delivery == Delivery::UntilClose || x.worker.is_draining();

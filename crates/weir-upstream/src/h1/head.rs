@@ -3,6 +3,7 @@
 use std::fmt;
 use std::future::poll_fn;
 use std::io;
+use std::ops::DerefMut;
 
 use weir_http::head::{Head, HeadError};
 use weir_http::scan::HeadScanner;
@@ -53,14 +54,15 @@ impl std::error::Error for AnswerError {
     }
 }
 
-/// Reads one head, interim or final, into `head`. What came behind it stays in the buffer.
+/// Reads one head, interim or final, into `head`, which is not touched before something of it has come. What came behind it stays
+/// in the buffer.
 ///
 /// # Errors
 /// See [`AnswerError`]; the connection must not be used further.
 pub async fn read_answer(
     from: &Timed,
     buffer: &mut ReadBuffer,
-    head: &mut Head,
+    head: &mut impl DerefMut<Target = Head>,
     limits: HeadLimits,
 ) -> Result<(), AnswerError> {
     let mut scanner = HeadScanner::default();

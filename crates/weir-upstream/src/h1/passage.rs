@@ -6,7 +6,7 @@
 use std::task::{Context, Poll, ready};
 
 use super::error::PumpError;
-use super::sink::{BodySink, H1Sink};
+use super::sink::{BodySink, Direct};
 use crate::body::{Body, H1Body, ReadError};
 use crate::io::conduit::Conduit;
 
@@ -30,7 +30,7 @@ pub(super) fn is_worth_it(body: &Body, sink: &mut impl BodySink) -> bool {
 pub(super) fn poll(
     cx: &mut Context<'_>,
     body: &mut H1Body,
-    sink: &mut H1Sink,
+    sink: &mut dyn Direct,
     held: &mut Option<Conduit>,
 ) -> Poll<Result<(), PumpError>> {
     loop {

@@ -35,9 +35,18 @@ pub trait BodySink {
     fn keeps_back(&self) -> bool;
 
     /// What it hands content to, where nothing else is done with it on its way: content may go straight there.
-    fn direct(&mut self) -> Option<&mut H1Sink> {
+    fn direct(&mut self) -> Option<&mut dyn Direct> {
         None
     }
+}
+
+/// A sink into which content may go without being looked at.
+pub trait Direct {
+    /// Whether content goes into the stream as it is, and nothing is between.
+    fn takes_as_it_is(&self) -> bool;
+
+    /// Moves content that a conduit holds into the stream, as much as goes at once.
+    fn poll_out_of(&mut self, cx: &mut Context<'_>, conduit: &mut Conduit) -> Poll<io::Result<()>>;
 }
 
 /// How a body is written.
@@ -51,17 +60,18 @@ pub enum Coding {
 
 /// The writing side of an HTTP/1 connection for one message.
 #[derive(Debug)]
-pub struct H1Sink {
-    to: Timed,
+pub struct H1Sink<'t> {
+    to: &'t Timed,
     gathered: WriteBuffer,
     coding: Coding,
     written_bytes: u64,
     content_bytes: u64,
 }
 
-impl H1Sink {
+impl<'t> H1Sink<'t> {
     /// A sink that writes to this stream.
-    pub fn new(to: Timed) -> Self {
+    #[inline]
+    pub fn new(to: &'t Timed) -> Self {
         Self { to, gathered: WriteBuffer::new(), coding: Coding::Plain, written_bytes: 0, content_bytes: 0 }
     }
 
@@ -69,6 +79,23 @@ impl H1Sink {
     pub fn head(&mut self, coding: Coding) -> &mut Vec<u8> {
         self.coding = coding;
         &mut self.gathered
+    }
+
+    /// Takes a piece of a body that is written as it is, if it is so small that it is gathered. Otherwise says no, and
+    /// [`data`](BodySink::data) takes it.
+    #[inline]
+    pub fn gather(&mut self, chunk: &[u8]) -> bool {
+        let gathers = self.coding == Coding::Plain && self.has_room(chunk.len());
+        if gathers {
+            self.content_bytes += chunk.len() as u64;
+            self.gathered.extend_from_slice(chunk);
+        }
+        gathers
+    }
+
+    /// Whether a piece of so many bytes is gathered.
+    fn has_room(&self, bytes: usize) -> bool {
+        bytes <= COPIED_BYTES_MAX && self.gathered.len() + bytes <= GATHERED_BYTES_MAX
     }
 
     /// Forgets what is gathered, if nothing has been handed to the system since `written_bytes` was this. Says whether.
@@ -98,28 +125,7 @@ impl H1Sink {
 
     /// The stream it writes to.
     pub fn to(&self) -> &Timed {
-        &self.to
-    }
-
-    /// Whether content goes into the stream as it is, and nothing is between.
-    pub(super) fn takes_as_it_is(&self) -> bool {
-        self.coding == Coding::Plain && self.to.stream.is_plain_socket()
-    }
-
-    /// Moves content that a conduit holds into the stream, as much as goes at once.
-    pub(super) fn poll_out_of(
-        &mut self,
-        cx: &mut Context<'_>,
-        conduit: &mut Conduit,
-    ) -> Poll<io::Result<()>> {
-        debug_assert!(!self.is_gathering(), "what came before goes first");
-        let count = ready!(self.to.poll_out_of(cx, conduit))? as u64;
-        if count == 0 {
-            return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
-        }
-        self.written_bytes += count;
-        self.content_bytes += count;
-        Poll::Ready(Ok(()))
+        self.to
     }
 
     /// Writes what is gathered, and this behind it.
@@ -133,7 +139,7 @@ impl H1Sink {
         }
         let end = 4 - storage[first..].iter().rev().take_while(|slice| slice.is_empty()).count();
         let mut left = &mut storage[first..end.max(first)];
-        let (to, written_bytes) = (&self.to, &mut self.written_bytes);
+        let (to, written_bytes) = (self.to, &mut self.written_bytes);
         while !left.is_empty() {
             let count = poll_fn(|cx| poll_write(to, cx, left)).await?;
             *written_bytes += count as u64;
@@ -148,7 +154,7 @@ impl H1Sink {
     fn poll_flush(&mut self, cx: &mut Context<'_>, passed_bytes: &mut usize) -> Poll<io::Result<()>> {
         while *passed_bytes < self.gathered.len() {
             let left = IoSlice::new(&self.gathered[*passed_bytes..]);
-            let count = ready!(poll_write(&self.to, cx, &[left]))?;
+            let count = ready!(poll_write(self.to, cx, &[left]))?;
             self.written_bytes += count as u64;
             *passed_bytes += count;
         }
@@ -166,13 +172,14 @@ fn poll_write(to: &Timed, cx: &mut Context<'_>, slices: &[IoSlice<'_>]) -> Poll<
     }
 }
 
-impl BodySink for H1Sink {
+impl BodySink for H1Sink<'_> {
     async fn data(&mut self, chunk: &[u8]) -> io::Result<()> {
+        if self.gather(chunk) {
+            return Ok(());
+        }
         self.content_bytes += chunk.len() as u64;
-        let fits = chunk.len() <= COPIED_BYTES_MAX && self.gathered.len() + chunk.len() <= GATHERED_BYTES_MAX;
-        match (self.coding, fits) {
-            (Coding::Plain, true) => self.gathered.extend_from_slice(chunk),
-            (Coding::Plain, false) => self.write([chunk, b"", b""]).await?,
+        match (self.coding, self.has_room(chunk.len())) {
+            (Coding::Plain, _) => self.write([chunk, b"", b""]).await?,
             (Coding::Chunked, true) => {
                 self.gathered.extend_from_slice(ChunkSize::of(chunk.len()).as_bytes());
                 self.gathered.extend_from_slice(chunk);
@@ -207,7 +214,24 @@ impl BodySink for H1Sink {
         self.is_gathering() || self.to.stream.has_unsent()
     }
 
-    fn direct(&mut self) -> Option<&mut Self> {
+    fn direct(&mut self) -> Option<&mut dyn Direct> {
         Some(self)
+    }
+}
+
+impl Direct for H1Sink<'_> {
+    fn takes_as_it_is(&self) -> bool {
+        self.coding == Coding::Plain && self.to.stream.is_plain_socket()
+    }
+
+    fn poll_out_of(&mut self, cx: &mut Context<'_>, conduit: &mut Conduit) -> Poll<io::Result<()>> {
+        debug_assert!(!self.is_gathering(), "what came before goes first");
+        let count = ready!(self.to.poll_out_of(cx, conduit))? as u64;
+        if count == 0 {
+            return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+        }
+        self.written_bytes += count;
+        self.content_bytes += count;
+        Poll::Ready(Ok(()))
     }
 }

@@ -5,6 +5,8 @@
 
 use std::cell::RefCell;
 
+use super::socket::Room;
+
 /// Bytes of a buffer at first: a head with its small body fits.
 const SMALL_BYTES: usize = 8 * 1024;
 
@@ -115,6 +117,13 @@ impl ReadBuffer {
         give_back(std::mem::replace(&mut self.bytes, larger));
         self.start = 0;
         self.end = unread;
+    }
+}
+
+impl Room for ReadBuffer {
+    #[inline]
+    fn room(&mut self) -> &mut [u8] {
+        self.room()
     }
 }
 

@@ -1,4 +1,7 @@
 //! Heads that are lent by the thread for one exchange, with the memory of those before.
+//!
+//! One that is waited for has no memory yet: while hundreds of answers are on their way, the few that are just here take turns
+//! with the same memory, which so stays in the caches.
 
 use std::cell::RefCell;
 use std::ops::{Deref, DerefMut};
@@ -14,25 +17,27 @@ thread_local! {
     static FREE: RefCell<Vec<Box<Head>>> = const { RefCell::new(Vec::new()) };
 }
 
-/// An empty head that goes back to the thread when it is dropped.
-#[derive(Debug)]
+/// What those are taken for that nothing was written to.
+static EMPTY: Head = Head::new();
+
+/// A head that is lent when it is first written to, and goes back to the thread when it is dropped.
+#[derive(Debug, Default)]
 pub struct LentHead {
-    /// `None` only while it is dropped.
     head: Option<Box<Head>>,
 }
 
 impl LentHead {
-    /// One of the thread's, or a new one.
+    /// An empty one.
     #[inline]
     pub fn new() -> Self {
-        Self { head: Some(FREE.with_borrow_mut(Vec::pop).unwrap_or_default()) }
+        Self::default()
     }
 }
 
-impl Default for LentHead {
-    fn default() -> Self {
-        Self::new()
-    }
+/// One of the thread's, or a new one.
+#[inline(never)]
+fn lend() -> Box<Head> {
+    FREE.with_borrow_mut(Vec::pop).unwrap_or_default()
 }
 
 impl Deref for LentHead {
@@ -40,14 +45,17 @@ impl Deref for LentHead {
 
     #[inline]
     fn deref(&self) -> &Head {
-        self.head.as_ref().expect("it is lent until it is dropped")
+        self.head.as_deref().unwrap_or(&EMPTY)
     }
 }
 
 impl DerefMut for LentHead {
     #[inline]
     fn deref_mut(&mut self) -> &mut Head {
-        self.head.as_mut().expect("it is lent until it is dropped")
+        if self.head.is_none() {
+            self.head = Some(lend());
+        }
+        self.head.as_mut().expect("it has just been lent")
     }
 }
 

@@ -69,30 +69,43 @@ pub(super) fn poll_readable(socket: &impl Socket, cx: &mut Context<'_>) -> Poll<
     socket.poll_read_ready(cx).map(|_| ())
 }
 
+/// Where a read puts what has come.
+pub(super) trait Room {
+    /// At least one byte. Asked for when there is something to read, because what only waits needs no room.
+    fn room(&mut self) -> &mut [u8];
+}
+
+impl Room for [u8] {
+    #[inline]
+    fn room(&mut self) -> &mut [u8] {
+        self
+    }
+}
+
 /// Reads into the room, which is not empty. `Ok(0)` is the end.
 #[inline]
 pub(super) fn poll_read(
     socket: &impl Socket,
     cx: &mut Context<'_>,
-    room: &mut [u8],
+    room: &mut (impl Room + ?Sized),
 ) -> Poll<io::Result<usize>> {
     loop {
         if !coop::has_budget_remaining() {
             // Others first; the task is woken again at once.
             let _budget = ready!(coop::poll_proceed(cx));
         }
-        let mut count = 0;
+        let (mut count, mut is_full) = (0, false);
         let attempted = socket.attempt(Interest::READABLE, || {
+            let room = room.room();
             count = recv(socket, &mut *room, RecvFlags::empty())?.0;
+            is_full = count == room.len();
             // A read that leaves room has emptied the socket, which the system says of the next byte again: the same as if
             // another read had been tried in vain. The end is no emptiness.
-            if 0 < count && count < room.len() { Err(io::ErrorKind::WouldBlock.into()) } else { Ok(()) }
+            if 0 < count && !is_full { Err(io::ErrorKind::WouldBlock.into()) } else { Ok(()) }
         });
         match attempted {
             _ if count > 0 => {
-                if count == room.len()
-                    && let Poll::Ready(budget) = coop::poll_proceed(cx)
-                {
+                if is_full && let Poll::Ready(budget) = coop::poll_proceed(cx) {
                     budget.made_progress();
                 }
                 return Poll::Ready(Ok(count));
@@ -175,7 +188,7 @@ mod tests {
     use super::*;
 
     async fn read(socket: &impl Socket, room: &mut [u8]) -> io::Result<usize> {
-        poll_fn(|cx| poll_read(socket, cx, room)).await
+        poll_fn(|cx| poll_read(socket, cx, &mut *room)).await
     }
 
     async fn write(socket: &impl Socket, bytes: &[u8]) -> io::Result<usize> {
@@ -213,10 +226,10 @@ mod tests {
     async fn short_reads_full_reads_and_the_end() {
         let (ours, theirs) = UnixStream::pair().unwrap();
         let mut room = [0; 8];
-        assert!(poll_fn(|cx| Poll::Ready(poll_read(&ours, cx, &mut room).is_pending())).await);
+        assert!(poll_fn(|cx| Poll::Ready(poll_read(&ours, cx, &mut room[..]).is_pending())).await);
         write(&theirs, b"short").await.unwrap();
         assert_eq!(read(&ours, &mut room).await.unwrap(), 5);
-        assert!(poll_fn(|cx| Poll::Ready(poll_read(&ours, cx, &mut room).is_pending())).await);
+        assert!(poll_fn(|cx| Poll::Ready(poll_read(&ours, cx, &mut room[..]).is_pending())).await);
         write(&theirs, b"more than one room").await.unwrap();
         assert_eq!(read(&ours, &mut room).await.unwrap(), 8);
         assert_eq!(read(&ours, &mut room).await.unwrap(), 8);

@@ -136,11 +136,7 @@ impl Stream {
     /// saying so (RFC 8446 §6.1): then it may have been cut by somebody else.
     pub fn poll_read(&self, cx: &mut Context<'_>, buffer: &mut ReadBuffer) -> Poll<io::Result<usize>> {
         let count = match &mut *self.kind.borrow_mut() {
-            Kind::Plain(transport) => {
-                // What only waits needs no room.
-                ready!(transport.poll_readable(cx));
-                ready!(transport.poll_read(cx, buffer.room()))?
-            }
+            Kind::Plain(transport) => ready!(transport.poll_read(cx, buffer))?,
             Kind::Tls(session) => ready!(session.poll_read(cx, buffer.room()))?,
         };
         buffer.advance(count);
@@ -163,6 +159,7 @@ impl Stream {
     ///
     /// On a stream with TLS, what was taken may still wait to be sent; every later call of any kind sends it on, and
     /// [`poll_flush`](Self::poll_flush) does nothing else.
+    #[inline]
     pub fn poll_write(&self, cx: &mut Context<'_>, slices: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
         match &mut *self.kind.borrow_mut() {
             Kind::Plain(transport) => transport.poll_write(cx, slices),
@@ -204,6 +201,7 @@ impl Stream {
     }
 
     /// Hands everything that was written to the system. Writes on a plain stream have done so themselves.
+    #[inline]
     pub fn poll_flush(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match &mut *self.kind.borrow_mut() {
             Kind::Plain(_) => Poll::Ready(Ok(())),

@@ -69,6 +69,7 @@ impl Timed {
     }
 
     /// Like [`Stream::poll_flush`].
+    #[inline]
     pub fn poll_flush(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let outcome = self.stream.poll_flush(cx);
         self.note(self.write, outcome.is_pending(), Stream::take_sent);

@@ -12,7 +12,7 @@ use tokio::net::{TcpStream, UnixStream};
 
 use super::conduit::Conduit;
 use super::pipe::Pipe;
-use super::socket;
+use super::socket::{self, Room};
 
 /// A socket, or a pipe in memory.
 #[derive(Debug)]
@@ -44,11 +44,18 @@ impl Transport {
 
     /// Reads into this room, which is not empty. `Ok(0)` is the end.
     #[inline]
-    pub(super) fn poll_read(&mut self, cx: &mut Context<'_>, room: &mut [u8]) -> Poll<io::Result<usize>> {
+    pub(super) fn poll_read(
+        &mut self,
+        cx: &mut Context<'_>,
+        room: &mut (impl Room + ?Sized),
+    ) -> Poll<io::Result<usize>> {
         match self {
             Self::Tcp(stream) => socket::poll_read(stream, cx, room),
             Self::Unix(stream) => socket::poll_read(stream, cx, room),
-            Self::Test(pipe) => pipe.poll_read(cx, room),
+            Self::Test(pipe) => {
+                ready!(pipe.poll_readable(cx));
+                pipe.poll_read(cx, room.room())
+            }
         }
     }
 
@@ -56,7 +63,7 @@ impl Transport {
     pub(super) fn poll_forget(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let mut bytes = [0; 4096];
         loop {
-            match ready!(self.poll_read(cx, &mut bytes)) {
+            match ready!(self.poll_read(cx, &mut bytes[..])) {
                 Ok(count) if count > 0 => {}
                 Ok(_) | Err(_) => return Poll::Ready(()),
             }

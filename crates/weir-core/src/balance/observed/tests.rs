@@ -4,6 +4,8 @@
 
 use super::*;
 
+const DECAY: Decay = Decay::over(super::DECAY);
+
 fn at(millis: u64) -> Duration {
     Duration::from_millis(millis)
 }
@@ -115,15 +117,14 @@ fn clocks_that_go_backwards_and_around_do_no_harm() {
 fn silly_times_are_kept_within_bounds() {
     let server = Observed::default().succeeded(at(0), Duration::MAX, DECAY).unwrap();
     assert!(server.at(at(0), DECAY).latency_micros.unwrap().is_finite());
-    let server = Observed::default().succeeded(at(0), Duration::ZERO, Duration::ZERO).unwrap();
-    assert!(server.at(at(0), Duration::ZERO).latency_micros.unwrap() >= 1.0);
+    let server = Observed::default().succeeded(at(0), Duration::ZERO, Decay::over(Duration::ZERO)).unwrap();
+    assert!(server.at(at(0), Decay::over(Duration::ZERO)).latency_micros.unwrap() >= 1.0);
 }
 
 #[test]
 fn what_is_kept_is_the_same_by_the_series_and_by_the_function() {
-    let decay = Duration::from_secs(10);
     for elapsed in 0..200 {
         let exact = (-(elapsed as f32) / 10_000.0).exp();
-        assert!((kept(elapsed, decay) - exact).abs() <= 2.0 * f32::EPSILON, "{elapsed}");
+        assert!((kept(elapsed, DECAY) - exact).abs() <= 2.0 * f32::EPSILON, "{elapsed}");
     }
 }

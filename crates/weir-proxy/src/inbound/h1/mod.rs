@@ -34,7 +34,7 @@ pub(super) async fn requests(worker: Rc<Worker>, client: Rc<Client>) {
     while wait_for_request(&worker, &client, Duration::MAX).await == Idle::Readable {
         // A future of its own in memory of its own: the connection stays small while it is idle.
         match Box::pin(warm(&worker, &client, &mut count)).await {
-            Next::KeepAlive(_) => {}
+            Next::KeepAlive => {}
             // What is still unread would turn closing into a reset. It is the client's FIN, or more that will not be answered.
             Next::Close if !client.stream.is_quiet() => {
                 Box::pin(goodbye::linger(&client, ReadBuffer::new())).await;
@@ -45,7 +45,7 @@ pub(super) async fn requests(worker: Rc<Worker>, client: Rc<Client>) {
                 return;
             }
             Next::Linger(buffer) => {
-                Box::pin(goodbye::linger(&client, buffer)).await;
+                Box::pin(goodbye::linger(&client, *buffer)).await;
                 return;
             }
             Next::End => break,
@@ -104,14 +104,13 @@ async fn wait_for_request(worker: &Worker, client: &Client, patience: Duration) 
 async fn warm(worker: &Rc<Worker>, client: &Rc<Client>, count: &mut u64) -> Next {
     loop {
         let next = busy(worker, client, count).await;
-        if !matches!(next, Next::KeepAlive(_)) {
+        if !matches!(next, Next::KeepAlive) {
             return next;
         }
-        drop(next);
         match wait_for_request(worker, client, WARM_TIME).await {
             Idle::Readable => {}
             Idle::TooLong => return Next::End,
-            Idle::NotYet => return Next::KeepAlive(ReadBuffer::new()),
+            Idle::NotYet => return Next::KeepAlive,
         }
     }
 }
@@ -123,18 +122,17 @@ async fn busy(worker: &Rc<Worker>, client: &Rc<Client>, count: &mut u64) -> Next
         let snapshot = worker.snapshot();
         let received = request::receive(client, &snapshot, &mut buffer).await;
         let next = match received {
-            Ok(Received::Nothing) => return Next::KeepAlive(ReadBuffer::new()),
+            Ok(Received::Nothing) => return Next::KeepAlive,
             Ok(Received::Head(head)) => {
                 *count += 1;
                 let last = snapshot.limits.requests_per_connection.is_some_and(|max| *count >= max);
-                stages::run(worker, client, snapshot, head, buffer, last).await
+                stages::run(worker, client, snapshot, head, &mut buffer, last).await
             }
             Ok(Received::End) => Next::End,
-            Err(failure) => answer_refused(worker, client, buffer, failure).await,
+            Err(failure) => answer_refused(worker, client, std::mem::take(&mut buffer), failure).await,
         };
         match next {
-            Next::KeepAlive(rest) if !rest.is_empty() => {
-                buffer = rest;
+            Next::KeepAlive if !buffer.is_empty() => {
                 // Many requests fit into a buffer, and answering them may wait for nothing.
                 poll_fn(|cx| coop::poll_proceed(cx).map(|budget| budget.made_progress())).await;
             }
@@ -146,7 +144,7 @@ async fn busy(worker: &Rc<Worker>, client: &Rc<Client>, count: &mut u64) -> Next
 /// Answers a client that can't be served at all and ends the connection.
 pub(super) async fn refuse(worker: &Rc<Worker>, client: &Rc<Client>, buffer: ReadBuffer, failure: Failure) {
     if let Next::Linger(buffer) = answer_refused(worker, client, buffer, failure).await {
-        goodbye::linger(client, buffer).await;
+        goodbye::linger(client, *buffer).await;
     }
 }
 
@@ -159,10 +157,10 @@ async fn answer_refused(
 ) -> Next {
     let timeouts = worker.snapshot().timeouts;
     let timed = client.timed(timeouts.request_body, timeouts.client_write);
-    let mut responder = Responder::H1(H1Responder::new(timed, Version::Http11));
+    let mut responder = Responder::H1(H1Responder::new(&timed, Version::Http11));
     let told = stages::answer_without_exchange(worker, client, &failure, &mut responder);
     match client.deadlines.guard(pin!(told)).await {
-        Ok(Ok(())) => Next::Linger(buffer),
+        Ok(Ok(())) => Next::Linger(Box::new(buffer)),
         Ok(Err(_)) | Err(_) => Next::Cut,
     }
 }

@@ -35,7 +35,7 @@ struct Rig {
     server: UnixStream,
     client: UnixStream,
     body: Body,
-    sink: H1Sink,
+    to: Timed,
     deadlines: Rc<Deadlines>,
 }
 
@@ -54,14 +54,19 @@ impl Rig {
         let mut buffer = ReadBuffer::new();
         buffer.append(read_ahead);
         let body = Body::H1(H1Body::new(timed(from), buffer, framing, limits));
-        let mut sink = H1Sink::new(timed(to));
-        sink.head(Coding::Plain).extend_from_slice(b"head|");
-        Self { server, client, body, sink, deadlines }
+        Self { server, client, body, to: timed(to), deadlines }
     }
 
     fn sized(bytes: usize) -> Self {
         Self::new(Framing::Sized(bytes as u64), b"", unlimited())
     }
+}
+
+/// A sink that has been given a head.
+fn begun(to: &Timed) -> H1Sink<'_> {
+    let mut sink = H1Sink::new(to);
+    sink.head(Coding::Plain).extend_from_slice(b"head|");
+    sink
 }
 
 fn unlimited() -> BodyLimits {
@@ -83,8 +88,10 @@ async fn send(server: &mut UnixStream, bytes: &[u8]) {
 
 /// Pumps everything through, whoever waits for whom, and closes the sink.
 async fn through(rig: Rig, sent: &[u8]) -> (Result<(), PumpError>, Vec<u8>, Body) {
-    let Rig { mut server, mut client, mut body, mut sink, .. } = rig;
+    let Rig { mut server, mut client, mut body, to, .. } = rig;
     let pumping = async {
+        let to = to;
+        let mut sink = begun(&to);
         let pumped = pump(&mut body, &mut sink).await;
         assert_eq!(sink.written_bytes(), sink.content_bytes() + 5);
         drop(sink);
@@ -159,13 +166,15 @@ async fn a_body_that_ends_early_is_truncated_at_every_length() {
 
 #[tokio::test]
 async fn a_client_that_goes_away_is_a_failed_write_and_leaves_nothing_to_others() {
-    let Rig { mut server, mut client, mut body, mut sink, .. } = Rig::sized(LARGE);
+    let Rig { mut server, mut client, mut body, to, .. } = Rig::sized(LARGE);
     let sent = content();
     let leaving = async {
         client.read_exact(&mut vec![0; 100_000]).await.unwrap();
         drop(client);
     };
     let pumping = async {
+        let to = to;
+        let mut sink = begun(&to);
         let pumped = pump(&mut body, &mut sink).await;
         // Else the other side would go on sending.
         drop(body);
@@ -183,9 +192,10 @@ async fn a_client_that_goes_away_is_a_failed_write_and_leaves_nothing_to_others(
 async fn cancelled_at_every_await_it_leaves_no_pipe_behind() {
     let sent = &content()[..LARGE / 2];
     for polls in 0..60_i32 {
-        let Rig { mut server, mut client, mut body, mut sink, .. } = Rig::sized(LARGE);
+        let Rig { mut server, mut client, mut body, to, .. } = Rig::sized(LARGE);
         // Body and sink are dropped with it, as an exchange would.
         let cancelled = async move {
+            let mut sink = begun(&to);
             let mut pumping = pin!(pump(&mut body, &mut sink));
             let mut left = polls;
             poll_fn(|cx| {
@@ -230,7 +240,8 @@ async fn stalls(pumping: impl Future<Output = Result<(), PumpError>>, deadlines:
 #[tokio::test(start_paused = true)]
 async fn who_stands_still_is_found_out() {
     // A client that takes nothing.
-    let Rig { mut server, client, mut body, mut sink, deadlines } = Rig::sized(LARGE);
+    let Rig { mut server, client, mut body, to, deadlines } = Rig::sized(LARGE);
+    let mut sink = begun(&to);
     let sent = content();
     let sending = async {
         send(&mut server, &sent).await;
@@ -243,7 +254,8 @@ async fn who_stands_still_is_found_out() {
     assert_eq!(wait, Wait::ClientWrite);
     drop(client);
     // A server that says no more.
-    let Rig { mut server, mut client, mut body, mut sink, deadlines } = Rig::sized(LARGE);
+    let Rig { mut server, mut client, mut body, to, deadlines } = Rig::sized(LARGE);
+    let mut sink = begun(&to);
     let others = async {
         server.write_all(&sent[..100_000]).await.unwrap();
         received(&mut client).await;
