@@ -15,8 +15,9 @@ use crate::io::deadline::now;
 use crate::io::stream::Stream;
 use crate::member::Server;
 
-/// Idle connections to one server that one worker keeps; more are closed when they are given back.
-pub const IDLE_PER_SERVER_MAX: usize = 256;
+/// Idle connections to one server that one worker keeps; more are closed when they are given back. So many that a crowd of clients
+/// finds them again: where fewer are kept than are used at once, nearly every request opens one.
+pub const IDLE_PER_SERVER_MAX: usize = 8192;
 
 /// A connection to a server that carries one request at a time.
 #[derive(Debug)]

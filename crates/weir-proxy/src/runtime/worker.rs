@@ -73,6 +73,8 @@ pub struct Worker {
     pub proofs: ProofMemory,
     /// How often the tasks of connections have been woken: what happens between two changes of this has waited for nothing.
     pub wakes: Cell<u64>,
+    /// Client connections that wait for their next request with the memory of an exchange.
+    pub(crate) warm_connections: Cell<usize>,
     /// When draining began, and how long idle connections are kept from then on.
     draining: Cell<Option<Drain>>,
     drain_signal: Notify,
@@ -111,6 +113,7 @@ impl Worker {
             permits,
             handshake_turns: Semaphore::new(HANDSHAKE_TURNS),
             wakes: Cell::new(0),
+            warm_connections: Cell::new(0),
             draining: Cell::new(None),
             drain_signal: Notify::new(),
         }

@@ -6,6 +6,7 @@
 mod goodbye;
 mod request;
 
+use std::cell::Cell;
 use std::future::poll_fn;
 use std::pin::pin;
 use std::rc::Rc;
@@ -27,6 +28,29 @@ use crate::stages::failure::Failure;
 
 /// How long a connection keeps the memory of an exchange after it: about as long as a client that has more to ask takes.
 const WARM_TIME: Duration = Duration::from_secs(1);
+
+/// Connections of a worker that may keep it at the same time. More than are busy at once where many clients are served; where ten
+/// thousand come within a second and stay, memory that all of them had is not given back to the system.
+const WARM_CONNECTIONS_MAX: usize = 512;
+
+/// One of those connections.
+struct Warmth<'w>(&'w Cell<usize>);
+
+impl<'w> Warmth<'w> {
+    /// `None` when there are as many as may be.
+    fn keep(count: &'w Cell<usize>) -> Option<Self> {
+        (count.get() < WARM_CONNECTIONS_MAX).then(|| {
+            count.set(count.get() + 1);
+            Self(count)
+        })
+    }
+}
+
+impl Drop for Warmth<'_> {
+    fn drop(&mut self) {
+        self.0.set(self.0.get() - 1);
+    }
+}
 
 /// Serves the requests of a connection, to its end.
 pub(super) async fn requests(worker: Rc<Worker>, client: Rc<Client>) {
@@ -107,6 +131,7 @@ async fn warm(worker: &Rc<Worker>, client: &Rc<Client>, count: &mut u64) -> Next
         if !matches!(next, Next::KeepAlive) {
             return next;
         }
+        let Some(_warmth) = Warmth::keep(&worker.warm_connections) else { return Next::KeepAlive };
         match wait_for_request(worker, client, WARM_TIME).await {
             Idle::Readable => {}
             Idle::TooLong => return Next::End,
@@ -168,6 +193,17 @@ async fn answer_refused(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn so_many_connections_stay_warm_and_no_more() {
+        let count = Cell::new(0);
+        let mut kept: Vec<_> = std::iter::from_fn(|| Warmth::keep(&count)).collect();
+        assert_eq!(kept.len(), WARM_CONNECTIONS_MAX);
+        kept.pop();
+        assert!(Warmth::keep(&count).is_some(), "one has gone cold");
+        drop(kept);
+        assert_eq!(count.get(), 0);
+    }
 
     /// The size of the future that a function with three arguments returns, without calling it.
     fn size<A, B, C, F>(_: impl Fn(A, B, C) -> F) -> usize {
