@@ -46,6 +46,7 @@ mod limits;
 mod majority;
 mod members;
 mod mirror;
+mod misbehaviour;
 mod old_versions;
 mod openssl;
 mod panic;
