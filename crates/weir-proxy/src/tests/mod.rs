@@ -16,6 +16,7 @@ mod conversation;
 mod copies;
 mod crashes;
 mod dice;
+mod drip;
 mod handshake;
 mod handshake_end;
 mod handshake_turns;
