@@ -1,22 +1,18 @@
 //! What a connection costs that is kept and says nothing: there may be tens of thousands of them.
 
-#![allow(
-    clippy::disallowed_methods,
-    clippy::print_stdout,
-    reason = "a program is watched from outside, and the figure is the result"
-)]
+#![allow(clippy::print_stdout, reason = "the figure is the result")]
 
-use std::fs;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use weir_testkit::certificate::{Authority, client};
 use weir_testkit::client::connect_tls;
 use weir_testkit::socket::Socket;
 
+use super::footprint::settled_bytes;
 use super::process::Running;
 use super::scratch::Scratch;
 
@@ -32,31 +28,7 @@ const TLS_BYTES_MAX: usize = 12 * 1024;
 /// is kept by the allocator for long.
 const PACE: Duration = Duration::from_millis(8);
 
-/// How long a program has to give back what it needs no more.
-const SETTLES_WITHIN: Duration = Duration::from_secs(20);
-
 const REQUEST: &str = "GET / HTTP/1.1\r\nHost: a.test\r\n\r\n";
-
-/// The resident memory of the program.
-fn resident(proxy: &Running) -> usize {
-    let status = fs::read_to_string(format!("/proc/{}/status", proxy.id())).unwrap();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
-    line.trim().trim_end_matches(" kB").trim().parse::<usize>().unwrap() * 1024
-}
-
-/// The same when it does not sink any more.
-fn settled(proxy: &Running) -> usize {
-    let begun = Instant::now();
-    let mut least = (resident(proxy), begun);
-    while least.1.elapsed() < Duration::from_secs(3) && begun.elapsed() < SETTLES_WITHIN {
-        std::thread::park_timeout(Duration::from_millis(200));
-        let now = resident(proxy);
-        if now < least.0 {
-            least = (now, Instant::now());
-        }
-    }
-    least.0
-}
 
 /// Connections that have had one answer each.
 fn connections<T: Send>(count: usize, connect: impl Fn() -> T + Sync) -> Vec<T> {
@@ -74,9 +46,9 @@ fn connections<T: Send>(count: usize, connect: impl Fn() -> T + Sync) -> Vec<T> 
 /// Bytes for each of many connections that this makes.
 fn measure<T: Send>(proxy: &Running, what: &str, connect: impl Fn() -> T + Sync) -> usize {
     let before_them = connections(BEFORE, &connect);
-    let before = settled(proxy);
+    let before = settled_bytes(proxy);
     let measured = connections(MEASURED, &connect);
-    let each = settled(proxy).saturating_sub(before) / MEASURED;
+    let each = settled_bytes(proxy).saturating_sub(before) / MEASURED;
     println!("an idle {what} connection: {each} bytes of resident memory");
     drop((before_them, measured));
     each

@@ -1,0 +1,51 @@
+//! What a running program takes of the machine, as the system tells it: memory, descriptors, processor time.
+
+#![allow(clippy::disallowed_methods, reason = "a program is watched from outside")]
+
+use std::fs;
+use std::time::{Duration, Instant};
+
+use super::process::Running;
+
+/// A part of a second in which the system counts processor time.
+const TICK: Duration = Duration::from_millis(10);
+
+/// How long a program has to give back what it needs no more, and how long its memory must have stood still then.
+const SETTLES_WITHIN: Duration = Duration::from_secs(20);
+const STANDS_STILL: Duration = Duration::from_secs(3);
+
+/// Bytes of resident memory.
+pub(crate) fn resident_bytes(program: &Running) -> usize {
+    let status = fs::read_to_string(format!("/proc/{}/status", program.id())).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    let line = line.unwrap_or_else(|| panic!("the program has ended: {status}"));
+    line.trim().trim_end_matches(" kB").trim().parse::<usize>().unwrap() * 1024
+}
+
+/// The same when they do not become fewer any more.
+pub(crate) fn settled_bytes(program: &Running) -> usize {
+    let begun = Instant::now();
+    let mut least = (resident_bytes(program), begun);
+    while least.1.elapsed() < STANDS_STILL && begun.elapsed() < SETTLES_WITHIN {
+        std::thread::park_timeout(Duration::from_millis(200));
+        let now = resident_bytes(program);
+        if now < least.0 {
+            least = (now, Instant::now());
+        }
+    }
+    least.0
+}
+
+/// Open descriptors.
+pub(crate) fn descriptors(program: &Running) -> usize {
+    fs::read_dir(format!("/proc/{}/fd", program.id())).unwrap().count()
+}
+
+/// Processor time of all its threads so far, its own and the system's.
+pub(crate) fn processor_time(program: &Running) -> Duration {
+    let stat = fs::read_to_string(format!("/proc/{}/stat", program.id())).unwrap();
+    // Behind the name of the program, which may hold anything: the state, and eleven more before these two.
+    let (_, rest) = stat.rsplit_once(") ").unwrap();
+    let ticks: u32 = rest.split(' ').skip(11).take(2).map(|field| field.parse::<u32>().unwrap()).sum();
+    TICK * ticks
+}
