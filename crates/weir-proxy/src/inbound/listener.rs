@@ -134,7 +134,9 @@ pub(crate) async fn accept(worker: Rc<Worker>, entrance: Entrance) {
         let accepted = match accepted {
             Ok((stream, peer)) => {
                 let proxy_header = sends_header(&peer);
-                Ok(Accepted { stream, peer, proxy_header, permit: permit(&worker).await })
+                let permit = permit(&worker).await;
+                wait_for_room(&worker, &stream).await;
+                Ok(Accepted { stream, peer, proxy_header, permit })
             }
             Err(error) => Err(error),
         };
@@ -161,6 +163,24 @@ async fn permit(worker: &Worker) -> Option<OwnedSemaphorePermit> {
     }
 }
 
+/// Waits while clients have as many descriptors as they may: the others are for connections to servers, so that those who are
+/// being served go on being served (`semantics.md` §4.2). Not at all once the worker drains.
+async fn wait_for_room(worker: &Worker, stream: &Stream) {
+    let descriptors = worker.permits.descriptors;
+    if !stream.plain_fd().is_some_and(|descriptor| descriptors.keep(descriptor)) {
+        worker.room_was_made();
+        return;
+    }
+    tracing::warn!("nearly all file descriptors are taken: accepting pauses");
+    while !worker.is_draining() {
+        worker.make_room();
+        pause(EXHAUSTED_PAUSE).await;
+        if descriptors.have_room() {
+            return;
+        }
+    }
+}
+
 async fn serve_or_pause(worker: &Rc<Worker>, tls: Option<&Arc<ListenerTls>>, accepted: io::Result<Accepted>) {
     match accepted {
         Ok(accepted) => {
@@ -175,7 +195,7 @@ async fn serve_or_pause(worker: &Rc<Worker>, tls: Option<&Arc<ListenerTls>>, acc
 async fn failed(worker: &Worker, error: &io::Error) {
     if is_exhaustion(error) {
         tracing::warn!(%error, "accepting pauses");
-        worker.pools.shed();
+        worker.make_room();
         pause(EXHAUSTED_PAUSE).await;
     } else if !matches!(error.kind(), io::ErrorKind::ConnectionAborted | io::ErrorKind::Interrupted) {
         // Whatever else it is may last; a loop over it would take the worker from its connections.

@@ -7,6 +7,7 @@ pub mod clock;
 pub mod concurrency;
 pub(crate) mod control;
 pub mod counters;
+pub mod descriptors;
 pub(crate) mod dial;
 mod differences;
 pub mod dispatch;

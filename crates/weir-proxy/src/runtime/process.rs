@@ -25,6 +25,7 @@ use super::certificates::{self, CertificateError, ListenerTls};
 use super::clock::time_of_day;
 use super::control::Control;
 use super::counters::WorkerCounters;
+use super::descriptors::Descriptors;
 use super::inbox::{INBOX_MESSAGES_MAX, Inbox, Inspection, Message, Query};
 use super::keepers;
 use super::percentiles;
@@ -157,7 +158,7 @@ impl Proxy {
             queues: queues.clone(),
             lookout: Arc::default(),
         });
-        let permits = Permits::new(&model.limits);
+        let permits = Permits::new(&model.limits, Descriptors::of_process());
         let (ended_sender, ended) = mpsc::channel(workers);
         let mut proxy = Self {
             inboxes: Vec::new(),

@@ -36,6 +36,12 @@ pub(crate) const HANDSHAKE_TURNS: usize = 4;
 /// Bodies of answers that are compared, of clients and of copies together.
 const COMPARED_BYTES_MAX: usize = 64 << 20;
 
+/// However short descriptors are, an idle connection is kept for so long: whoever asks one thing after the other goes on.
+const SHORT_IDLE_TIME: Duration = Duration::from_secs(1);
+
+/// How often the time of idle connections is halved while descriptors are short: from hours to [`SHORT_IDLE_TIME`].
+const SHORTAGE_MAX: u32 = 16;
+
 /// What all exchanges of a worker share.
 #[derive(Debug)]
 pub struct Worker {
@@ -78,6 +84,8 @@ pub struct Worker {
     /// When draining began, and how long idle connections are kept from then on.
     draining: Cell<Option<Drain>>,
     drain_signal: Notify,
+    /// How often the time of idle client connections has been halved, because descriptors are short.
+    shortage: Cell<u32>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -116,6 +124,7 @@ impl Worker {
             warm_connections: Cell::new(0),
             draining: Cell::new(None),
             drain_signal: Notify::new(),
+            shortage: Cell::new(0),
         }
     }
 
@@ -135,12 +144,37 @@ impl Worker {
         self.draining.get().is_some()
     }
 
-    /// How long a connection that is idle since then may stay so; `usual` unless the worker is draining.
+    /// What [`idle_timeout`](Self::idle_timeout) depends on: idle connections are woken when it changes.
+    pub fn idle_rule(&self) -> (bool, u32) {
+        (self.is_draining(), self.shortage.get())
+    }
+
+    /// How long a connection that is idle since then may stay so; `usual` unless the worker is draining or descriptors are
+    /// short.
     pub fn idle_timeout(&self, usual: Duration, since: Instant) -> Duration {
+        let usual = match self.shortage.get() {
+            0 => usual,
+            halved => (usual / (1 << halved)).max(usual.min(SHORT_IDLE_TIME)),
+        };
         match self.draining.get() {
             None => usual,
             Some(drain) => usual.min((drain.since + drain.idle).saturating_duration_since(since)),
         }
+    }
+
+    /// Makes room where descriptors are short (`semantics.md` §4.2): half of the idle connections to servers are closed at once,
+    /// and those of clients that have been idle for long. Each call asks for more.
+    pub(crate) fn make_room(&self) {
+        self.pools.shed();
+        if self.shortage.get() < SHORTAGE_MAX {
+            self.shortage.set(self.shortage.get() + 1);
+            self.registry.wake_all();
+        }
+    }
+
+    /// Says that descriptors are not short any more.
+    pub(crate) fn room_was_made(&self) {
+        self.shortage.set(0);
     }
 
     /// Begins to drain: connections that are idle are kept for `idle`, the others end with their answers.

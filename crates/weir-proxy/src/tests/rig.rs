@@ -25,6 +25,7 @@ use crate::runtime::authentication::verifiers::Verifiers;
 use crate::runtime::build;
 use crate::runtime::certificates::ListenerTls;
 use crate::runtime::counters::WorkerCounters;
+use crate::runtime::descriptors::Descriptors;
 use crate::runtime::permits::Permits;
 use crate::runtime::queues::{OpenQueue, Queues, no_queues};
 use crate::runtime::snapshot::Snapshot;
@@ -93,7 +94,7 @@ impl Rig {
     fn new(config: &str, queues: Arc<OpenQueue>) -> Self {
         let snapshot = snapshot(config, queues);
         let counters = Arc::new(WorkerCounters::default());
-        let permits = Permits::new(&snapshot.limits);
+        let permits = Permits::new(&snapshot.limits, Descriptors::of_process());
         let worker = Rc::new(Worker::new(
             Arc::clone(&snapshot),
             Arc::clone(&counters),

@@ -6,9 +6,9 @@ use std::net::SocketAddr;
 
 use weir_testkit::wait::until_seen;
 
-use super::footprint::{descriptors, settled_bytes};
+use super::footprint::{descriptors, metric, settled_bytes};
 use super::mixture::{self, Origin};
-use super::process::{Running, answer, ask};
+use super::process::Running;
 use super::scratch::Scratch;
 
 /// Requests after which everything has been used once: pools, buffers, what the allocator keeps.
@@ -31,7 +31,7 @@ fn start(scratch: &Scratch, origin: &Origin) -> (Running, SocketAddr, SocketAddr
         format!(
             "listen: ['127.0.0.1:0']\nadmin: '127.0.0.1:0'\naccess_log: off\nworkers: 2\n\
              services: [{{host: '*', upstream: web}}]\n\
-             upstreams: {{web: {{servers: ['{}'], eject: off}}}}\n",
+             upstreams: {{web: {{servers: ['{}'], eject: off, timeouts: {{idle: 1s}}}}}}\n",
             origin.address
         ),
     );
@@ -42,19 +42,12 @@ fn start(scratch: &Scratch, origin: &Origin) -> (Running, SocketAddr, SocketAddr
     (proxy, address, admin)
 }
 
-/// What the program says of itself under this name.
-fn metric(admin: SocketAddr, name: &str) -> u64 {
-    let page = answer(ask(admin, "localhost", "/metrics"));
-    let values = page.lines().filter(|line| line.starts_with(name) && !line.starts_with('#'));
-    values.map(|line| line.rsplit(' ').next().unwrap().parse::<u64>().unwrap()).sum()
-}
-
 /// Memory and descriptors when nobody asks for anything any more. No more descriptors are open than these.
 fn at_rest(proxy: &Running, admin: SocketAddr, descriptors_max: usize) -> (usize, usize) {
     for gauge in ["weir_connections_open", "weir_requests_in_flight"] {
         until_seen(|| (gauge, metric(admin, gauge)), |seen| seen.1 == 0);
     }
-    // Idle connections to the server live for four seconds.
+    // Idle connections to the server live for a second.
     let open = until_seen(|| descriptors(proxy), |seen| *seen <= descriptors_max);
     (settled_bytes(proxy), open)
 }

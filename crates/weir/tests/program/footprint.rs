@@ -1,11 +1,14 @@
-//! What a running program takes of the machine, as the system tells it: memory, descriptors, processor time.
+//! What a running program takes of the machine, as the system tells it: memory, descriptors, processor time; and what it says itself.
 
 #![allow(clippy::disallowed_methods, reason = "a program is watched from outside")]
 
 use std::fs;
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use super::process::Running;
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
+
+use super::process::{Running, answer, ask};
 
 /// A part of a second in which the system counts processor time.
 const TICK: Duration = Duration::from_millis(10);
@@ -48,4 +51,21 @@ pub(crate) fn processor_time(program: &Running) -> Duration {
     let (_, rest) = stat.rsplit_once(") ").unwrap();
     let ticks: u32 = rest.split(' ').skip(11).take(2).map(|field| field.parse::<u32>().unwrap()).sum();
     TICK * ticks
+}
+
+/// What a program says of itself under this name, over all labels.
+pub(crate) fn metric(admin: SocketAddr, name: &str) -> u64 {
+    let page = answer(ask(admin, "localhost", "/metrics"));
+    let values = page.lines().filter(|line| line.starts_with(name) && !line.starts_with('#'));
+    values.map(|line| line.rsplit(' ').next().unwrap().parse::<u64>().unwrap()).sum()
+}
+
+/// Lets this process, and those that it starts, have as many descriptors as there may be.
+///
+/// # Panics
+/// When that is fewer.
+pub(crate) fn allow_many_descriptors(count: usize) {
+    let (_, most) = getrlimit(Resource::RLIMIT_NOFILE).unwrap();
+    assert!(most as usize >= count, "this machine allows a program {most} files");
+    setrlimit(Resource::RLIMIT_NOFILE, most, most).unwrap();
 }

@@ -7,12 +7,11 @@ use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::time::Duration;
 
-use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use weir_testkit::certificate::{Authority, client};
 use weir_testkit::client::connect_tls;
 use weir_testkit::socket::Socket;
 
-use super::footprint::settled_bytes;
+use super::footprint::{allow_many_descriptors, settled_bytes};
 use super::process::Running;
 use super::scratch::Scratch;
 
@@ -70,9 +69,7 @@ fn ask_plain(address: SocketAddr) -> TcpStream {
 #[test]
 #[ignore = "takes over a minute: `cargo xtask test --full`"]
 fn ten_thousand_idle_connections_are_cheap_with_tls_and_without() {
-    let (_, most) = getrlimit(Resource::RLIMIT_NOFILE).unwrap();
-    setrlimit(Resource::RLIMIT_NOFILE, most, most).unwrap();
-    assert!(most as usize > MEASURED + BEFORE + 100, "this machine allows a program {most} files");
+    allow_many_descriptors(MEASURED + BEFORE + 100);
     let (root, scratch) = (Authority::new("Root"), Scratch::new("idle"));
     let certificate = root.issue(&["a.test"]);
     let both = scratch.file("a.pem", format!("{}{}", certificate.chain, certificate.key));

@@ -66,9 +66,26 @@ impl Running {
         Self::start_to(arguments, Stdio::null())
     }
 
+    /// Starts it where it may have so many descriptors.
+    pub(crate) fn start_with_descriptors(arguments: &[&str], most: usize) -> Self {
+        let program = command(&[]).get_program().to_owned();
+        let mut limited = Command::new("sh");
+        limited.arg("-c").arg(format!("ulimit -n {most}; exec \"$0\" \"$@\"")).arg(program).args(arguments);
+        limited
+            .env_clear()
+            .stdin(Stdio::null())
+            .current_dir(env!("CARGO_TARGET_TMPDIR"))
+            .stdout(Stdio::null());
+        Self::spawn(&mut limited)
+    }
+
     /// Starts it with its stdout there.
     pub(crate) fn start_to(arguments: &[&str], stdout: impl Into<Stdio>) -> Self {
-        let mut child = command(arguments).stdout(stdout).stderr(Stdio::piped()).spawn().unwrap();
+        Self::spawn(command(arguments).stdout(stdout))
+    }
+
+    fn spawn(command: &mut Command) -> Self {
+        let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
         let stderr = BufReader::new(child.stderr.take().unwrap());
         let (sender, lines) = sync_channel(LINES_KEPT);
         std::thread::spawn(move || {

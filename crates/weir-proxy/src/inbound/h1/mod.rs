@@ -97,15 +97,15 @@ enum Idle {
 async fn wait_for_request(worker: &Worker, client: &Client, patience: Duration) -> Idle {
     let usual = worker.snapshot().timeouts.idle;
     client.deadlines.clear_all();
-    let mut draining = None;
+    let mut rule = None;
     let mut last = false;
     let readable = poll_fn(|cx| {
         if client.stream.poll_readable(cx).is_ready() {
             return Poll::Ready(());
         }
-        // The drain wakes every connection; an idle one shortens its patience then.
-        if draining != Some(worker.is_draining()) {
-            draining = Some(worker.is_draining());
+        // The drain wakes every connection, and so does a want of descriptors; an idle one shortens its patience then.
+        if rule != Some(worker.idle_rule()) {
+            rule = Some(worker.idle_rule());
             // Nothing but a request moves this, so empty lines now and then keep no connection.
             let since = client.last_active.get().unwrap_or_else(now);
             client.last_active.set(Some(since));

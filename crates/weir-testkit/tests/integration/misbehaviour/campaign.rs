@@ -92,7 +92,7 @@ fn mixed(number: usize) -> usize {
 fn fate(number: usize) -> (Fate, Allowed) {
     let (fate, allowed) = FATES[mixed(number) % FATES.len()];
     // Who is mute costs its time: only some are.
-    if fate == Fate::Mute && number % 3 > 0 { FATES[0] } else { (fate, allowed) }
+    if fate == Fate::Mute && !number.is_multiple_of(3) { FATES[0] } else { (fate, allowed) }
 }
 
 /// The content of the answer to this number.

@@ -22,14 +22,12 @@ const ENDLESS: [(&str, &str, &str); 10] = [
 
 /// Goes on for as long as somebody listens.
 fn babbling(mut connection: Connection) {
-    while let Some(request) = connection.whole_request() {
-        let (begin, more, _) = ENDLESS[request.target()[1..].parse::<usize>().unwrap()];
-        let more = more.repeat(4096 / more.len());
-        let mut sent = connection.try_send(begin);
-        while sent.is_ok() {
-            sent = connection.try_send(&more);
-        }
-        return;
+    let Some(request) = connection.whole_request() else { return };
+    let (begin, more, _) = ENDLESS[request.target()[1..].parse::<usize>().unwrap()];
+    let more = more.repeat(4096 / more.len());
+    let mut sent = connection.try_send(begin);
+    while sent.is_ok() {
+        sent = connection.try_send(&more);
     }
 }
 

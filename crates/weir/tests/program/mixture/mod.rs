@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use self::client::Client;
 pub(crate) use self::origin::Origin;
+pub(crate) use self::wire::Wire;
 
 /// Clients at a time.
 const CLIENTS: u64 = 6;
@@ -34,7 +35,7 @@ pub(crate) fn send(address: SocketAddr, requests: u64) {
 }
 
 /// The content of an answer with this number of so many bytes.
-fn content(number: u64, bytes: usize) -> Vec<u8> {
+pub(crate) fn content(number: u64, bytes: usize) -> Vec<u8> {
     let mut content = format!("answer {number}, ").into_bytes();
     content.resize(bytes.max(content.len()), b'.');
     content

@@ -10,25 +10,25 @@ use socket2::SockRef;
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A connection.
-pub(super) struct Wire {
+pub(crate) struct Wire {
     stream: TcpStream,
     unread: Vec<u8>,
 }
 
 impl Wire {
-    pub(super) fn new(stream: TcpStream) -> Self {
+    pub(crate) fn new(stream: TcpStream) -> Self {
         stream.set_nodelay(true).unwrap();
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
         stream.set_write_timeout(Some(PATIENCE)).unwrap();
         Self { stream, unread: Vec::new() }
     }
 
-    pub(super) fn write(&mut self, bytes: impl AsRef<[u8]>) -> io::Result<()> {
+    pub(crate) fn write(&mut self, bytes: impl AsRef<[u8]>) -> io::Result<()> {
         self.stream.write_all(bytes.as_ref())
     }
 
     /// The next head with its empty line; `None` when the connection ends before its first byte.
-    pub(super) fn head(&mut self) -> io::Result<Option<String>> {
+    pub(crate) fn head(&mut self) -> io::Result<Option<String>> {
         let mut seen = 0_usize;
         loop {
             let from = seen.saturating_sub(3);
@@ -44,7 +44,7 @@ impl Wire {
     }
 
     /// The body that this head announces, and its trailers.
-    pub(super) fn body(&mut self, head: &str) -> io::Result<Vec<u8>> {
+    pub(crate) fn body(&mut self, head: &str) -> io::Result<Vec<u8>> {
         let field = |name: &str| {
             let mut fields = head.lines().filter_map(|line| line.split_once(": "));
             fields.find(|(field, _)| field.eq_ignore_ascii_case(name)).map(|(_, value)| value)
@@ -67,7 +67,7 @@ impl Wire {
         }
     }
 
-    pub(super) fn take(&mut self, count: usize) -> io::Result<Vec<u8>> {
+    pub(crate) fn take(&mut self, count: usize) -> io::Result<Vec<u8>> {
         while self.unread.len() < count {
             self.more()?;
         }
@@ -75,13 +75,13 @@ impl Wire {
     }
 
     /// Everything to the end.
-    pub(super) fn rest(&mut self) -> io::Result<Vec<u8>> {
+    pub(crate) fn rest(&mut self) -> io::Result<Vec<u8>> {
         while self.fill()? > 0 {}
         Ok(std::mem::take(&mut self.unread))
     }
 
     /// Ends the connection with a reset, which leaves nothing behind in the system.
-    pub(super) fn reset(self) {
+    pub(crate) fn reset(self) {
         SockRef::from(&self.stream).set_linger(Some(Duration::ZERO)).unwrap();
     }
 

@@ -1,0 +1,130 @@
+//! What a connection costs at the most, whatever its client and its server do: the bounds that `docs/hardening.md` states.
+
+#![allow(clippy::print_stdout, reason = "the figures are the result")]
+
+use std::io::Write;
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::time::Duration;
+
+use weir_testkit::wait::until_seen;
+
+use super::footprint::{metric, resident_bytes};
+use super::process::Running;
+use super::scratch::Scratch;
+
+/// Connections that do their worst at a time.
+const CONNECTIONS: usize = 150;
+
+/// What one may cost while its head is read: with the default of `limits.head` a buffer of 32 KiB, the smaller one that it had
+/// before and the worker keeps for the next, and the exchange.
+const HEAD_BYTES_MAX: usize = 96 << 10;
+/// What one may cost in the middle of a message: a buffer of 256 KiB for each direction, what is gathered to be written, and
+/// the exchange.
+const BUSY_BYTES_MAX: usize = 640 << 10;
+/// What is kept of the body of a request that could be repeated, beside that: the default of `replay.memory`.
+const KEPT_BODY_BYTES_MAX: usize = 256 << 10;
+/// What the second time may take more than the first: what an allocator keeps varies.
+const GROWTH_BYTES_MAX: usize = 8 << 20;
+
+/// A server that reads nothing and answers without an end, as much as the system and the proxy take.
+fn rude_server() -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    std::thread::spawn(move || {
+        while let Ok((mut stream, _)) = listener.accept() {
+            std::thread::spawn(move || {
+                let mut sent = stream.write_all(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n");
+                let chunk = format!("10000\r\n{}\r\n", "x".repeat(0x10000));
+                while sent.is_ok() {
+                    sent = stream.write_all(chunk.as_bytes());
+                }
+            });
+        }
+    });
+    address
+}
+
+/// A client that has sent this.
+fn client(address: SocketAddr, saying: &str) -> TcpStream {
+    let mut stream = TcpStream::connect(address).unwrap();
+    stream.write_all(saying.as_bytes()).unwrap();
+    stream.set_nonblocking(true).unwrap();
+    stream
+}
+
+/// Sends more, as much as the system takes, until the program takes nothing more for a while.
+fn stuff(clients: &mut [TcpStream], more: bool) {
+    let mut quiet = 0;
+    while quiet < 10 {
+        quiet += 1;
+        for client in &mut *clients {
+            while more && client.write(&[b'x'; 0x10000]).is_ok_and(|count| count > 0) {
+                quiet = 0;
+            }
+        }
+        std::thread::park_timeout(Duration::from_millis(50));
+    }
+}
+
+fn start(server: SocketAddr) -> (Running, SocketAddr, SocketAddr, Scratch) {
+    let scratch = Scratch::new("memory");
+    let file = scratch.file(
+        "weir.yaml",
+        format!(
+            "listen: ['127.0.0.1:0']\nadmin: '127.0.0.1:0'\naccess_log: off\nworkers: 2\n\
+             timeouts: {{request_head: 10m, request_body: 10m, client_write: 10m, answer_body: 10m}}\n\
+             services: [{{host: '*', upstream: web}}]\nupstreams: {{web: {{servers: ['{server}']}}}}\n"
+        ),
+    );
+    let mut proxy = Running::start(&["run", "-c", &file]);
+    let address = proxy.address(" listening address=");
+    let admin = proxy.address("admin listening address=");
+    proxy.line("started");
+    (proxy, address, admin, scratch)
+}
+
+/// What one of many connections costs that begin with this, when they do their worst, and again.
+fn check(what: &str, saying: &str, bound: usize) {
+    // A program of its own: what one has used before, it has at hand.
+    let (proxy, address, admin, _scratch) = start(rude_server());
+    let before = resident_bytes(&proxy);
+    let mut peaks = Vec::new();
+    for _ in 0..2 {
+        let mut clients: Vec<_> = (0..CONNECTIONS).map(|_| client(address, saying)).collect();
+        until_seen(|| metric(admin, "weir_connections_open"), |open| *open as usize == CONNECTIONS);
+        if saying.ends_with("\r\n\r\n") {
+            until_seen(|| metric(admin, "weir_requests_in_flight"), |open| *open as usize == CONNECTIONS);
+        }
+        stuff(&mut clients, saying.ends_with("\r\n\r\n"));
+        let peak = resident_bytes(&proxy);
+        let each = peak.saturating_sub(before) / CONNECTIONS;
+        println!("{what}: {} KiB for each of {CONNECTIONS} connections", each / 1024);
+        assert!(each <= bound, "{what}: {each} bytes instead of {bound}");
+        peaks.push(peak);
+        drop(clients);
+        until_seen(|| metric(admin, "weir_connections_open"), |open| *open == 0);
+    }
+    assert!(peaks[1] <= peaks[0] + GROWTH_BYTES_MAX, "{what}: it grows: {peaks:?}");
+}
+
+fn sized(method: &str, bytes: usize) -> String {
+    format!("{method} / HTTP/1.1\r\nHost: a.test\r\nContent-Length: {bytes}\r\n\r\n")
+}
+
+#[test]
+fn an_unfinished_head_costs_no_more_than_is_stated() {
+    let head = format!("GET / HTTP/1.1\r\nHost: a.test\r\nX: {}", "x".repeat(32 * 1024 - 100));
+    check("an unfinished head", &head, HEAD_BYTES_MAX);
+}
+
+#[test]
+fn two_full_directions_cost_no_more_than_is_stated() {
+    check("both directions full", &sized("POST", 1 << 50), BUSY_BYTES_MAX);
+}
+
+#[test]
+fn a_body_that_is_kept_costs_no_more_than_is_stated() {
+    // As much as is kept, and others behind it that nobody can read yet.
+    let put = sized("PUT", KEPT_BODY_BYTES_MAX);
+    check("both full, and a body that is kept", &put, BUSY_BYTES_MAX + KEPT_BODY_BYTES_MAX);
+}
