@@ -472,7 +472,7 @@ fn a_mirror_whose_answer_does_not_end_has_answered() {
         connection.send("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n");
         connection.until_end();
     });
-    let proxy = mirrored(&main, &to(&mirror, ", timeout: 100ms"), "", "");
+    let proxy = mirrored(&main, &to(&mirror, ", timeout: 2s"), "", "");
     fetch(&proxy, "/").expect(200);
     until(&proxy, MirrorOutcome::Sent, 1);
 }
