@@ -2,6 +2,7 @@
 
 use std::future::poll_fn;
 use std::io;
+use std::os::fd::{AsRawFd, RawFd};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -71,14 +72,19 @@ impl Acceptor {
         })
     }
 
-    fn poll_accept(&self, cx: &mut Context<'_>) -> Poll<io::Result<(Stream, Peer)>> {
+    /// The next connection, who is at its other end, and the number of its descriptor.
+    fn poll_accept(&self, cx: &mut Context<'_>) -> Poll<io::Result<(Stream, Peer, RawFd)>> {
         match self {
             Self::Tcp(listener) => listener.poll_accept(cx).map(|accepted| {
-                accepted.map(|(stream, address)| (Stream::tcp(stream), Peer::Network(address)))
+                let (stream, address) = accepted?;
+                let descriptor = stream.as_raw_fd();
+                Ok((Stream::tcp(stream), Peer::Network(address), descriptor))
             }),
-            Self::Unix(listener) => listener
-                .poll_accept(cx)
-                .map(|accepted| accepted.map(|(stream, _)| (Stream::unix(stream), Peer::Local))),
+            Self::Unix(listener) => listener.poll_accept(cx).map(|accepted| {
+                let (stream, _) = accepted?;
+                let descriptor = stream.as_raw_fd();
+                Ok((Stream::unix(stream), Peer::Local, descriptor))
+            }),
         }
     }
 }
@@ -132,10 +138,10 @@ pub(crate) async fn accept(worker: Rc<Worker>, entrance: Entrance) {
             () = worker.drain_begun() => break,
         };
         let accepted = match accepted {
-            Ok((stream, peer)) => {
+            Ok((stream, peer, descriptor)) => {
                 let proxy_header = sends_header(&peer);
                 let permit = permit(&worker).await;
-                wait_for_room(&worker, &stream).await;
+                wait_for_room(&worker, descriptor).await;
                 Ok(Accepted { stream, peer, proxy_header, permit })
             }
             Err(error) => Err(error),
@@ -165,9 +171,9 @@ async fn permit(worker: &Worker) -> Option<OwnedSemaphorePermit> {
 
 /// Waits while clients have as many descriptors as they may: the others are for connections to servers, so that those who are
 /// being served go on being served (`semantics.md` §4.2). Not at all once the worker drains.
-async fn wait_for_room(worker: &Worker, stream: &Stream) {
+async fn wait_for_room(worker: &Worker, descriptor: RawFd) {
     let descriptors = worker.permits.descriptors;
-    if !stream.plain_fd().is_some_and(|descriptor| descriptors.keep(descriptor)) {
+    if !descriptors.keep(descriptor) {
         worker.room_was_made();
         return;
     }

@@ -98,8 +98,9 @@ fn fate(number: usize) -> (Fate, Allowed) {
 /// The content of the answer to this number.
 fn content(number: usize) -> Vec<u8> {
     let bytes = match mixed(number) / FATES.len() % 8 {
+        // Such that are read through a buffer again and again, and such that never come into one.
         0 => 20_000,
-        1 => 8_000,
+        1 => 100_000,
         few => few * 40,
     };
     format!("the answer to {number}; ").into_bytes().into_iter().cycle().take(bytes).collect()

@@ -13,7 +13,7 @@ pub(crate) use self::origin::Origin;
 pub(crate) use self::wire::Wire;
 
 /// Clients at a time.
-const CLIENTS: u64 = 6;
+pub(crate) const CLIENTS: u64 = 6;
 
 /// Sends so many requests, and somewhat more.
 pub(crate) fn send(address: SocketAddr, requests: u64) {
