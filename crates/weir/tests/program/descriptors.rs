@@ -12,7 +12,7 @@ use weir_testkit::server::{Server, sized};
 use weir_testkit::socket::Socket;
 use weir_testkit::wait::until_seen;
 
-use super::footprint::{descriptors, processor_time};
+use super::footprint::{descriptors, metric, processor_time};
 use super::process::{Running, answer, ask};
 use super::scratch::Scratch;
 
@@ -21,6 +21,9 @@ const MOST: usize = 200;
 
 /// Connections that a flood opens: more than can be accepted, and fewer than the system lets wait.
 const FLOOD: usize = 400;
+
+/// As many as can be accepted, and more than can be sent on at once.
+const FEW: usize = 120;
 
 /// What is said when clients have as many as they may, or there are none at all.
 const PAUSES: &str = "accepting pauses";
@@ -157,14 +160,19 @@ fn idle_clients_make_room_for_others() {
     stage.expect_recovery();
 }
 
-/// Requests that are under way take one each for the server, until there is none for anything.
+/// Clients that are there already, and then all ask at once: each request takes one more for the server, until there is none.
 #[test]
 fn want_of_descriptors_for_servers_is_their_fault_in_nobodys_eyes() {
     let (server, gate) = holding();
-    let mut stage = Stage::set(&server);
+    let stage = Stage::set(&server);
     let closed = gate.write().unwrap();
-    let mut clients = stage.flood(MOST, |number| get(&format!("/held/{number}")));
-    stage.proxy.line(PAUSES);
+    let mut clients = stage.flood(FEW, |_| String::new());
+    until_seen(|| metric(stage.admin, "weir_connections_open"), |open| *open as usize == FEW);
+    for (number, client) in clients.iter_mut().enumerate() {
+        client.send(get(&format!("/held/{number}")));
+    }
+    until_seen(|| descriptors(&stage.proxy), |open| *open >= MOST - 1);
+    // When it rests, everybody has a connection to the server or an answer.
     stage.expect_idle_processor();
     drop(closed);
     let mut statuses = std::collections::BTreeMap::<u16, usize>::new();
