@@ -11,6 +11,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::connections::{Connections, Listener, Place};
+use crate::io::conduit::Conduit;
 use crate::io::deadline::now;
 use crate::io::stream::Stream;
 use crate::member::Server;
@@ -128,8 +129,9 @@ impl Pools {
         }
     }
 
-    /// Closes the half that has been idle longest; for when file descriptors run out.
+    /// Closes the half that has been idle longest, and pipes that wait for large bodies; for when file descriptors run out.
     pub fn shed(&self) {
+        Conduit::shed();
         for idle in self.by_slot.borrow_mut().iter_mut() {
             idle.drain(..idle.len().div_ceil(2)).for_each(|idle| idle.connection.stream.say_goodbye());
         }

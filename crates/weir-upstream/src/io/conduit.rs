@@ -73,6 +73,11 @@ impl Conduit {
         CONDUITS.with_borrow_mut(|conduits| conduits.refused = true);
     }
 
+    /// Closes those that nobody has; for when file descriptors run out.
+    pub fn shed() {
+        CONDUITS.with_borrow_mut(|conduits| conduits.free.clear());
+    }
+
     /// Whether an error means that the system knows no such call, not for such sockets, or forbids it. Nothing was moved then.
     pub fn is_refusal(error: &io::Error) -> bool {
         let refusals = [Errno::INVAL, Errno::NOSYS, Errno::PERM, Errno::OPNOTSUPP];
@@ -172,6 +177,11 @@ mod tests {
         assert_eq!(Conduit::kept(), OPEN_MAX);
         assert!(Conduit::obtain().is_some());
         assert_eq!(Conduit::kept(), OPEN_MAX);
+        let one = Conduit::obtain();
+        Conduit::shed();
+        assert_eq!((Conduit::kept(), Conduit::lent()), (0, 1));
+        drop(one);
+        assert_eq!((Conduit::kept(), Conduit::lent()), (1, 0));
     }
 
     #[test]
