@@ -114,6 +114,7 @@ impl Pools {
     /// Closes connections that are too old, whose server has left, that the server has closed, or on which bytes came that
     /// nobody asked for.
     pub fn sweep(&self) {
+        Conduit::sweep();
         let now = now();
         for idle in self.by_slot.borrow_mut().iter_mut() {
             idle.retain(|Idle { connection, until, .. }| {

@@ -150,8 +150,13 @@ pub(crate) fn serve(options: &Options) -> Result<()> {
                 true => None,
                 false => Some(connect(options.address).await?),
             };
-            let caller =
-                Caller { options: options.clone(), number, request: Rc::clone(&request), connection };
+            let caller = Caller {
+                options: options.clone(),
+                number,
+                request: Rc::clone(&request),
+                connection,
+                waits_since: None,
+            };
             callers.push(tokio::task::spawn_local(caller.call(going.clone(), preparing.clone())));
         }
         drop(preparing);
@@ -180,6 +185,8 @@ struct Caller {
     request: Rc<[u8]>,
     /// `None` for one who needs a new one for each request.
     connection: Option<TcpStream>,
+    /// When the call began that is not answered yet.
+    waits_since: Option<Instant>,
 }
 
 impl Caller {
@@ -205,6 +212,9 @@ impl Caller {
         let time = Duration::from_secs(self.options.seconds.into());
         // At the end everybody hangs up, in the middle of whatever they wait for.
         let ended = tokio::time::timeout(time, self.call_all(start, &mut answer, &mut times)).await.ok();
+        // Whoever waits longer at the end than ever before would else be left out, and those are the slow ones.
+        let waits = self.waits_since.map(|since| now() - since);
+        times.extend(waits.filter(|waits| times.iter().all(|took| took < waits)));
         (times, ended.and_then(Result::err).map(|error| format!("{error:#}")))
     }
 
@@ -224,11 +234,13 @@ impl Caller {
                 Some(turns) => turns.take().await,
                 None => now(),
             };
+            self.waits_since = Some(begun);
             match &mut self.connection {
                 Some(connection) => exchange(connection, &self.request, answer).await?,
                 // To have one belongs to what is timed.
                 None => exchange(&mut connect(self.options.address).await?, &self.request, answer).await?,
             }
+            self.waits_since = None;
             times.push(now() - begun);
         }
     }

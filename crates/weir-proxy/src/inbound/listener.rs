@@ -141,8 +141,8 @@ pub(crate) async fn accept(worker: Rc<Worker>, entrance: Entrance) {
             Ok((stream, peer, descriptor)) => {
                 let proxy_header = sends_header(&peer);
                 let permit = permit(&worker).await;
-                wait_for_room(&worker, descriptor).await;
-                Ok(Accepted { stream, peer, proxy_header, permit })
+                let stream = with_room(&worker, stream, descriptor).await;
+                stream.map(|stream| Accepted { stream, peer, proxy_header, permit })
             }
             Err(error) => Err(error),
         };
@@ -171,20 +171,25 @@ async fn permit(worker: &Worker) -> Option<OwnedSemaphorePermit> {
 
 /// Waits while clients have as many descriptors as they may: the others are for connections to servers, so that those who are
 /// being served go on being served (`semantics.md` §4.2). Not at all once the worker drains.
-async fn wait_for_room(worker: &Worker, descriptor: RawFd) {
+///
+/// Who has waited gets another number: on its own one it would be served with what is kept, and the number that has become free
+/// would let the next one in without waiting.
+async fn with_room(worker: &Worker, stream: Stream, descriptor: RawFd) -> io::Result<Stream> {
     let descriptors = worker.permits.descriptors;
     if !descriptors.keep(descriptor) {
         worker.room_was_made();
-        return;
+        return Ok(stream);
     }
     tracing::warn!("nearly all file descriptors are taken: accepting pauses");
     while !worker.is_draining() {
         worker.make_room();
         pause(EXHAUSTED_PAUSE).await;
         if descriptors.have_room() {
-            return;
+            worker.room_was_made();
+            return stream.renumbered();
         }
     }
+    Ok(stream)
 }
 
 async fn serve_or_pause(worker: &Rc<Worker>, tls: Option<&Arc<ListenerTls>>, accepted: io::Result<Accepted>) {

@@ -174,7 +174,10 @@ impl Worker {
 
     /// Says that descriptors are not short any more.
     pub(crate) fn room_was_made(&self) {
-        self.shortage.set(0);
+        if self.shortage.replace(0) > 0 {
+            // Those who are idle have their usual time again.
+            self.registry.wake_all();
+        }
     }
 
     /// Begins to drain: connections that are idle are kept for `idle`, the others end with their answers.

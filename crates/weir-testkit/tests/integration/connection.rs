@@ -314,3 +314,33 @@ fn nothing_is_left_of_connections_that_are_over() {
         proxy.idle_upstream()
     );
 }
+
+/// Requests that are answered without waiting for anything use up what a task may do in one turn. A read that gives way to others then
+/// was taken for a client that is idle, whose socket was found to be readable, and so on in one poll of the task for ever: the
+/// worker served nobody any more.
+#[test]
+fn many_pipelined_requests_use_up_no_more_than_a_turn() {
+    let proxy = proxy::start("workers: 1\nservices: [{host: '*', respond: {body: ok}}]\n");
+    let padded = |length: usize| {
+        let request = get("/");
+        let pad = length - request.len() - "P: \r\n".len();
+        request.replacen("\r\n\r\n", &format!("\r\nP: {}\r\n\r\n", "x".repeat(pad)), 1)
+    };
+    for (count, request, ends) in [
+        (127, get("/"), true),
+        (128, get("/"), true),
+        (129, get("/"), true),
+        (128, padded(64), false),
+        (300, padded(64), true),
+    ] {
+        let mut client = connect(&proxy);
+        client.send(request.repeat(count));
+        if ends {
+            client.half_close();
+        }
+        for _ in 0..count {
+            assert_eq!(client.answer().expect(200).text(), "ok", "{count} requests");
+        }
+        assert_eq!(connect(&proxy).send(get("/")).answer().expect(200).text(), "ok", "others are served");
+    }
+}

@@ -23,7 +23,7 @@ pub(super) fn is_worth_it(body: &Body, sink: &mut impl BodySink) -> bool {
 }
 
 /// Moves the body on until all of it has passed, or its source has ended, or there is no conduit: what is left is read and
-/// written as ever. `held` is what is under way, and empty at first and at the end.
+/// written as ever. `held` is what is under way; it holds something at the end only where the system refuses to give it out.
 ///
 /// # Errors
 /// Which side failed. The body is broken then.
@@ -37,8 +37,14 @@ pub(super) fn poll(
         if let Some(mut conduit) = held.take_if(|conduit| !conduit.is_empty()) {
             let given = sink.poll_out_of(cx, &mut conduit);
             *held = Some(conduit);
-            ready!(given).map_err(PumpError::Write)?;
-            continue;
+            match ready!(given) {
+                Ok(()) => continue,
+                Err(error) if Conduit::is_refusal(&error) => {
+                    Conduit::refuse();
+                    return Poll::Ready(Ok(()));
+                }
+                Err(error) => return Poll::Ready(Err(PumpError::Write(error))),
+            }
         }
         let left = body.unread_bytes();
         let Some(mut conduit) = held.take().filter(|_| left > 0).or_else(|| obtain(left)) else {

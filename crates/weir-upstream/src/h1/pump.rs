@@ -19,7 +19,8 @@ use crate::body::{Body, ReadError};
 /// Which side failed. The body is broken then and its end was not written.
 pub async fn pump(body: &mut Body, sink: &mut impl BodySink) -> Result<(), PumpError> {
     loop {
-        if passage::is_worth_it(body, sink) {
+        // Behind the head only: what came with it leaves in one write with it, and if the body has broken off already nothing leaves.
+        if !sink.keeps_back() && passage::is_worth_it(body, sink) {
             pass(body, sink).await?;
         }
         if !is_ready(body).await.map_err(PumpError::Read)? {
@@ -27,6 +28,7 @@ pub async fn pump(body: &mut Body, sink: &mut impl BodySink) -> Result<(), PumpE
                 // The source can't be blamed for the time that writing takes: nobody looks at it meanwhile.
                 body.pause();
                 sink.flush().await.map_err(PumpError::Write)?;
+                continue;
             }
             body.fill().await.map_err(PumpError::Read)?;
         }
@@ -41,15 +43,18 @@ pub async fn pump(body: &mut Body, sink: &mut impl BodySink) -> Result<(), PumpE
 
 /// Moves as much of the body on as needs no look.
 async fn pass(body: &mut Body, sink: &mut impl BodySink) -> Result<(), PumpError> {
-    if sink.keeps_back() {
-        sink.flush().await.map_err(PumpError::Write)?;
-    }
     let mut held = None;
     poll_fn(|cx| match (&mut *body, sink.direct()) {
         (Body::H1(body), Some(sink)) => passage::poll(cx, body, sink, &mut held),
         _ => Poll::Ready(Ok(())),
     })
-    .await
+    .await?;
+    // The system takes it into a pipe and not out of it again.
+    if let Some(conduit) = held {
+        let bytes = conduit.into_bytes().map_err(PumpError::Write)?;
+        sink.data(&bytes).await.map_err(PumpError::Write)?;
+    }
+    Ok(())
 }
 
 /// Whether the body has something to give, or has ended, without waiting.

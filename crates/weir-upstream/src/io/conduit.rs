@@ -20,13 +20,23 @@ pub const CONDUIT_BYTES: usize = 256 * 1024;
 /// Pipes of a thread, those that are lent and those that are not.
 const OPEN_MAX: usize = 32;
 
+#[cfg(test)]
 thread_local! {
-    static CONDUITS: RefCell<Conduits> = const { RefCell::new(Conduits { free: Vec::new(), lent: 0, refused: false }) };
+    /// Whether a system is played that gives nothing out of a pipe.
+    pub(crate) static GIVES_NOTHING: std::cell::Cell<bool> = const { std::cell::Cell::new(false) };
+}
+
+thread_local! {
+    static CONDUITS: RefCell<Conduits> = const { RefCell::new(Conduits { free: Vec::new(), lent: 0, spare: 0, most: OPEN_MAX, refused: false }) };
 }
 
 struct Conduits {
     free: Vec<Pipe>,
     lent: usize,
+    /// Of those that are free so many were not used since the last sweep.
+    spare: usize,
+    /// As many as the system gave when it last gave none; looked at again with each sweep.
+    most: usize,
     /// Whether the system has refused the call, and not just once.
     refused: bool,
 }
@@ -59,18 +69,50 @@ impl Conduit {
     /// An empty one. `None` when the thread has lent all that it may have, or the system gives none.
     pub fn obtain() -> Option<Self> {
         CONDUITS.with_borrow_mut(|conduits| {
-            if conduits.refused || conduits.lent >= OPEN_MAX {
+            if conduits.refused || conduits.lent >= conduits.most {
                 return None;
             }
-            let pipe = conduits.free.pop().map_or_else(Pipe::open, Ok).ok()?;
+            let pipe = match conduits.free.pop().map_or_else(Pipe::open, Ok) {
+                Ok(pipe) => pipe,
+                Err(_) => {
+                    conduits.most = conduits.lent;
+                    return None;
+                }
+            };
             conduits.lent += 1;
+            conduits.spare = conduits.spare.min(conduits.free.len());
             Some(Self { pipe: Some(pipe), held_bytes: 0 })
         })
     }
 
     /// Says that the system does not do this between such sockets; this thread does not ask again.
     pub fn refuse() {
+        tracing::info!("the system does not move bodies between sockets (splice): they are copied");
         CONDUITS.with_borrow_mut(|conduits| conduits.refused = true);
+    }
+
+    /// What it holds, for who must write it himself.
+    pub(crate) fn into_bytes(mut self) -> io::Result<Vec<u8>> {
+        let mut bytes = vec![0; self.held_bytes];
+        let mut filled = 0;
+        while filled < bytes.len() {
+            match rustix::io::read(&self.pipe().exit, &mut bytes[filled..])? {
+                0 => return Err(io::ErrorKind::UnexpectedEof.into()),
+                count => filled += count,
+            }
+        }
+        self.held_bytes = 0;
+        Ok(bytes)
+    }
+
+    /// Closes those that nobody has used since the last sweep.
+    pub fn sweep() {
+        CONDUITS.with_borrow_mut(|conduits| {
+            let used = conduits.free.len().saturating_sub(conduits.spare);
+            conduits.free.truncate(used);
+            conduits.spare = conduits.free.len();
+            conduits.most = OPEN_MAX;
+        });
     }
 
     /// Closes those that nobody has; for when file descriptors run out.
@@ -115,6 +157,10 @@ impl Conduit {
 
     /// Moves what it holds to a socket, as much as goes at once.
     pub(super) fn give_to(&mut self, socket: impl AsFd) -> io::Result<usize> {
+        #[cfg(test)]
+        if GIVES_NOTHING.get() {
+            return Err(Errno::INVAL.into());
+        }
         let count = splice(&self.pipe().exit, None, socket, None, self.held_bytes, SpliceFlags::NONBLOCK)?;
         self.held_bytes = self.held_bytes.saturating_sub(count);
         Ok(count)
@@ -182,6 +228,20 @@ mod tests {
         assert_eq!((Conduit::kept(), Conduit::lent()), (0, 1));
         drop(one);
         assert_eq!((Conduit::kept(), Conduit::lent()), (1, 0));
+    }
+
+    #[test]
+    fn those_that_nobody_uses_are_closed() {
+        let lent: Vec<_> = std::iter::from_fn(Conduit::obtain).take(5).collect();
+        drop(lent);
+        Conduit::sweep();
+        assert_eq!(Conduit::kept(), 5, "they were used just now");
+        let lent: Vec<_> = std::iter::from_fn(Conduit::obtain).take(2).collect();
+        drop(lent);
+        Conduit::sweep();
+        assert_eq!(Conduit::kept(), 2);
+        Conduit::sweep();
+        assert_eq!(Conduit::kept(), 0);
     }
 
     #[test]

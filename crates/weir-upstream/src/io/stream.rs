@@ -78,6 +78,19 @@ impl Stream {
         }
     }
 
+    /// The same connection under the smallest number that is free. Only of a plain socket on which nobody waits yet; others stay as
+    /// they are.
+    ///
+    /// # Errors
+    /// The system's; the connection is closed then.
+    pub fn renumbered(self) -> io::Result<Self> {
+        let kind = match self.kind.into_inner() {
+            Kind::Plain(transport) => Kind::Plain(transport.renumbered()?),
+            kind @ Kind::Tls(_) => kind,
+        };
+        Ok(Self { place: self.place, ..Self::of(kind) })
+    }
+
     /// The same, which has this place until it is closed.
     #[must_use]
     pub fn with_place(self, place: Place) -> Self {
@@ -327,5 +340,30 @@ impl Stream {
     /// (`semantics.md` §1.7). Without effect on what is not TCP.
     pub fn reset_when_closed(&self) {
         self.kind.borrow().transport().reset_when_closed();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use std::future::poll_fn;
+
+    use tokio::io::AsyncWriteExt;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_connection_with_another_number_is_the_same_one() {
+        let (mut theirs, ours) = UnixStream::pair().unwrap();
+        theirs.write_all(b"before").await.unwrap();
+        let ours = Stream::unix(ours).renumbered().unwrap();
+        let mut buffer = ReadBuffer::new();
+        assert_eq!(poll_fn(|cx| ours.poll_read(cx, &mut buffer)).await.unwrap(), 6);
+        theirs.write_all(b" and after").await.unwrap();
+        assert_eq!(poll_fn(|cx| ours.poll_read(cx, &mut buffer)).await.unwrap(), 10);
+        assert_eq!(buffer.unread(), b"before and after");
+        drop(theirs);
+        assert_eq!(poll_fn(|cx| ours.poll_read(cx, &mut buffer)).await.unwrap(), 0);
     }
 }

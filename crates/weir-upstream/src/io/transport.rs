@@ -33,6 +33,15 @@ pub(super) enum Ask {
 }
 
 impl Transport {
+    /// The same under the smallest number that is free, if it is a socket.
+    pub(super) fn renumbered(self) -> io::Result<Self> {
+        Ok(match self {
+            Self::Tcp(stream) => Self::Tcp(TcpStream::from_std(stream.into_std()?.try_clone()?)?),
+            Self::Unix(stream) => Self::Unix(UnixStream::from_std(stream.into_std()?.try_clone()?)?),
+            Self::Test(pipe) => Self::Test(pipe),
+        })
+    }
+
     /// Waits until a read would give something: bytes, the end, or an error.
     pub(super) fn poll_readable(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         match self {

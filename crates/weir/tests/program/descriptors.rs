@@ -129,9 +129,15 @@ fn clients_leave_descriptors_for_servers() {
     server.wait_requests(8);
     let mut begun = stage.flood(8, |number| format!("GET /begun/{number} HTTP/1.1\r\n"));
     // None of these is idle, so that none can be closed for the others.
-    let flood = stage.flood(FLOOD, |_| "GET /flood HTTP/1.1\r\n".to_owned());
+    let mut flood = stage.flood(FLOOD, |_| "GET /flood HTTP/1.1\r\n".to_owned());
     stage.proxy.line(PAUSES);
     stage.expect_idle_processor();
+    // Who goes lets one in. It was two, one of them on a descriptor that is kept, until none of those was left.
+    let full = descriptors(&stage.proxy);
+    for client in flood.drain(..40) {
+        drop(client);
+        until_seen(|| descriptors(&stage.proxy), |open| *open >= full);
+    }
     // All at once, so that each needs another connection to the server.
     begun.iter_mut().for_each(|client| _ = client.send("Host: a.test\r\n\r\n"));
     for (number, client) in begun.iter_mut().enumerate() {

@@ -4,6 +4,7 @@ use std::future::poll_fn;
 use std::pin::pin;
 use std::task::Poll;
 
+use tokio::task::coop;
 use weir_config::model::Limits;
 use weir_http::head::{Head, HeadError};
 use weir_http::scan::{HeadScanner, blank_lines};
@@ -68,6 +69,8 @@ async fn read(client: &Client, snapshot: &Snapshot, buffer: &mut ReadBuffer) -> 
         let begun = !buffer.is_empty();
         let read = poll_fn(|cx| match client.stream.poll_read(cx, buffer) {
             Poll::Ready(outcome) => Poll::Ready(Some(outcome)),
+            // Something may have come, and it is the turn of others: to whoever waits for it the client would seem to have asked.
+            Poll::Pending if !coop::has_budget_remaining() => Poll::Pending,
             Poll::Pending if begun => {
                 client.deadlines.begin(Wait::ClientHead, snapshot.timeouts.request_head);
                 Poll::Pending

@@ -18,7 +18,7 @@ use crate::body::{Body, BodyLimits, H1Body, ReadError};
 use crate::h1::pump::{PumpError, pump};
 use crate::h1::sink::{Coding, H1Sink};
 use crate::io::buffer::ReadBuffer;
-use crate::io::conduit::{CONDUIT_BYTES, Conduit};
+use crate::io::conduit::{CONDUIT_BYTES, Conduit, GIVES_NOTHING};
 use crate::io::deadline::{Deadlines, Wait};
 use crate::io::stream::Stream;
 use crate::io::timed::{Patience, Timed};
@@ -220,6 +220,33 @@ async fn without_conduits_it_is_copied() {
     let (pumped, received, _) = through(Rig::sized(LARGE), &content()).await;
     pumped.unwrap();
     assert!(received[5..] == content());
+}
+
+/// Both ways round: also what is in the pipe already arrives.
+#[tokio::test]
+async fn a_system_that_gives_nothing_out_of_a_pipe_is_asked_once() {
+    GIVES_NOTHING.set(true);
+    let (pumped, received, _) = through(Rig::sized(LARGE), &content()).await;
+    pumped.unwrap();
+    assert!(received[5..] == content());
+    assert!(Conduit::obtain().is_none());
+}
+
+/// An answer that broke off before anything of it left can be taken back, so nothing leaves before that is known.
+#[tokio::test]
+async fn of_a_body_that_has_ended_early_already_no_head_leaves() {
+    for length in [0, 1, 4000] {
+        let Rig { mut server, mut client, mut body, to, .. } = Rig::sized(LARGE);
+        send(&mut server, &content()[..length]).await;
+        let Body::H1(from) = &body else { panic!("of a connection") };
+        poll_fn(|cx| from.from().stream.poll_readable(cx)).await;
+        let mut sink = begun(&to);
+        let pumped = pump(&mut body, &mut sink).await;
+        assert!(matches!(pumped, Err(PumpError::Read(_))), "{pumped:?}");
+        assert_eq!(sink.written_bytes(), 0, "{length} bytes");
+        drop(to);
+        assert_eq!(received(&mut client).await, b"");
+    }
 }
 
 #[tokio::test]
