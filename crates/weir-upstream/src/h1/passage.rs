@@ -3,6 +3,7 @@
 //! Only what needs no look: content of a length that was announced, between two plain sockets, that nobody keeps, copies, counts or
 //! codes on its way. Small bodies come with their heads and are copied.
 
+use std::io::ErrorKind::PermissionDenied;
 use std::task::{Context, Poll, ready};
 
 use super::error::PumpError;
@@ -10,7 +11,7 @@ use super::sink::{BodySink, Direct};
 use crate::body::{Body, H1Body, ReadError};
 use crate::io::conduit::Conduit;
 
-/// Bytes that must be left of a body so that a passage is worth its two pipes' ends and its calls.
+/// Bytes that must be left of a body so that a passage is worth a pipe and its calls.
 const WORTH_BYTES: u64 = 32 * 1024;
 
 /// Whether the rest of the body is better passed on so than read and written.
@@ -39,7 +40,8 @@ pub(super) fn poll(
             *held = Some(conduit);
             match ready!(given) {
                 Ok(()) => continue,
-                Err(error) if Conduit::is_refusal(&error) => {
+                // Who forbids the call has done so on the way in; here it is a filter of packets that wants this client to get nothing.
+                Err(error) if error.kind() != PermissionDenied && Conduit::is_refusal(&error) => {
                     Conduit::refuse();
                     return Poll::Ready(Ok(()));
                 }

@@ -22,8 +22,8 @@ const OPEN_MAX: usize = 32;
 
 #[cfg(test)]
 thread_local! {
-    /// Whether a system is played that gives nothing out of a pipe.
-    pub(crate) static GIVES_NOTHING: std::cell::Cell<bool> = const { std::cell::Cell::new(false) };
+    /// What a system says that is played and gives nothing out of a pipe.
+    pub(crate) static GIVES_NOTHING: std::cell::Cell<Option<Errno>> = const { std::cell::Cell::new(None) };
 }
 
 thread_local! {
@@ -158,8 +158,8 @@ impl Conduit {
     /// Moves what it holds to a socket, as much as goes at once.
     pub(super) fn give_to(&mut self, socket: impl AsFd) -> io::Result<usize> {
         #[cfg(test)]
-        if GIVES_NOTHING.get() {
-            return Err(Errno::INVAL.into());
+        if let Some(said) = GIVES_NOTHING.get() {
+            return Err(said.into());
         }
         let count = splice(&self.pipe().exit, None, socket, None, self.held_bytes, SpliceFlags::NONBLOCK)?;
         self.held_bytes = self.held_bytes.saturating_sub(count);

@@ -125,7 +125,7 @@ pub(super) fn poll_into(
     bytes_max: usize,
 ) -> Poll<io::Result<usize>> {
     loop {
-        // Whoever passes this much on gives way to the others each time.
+        // Each time counts like a read that fills its room, because there may always be more.
         let budget = ready!(coop::poll_proceed(cx));
         match socket.attempt(Interest::READABLE, || conduit.take_from(socket, bytes_max)) {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => ready!(socket.poll_read_ready(cx))?,

@@ -64,9 +64,7 @@ impl Stage {
             ),
         );
         let mut proxy = Running::start_with_descriptors(&["run", "-c", &file], MOST);
-        let address = proxy.address(" listening address=");
-        let admin = proxy.address("admin listening address=");
-        proxy.line("started");
+        let (address, admin) = proxy.addresses();
         Self { proxy, address, admin, _scratch: scratch }
     }
 

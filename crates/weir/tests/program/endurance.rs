@@ -37,9 +37,7 @@ fn start(scratch: &Scratch, origin: &Origin) -> (Running, SocketAddr, SocketAddr
         ),
     );
     let mut proxy = Running::start(&["run", "-c", &file]);
-    let address = proxy.address(" listening address=");
-    let admin = proxy.address("admin listening address=");
-    proxy.line("started");
+    let (address, admin) = proxy.addresses();
     (proxy, address, admin)
 }
 

@@ -83,9 +83,7 @@ fn start(server: SocketAddr) -> (Running, SocketAddr, SocketAddr, Scratch) {
         ),
     );
     let mut proxy = Running::start(&["run", "-c", &file]);
-    let address = proxy.address(" listening address=");
-    let admin = proxy.address("admin listening address=");
-    proxy.line("started");
+    let (address, admin) = proxy.addresses();
     (proxy, address, admin, scratch)
 }
 

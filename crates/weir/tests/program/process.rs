@@ -123,6 +123,14 @@ impl Running {
         rest.split_whitespace().next().unwrap().parse().unwrap()
     }
 
+    /// Where it accepts clients, and where the admin listener is; it has started then.
+    pub(crate) fn addresses(&mut self) -> (SocketAddr, SocketAddr) {
+        let clients = self.address(" listening address=");
+        let admin = self.address("admin listening address=");
+        self.line("started");
+        (clients, admin)
+    }
+
     /// Its process id.
     pub(crate) fn id(&self) -> u32 {
         self.child.id()

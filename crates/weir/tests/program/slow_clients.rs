@@ -87,9 +87,7 @@ fn start(scratch: &Scratch, origin: &Origin, patient: SocketAddr) -> (Running, S
         ),
     );
     let mut proxy = Running::start(&["run", "-c", &file]);
-    let address = proxy.address(" listening address=");
-    let admin = proxy.address("admin listening address=");
-    proxy.line("started");
+    let (address, admin) = proxy.addresses();
     (proxy, address, admin)
 }
 

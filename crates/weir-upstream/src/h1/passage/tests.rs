@@ -8,6 +8,7 @@ use std::rc::Rc;
 use std::task::Poll;
 use std::time::Duration;
 
+use rustix::io::Errno;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
 use weir_http::body::BodyError;
@@ -225,11 +226,27 @@ async fn without_conduits_it_is_copied() {
 /// Both ways round: also what is in the pipe already arrives.
 #[tokio::test]
 async fn a_system_that_gives_nothing_out_of_a_pipe_is_asked_once() {
-    GIVES_NOTHING.set(true);
+    GIVES_NOTHING.set(Some(Errno::INVAL));
     let (pumped, received, _) = through(Rig::sized(LARGE), &content()).await;
     pumped.unwrap();
     assert!(received[5..] == content());
     assert!(Conduit::obtain().is_none());
+}
+
+/// One client that a filter of packets keeps from us, which says the same as a system that forbids the call.
+#[tokio::test]
+async fn a_client_that_may_not_be_written_to_is_no_reason_to_copy_for_the_others() {
+    GIVES_NOTHING.set(Some(Errno::PERM));
+    let Rig { mut server, client: _client, mut body, to, .. } = Rig::sized(LARGE);
+    let mut sink = begun(&to);
+    let sending = async {
+        // No more than a socket holds: nobody reads on.
+        send(&mut server, &content()[..100_000]).await;
+    };
+    let (pumped, ()) = tokio::join!(pump(&mut body, &mut sink), sending);
+    assert!(matches!(pumped, Err(PumpError::Write(_))), "{pumped:?}");
+    GIVES_NOTHING.set(None);
+    assert!(Conduit::obtain().is_some());
 }
 
 /// An answer that broke off before anything of it left can be taken back, so nothing leaves before that is known.
