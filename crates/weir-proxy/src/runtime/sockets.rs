@@ -126,19 +126,23 @@ fn written(address: &ListenAddress) -> String {
 }
 
 fn bind_tcp(address: SocketAddr, count: usize) -> io::Result<Listener> {
-    // A probe without SO_REUSEPORT fails where any other socket listens; the group below would quietly join it.
-    let probe = tcp_socket(address, false)?;
-    probe.listen(1)?;
-    let bound = probe.local_addr()?.as_socket().unwrap_or(address);
-    drop(probe);
-    let sockets = (0..count)
-        .map(|_| {
-            let socket = tcp_socket(bound, true)?;
-            socket.listen(BACKLOG)?;
-            Ok(ListeningSocket::Tcp(socket.into()))
-        })
-        .collect::<io::Result<_>>()?;
+    if address.port() != 0 {
+        // A probe without SO_REUSEPORT fails where any other socket listens; the group below would quietly join it. The system gives
+        // a port of its own choice to nobody else, and between a probe and the group somebody else could be given it.
+        tcp_socket(address, false)?.listen(1)?;
+    }
+    let first = tcp_socket(address, true)?;
+    let bound = first.local_addr()?.as_socket().unwrap_or(address);
+    let mut sockets = vec![listening(first)?];
+    for _ in 1..count {
+        sockets.push(listening(tcp_socket(bound, true)?)?);
+    }
     Ok(Listener { sockets, address: BoundAddress::Tcp(bound) })
+}
+
+fn listening(socket: Socket) -> io::Result<ListeningSocket> {
+    socket.listen(BACKLOG)?;
+    Ok(ListeningSocket::Tcp(socket.into()))
 }
 
 fn tcp_socket(address: SocketAddr, shared: bool) -> io::Result<Socket> {
