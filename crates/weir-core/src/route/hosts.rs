@@ -5,17 +5,16 @@
 //! of a percent of a request, and its random keys leave a client nothing to aim at. Suffixes longer than the longest
 //! wildcard are not looked up, so that a host of thousands of labels costs no more than its bytes.
 
-use std::collections::HashMap;
-use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher;
 
 use super::host::HostPattern;
+use super::texts::{RandomState, TextMap};
 
 /// The hosts of all services. `S` is another hasher in tests that count lookups.
 #[derive(Debug)]
 pub(super) struct HostIndex<S = RandomState> {
-    exact: HashMap<Box<[u8]>, HostPlace, S>,
-    wildcards: HashMap<Box<[u8]>, HostPlace, S>,
+    exact: TextMap<HostPlace, S>,
+    wildcards: TextMap<HostPlace, S>,
     wildcard_bytes_max: usize,
     any: Option<HostPlace>,
 }
@@ -33,8 +32,8 @@ impl<S: BuildHasher + Default> HostIndex<S> {
     /// An index of the hosts of services, by their position. When a host stands twice, the first one has it.
     pub(super) fn new<'a>(services: impl Iterator<Item = &'a [HostPattern]>) -> Self {
         let mut index = Self {
-            exact: HashMap::default(),
-            wildcards: HashMap::default(),
+            exact: TextMap::default(),
+            wildcards: TextMap::default(),
             wildcard_bytes_max: 0,
             any: None,
         };

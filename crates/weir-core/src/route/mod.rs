@@ -12,6 +12,7 @@ mod query;
 mod rule;
 mod service;
 mod table;
+mod texts;
 
 pub use explain::{Explanation, RouteVerdict, ServiceMatch, Verdict};
 pub use host::{HostPattern, HostPatternError};

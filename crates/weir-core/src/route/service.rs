@@ -13,27 +13,30 @@
 //! costs what one of ten does; only expressions are tried one after the other.
 
 use std::cmp::Reverse;
-use std::collections::HashMap;
 use std::ops::Range;
 
 use super::host::HostPattern;
 use super::path::{PathPattern, whole_segments};
 use super::query::RouteQuery;
 use super::rule::RouteRule;
+use super::texts::TextMap;
 
-/// One service: its hosts, and its routes in the order in which they are tried.
+/// One service: its hosts, and its routes in the order in which they are tried. What every request reads is in two
+/// neighbouring lines of the cache.
 #[derive(Debug)]
+#[repr(align(64))]
 pub(super) struct Service {
     /// Its hosts, in the order of the file.
-    pub(super) hosts: Vec<HostPattern>,
-    routes: Vec<RankedRoute>,
-    exact: HashMap<Box<[u8]>, Range<usize>>,
-    regexes: Range<usize>,
+    pub(super) hosts: Box<[HostPattern]>,
+    routes: Box<[RankedRoute]>,
+    /// `None` where no path is exact.
+    exact: Option<Box<TextMap<Run>>>,
+    regexes: Run,
     /// All prefixes but `/`.
-    prefixes: HashMap<Box<[u8]>, Range<usize>>,
-    prefix_bytes_max: usize,
+    prefixes: TextMap<Run>,
+    prefix_bytes_max: u32,
     /// The prefix `/`, which takes every path: asked last, and mostly the only one, so nothing is looked up for it.
-    root: Range<usize>,
+    root: Run,
 }
 
 /// A route with its place in the file.
@@ -45,49 +48,79 @@ pub(super) struct RankedRoute {
     pub(super) rule: RouteRule,
 }
 
+/// Routes that are tried one after the other, because they stand beside each other and ask for the same path.
+#[derive(Debug, Clone, Copy, Default)]
+struct Run {
+    start: u32,
+    end: u32,
+    /// The first one, by its index in the file, where it asks for nothing but the path: then nothing more has to be read.
+    sure: Option<u32>,
+}
+
+impl Run {
+    fn is_empty(&self) -> bool {
+        self.start == self.end
+    }
+
+    /// Takes in the next route.
+    fn grow(&mut self, at: usize, route: &RankedRoute) {
+        if self.is_empty() {
+            self.start = number(at);
+            self.sure = (route.rule.conditions() == 0).then(|| number(route.index));
+        }
+        self.end = number(at + 1);
+    }
+
+    fn places(self) -> Range<usize> {
+        self.start as usize..self.end as usize
+    }
+}
+
+/// Routes of a service are fewer than that: each takes some bytes of a file whose size has a limit.
+fn number(at: usize) -> u32 {
+    u32::try_from(at).unwrap_or(u32::MAX)
+}
+
 impl Service {
     /// Sorts the routes and makes the lookups.
     pub(super) fn new(hosts: Vec<HostPattern>, rules: Vec<RouteRule>) -> Self {
         let mut routes: Vec<RankedRoute> =
             rules.into_iter().enumerate().map(|(index, rule)| RankedRoute { index, rule }).collect();
         routes.sort_by(|a, b| rank(a).cmp(&rank(b)));
-        let mut service = Self {
-            hosts,
-            exact: HashMap::new(),
-            regexes: 0..0,
-            prefixes: HashMap::new(),
-            prefix_bytes_max: 0,
-            root: 0..0,
-            routes: Vec::new(),
-        };
+        let (mut exact, mut prefixes) = (TextMap::<Run>::default(), TextMap::<Run>::default());
+        let (mut regexes, mut root) = (Run::default(), Run::default());
+        let mut prefix_bytes_max = 0;
         for (at, route) in routes.iter().enumerate() {
             // Equal paths stand beside each other, because the rank compares them before the conditions.
-            let grow = |range: &mut Range<usize>| range.end = at + 1;
             match &route.rule.path {
                 PathPattern::Exact(path) => {
-                    grow(service.exact.entry(path.as_bytes().into()).or_insert(at..at));
+                    exact.entry(path.as_bytes().into()).or_default().grow(at, route);
                 }
-                PathPattern::Regex(_) if service.regexes.is_empty() => service.regexes = at..at + 1,
-                PathPattern::Regex(_) => grow(&mut service.regexes),
-                PathPattern::Prefix(prefix) if whole_segments(prefix).is_empty() => {
-                    service.root.start = if service.root.is_empty() { at } else { service.root.start };
-                    grow(&mut service.root);
-                }
+                PathPattern::Regex(_) => regexes.grow(at, route),
+                PathPattern::Prefix(prefix) if whole_segments(prefix).is_empty() => root.grow(at, route),
                 PathPattern::Prefix(prefix) => {
                     let segments = whole_segments(prefix);
-                    service.prefix_bytes_max = service.prefix_bytes_max.max(segments.len());
-                    grow(service.prefixes.entry(segments.into()).or_insert(at..at));
+                    prefix_bytes_max = prefix_bytes_max.max(number(segments.len()));
+                    prefixes.entry(segments.into()).or_default().grow(at, route);
                 }
             }
         }
-        service.routes = routes;
-        service
+        prefixes.shrink_to_fit();
+        Self {
+            hosts: hosts.into(),
+            routes: routes.into(),
+            exact: (!exact.is_empty()).then(|| Box::new(exact)),
+            regexes,
+            prefixes,
+            prefix_bytes_max,
+            root,
+        }
     }
 
     /// The route that wins, by its index in the file. Allocates nothing.
     pub(super) fn find(&self, q: &RouteQuery) -> Option<usize> {
         self.find_exact(q)
-            .or_else(|| self.find_among(&self.regexes, q))
+            .or_else(|| self.find_among(self.regexes, q))
             .or_else(|| self.find_prefix(q))
             .or_else(|| self.find_root(q))
     }
@@ -117,17 +150,17 @@ impl Service {
     }
 
     fn find_exact(&self, q: &RouteQuery) -> Option<usize> {
-        self.first(self.exact.get(q.path)?, q)
+        self.first(*self.exact.as_ref()?.get(q.path)?, q)
     }
 
     fn find_root(&self, q: &RouteQuery) -> Option<usize> {
         let takes = matches!(q.path, [] | [b'/', ..]);
-        takes.then(|| self.first(&self.root, q)).flatten()
+        takes.then(|| self.first(self.root, q)).flatten()
     }
 
-    /// The first route of a range that has everything, the path too.
-    fn find_among(&self, range: &Range<usize>, q: &RouteQuery) -> Option<usize> {
-        let mut routes = self.routes[range.clone()].iter();
+    /// The first route of a run that has everything, the path too.
+    fn find_among(&self, run: Run, q: &RouteQuery) -> Option<usize> {
+        let mut routes = self.routes[run.places()].iter();
         routes.find(|route| route.rule.check(q).is_ok()).map(|route| route.index)
     }
 
@@ -138,22 +171,26 @@ impl Service {
             return None;
         }
         let mut segments = q.path;
-        if segments.len() > self.prefix_bytes_max {
+        let bytes_max = self.prefix_bytes_max as usize;
+        if segments.len() > bytes_max {
             // What is cut off ends before a slash, at the latest the one right behind the longest prefix.
-            segments = without_last_segment(&segments[..=self.prefix_bytes_max])?;
+            segments = without_last_segment(&segments[..=bytes_max])?;
         }
         loop {
             let routes = self.prefixes.get(segments);
-            if let Some(route) = routes.and_then(|routes| self.first(routes, q)) {
+            if let Some(route) = routes.and_then(|run| self.first(*run, q)) {
                 return Some(route);
             }
             segments = without_last_segment(segments)?;
         }
     }
 
-    /// The first route of a range whose paths match that has everything else too.
-    fn first(&self, range: &Range<usize>, q: &RouteQuery) -> Option<usize> {
-        let mut routes = self.routes[range.clone()].iter();
+    /// The first route of a run whose paths match that has everything else too.
+    fn first(&self, run: Run, q: &RouteQuery) -> Option<usize> {
+        if let Some(sure) = run.sure {
+            return Some(sure as usize);
+        }
+        let mut routes = self.routes[run.places()].iter();
         routes.find(|route| route.rule.check_conditions(q).is_ok()).map(|route| route.index)
     }
 }

@@ -43,7 +43,7 @@ impl RouteTable {
     pub fn new(services: Vec<(Vec<HostPattern>, Vec<RouteRule>)>) -> Self {
         let services: Vec<Service> =
             services.into_iter().map(|(hosts, rules)| Service::new(hosts, rules)).collect();
-        Self { hosts: HostIndex::new(services.iter().map(|service| service.hosts.as_slice())), services }
+        Self { hosts: HostIndex::new(services.iter().map(|service| &*service.hosts)), services }
     }
 
     /// The route of a request. Allocates nothing when there is one.

@@ -206,10 +206,10 @@ fn write_request(x: &mut Exchange, forward: &Forward, connection: &Connection, s
 /// Whether servers get their own names as Host: where the route says so, and where a client came without one, because
 /// HTTP/1.1 needs one (RFC 9112 §3.2).
 pub(super) fn names_server(x: &Exchange, forward: &Forward) -> bool {
-    match &forward.host {
-        HostPolicy::Server => true,
-        HostPolicy::Keep => x.facts.host.is_empty(),
-        HostPolicy::Name(_) => false,
+    match forward.host.as_deref() {
+        Some(HostPolicy::Server) => true,
+        None | Some(HostPolicy::Keep) => x.facts.host.is_empty(),
+        Some(HostPolicy::Name(_)) => false,
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use tokio::time::Instant;
-use weir_config::model::{self, FieldEdits, ListenAddress, Model, Redirect};
+use weir_config::model::{self, FieldEdits, HostPolicy, ListenAddress, Model, PathEdit, Redirect};
 use weir_core::health::State;
 use weir_core::route::RouteTable;
 use weir_upstream::breakers::Breakers;
@@ -25,7 +25,7 @@ use super::inventory::WatchedInventory;
 use super::mirrors::{Beside, Counted};
 use super::queues::Queues;
 use super::rates::Rates;
-use super::snapshot::{Action, Admit, Forward, HttpsOnly, Respond, Route, Service, Snapshot};
+use super::snapshot::{Action, Admit, Forward, HttpsOnly, Respond, Route, Seldom, Service, Snapshot};
 use super::upstream_room::UpstreamRoom;
 use crate::access_log::Form;
 
@@ -150,24 +150,26 @@ impl Shared<'_> {
         let before = self.forward_before(service, route);
         let known = before.and_then(|before| before.beside.as_deref());
         let beside = Beside::new(forward, self.upstreams, &mut mirrored, known);
-        let dispatch_before = before.map(|before| &*before.dispatch);
+        let dispatch_before = before.map(|before| &before.dispatch);
         let made = Forward {
             upstream: Arc::clone(upstream),
             room: self.rooms[forward.upstream.0].clone(),
-            dispatch: Box::new(Dispatches::new(&forward.dispatch, upstream, self.queues, dispatch_before)),
+            dispatch: Dispatches::new(&forward.dispatch, upstream, self.queues, dispatch_before),
             beside: beside.map(Box::new),
-            path: forward.path.clone(),
+            path: path_edit(&forward.path),
             request_fields: edits(&forward.request_fields),
-            host: forward.host.clone(),
-            upgrade: forward.upgrade.clone(),
-            unreachable_status: forward.unreachable_status,
+            host: host_policy(&forward.host),
+            seldom: Box::new(Seldom {
+                upgrade: forward.upgrade.clone(),
+                unreachable_status: forward.unreachable_status,
+            }),
         };
         self.mirrored = mirrored;
         made
     }
 
     /// `None` when everybody may ask, so that such a route pays nothing.
-    fn admit(&self, service: &str, route: &model::Route) -> Option<Admit> {
+    fn admit(&self, service: &str, route: &model::Route) -> Option<Box<Admit>> {
         let model::Admit { addresses, rates, concurrency } = &route.admit;
         if addresses.is_none() && rates.is_empty() && concurrency.is_none() {
             return None;
@@ -177,7 +179,7 @@ impl Shared<'_> {
         let in_progress = before.and_then(|before| before.concurrency.as_ref());
         let concurrency =
             concurrency.map(|rule| SharedConcurrency::following(rule, self.client_entries, in_progress));
-        Some(Admit { addresses: addresses.clone(), rates, concurrency })
+        Some(Box::new(Admit { addresses: addresses.clone(), rates, concurrency }))
     }
 }
 
@@ -291,7 +293,7 @@ fn route(service: &str, route: &model::Route, shared: &mut Shared<'_>) -> Route 
         answer_fields: edits(&route.answer_fields),
         backend_server: route.backend_server,
         authenticate: route.authenticate.as_ref().map(|asked| shared.authentication(asked)),
-        https_only: route.https_only.as_ref().map(|https| https_only(https, shared.https_port)),
+        https_only: route.https_only.as_ref().map(|https| Box::new(https_only(https, shared.https_port))),
         admit: shared.admit(service, route),
     }
 }
@@ -342,6 +344,20 @@ fn https_only(https: &model::HttpsOnly, default_port: u16) -> HttpsOnly {
     HttpsOnly { redirect: Redirect { status: 308, location }, security: https.field_value().into() }
 }
 
-fn edits(edits: &FieldEdits) -> Option<FieldEdits> {
-    (!edits.is_empty()).then(|| edits.clone())
+fn host_policy(policy: &HostPolicy) -> Option<Box<HostPolicy>> {
+    match policy {
+        HostPolicy::Keep => None,
+        policy => Some(Box::new(policy.clone())),
+    }
+}
+
+fn path_edit(edit: &PathEdit) -> Option<Box<PathEdit>> {
+    match edit {
+        PathEdit::Keep => None,
+        edit => Some(Box::new(edit.clone())),
+    }
+}
+
+fn edits(edits: &FieldEdits) -> Option<Box<FieldEdits>> {
+    (!edits.is_empty()).then(|| Box::new(edits.clone()))
 }

@@ -15,9 +15,13 @@ use weir_upstream::upstream::{Registrar, Upstream};
 
 use super::queues::Queues;
 
-/// The modes of a route.
+/// The modes of a route. Where one server gets every request there is nothing behind it, so that thousands of such routes are
+/// small.
 #[derive(Debug)]
-pub struct Dispatches {
+pub struct Dispatches(Option<Box<Modes>>);
+
+#[derive(Debug)]
+struct Modes {
     by_method: Vec<(Box<str>, Dispatch)>,
     others: Dispatch,
 }
@@ -149,21 +153,28 @@ impl Dispatches {
         queues: &Queues,
         before: Option<&Self>,
     ) -> Self {
+        if model.by_method.is_empty() && matches!(model.others, model::Dispatch::Balance) {
+            return Self(None);
+        }
         let mut known = before.map_or_else(Vec::new, |before| before.hedging().cloned().collect());
         let mut new = |dispatch| Dispatch::new(dispatch, upstream, queues, &mut known);
         let by_method =
             model.by_method.iter().map(|(method, dispatch)| (method.clone(), new(dispatch))).collect();
-        Self { by_method, others: new(&model.others) }
+        Self(Some(Box::new(Modes { by_method, others: new(&model.others) })))
     }
 
     /// The mode of a method; HEAD follows GET where it has none of its own (`semantics.md` §3).
     pub fn of(&self, method: &[u8]) -> &Dispatch {
-        of_method(&self.by_method, method).unwrap_or(&self.others)
+        match &self.0 {
+            None => &Dispatch::Balance,
+            Some(modes) => of_method(&modes.by_method, method).unwrap_or(&modes.others),
+        }
     }
 
     /// Those that hedge.
     pub fn hedging(&self) -> impl Iterator<Item = &Hedging> {
-        let all = self.by_method.iter().map(|(_, dispatch)| dispatch).chain([&self.others]);
+        let modes = self.0.as_deref().into_iter();
+        let all = modes.flat_map(|modes| modes.by_method.iter().map(|(_, it)| it).chain([&modes.others]));
         all.filter_map(|dispatch| match dispatch {
             Dispatch::Fan(FanRule::Hedge(hedging)) => Some(hedging),
             Dispatch::Fan(_) | Dispatch::Balance => None,

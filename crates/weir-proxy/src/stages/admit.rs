@@ -57,7 +57,7 @@ pub(super) fn admit(x: &mut Exchange) -> Result<(), Failure> {
 /// Asks the rules about who the client is.
 pub(super) fn after_authentication(x: &mut Exchange) -> Result<(), Failure> {
     let of_identities = |rules: &Admit| !rules.rates.of_identities.is_empty();
-    if !x.route().and_then(|route| route.admit.as_ref()).is_some_and(of_identities) {
+    if !x.route().and_then(|route| route.admit.as_deref()).is_some_and(of_identities) {
         return Ok(());
     }
     let snapshot = x.snapshot.clone();

@@ -84,7 +84,7 @@ fn hand_over(
                     // In memory of its own, so that requests without a body stay small.
                     true => Box::pin(balance::run_keeping(x, forward, request, responder)).await,
                 };
-                outcome.map_err(|failure| failure.with_unreachable(forward.unreachable_status))
+                outcome.map_err(|failure| failure.with_unreachable(forward.seldom.unreachable_status))
             }
             // Exchanges with several copies take memory of their own, so that the others stay small.
             Dispatch::Fan(rule) => {
@@ -111,15 +111,17 @@ fn copies(
 
 /// What the route changes in the request, the same for every attempt.
 fn prepare(x: &mut Exchange, forward: &Forward) -> Result<(), Failure> {
-    edit::path(x, &forward.path)?;
-    if let HostPolicy::Name(name) = &forward.host {
+    if let Some(edit) = &forward.path {
+        edit::path(x, edit)?;
+    }
+    if let Some(HostPolicy::Name(name)) = forward.host.as_deref() {
         x.request.replace(K::Host, name.as_bytes());
     }
     if let Some(edits) = &forward.request_fields {
         edit::fields(&mut x.request, edits);
     }
     if let Some(protocol) = x.facts.upgrade.take()
-        && Upgrade::One(&protocol).is_allowed(forward.upgrade.iter().map(|name| &**name))
+        && Upgrade::One(&protocol).is_allowed(forward.seldom.upgrade.iter().map(|name| &**name))
     {
         x.request.append(K::Connection, b"Upgrade");
         x.request.append(K::Upgrade, &protocol);
