@@ -14,6 +14,9 @@ use crate::io::conduit::Conduit;
 /// Bytes that must be left of a body so that a passage is worth a pipe and its calls.
 const WORTH_BYTES: u64 = 32 * 1024;
 
+/// Bytes after which others have their turn: neither side may ever make it wait when both are on this machine.
+const TURN_BYTES_MAX: usize = 1 << 20;
+
 /// Whether the rest of the body is better passed on so than read and written.
 #[inline]
 pub(super) fn is_worth_it(body: &Body, sink: &mut impl BodySink) -> bool {
@@ -34,6 +37,7 @@ pub(super) fn poll(
     sink: &mut dyn Direct,
     held: &mut Option<Conduit>,
 ) -> Poll<Result<(), PumpError>> {
+    let mut moved_bytes = 0;
     loop {
         if let Some(mut conduit) = held.take_if(|conduit| !conduit.is_empty()) {
             let given = sink.poll_out_of(cx, &mut conduit);
@@ -48,6 +52,10 @@ pub(super) fn poll(
                 Err(error) => return Poll::Ready(Err(PumpError::Write(error))),
             }
         }
+        if moved_bytes >= TURN_BYTES_MAX {
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
         let left = body.unread_bytes();
         let Some(mut conduit) = held.take().filter(|_| left > 0).or_else(|| obtain(left)) else {
             return Poll::Ready(Ok(()));
@@ -55,7 +63,10 @@ pub(super) fn poll(
         // While nothing comes it goes back: others may need it.
         match ready!(body.poll_into(cx, &mut conduit)) {
             Ok(0) => return Poll::Ready(Ok(())),
-            Ok(_) => *held = Some(conduit),
+            Ok(bytes) => {
+                moved_bytes += bytes;
+                *held = Some(conduit);
+            }
             Err(error) if Conduit::is_refusal(&error) => {
                 Conduit::refuse();
                 return Poll::Ready(Ok(()));

@@ -2,10 +2,10 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 use std::future::poll_fn;
-use std::io;
+use std::io::{self, Write};
 use std::pin::pin;
 use std::rc::Rc;
-use std::task::Poll;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use rustix::io::Errno;
@@ -14,10 +14,10 @@ use tokio::net::UnixStream;
 use weir_http::body::BodyError;
 use weir_http::framing::Framing;
 
-use super::WORTH_BYTES;
+use super::{TURN_BYTES_MAX, WORTH_BYTES};
 use crate::body::{Body, BodyLimits, H1Body, ReadError};
 use crate::h1::pump::{PumpError, pump};
-use crate::h1::sink::{Coding, H1Sink};
+use crate::h1::sink::{Coding, Direct, H1Sink};
 use crate::io::buffer::ReadBuffer;
 use crate::io::conduit::{CONDUIT_BYTES, Conduit, GIVES_NOTHING};
 use crate::io::deadline::{Deadlines, Wait};
@@ -310,4 +310,50 @@ async fn who_stands_still_is_found_out() {
     };
     assert_eq!(wait, Wait::ServerBody);
     assert_eq!(Conduit::lent(), 0, "nothing is held while nothing comes");
+}
+
+/// Takes all at once, and has the far end send as much again as its socket holds.
+struct Neighbour {
+    far_end: std::os::unix::net::UnixStream,
+    taken_bytes: usize,
+}
+
+impl Neighbour {
+    fn send(&mut self) {
+        self.far_end.write_all(&[7; 64 * 1024]).unwrap();
+    }
+}
+
+impl Direct for Neighbour {
+    fn takes_as_it_is(&self) -> bool {
+        true
+    }
+
+    fn poll_out_of(&mut self, _: &mut Context<'_>, conduit: &mut Conduit) -> Poll<io::Result<()>> {
+        let full = std::mem::replace(conduit, Conduit::obtain().unwrap());
+        self.taken_bytes += full.into_bytes().unwrap().len();
+        self.send();
+        Poll::Ready(Ok(()))
+    }
+}
+
+/// Between neighbours that never made it wait, tens of megabytes were moved in one turn of a task.
+#[tokio::test]
+async fn others_have_their_turn_however_fast_both_sides_are() {
+    const TOTAL: usize = 8 << 20;
+    let Rig { server, client: _client, body, .. } = Rig::sized(TOTAL);
+    let Body::H1(mut body) = body else { panic!("of a connection") };
+    let mut neighbour = Neighbour { far_end: server.into_std().unwrap(), taken_bytes: 0 };
+    neighbour.send();
+    let (mut held, mut turns) = (None, Vec::new());
+    poll_fn(|cx| {
+        let before = neighbour.taken_bytes;
+        let polled = super::poll(cx, &mut body, &mut neighbour, &mut held);
+        turns.push(neighbour.taken_bytes - before);
+        polled
+    })
+    .await
+    .unwrap();
+    assert_eq!(turns.iter().sum::<usize>(), TOTAL);
+    assert!(turns.iter().all(|bytes| *bytes <= TURN_BYTES_MAX + CONDUIT_BYTES), "{turns:?}");
 }
