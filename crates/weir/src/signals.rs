@@ -36,6 +36,7 @@ impl Signals {
     /// # Errors
     /// What the system says when it does not let a signal be listened to.
     pub(crate) fn listen() -> io::Result<Self> {
+        unblock()?;
         Ok(Self {
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
@@ -62,4 +63,14 @@ impl Signals {
     pub(crate) async fn end(&mut self) {
         while matches!(self.next().await, Signal::ReopenLogs | Signal::Replace) {}
     }
+}
+
+/// A parent that blocks signals leaves that to its children, and nobody could end this one. Threads that are started later
+/// have the mask of this one.
+fn unblock() -> io::Result<()> {
+    use nix::sys::signal::{SigSet, Signal};
+
+    let all =
+        [Signal::SIGTERM, Signal::SIGINT, Signal::SIGQUIT, Signal::SIGUSR1, Signal::SIGUSR2, Signal::SIGHUP];
+    Ok(all.into_iter().collect::<SigSet>().thread_unblock()?)
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
-use nix::sys::signal::{SigSet, Signal, kill};
+use nix::sys::signal::{SigSet, SigmaskHow, Signal, kill};
 use nix::unistd::Pid;
 
 /// Running programs, for [`end_all_on_signal`].
@@ -49,9 +49,12 @@ impl Running {
     /// # Errors
     /// When it cannot be started.
     pub(crate) fn start(command: &mut Command) -> Result<Self> {
-        let child = command
-            .spawn()
-            .with_context(|| format!("cannot start `{}`", command.get_program().to_string_lossy()))?;
+        // What this thread blocks a child would block too, and could not be asked to end.
+        let mask = SigSet::empty().thread_swap_mask(SigmaskHow::SIG_SETMASK)?;
+        let spawned = command.spawn();
+        mask.thread_set_mask()?;
+        let child =
+            spawned.with_context(|| format!("cannot start `{}`", command.get_program().to_string_lossy()))?;
         if let Ok(mut running) = RUNNING.lock() {
             running.push(child.id());
         }
@@ -195,7 +198,6 @@ pub(crate) fn end_all_on_signal() -> Result<()> {
     let mut signals = SigSet::empty();
     signals.add(Signal::SIGINT);
     signals.add(Signal::SIGTERM);
-    // Programs started later do not inherit this: the standard library clears their mask.
     signals.thread_block()?;
     std::thread::spawn(move || {
         if signals.wait().is_ok() {

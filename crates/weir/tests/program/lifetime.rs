@@ -4,7 +4,7 @@ use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 
-use nix::sys::signal::Signal;
+use nix::sys::signal::{SigSet, Signal};
 
 use super::process::{Running, answer, ask};
 use super::scratch::Scratch;
@@ -159,4 +159,15 @@ fn the_access_log_moves_to_a_new_file() {
     assert!(new.contains("GET /two "), "{new}");
     // The first line may have waited for the worker's tick.
     assert_eq!(format!("{old}{new}").matches("GET /").count(), 2, "{old}\n{new}");
+}
+
+/// Its parent waited for signals in a thread of its own and blocked them, and nothing but KILL ended it.
+#[test]
+fn a_parent_that_blocks_signals_does_not_keep_it_from_ending() {
+    let blocked: SigSet = [Signal::SIGTERM, Signal::SIGINT].into_iter().collect();
+    blocked.thread_block().unwrap();
+    let stage = Stage::set("blocked-signals");
+    blocked.thread_unblock().unwrap();
+    stage.proxy.signal(Signal::SIGTERM);
+    assert_eq!(stage.proxy.end().0, Some(0));
 }
