@@ -4,7 +4,6 @@
 //! passwords need: a key is long and random, or `check` has warned.
 
 use std::fmt;
-
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use aws_lc_rs::digest::{SHA256, SHA256_OUTPUT_LEN, digest};
 
@@ -91,7 +90,7 @@ impl KeyDigest {
 }
 
 /// The keys of some clients.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Hash)]
 pub struct ApiKeys {
     names: Vec<Box<str>>,
     /// Each with the index of its name. A name may have several keys, so that one can take over from the other.

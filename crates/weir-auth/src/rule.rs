@@ -10,7 +10,7 @@ pub const PROOFS_MAX: usize = 8;
 pub const DEPTH_MAX: usize = 4;
 
 /// What a client has to prove. Numbers are indexes into a list of proofs that stands elsewhere.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Rule {
     /// This one.
     One(usize),

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::hash::{BuildHasher, RandomState};
+use std::hash::{BuildHasher, Hash, Hasher, RandomState};
 use std::sync::Arc;
 
 use crate::password_hash::{HashError, PasswordHash};
@@ -17,6 +17,14 @@ pub struct Users {
     by_name: HashMap<Box<str>, usize>,
     /// By which strangers get the hash that stands in for theirs.
     seed: RandomState,
+}
+
+impl Hash for Users {
+    /// By whom it lets in: names and hashes of passwords, in the order of the file.
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.users.len().hash(state);
+        self.users.iter().for_each(|user| (&user.name, user.hash.text()).hash(state));
+    }
 }
 
 #[derive(Debug)]

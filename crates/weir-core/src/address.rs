@@ -10,7 +10,7 @@ use ipnet::IpNet;
 
 /// A set of addresses. An IPv4 address written as IPv6 (`::ffff:192.0.2.1`, as sockets for both show it) is the IPv4
 /// address, on either side.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub struct NetworkSet {
     v4: Ranges,
     v6: Ranges,
@@ -57,7 +57,7 @@ impl NetworkSet {
 }
 
 /// Which addresses may ask.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub struct AddressRules {
     /// If it is there, nobody else may.
     pub allow: Option<NetworkSet>,

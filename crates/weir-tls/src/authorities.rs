@@ -1,6 +1,7 @@
 //! The authorities by whose word a server is believed, and where we have them from.
 
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -20,7 +21,7 @@ pub struct Authorities {
 }
 
 /// Where authorities come from.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Origin {
     /// What the system trusts.
     System,
@@ -42,6 +43,19 @@ impl fmt::Debug for Authorities {
     /// Hundreds of certificates tell nobody anything.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} authorities, {:?}", self.store.len(), self.origin)
+    }
+}
+
+impl Hash for Authorities {
+    /// By who they are, wherever they stand.
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        let Self { store, written, origin } = self;
+        origin.hash(state);
+        for authority in &store.roots {
+            (authority.subject.as_ref(), authority.subject_public_key_info.as_ref()).hash(state);
+            authority.name_constraints.as_ref().map(AsRef::as_ref).hash(state);
+        }
+        written.iter().for_each(|certificate| certificate.as_ref().hash(state));
     }
 }
 

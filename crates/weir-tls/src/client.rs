@@ -13,7 +13,7 @@ use crate::provider::provider;
 use crate::read;
 
 /// Whether a client must show a certificate.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Hash)]
 pub enum ClientMode {
     /// Who shows none is not served.
     #[default]
@@ -23,7 +23,7 @@ pub enum ClientMode {
 }
 
 /// The certificates of clients that are taken.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct ClientCertificates {
     /// Whether there must be one.
     pub mode: ClientMode,

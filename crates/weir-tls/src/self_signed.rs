@@ -39,7 +39,7 @@ const DIRECTORY_MODE: u32 = 0o700;
 const FILE_MODE: u32 = 0o600;
 
 /// Where a certificate of our own making is kept, and the names that it must speak for.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct SelfSigned {
     /// The directory; made when it is not there.
     pub directory: PathBuf,

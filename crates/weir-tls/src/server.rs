@@ -43,7 +43,7 @@ const SCHEMES: [SignatureScheme; 10] = [
 const PROTOCOLS: [&[u8]; 2] = [b"http/1.1", b"http/1.0"];
 
 /// The oldest version that is spoken.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Hash)]
 pub enum MinVersion {
     /// TLS 1.2. Older versions are not built in (RFC 8996).
     #[default]

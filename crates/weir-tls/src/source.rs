@@ -14,7 +14,7 @@ use crate::server::{MinVersion, Parts, ServerTls};
 use crate::{chain, read, roots};
 
 /// One certificate with its key, as files.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct CertificateFiles {
     /// The chain: the certificate of the server, then the one that signed it, and so on.
     pub certificate: PathBuf,
@@ -25,7 +25,7 @@ pub struct CertificateFiles {
 }
 
 /// Where certificates come from.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Certificates {
     /// From files; at least one, the first is the default.
     Files(Vec<CertificateFiles>),
@@ -34,7 +34,7 @@ pub enum Certificates {
 }
 
 /// What a listener's TLS is made of.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct ServerSource {
     /// Its certificates.
     pub certificates: Certificates,

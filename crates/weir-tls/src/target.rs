@@ -5,6 +5,7 @@
 //! behind one name or address would take turns in throwing away each other's tickets.
 
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::io;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -33,7 +34,7 @@ use crate::verify::{Unverified, Verifier};
 const SESSIONS: usize = 8;
 
 /// The name or the address of a server, as a certificate has it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Name(ServerName<'static>);
 
 impl Name {
@@ -87,6 +88,36 @@ pub struct ClientTls {
     origin: Option<Origin>,
     server_name: Option<Name>,
     certificate: Option<Arc<CertifiedKey>>,
+    terms: Arc<Terms>,
+}
+
+/// What was agreed on for all servers of an upstream, so that two configurations can be told apart.
+struct Terms {
+    authorities: Option<Authorities>,
+    certificate: Option<Arc<CertifiedKey>>,
+    min_version: MinVersion,
+}
+
+impl Hash for Terms {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        let Self { authorities, certificate, min_version } = self;
+        (authorities, min_version).hash(state);
+        // A key belongs to its certificate, so that says which one it is.
+        let chain = certificate.iter().flat_map(|certificate| &certificate.cert);
+        chain.for_each(|certificate| certificate.as_ref().hash(state));
+    }
+}
+
+impl Hash for ClientTls {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        (&self.terms, &self.server_name).hash(state);
+    }
+}
+
+impl Hash for Target {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        (&self.terms, &self.name).hash(state);
+    }
 }
 
 impl fmt::Debug for ClientTls {
@@ -105,6 +136,15 @@ impl ClientTls {
     /// # Errors
     /// rustls can't use the authorities.
     pub fn new(options: ClientOptions) -> Result<Self, Error> {
+        let certificate = options.certificate.map(|certificate| certificate.key);
+        let terms = Terms {
+            authorities: match &options.verify {
+                Verify::Full(authorities) => Some(authorities.clone()),
+                Verify::None => None,
+            },
+            certificate: certificate.clone(),
+            min_version: options.min_version,
+        };
         let (verifier, origin): (Arc<dyn ServerCertVerifier>, _) = match options.verify {
             Verify::None => (Arc::new(Unverified), None),
             Verify::Full(authorities) => {
@@ -129,7 +169,8 @@ impl ClientTls {
             verifier,
             origin,
             server_name: options.server_name,
-            certificate: options.certificate.map(|certificate| certificate.key),
+            certificate,
+            terms: Arc::new(terms),
         })
     }
 
@@ -154,6 +195,7 @@ impl ClientTls {
             origin: self.origin.clone(),
             has_certificate: self.certificate.is_some(),
             asked,
+            terms: Arc::clone(&self.terms),
         }
     }
 }
@@ -168,6 +210,7 @@ pub struct Target {
     has_certificate: bool,
     /// Whether the server has ever asked for a certificate.
     asked: Arc<AtomicBool>,
+    terms: Arc<Terms>,
 }
 
 impl fmt::Debug for Target {

@@ -36,10 +36,10 @@ pub struct Server {
     pub host: Box<str>,
     /// What it is told in TLS handshakes.
     pub target: Option<Arc<Target>>,
-    /// What happened with it.
-    pub counters: ServerCounters,
-    /// What checks of it have said.
-    pub checks: CheckRecord,
+    /// What happened with it; the same for this server under the next configuration.
+    pub counters: Arc<ServerCounters>,
+    /// What checks of it have said; likewise.
+    pub checks: Arc<CheckRecord>,
     /// How long it takes, as far as somebody wants to know.
     pub latencies: Latencies,
     /// What balancing has noted of it.
@@ -156,8 +156,8 @@ impl Server {
             address,
             host: host.into(),
             target: None,
-            counters: ServerCounters::default(),
-            checks: CheckRecord::default(),
+            counters: Arc::default(),
+            checks: Arc::default(),
             latencies: Latencies::default(),
             observation: Observation::default(),
             watched: WatchedLatencies::default(),
@@ -198,12 +198,18 @@ impl Server {
         Self { requests_max, connections: Arc::new(connections), ..self }
     }
 
-    /// The same, where `known` is the server that was at its place until now: connections to that one count still.
+    /// The same, where `known` is the server that was at its place until now: requests in flight and connections to that one
+    /// count still, and what was counted goes on.
     pub fn following(self, known: Option<&Self>) -> Self {
         let Some(known) = known else { return self };
         // Nobody has begun to connect to a server that is being made.
         let own = Arc::try_unwrap(self.connections).unwrap_or_default();
-        Self { connections: Arc::new(own.following(&known.connections)), ..self }
+        Self {
+            connections: Arc::new(own.following(&known.connections)),
+            counters: Arc::clone(&known.counters),
+            checks: Arc::clone(&known.checks),
+            ..self
+        }
     }
 
     /// Connections to it.

@@ -88,6 +88,13 @@ impl NamedServers {
 
     /// The server at one of the addresses. It is called by that address; `Host` and certificates are those of the name.
     pub fn member(&self, ip: IpAddr, recruit: &Recruit) -> Member {
+        let server = Arc::new(self.server(ip, recruit));
+        let found_as = Some(self.address.written.clone());
+        Member { found_as, ..Member::new(server, self.weight, Origin::Name, State::Healthy) }
+    }
+
+    /// The same without being a member.
+    pub fn server(&self, ip: IpAddr, recruit: &Recruit) -> Server {
         let host = Server::new(self.address.clone()).host;
         let port = match &self.address.transport {
             Transport::Ip(_, port) | Transport::Name(_, port) => *port,
@@ -100,8 +107,7 @@ impl NamedServers {
         };
         let mut server = recruit.with_target(address, self.target.clone());
         server.host = host;
-        let found_as = Some(self.address.written.clone());
-        Member { found_as, ..Member::new(Arc::new(server), self.weight, Origin::Name, State::Healthy) }
+        server
     }
 }
 

@@ -9,6 +9,7 @@ pub mod inventory;
 mod origin;
 mod places;
 mod said;
+mod succession;
 mod written;
 
 use std::collections::VecDeque;
@@ -403,5 +404,7 @@ impl Roster {
 mod ejection_tests;
 #[cfg(test)]
 mod found_tests;
+#[cfg(test)]
+mod succession_tests;
 #[cfg(test)]
 mod tests;

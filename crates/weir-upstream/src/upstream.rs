@@ -4,7 +4,7 @@
 //! for whoever changes them, and published for whoever sends requests.
 
 use std::fmt;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
@@ -15,13 +15,14 @@ use weir_core::balance::Rule;
 use weir_core::health::{HealthCheck, State};
 use weir_core::ports::Disagreement;
 use weir_core::retry::RetryPolicy;
+use weir_core::server::Transport;
 
 use crate::group::Group;
 use crate::io::deadline::now;
 use crate::member::Server;
 use crate::recruit::{NamedServers, Recruit};
 use crate::retries::Retries;
-use crate::roster::Roster;
+use crate::roster::{Member, Moment, Roster};
 use crate::slot::{Slot, Slots};
 use crate::sticky::Sticky;
 
@@ -77,6 +78,8 @@ pub struct Upstream {
     changed: Notify,
     /// Who must know all servers before one of them gets a request.
     registrar: OnceLock<Registrar>,
+    /// Whether another one has its members now; what runs still uses the group that it had.
+    is_succeeded: AtomicBool,
 }
 
 /// What the servers of an upstream said of writes that each of them got, by all workers together.
@@ -142,7 +145,50 @@ impl Upstream {
             version: AtomicU64::new(VERSIONS.fetch_add(1, Ordering::Relaxed)),
             changed: Notify::new(),
             registrar: OnceLock::new(),
+            is_succeeded: AtomicBool::new(false),
         }
+    }
+
+    /// The same, which goes on counting from the one of this name until now.
+    #[must_use]
+    pub fn counting_on(self, before: Option<&Self>) -> Self {
+        let Some(before) = before else { return self };
+        let rotation = AtomicUsize::new(before.rotation.load(Ordering::Relaxed));
+        Self { verdicts: Arc::clone(&before.verdicts), rotation, ..self }
+    }
+
+    /// Takes over what became of the members of the one of this name until now: see [`Roster::succeed`]. `before` has no members
+    /// afterwards, so that nothing that is found out about them is noted in the wrong place; its group stays for requests that
+    /// began with it. `has_same_terms` says that servers are reached and watched as before, so that those that are there stay
+    /// what they are, connections included.
+    pub fn take_over(&self, before: &Self, has_same_terms: bool) {
+        before.is_succeeded.store(true, Ordering::Release);
+        let left = std::mem::take(&mut *before.roster.lock().unwrap_or_else(PoisonError::into_inner));
+        let moment = Moment::now();
+        let remade = |member: &Member| self.remade(member, has_same_terms);
+        let is_checked_on = self.health.is_some() == before.health.is_some();
+        let newcomer = (!is_checked_on).then(|| self.newcomer());
+        self.change(|roster| roster.succeed(left, &remade, newcomer, moment));
+    }
+
+    /// A member that is there beside the configuration, as it is under this one; `None` where it can't be one any more.
+    fn remade(&self, member: &Member, has_same_terms: bool) -> Option<Member> {
+        let named = match &member.found_as {
+            Some(name) => Some(self.named.iter().find(|servers| servers.written() == &**name)?),
+            None => None,
+        };
+        if has_same_terms {
+            return Some(member.clone());
+        }
+        let known = Some(&*member.server);
+        let server = match (named, &member.server.address.transport) {
+            (Some(servers), Transport::Ip(ip, _)) => servers.server(*ip, &self.recruit),
+            (Some(_), _) => return None,
+            (None, _) => self.recruit.server(member.server.address.clone()).ok()?,
+        };
+        let server = Arc::new(server.following(known));
+        let new = Member::new(server, member.weight, member.origin, self.newcomer());
+        Some(Member { server: new.server, ejection: new.ejection, ..member.clone() })
     }
 
     /// The same, whose servers are made so.
@@ -272,7 +318,7 @@ impl Upstream {
     fn publish(&self, roster: &Roster) {
         let members = roster.published(now());
         let before = self.group.load();
-        if before.is_like(&members) {
+        if before.is_like(&members) || self.is_succeeded.load(Ordering::Acquire) {
             return;
         }
         if before.panic != members.shares.panic {

@@ -13,7 +13,7 @@ pub const SUBJECT_BYTES_MAX: usize = 255;
 pub const FIELD_BYTES_MAX: usize = 1024;
 
 /// What is expected of a token.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Hash)]
 pub struct Expected {
     /// `iss`; `None` takes any.
     pub issuer: Option<Box<str>>,

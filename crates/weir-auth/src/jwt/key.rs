@@ -1,6 +1,7 @@
 //! Keys by which tokens are checked. What a key is fixes how it is used.
 
 use std::fmt;
+use std::hash::{Hash, Hasher};
 
 use aws_lc_rs::encoding::{AsDer, PublicKeyX509Der};
 use aws_lc_rs::hmac;
@@ -107,6 +108,17 @@ impl fmt::Debug for Key {
     /// What it is for, and nothing of it: a secret may be behind it.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Key").field("algorithm", &self.algorithm).finish_non_exhaustive()
+    }
+}
+
+impl Hash for Key {
+    /// By what it is: of a secret by what it signs, so that nothing of it is told.
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.algorithm.hash(state);
+        match &self.kind {
+            Kind::Secret(key) => hmac::sign(key, b"weir: which secret").as_ref().hash(state),
+            Kind::Public(key) => key.as_ref().hash(state),
+        }
     }
 }
 

@@ -13,14 +13,14 @@ pub const KEYS_MAX: usize = 64;
 const CANDIDATES_MAX: usize = 4;
 
 /// The keys of an issuer.
-#[derive(Debug)]
+#[derive(Debug, Hash)]
 pub struct KeySet {
     keys: Vec<NamedKey>,
     /// Whether names mean something: the one key of a file is used whatever a token calls it.
     named: bool,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Hash)]
 struct NamedKey {
     id: Option<Box<str>>,
     key: Key,

@@ -1,9 +1,11 @@
 //! What a route does with a request.
 
+use std::hash::{Hash, Hasher};
+
 use super::{Compare, Dispatches, HostPolicy, Mirror, UpstreamId};
 
 /// The one thing a route does.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Hash)]
 pub enum Action {
     /// Send it to servers.
     Forward(Forward),
@@ -37,7 +39,21 @@ pub struct Forward {
     pub unreachable_status: Option<u16>,
 }
 
+impl Hash for Forward {
+    /// By all but the number of its upstream, which says where that stands in the configuration.
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        let Self { upstream: _, dispatch, mirrors, compare, path, request_fields, host, .. } = self;
+        let Self { upgrade, unreachable_status, .. } = self;
+        (dispatch, mirrors, compare, path, request_fields, host, upgrade, unreachable_status).hash(state);
+    }
+}
+
 impl Forward {
+    /// Every upstream that gets requests or copies of them.
+    pub fn upstreams(&self) -> impl Iterator<Item = UpstreamId> {
+        let copies = self.mirrors.iter().chain(self.compare.iter().map(|compare| &compare.mirror));
+        [self.upstream].into_iter().chain(copies.map(|mirror| mirror.upstream))
+    }
     /// What may be switched to when nothing is written (`semantics.md` §1.4).
     pub fn usual_upgrade() -> Vec<Box<str>> {
         vec!["websocket".into()]
@@ -69,8 +85,19 @@ pub enum PathEdit {
     },
 }
 
+impl Hash for PathEdit {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        match self {
+            Self::Keep => 0.hash(state),
+            Self::Strip(prefix) => (1, prefix).hash(state),
+            Self::ReplacePrefix { from, to } => (2, from, to).hash(state),
+            Self::Regex { pattern, to } => (3, pattern.as_str(), to).hash(state),
+        }
+    }
+}
+
 /// Changes of fields: first `remove`, then `set`, then `add`.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Hash)]
 pub struct FieldEdits {
     /// Names of fields to take away.
     pub remove: Vec<Box<str>>,
@@ -88,7 +115,7 @@ impl FieldEdits {
 }
 
 /// A redirect.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Hash)]
 pub struct Redirect {
     /// 301, 302, 303, 307 or 308.
     pub status: u16,
@@ -97,7 +124,7 @@ pub struct Redirect {
 }
 
 /// A fixed answer.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Hash)]
 pub struct Respond {
     /// 200 to 599.
     pub status: u16,

@@ -6,7 +6,7 @@ use weir_core::address::AddressRules;
 use weir_core::limit::Rate;
 
 /// What a route admits.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Hash)]
 pub struct Admit {
     /// Which addresses may ask; `None` for all.
     pub addresses: Option<AddressRules>,
@@ -17,7 +17,7 @@ pub struct Admit {
 }
 
 /// How much may be in progress at once; at least one of the two numbers is there.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Concurrency {
     /// Requests of each client.
     pub per_client: Option<u32>,
@@ -30,7 +30,7 @@ pub struct Concurrency {
 }
 
 /// How often one may ask.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct RateRule {
     /// What is counted together.
     pub by: RateKey,
@@ -41,7 +41,7 @@ pub struct RateRule {
 }
 
 /// Which requests are counted together.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Hash)]
 pub enum RateKey {
     /// Those of one client address, of IPv6 those of one /64.
     #[default]

@@ -13,7 +13,7 @@ use weir_auth::users::Users;
 use super::Server;
 
 /// What is asked of the clients of a route.
-#[derive(Debug)]
+#[derive(Debug, Hash)]
 pub struct Authenticate {
     /// Which of the proofs; its numbers are indexes of `proofs`.
     pub rule: Rule,
@@ -62,7 +62,7 @@ impl fmt::Display for Proof {
 }
 
 /// One proof.
-#[derive(Debug)]
+#[derive(Debug, Hash)]
 pub enum Proof {
     /// A key.
     ApiKey(ApiKey),
@@ -73,7 +73,7 @@ pub enum Proof {
 }
 
 /// A key in a field of the request.
-#[derive(Debug)]
+#[derive(Debug, Hash)]
 pub struct ApiKey {
     /// The field.
     pub header: Box<str>,
@@ -84,7 +84,7 @@ pub struct ApiKey {
 }
 
 /// A user and a password (RFC 7617).
-#[derive(Debug)]
+#[derive(Debug, Hash)]
 pub struct Basic {
     /// The users; at least one.
     pub users: Arc<Users>,
@@ -95,7 +95,7 @@ pub struct Basic {
 }
 
 /// A signed token (RFC 7519).
-#[derive(Debug)]
+#[derive(Debug, Hash)]
 pub struct Jwt {
     /// By which its signature is checked.
     pub keys: TokenKeys,
@@ -112,7 +112,7 @@ pub struct Jwt {
 }
 
 /// Where the keys of tokens come from.
-#[derive(Debug)]
+#[derive(Debug, Hash)]
 pub enum TokenKeys {
     /// They are here.
     Fixed(Arc<KeySet>),
@@ -121,7 +121,7 @@ pub enum TokenKeys {
 }
 
 /// Where an issuer publishes its keys (RFC 7517).
-#[derive(Debug)]
+#[derive(Debug, Hash)]
 pub struct Jwks {
     /// What is fetched and how, as far as the configuration says it: two of one identity have the same keys.
     pub identity: Box<str>,

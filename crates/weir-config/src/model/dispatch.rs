@@ -3,7 +3,7 @@
 use weir_core::dispatch::{DuplicateRule, HedgeRule, MajorityRule, Mode, RaceRule, of_method};
 
 /// A dispatch mode with what it needs to know.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq, Default, Hash)]
 pub enum Dispatch {
     /// One server.
     #[default]
@@ -32,7 +32,7 @@ impl Dispatch {
 }
 
 /// The modes of a route.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq, Default, Hash)]
 pub struct Dispatches {
     /// Methods that have a mode of their own; none twice.
     pub by_method: Vec<(Box<str>, Dispatch)>,

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 /// Requests in the clear are sent to https, and browsers are told to remember it (RFC 6797).
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct HttpsOnly {
     /// The port that clients reach https at; `None` is that of the first listener with TLS, else 443.
     pub port: Option<u16>,

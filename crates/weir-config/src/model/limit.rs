@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 /// Bounds on what a client or a server may send and on what the process holds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Limits {
     /// Bytes of a request's or an answer's head; over it 431 (fields) or 502. 1 KiB to 1 MiB.
     pub head_bytes: usize,
@@ -40,7 +40,7 @@ impl Default for Limits {
 }
 
 /// How long things may take. What happens at each is written beside it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Timeouts {
     /// From the connection to the end of its TLS handshake; then it is closed.
     pub tls_handshake: Duration,
@@ -88,7 +88,7 @@ impl Default for Timeouts {
 }
 
 /// How a stop goes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Drain {
     /// How long an idle client connection is kept while draining.
     pub idle: Duration,
@@ -103,7 +103,7 @@ impl Default for Drain {
 }
 
 /// How much of a request's body is kept so that more than one server can have it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Replay {
     /// In memory, of each request.
     pub memory_bytes: usize,

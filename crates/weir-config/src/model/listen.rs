@@ -7,7 +7,7 @@ use weir_core::address::NetworkSet;
 use weir_tls::source::ServerSource;
 
 /// One address on which clients are accepted.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Listen {
     /// The address.
     pub address: ListenAddress,
@@ -18,7 +18,7 @@ pub struct Listen {
 }
 
 /// HTTPS on a listener.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct ListenTls {
     /// What it is made of. The files were fine when the configuration was checked; they may have changed since.
     pub source: ServerSource,
@@ -27,7 +27,7 @@ pub struct ListenTls {
 }
 
 /// A socket address of ours. Port 0 lets the system choose.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum ListenAddress {
     /// `127.0.0.1:8080`, `:8080` (all addresses, IPv6 and IPv4), `[::1]:8080`
     Tcp(SocketAddr),
@@ -36,7 +36,7 @@ pub enum ListenAddress {
 }
 
 /// The admin listener.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Admin {
     /// None.
     Off,
@@ -47,7 +47,7 @@ pub enum Admin {
 }
 
 /// The access log.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum AccessLog {
     /// None.
     Off,
@@ -68,7 +68,7 @@ pub enum AccessLog {
 }
 
 /// The form of a line.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Hash)]
 pub enum AccessLogFormat {
     /// NCSA common, with our fields behind it.
     #[default]
@@ -80,7 +80,7 @@ pub enum AccessLogFormat {
 }
 
 /// What stands before the sentence of [`AccessLog::Plain`].
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct PlainLine {
     /// A text at the begin of each line, with a space behind it; empty for none.
     pub prefix: Box<str>,
@@ -95,7 +95,7 @@ pub struct PlainLine {
 }
 
 /// Where log lines go.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum LogTarget {
     /// Standard output.
     Stdout,

@@ -1,5 +1,6 @@
 //! What servers beside those of a route get of its requests: copies that nobody waits for.
 
+use std::hash::{Hash, Hasher};
 use std::time::Duration;
 
 use weir_core::compare::CompareRule;
@@ -19,8 +20,16 @@ pub struct Mirror {
     pub timeout: Duration,
 }
 
+impl Hash for Mirror {
+    /// By all but the number of its upstream, which says where that stands in the configuration.
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        let Self { upstream: _, share, queue, timeout } = self;
+        (share.to_bits(), queue, timeout).hash(state);
+    }
+}
+
 /// Copies whose answers are compared with those that clients got.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Hash)]
 pub struct Compare {
     /// The copies.
     pub mirror: Mirror,

@@ -67,7 +67,7 @@ pub struct Model {
 }
 
 /// The routes of some hosts.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Hash)]
 pub struct Service {
     /// Its name: as written, else its first host.
     pub name: String,
@@ -78,7 +78,7 @@ pub struct Service {
 }
 
 /// One route of a service.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Hash)]
 pub struct Route {
     /// Its name: as written, else made of what it asks (`/orders/`, `GET exact:/health`).
     pub name: String,

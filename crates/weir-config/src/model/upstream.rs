@@ -1,5 +1,6 @@
 //! Groups of servers.
 
+use std::hash::{Hash, Hasher};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -49,8 +50,22 @@ pub struct Upstream {
     pub tls: Option<ClientTls>,
 }
 
+impl Hash for Upstream {
+    /// By all that it is, except where it is written, and what its inventory held: that is followed while it runs. Of the timeouts
+    /// count those that are about servers.
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        let Self { name, in_place: _, servers, inventory, balance, health, eject, panic_percent, .. } = self;
+        let Self { limits, slow_start, retry, timeouts, tls, .. } = self;
+        (name, balance, health, eject, panic_percent, limits, slow_start, retry, tls).hash(state);
+        let Timeouts { connect, answer_head, answer_body, upstream_idle, reuse_unsafe, .. } = timeouts;
+        (connect, answer_head, answer_body, upstream_idle, reuse_unsafe).hash(state);
+        servers.iter().filter(|server| !server.from_inventory).for_each(|server| server.hash(state));
+        inventory.as_ref().map(|inventory| (&inventory.file, &inventory.base_dir)).hash(state);
+    }
+}
+
 /// How much the servers of an upstream get at once.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct UpstreamLimits {
     /// Requests of clients that are with the upstream.
     pub requests: Option<u32>,
@@ -81,7 +96,7 @@ impl UpstreamLimits {
 }
 
 /// How one server of an upstream is chosen.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Hash)]
 pub struct Balance {
     /// The algorithm.
     pub rule: Rule,
@@ -103,7 +118,7 @@ impl From<Strategy> for Balance {
 }
 
 /// Clients that stay with their servers.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Hash)]
 pub struct Sticky {
     /// The name of the cookie.
     pub cookie: Box<str>,
@@ -114,7 +129,7 @@ pub struct Sticky {
 }
 
 /// One server.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Hash)]
 pub struct Server {
     /// Where it is.
     pub address: ServerAddress,
@@ -138,7 +153,7 @@ impl Server {
 }
 
 /// A file with servers of an upstream, one on each line, which is looked at while the proxy runs.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Inventory {
     /// Where it is.
     pub file: PathBuf,
@@ -149,7 +164,7 @@ pub struct Inventory {
 }
 
 /// What a server gets as Host.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Hash)]
 pub enum HostPolicy {
     /// What the client sent.
     #[default]

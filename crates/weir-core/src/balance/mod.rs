@@ -45,7 +45,7 @@ pub use sticky::{MARK_BYTES, PIN_DIGITS, Pin};
 macro_rules! strategies {
     ($($(#[$doc:meta])* $variant:ident = $file:ident,)+) => {
         /// The balancing algorithms. A new one is one file beside this one and one line in this list.
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Hash)]
         pub enum Strategy {
             $($(#[$doc])* $variant,)+
         }

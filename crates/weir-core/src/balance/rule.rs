@@ -12,7 +12,7 @@ use super::report::FORGET;
 pub const BOUND_PERCENT: u32 = 125;
 
 /// What requests have in common that go to the same server.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Hash)]
 pub enum KeyOf {
     /// The client's address, IPv6 by /64.
     #[default]
@@ -26,7 +26,7 @@ pub enum KeyOf {
 }
 
 /// How one server of an upstream is chosen.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Hash)]
 pub struct Rule {
     /// The algorithm.
     pub strategy: Strategy,

@@ -24,7 +24,7 @@ use self::shown::{field_shown, text_shown};
 pub const DIFFERENCES_MAX: usize = 16;
 
 /// What is compared.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Hash)]
 pub struct CompareRule {
     /// Statuses.
     pub status: bool,
@@ -39,7 +39,7 @@ pub struct CompareRule {
 }
 
 /// How bodies are compared.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Hash)]
 pub enum BodyRule {
     /// Byte by byte.
     #[default]

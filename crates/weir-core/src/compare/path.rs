@@ -3,13 +3,13 @@
 use std::fmt;
 
 /// The path of a value; what is in that value belongs to it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct JsonPath {
     steps: Box<[Step]>,
 }
 
 /// One step of a path.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 enum Step {
     /// A member of a mapping.
     Name(Box<str>),

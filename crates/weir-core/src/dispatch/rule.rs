@@ -3,13 +3,14 @@
 //! Numbers that make no sense (no server to acknowledge, a budget of two tokens per request) are refused by the
 //! configuration; the machines behave soundly with them all the same.
 
+use std::hash::{Hash, Hasher};
 use std::time::Duration;
 
 use super::status_set::StatusSet;
 use crate::queue::Full;
 
 /// Mode `race` (`semantics.md` §3.4).
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Hash)]
 pub struct RaceRule {
     /// Statuses that win.
     pub usable: StatusSet,
@@ -22,7 +23,7 @@ pub struct RaceRule {
 }
 
 /// What the client gets when there is no answer as it should be.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Hash)]
 pub enum Otherwise {
     /// The best of those that came: one that is in an earlier set wins, then the one that came first. An answer that is in
     /// no set comes last.
@@ -54,6 +55,13 @@ pub struct HedgeRule {
     pub budget_share: f64,
 }
 
+impl Hash for HedgeRule {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        let Self { after, at_most, budget_share } = self;
+        (after, at_most, budget_share.to_bits()).hash(state);
+    }
+}
+
 impl HedgeRule {
     /// The shortest wait: below a millisecond, timers and the way to a server matter more than the server.
     const AT_LEAST: Duration = Duration::from_millis(1);
@@ -69,7 +77,7 @@ impl HedgeRule {
 }
 
 /// How long the first server is waited for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum After {
     /// As long as 95 of 100 answers take: the median over the servers of each one's 95th percentile.
     Percentile,
@@ -78,14 +86,14 @@ pub enum After {
 }
 
 /// Mode `majority` (`semantics.md` §3.6).
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Hash)]
 pub struct MajorityRule {
     /// What the client gets when no answer was given by more than half of the servers.
     pub otherwise: Otherwise,
 }
 
 /// Mode `duplicate` (`semantics.md` §3.1 to §3.3).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct DuplicateRule {
     /// Whose success the client waits for.
     pub acknowledge: Acknowledge,
@@ -110,7 +118,7 @@ pub struct DuplicateRule {
 }
 
 /// Whose success the client waits for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Hash)]
 pub enum Acknowledge {
     /// Any server's.
     #[default]
@@ -126,7 +134,7 @@ pub enum Acknowledge {
 }
 
 /// What becomes of a write that a server did not take.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Hash)]
 pub enum CatchUp {
     /// It waits in memory and is lost when Weir stops.
     #[default]

@@ -12,7 +12,7 @@ const BITS: u16 = u64::BITS as u16;
 const WORDS: usize = 8;
 
 /// Statuses from 100 to 599. Whatever lies outside is in no set: a server that says 700 says nothing that could be wanted.
-#[derive(Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, Default, Hash)]
 pub struct StatusSet {
     words: [u64; WORDS],
 }

@@ -21,7 +21,7 @@ use super::fault::Fault;
 use super::window::{self, ShareRule, Sum};
 
 /// When a breaker opens, and when it closes again.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct BreakerRule {
     /// Failures in a row that open it, from 1 to [`BreakerRule::CONSECUTIVE_MAX`]; `None` for any number.
     pub consecutive: Option<u32>,

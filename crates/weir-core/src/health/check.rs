@@ -1,5 +1,6 @@
 //! What a health check asks of a server, and how often.
 
+use std::hash::{Hash, Hasher};
 use std::time::Duration;
 
 use weir_http::method::Method;
@@ -23,6 +24,14 @@ pub struct HealthCheck {
     pub healthy_after: u32,
     /// Failures in a row after which a server is UNREACHABLE; at least 1.
     pub unhealthy_after: u32,
+}
+
+impl Hash for HealthCheck {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        let Self { probe, interval, unhealthy_interval, jitter, timeout, healthy_after, unhealthy_after } = self;
+        (probe, interval, unhealthy_interval, jitter.to_bits(), timeout).hash(state);
+        (healthy_after, unhealthy_after).hash(state);
+    }
 }
 
 impl HealthCheck {
@@ -58,7 +67,7 @@ impl HealthCheck {
 }
 
 /// What one check does.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Probe {
     /// Connect and close.
     Tcp,
@@ -67,7 +76,7 @@ pub enum Probe {
 }
 
 /// A request, and what must come of it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct HttpProbe {
     /// The path with its leading slash, perhaps with a query; the base path of the server is put before it.
     pub path: Box<str>,

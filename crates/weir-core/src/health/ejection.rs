@@ -12,7 +12,7 @@ use super::breaker::{Breaker, BreakerRule, BreakerState, Trip};
 use super::fault::Faults;
 
 /// When servers of a pool are ejected.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct EjectionRule {
     /// When a breaker opens, and when it closes again.
     pub breaker: BreakerRule,

@@ -67,7 +67,7 @@ impl fmt::Display for Fault {
 }
 
 /// Which faults count.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Faults {
     /// [`Fault::Unreachable`]
     pub unreachable: bool,

@@ -36,7 +36,7 @@ const COST_SHIFTS: (u32, u32) = (4, 30);
 const SKEW: Duration = Duration::from_secs(60);
 
 /// So many requests in so much time.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Rate {
     /// Requests, from 1 to [`Rate::COUNT_MAX`].
     pub count: u32,

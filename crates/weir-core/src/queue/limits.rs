@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 /// What a full backlog means, and what too many dead letters do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Hash)]
 pub enum Full {
     /// A new write is refused, so that nothing is lost that was acknowledged.
     #[default]

@@ -6,7 +6,7 @@ use std::time::Duration;
 ///
 /// Each is drawn evenly from the upper half of a span that begins with `first` and doubles up to `at_most`: so a server gets
 /// at least half of the time that is meant for it, and requests that failed in one moment don't come back in one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Backoff {
     /// The span of the first wait. Zero waits for nothing, ever.
     pub first: Duration,

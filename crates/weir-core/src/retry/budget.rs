@@ -18,7 +18,7 @@ const REPEAT: u64 = 1_000_000;
 const RESERVE_MICROS: u64 = 10_000_000;
 
 /// What repeats are paid from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct BudgetRule {
     /// What each request adds, in millionths of a repeat.
     pub share_millionths: u32,

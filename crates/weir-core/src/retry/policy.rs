@@ -7,7 +7,7 @@ use super::budget::BudgetRule;
 use super::safety::Cause;
 
 /// What is tried again.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum RetryOn {
     /// The server could not be connected to. Passing over it is free and always done; this word only states it.
     ConnectFailure,
@@ -20,7 +20,7 @@ pub enum RetryOn {
 }
 
 /// The retry policy of an upstream.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct RetryPolicy {
     /// Attempts in total, the first included; counts those of which a byte may have been sent. At least 1.
     pub attempts: u32,

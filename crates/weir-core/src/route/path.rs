@@ -6,6 +6,7 @@
 
 use std::error::Error;
 use std::fmt;
+use std::hash::{Hash, Hasher};
 
 use regex::bytes::{Regex, RegexBuilder};
 
@@ -18,6 +19,16 @@ pub enum PathPattern {
     Exact(Box<str>),
     /// A regular expression that must match from the first to the last byte; [`PathPattern::regex`] sees to that.
     Regex(Regex),
+}
+
+impl Hash for PathPattern {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        match self {
+            Self::Prefix(prefix) => (0, prefix).hash(state),
+            Self::Exact(path) => (1, path).hash(state),
+            Self::Regex(pattern) => (2, pattern.as_str()).hash(state),
+        }
+    }
 }
 
 /// Why a text is not a path pattern.

@@ -9,7 +9,7 @@ use super::path::PathPattern;
 use super::query::RouteQuery;
 
 /// What a route asks of a header field.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Hash)]
 pub struct FieldRule {
     /// The field's name, lower case.
     pub name: Box<str>,
@@ -18,7 +18,7 @@ pub struct FieldRule {
 }
 
 /// What a route asks of a query parameter. Names and values are compared as written, without decoding.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Hash)]
 pub struct QueryRule {
     /// The parameter's name.
     pub name: Box<str>,
@@ -27,7 +27,7 @@ pub struct QueryRule {
 }
 
 /// Everything a route asks; all of it must hold.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Hash)]
 pub struct RouteRule {
     /// The path.
     pub path: PathPattern,

@@ -3,30 +3,22 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use tokio::time::Instant;
 use weir_config::model::{self, FieldEdits, HostPolicy, ListenAddress, Model, PathEdit, Redirect};
-use weir_core::health::State;
 use weir_core::route::RouteTable;
-use weir_upstream::breakers::Breakers;
-use weir_upstream::connections::ConnectionRoom;
 use weir_upstream::io::deadline::now;
-use weir_upstream::message_counts::MessageCounts;
-use weir_upstream::recruit::{NamedServers, Recruit};
-use weir_upstream::retries::Retries;
-use weir_upstream::roster::{Member, Origin, Roster};
-use weir_upstream::sticky::Sticky;
-use weir_upstream::upstream::{Upstream, Waits};
+use weir_upstream::upstream::Upstream;
 
 use super::authentication::Authentication;
 use super::authentication::verifiers::Verifiers;
 use super::concurrency::SharedConcurrency;
 use super::dispatch::Dispatches;
-use super::inventory::WatchedInventory;
+use super::fingerprint::Fingerprint;
 use super::mirrors::{Beside, Counted};
 use super::queues::Queues;
 use super::rates::Rates;
 use super::snapshot::{Action, Admit, Forward, HttpsOnly, Respond, Route, Seldom, Service, Snapshot};
 use super::upstream_room::UpstreamRoom;
+use super::upstreams::Upstreams;
 use crate::access_log::Form;
 
 /// Builds what workers run on. A model can't hold nonsense, so this can't fail.
@@ -43,16 +35,8 @@ fn build(model: &Model, verifiers: &Verifiers, queues: &Queues, before: Option<&
     let counted = || before.and_then(|before| before.messages.clone()).unwrap_or_default();
     let messages = model.metrics.map(|_| counted());
     let since = before.map_or_else(now, |before| before.since);
-    let upstreams: Vec<_> = model
-        .upstreams
-        .iter()
-        .map(|upstream| {
-            let made = self::upstream(upstream, messages.as_ref(), upstream_before(upstream, before));
-            Arc::new(made.with_retries(retries(upstream, since, before)))
-        })
-        .collect();
-    let rooms: Vec<_> = model.upstreams.iter().map(|upstream| room(upstream, before)).collect();
-    let inventories: Vec<_> = model.upstreams.iter().map(|upstream| inventory(upstream, before)).collect();
+    let Upstreams { upstreams, rooms, inventories, marks } =
+        Upstreams::new(model, messages.as_ref(), since, before);
     let client_entries = model.limits.client_entries;
     let mut shared = Shared {
         upstreams: &upstreams,
@@ -61,7 +45,7 @@ fn build(model: &Model, verifiers: &Verifiers, queues: &Queues, before: Option<&
         queues,
         authentications: HashMap::new(),
         mirrored: Counted::following(before.into_iter().flat_map(Snapshot::besides).map(|(_, _, it)| it)),
-        before,
+        routes_before: routes_by_name(before),
         client_entries,
         https_port: https_port(model),
     };
@@ -85,6 +69,7 @@ fn build(model: &Model, verifiers: &Verifiers, queues: &Queues, before: Option<&
         rooms,
         inventories,
         upstreams,
+        marks,
         trusted_proxies: model.trusted_proxies.clone(),
         resolver: model.resolver.clone(),
         forwarded: model.forwarded,
@@ -106,6 +91,14 @@ fn hedging(services: &[Service]) -> Vec<(usize, usize)> {
     routes.filter(|(_, route)| route.hedges()).map(|(place, _)| place).collect()
 }
 
+fn routes_by_name(before: Option<&Snapshot>) -> HashMap<(&str, &str), &Route> {
+    let services = before.into_iter().flat_map(|before| &before.services);
+    let routes = services.flat_map(|service| {
+        service.routes.iter().map(move |route| ((&*service.name, &*route.name), route))
+    });
+    routes.collect()
+}
+
 /// What routes share.
 struct Shared<'u> {
     upstreams: &'u [Arc<Upstream>],
@@ -117,8 +110,8 @@ struct Shared<'u> {
     authentications: HashMap<*const model::Authenticate, Arc<Authentication>>,
     /// What is counted of mirrors.
     mirrored: Counted,
-    /// What is in force until now.
-    before: Option<&'u Snapshot>,
+    /// The routes that are in force until now, by the names of their services and their own.
+    routes_before: HashMap<(&'u str, &'u str), &'u Route>,
     /// `limits.client_entries`
     client_entries: usize,
     /// Where clients reach https.
@@ -126,15 +119,28 @@ struct Shared<'u> {
 }
 
 impl Shared<'_> {
-    fn authentication(&mut self, model: &Arc<model::Authenticate>) -> Arc<Authentication> {
-        let made = self.authentications.entry(Arc::as_ptr(model));
-        Arc::clone(made.or_insert_with(|| Arc::new(Authentication::new(model, self.verifiers))))
+    /// What is asked of clients; what is asked since before goes on with what was counted of it.
+    fn authentication(
+        &mut self,
+        service: &str,
+        route: &model::Route,
+        model: &Arc<model::Authenticate>,
+    ) -> Arc<Authentication> {
+        if let Some(made) = self.authentications.get(&Arc::as_ptr(model)) {
+            return Arc::clone(made);
+        }
+        let known = self.route_before(service, route).and_then(|before| before.authenticate.as_ref());
+        let made = match known.filter(|known| known.mark == Fingerprint::of(&**model)) {
+            Some(known) => Arc::clone(known),
+            None => Arc::new(Authentication::new(model, self.verifiers)),
+        };
+        self.authentications.insert(Arc::as_ptr(model), Arc::clone(&made));
+        made
     }
 
     /// The route of this name until now.
     fn route_before(&self, service: &str, route: &model::Route) -> Option<&Route> {
-        let service = self.before?.services.iter().find(|known| &*known.name == service)?;
-        service.routes.iter().find(|known| *known.name == route.name)
+        self.routes_before.get(&(service, &*route.name)).copied()
     }
 
     fn forward_before(&self, service: &str, route: &model::Route) -> Option<&Forward> {
@@ -183,93 +189,6 @@ impl Shared<'_> {
     }
 }
 
-/// The upstream of this name until now.
-fn upstream_before<'b>(
-    upstream: &model::Upstream,
-    before: Option<&'b Snapshot>,
-) -> Option<&'b Arc<Upstream>> {
-    before?.upstreams.iter().find(|known| *known.name == *upstream.name)
-}
-
-fn upstream(
-    upstream: &model::Upstream,
-    messages: Option<&Arc<MessageCounts>>,
-    before: Option<&Arc<Upstream>>,
-) -> Upstream {
-    let limits = upstream.limits;
-    let room = before.and_then(|before| before.recruit.connections.as_ref());
-    let newcomer = if upstream.health.is_some() { State::NotInitiated } else { State::Healthy };
-    let recruit = Recruit {
-        tls: upstream.tls.clone(),
-        messages: messages.cloned(),
-        breakers: upstream.eject.map(|rule| Arc::new(Breakers::new(rule))),
-        requests_max: limits.and_then(|limits| limits.server_requests),
-        connections_max: limits.and_then(|limits| limits.server_connections),
-        connections: limits
-            .and_then(|limits| limits.connections)
-            .map(|max| ConnectionRoom::following(max, room)),
-    };
-    let member = |server: &model::Server| {
-        let known =
-            |roster: &Roster| roster.member_at(&server.address).map(|known| Arc::clone(&known.server));
-        let new = recruit.with_target(server.address.clone(), server.target.clone());
-        let new = new.following(before.and_then(|before| before.look(known)).as_deref());
-        let origin = if server.from_inventory { Origin::Inventory } else { Origin::File };
-        let member = Member::new(Arc::new(new), server.weight, origin, newcomer);
-        Member { is_primary: server.primary, ..member }
-    };
-    let (found, written): (Vec<_>, Vec<_>) = upstream.servers.iter().partition(|server| server.resolve);
-    let roster = Roster::new(written.into_iter().map(member).collect(), upstream.panic_percent)
-        .with_slow_start(upstream.slow_start);
-    let named = found
-        .into_iter()
-        .filter_map(|server| NamedServers::new(server.address.clone(), server.target.clone(), server.weight));
-    let timeouts = &upstream.timeouts;
-    let waits = Waits {
-        connect: timeouts.connect,
-        answer_head: upstream.retry.per_try_timeout.unwrap_or(timeouts.answer_head),
-        answer_body: timeouts.answer_body,
-        idle: timeouts.upstream_idle,
-        reuse_unsafe: timeouts.reuse_unsafe,
-    };
-    let model::Balance { rule, sticky } = upstream.balance.clone();
-    let made = Upstream::new(&upstream.name, roster, rule, upstream.retry.clone(), waits);
-    let made = made.with_recruit(recruit).with_named(named.collect()).with_health(upstream.health.clone());
-    match sticky {
-        None => made,
-        Some(model::Sticky { cookie, signer, max_age }) => {
-            made.with_sticky(Sticky::new(&upstream.name, &cookie, signer, max_age))
-        }
-    }
-}
-
-/// How many requests may be with an upstream; what goes on from before goes on with what is in progress.
-fn room(upstream: &model::Upstream, before: Option<&Snapshot>) -> Option<Arc<UpstreamRoom>> {
-    let known = before.and_then(|before| {
-        let place = before.upstreams.iter().position(|known| *known.name == *upstream.name)?;
-        before.rooms[place].as_ref()
-    });
-    upstream.limits.map(|limits| UpstreamRoom::following(limits, known))
-}
-
-/// The inventory of an upstream; it goes on counting from the one of that name until now.
-fn inventory(upstream: &model::Upstream, before: Option<&Snapshot>) -> Option<Arc<WatchedInventory>> {
-    let known = before.and_then(|before| {
-        let place = before.upstreams.iter().position(|known| *known.name == *upstream.name)?;
-        before.inventories[place].as_ref()
-    });
-    WatchedInventory::following(upstream, known)
-}
-
-/// Repeats of an upstream; those of the one of this name until now, where their budget stays as it is.
-fn retries(upstream: &model::Upstream, since: Instant, before: Option<&Snapshot>) -> Arc<Retries> {
-    let known = upstream_before(upstream, before);
-    match known.map(|known| &known.retries).filter(|known| known.fits(&upstream.retry)) {
-        Some(known) => Arc::clone(known),
-        None => Arc::new(Retries::new(&upstream.retry, now().saturating_duration_since(since))),
-    }
-}
-
 fn service(service: &model::Service, shared: &mut Shared<'_>) -> Service {
     Service {
         name: service.name.as_str().into(),
@@ -292,7 +211,7 @@ fn route(service: &str, route: &model::Route, shared: &mut Shared<'_>) -> Route 
         action,
         answer_fields: edits(&route.answer_fields),
         backend_server: route.backend_server,
-        authenticate: route.authenticate.as_ref().map(|asked| shared.authentication(asked)),
+        authenticate: route.authenticate.as_ref().map(|asked| shared.authentication(service, route, asked)),
         https_only: route.https_only.as_ref().map(|https| Box::new(https_only(https, shared.https_port))),
         admit: shared.admit(service, route),
     }

@@ -116,6 +116,11 @@ impl WatchedInventory {
         self.written.file.display().to_string()
     }
 
+    /// Whether this is what was read last.
+    pub(super) fn has_read(&self, content: &[u8]) -> bool {
+        self.content().is_ok_and(|read| *read == *content)
+    }
+
     fn content(&self) -> Content {
         self.state.lock().unwrap_or_else(PoisonError::into_inner).content.clone()
     }

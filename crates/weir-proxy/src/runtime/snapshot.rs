@@ -28,6 +28,7 @@ use super::inventory::WatchedInventory;
 use super::mirrors::Beside;
 use super::rates::Rates;
 use super::upstream_room::UpstreamRoom;
+use super::upstreams::UpstreamMark;
 use crate::access_log::Form;
 
 /// A running configuration.
@@ -64,6 +65,8 @@ pub struct Snapshot {
     pub rooms: Vec<Option<Arc<UpstreamRoom>>>,
     /// The inventory of each upstream, where there is one.
     pub inventories: Vec<Option<Arc<WatchedInventory>>>,
+    /// What the configuration said of each upstream.
+    pub marks: Vec<UpstreamMark>,
     /// Routes that hedge, by service and route.
     pub hedging: Vec<(usize, usize)>,
     /// The moment from which the time of rates is counted.

@@ -7,7 +7,7 @@ use super::written::Written;
 use super::{Member, Origin, Roster};
 
 /// Whether two addresses are one place.
-fn is_same_place(one: &ServerAddress, other: &ServerAddress) -> bool {
+pub(super) fn is_same_place(one: &ServerAddress, other: &ServerAddress) -> bool {
     (one.scheme, &one.transport, &one.base) == (other.scheme, &other.transport, &other.base)
 }
 

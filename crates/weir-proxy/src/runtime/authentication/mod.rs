@@ -22,6 +22,7 @@ use self::api_key::ApiKey;
 use self::basic::Basic;
 use self::jwt::{Jwt, Keys};
 use self::verifiers::Verifiers;
+use super::fingerprint::Fingerprint;
 
 /// What is asked of the clients of a route.
 #[derive(Debug)]
@@ -30,6 +31,8 @@ pub struct Authentication {
     pub rule: Rule,
     /// The proofs.
     pub proofs: Vec<Proof>,
+    /// What the configuration said of it.
+    pub mark: Fingerprint,
 }
 
 /// One proof.
@@ -57,7 +60,7 @@ impl Authentication {
                 },
             )),
         };
-        Self { rule: model.rule.clone(), proofs: model.proofs.iter().map(proof).collect() }
+        Self { rule: model.rule.clone(), proofs: model.proofs.iter().map(proof).collect(), mark: Fingerprint::of(model) }
     }
 
     /// Adds what was counted, one entry for each name of each proof.
