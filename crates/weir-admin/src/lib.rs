@@ -13,6 +13,7 @@ mod parameters;
 mod problem;
 mod queue_routes;
 pub mod queues;
+mod reload_routes;
 mod routes;
 mod server;
 mod upstream_routes;

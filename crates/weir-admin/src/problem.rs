@@ -35,12 +35,24 @@ pub(crate) fn not_allowed(methods: &[Method]) -> Response<Full<Bytes>> {
 ///
 /// The type is `about:blank`: the status says what kind of problem it is, the detail says it of this request.
 pub(crate) fn problem(status: StatusCode, detail: &str) -> Response<Full<Bytes>> {
-    let document = json!({
+    document(status, detail, None)
+}
+
+/// The same with a member that says more (RFC 9457 §3.2).
+pub(crate) fn problem_with(status: StatusCode, detail: &str, more: (&str, Value)) -> Response<Full<Bytes>> {
+    document(status, detail, Some(more))
+}
+
+fn document(status: StatusCode, detail: &str, more: Option<(&str, Value)>) -> Response<Full<Bytes>> {
+    let mut document = json!({
         "type": "about:blank",
         "title": status.canonical_reason().unwrap_or("Error"),
         "status": status.as_u16(),
         "detail": detail,
     });
+    if let Some((name, value)) = more {
+        document[name] = value;
+    }
     let mut response = Response::new(Full::from(format!("{document}\n")));
     *response.status_mut() = status;
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));

@@ -7,6 +7,7 @@
 mod tests;
 
 use std::convert::Infallible;
+use std::fmt;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,10 +27,12 @@ use tokio::task::JoinSet;
 use weir_core::ports::SharedStatusSource;
 use weir_core::ports::members::SharedMemberControl;
 use weir_core::ports::queue::SharedQueueSource;
+use weir_core::ports::reload::SharedReloadControl;
 
 use crate::guard::{Guard, Refusal};
 use crate::problem::problem;
 use crate::queue_routes;
+use crate::reload_routes;
 use crate::routes::{self, Route};
 use crate::upstream_routes;
 
@@ -74,6 +77,14 @@ pub struct Controls {
     pub queues: SharedQueueSource,
     /// Members of upstreams, which can come, go and be taken out.
     pub members: SharedMemberControl,
+    /// The configuration, which can be read again.
+    pub reload: SharedReloadControl,
+}
+
+impl fmt::Debug for Controls {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Controls").finish_non_exhaustive()
+    }
 }
 
 /// As [`serve`], and lets be changed what these controls change.
@@ -192,6 +203,9 @@ impl Service {
             return problem(StatusCode::PAYLOAD_TOO_LARGE, "the admin listener takes no request bodies");
         }
         if let Some(controls) = &self.controls {
+            if head.uri.path() == reload_routes::PATH {
+                return reload_routes::answer(&controls.reload, head).await;
+            }
             if queue_routes::is_ours(head.uri.path()) {
                 return queue_routes::answer(&controls.queues, head).await;
             }

@@ -3,9 +3,9 @@
 //! Only their SHA-256 is kept, so that neither a memory dump nor a log holds a key. No salt and no slow hash, which
 //! passwords need: a key is long and random, or `check` has warned.
 
-use std::fmt;
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use aws_lc_rs::digest::{SHA256, SHA256_OUTPUT_LEN, digest};
+use std::fmt;
 
 /// Bytes of the longest key. What is longer is refused without being hashed.
 pub const KEY_BYTES_MAX: usize = 1024;

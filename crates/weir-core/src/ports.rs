@@ -4,6 +4,7 @@
 
 pub mod members;
 pub mod queue;
+pub mod reload;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

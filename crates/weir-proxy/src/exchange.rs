@@ -254,7 +254,7 @@ impl Exchange {
             looked_at_wake: worker.wakes.get(),
             origin: Origin::default(),
             record: Record::default(),
-            close: last || worker.is_draining(),
+            close: last || worker.is_draining() || client.threshold.is_closing(),
         }
     }
 

@@ -113,7 +113,7 @@ async fn idle_upstream(proxy: &Proxy) -> Vec<Inspection> {
 #[tokio::test]
 async fn what_is_published_holds_for_the_next_request_and_not_for_those_that_run() {
     let (old, new) = (Server::new(), Server::new());
-    let proxy = Proxy::start(&model(1, &old), no_queues()).unwrap();
+    let mut proxy = Proxy::start(&model(1, &old), no_queues()).unwrap();
     let (mut running, mut idle) = (connect(&proxy), connect(&proxy));
     idle.ask("/before");
     let mut at_old = old.accept();
@@ -123,7 +123,8 @@ async fn what_is_published_holds_for_the_next_request_and_not_for_those_that_run
     running.ask("/running");
     assert_eq!(at_old.head(), "GET /running HTTP/1.1");
 
-    proxy.publish(&model(1, &new)).await.expect("it has no queue");
+    let prepared = proxy.standing().prepare(&model(1, &new)).expect("nothing is in the way");
+    proxy.adopt(prepared).await;
     assert_eq!(connections(&proxy).await.len(), 2, "nobody loses a connection");
     let servers = |proxy: &Proxy| proxy.status_source().status().upstreams[0].servers[0].address.clone();
     assert_eq!(servers(&proxy), new.address().to_string());

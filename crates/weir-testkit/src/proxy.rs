@@ -2,17 +2,19 @@
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::runtime::{Builder, Runtime};
 use weir_config::model::Model;
 use weir_core::dispatch::CatchUp;
 use weir_core::ports::members::SharedMemberControl;
+use weir_core::ports::reload::ConfigurationChange;
 use weir_core::ports::{ComparisonReport, Status};
 use weir_core::queue::QueueLimits;
 use weir_proxy::Proxy;
 use weir_proxy::runtime::inbox::{Inspection, Query};
-use weir_proxy::runtime::queues::{OpenQueue, QueueError};
+use weir_proxy::runtime::queues::OpenQueue;
+use weir_proxy::runtime::reload::AdoptError;
 use weir_proxy::runtime::sockets::BoundAddress;
 use weir_store::{OpenError, Queue};
 
@@ -25,8 +27,11 @@ const DEFAULTS: [(&str, &str); 4] =
 /// A running proxy; it is stopped when this is dropped.
 #[derive(Debug)]
 pub struct Running {
-    proxy: Option<Proxy>,
+    /// Changed by a reload, while others hold on to the rest.
+    proxy: Mutex<Option<Proxy>>,
     runtime: Runtime,
+    /// Those at the start.
+    addresses: Vec<BoundAddress>,
 }
 
 /// Starts a proxy with this configuration, in YAML. It listens on 127.0.0.1 with a port of the system's choice, has one
@@ -54,7 +59,8 @@ fn start_with(
     let queues = queues(model.state.join("queue"), open);
     let runtime = Builder::new_current_thread().enable_all().build().expect("a small runtime can be made");
     let proxy = Proxy::start(&model, queues).unwrap_or_else(|error| panic!("the proxy can't start: {error}"));
-    Running { proxy: Some(proxy), runtime }
+    let addresses = proxy.addresses().cloned().collect();
+    Running { proxy: Mutex::new(Some(proxy)), runtime, addresses }
 }
 
 /// Queues as the program has them.
@@ -106,12 +112,12 @@ upstreams:
 }
 
 impl Running {
-    /// The first address that is listened on.
+    /// The first address that was listened on at the start.
     ///
     /// # Panics
-    /// After the proxy was drained.
+    /// Never: a configuration has an address.
     pub fn bound(&self) -> &BoundAddress {
-        self.proxy().addresses().next().expect("a configuration has an address")
+        self.addresses.first().expect("a configuration has an address")
     }
 
     /// The first address, which is TCP.
@@ -127,7 +133,7 @@ impl Running {
 
     /// Idle connections to servers, over all workers.
     pub fn idle_upstream(&self) -> usize {
-        let counted = self.runtime.block_on(self.proxy().inspect(Query::IdleUpstream));
+        let counted = self.with(|proxy| self.runtime.block_on(proxy.inspect(Query::IdleUpstream)));
         counted.into_iter().map(|one| if let Inspection::IdleUpstream(count) = one { count } else { 0 }).sum()
     }
 
@@ -138,7 +144,7 @@ impl Running {
 
     /// Client connections of each worker.
     pub fn connections_by_worker(&self) -> Vec<usize> {
-        let listed = self.runtime.block_on(self.proxy().inspect(Query::Connections));
+        let listed = self.with(|proxy| self.runtime.block_on(proxy.inspect(Query::Connections)));
         let count = |one| if let Inspection::Connections(all) = one { all.len() } else { 0 };
         listed.into_iter().map(count).collect()
     }
@@ -148,7 +154,7 @@ impl Running {
     /// # Panics
     /// When none does.
     pub fn worker_of(&self, client: SocketAddr) -> usize {
-        let listed = self.runtime.block_on(self.proxy().inspect(Query::Connections));
+        let listed = self.with(|proxy| self.runtime.block_on(proxy.inspect(Query::Connections)));
         let serves = |one: &Inspection| match one {
             Inspection::Connections(all) => all.iter().any(|(_, peer)| *peer == client.to_string()),
             Inspection::IdleUpstream(_) => false,
@@ -156,18 +162,23 @@ impl Running {
         listed.iter().position(serves).unwrap_or_else(|| panic!("no worker serves {client}"))
     }
 
-    /// Every address that is listened on, in the order of the configuration.
+    /// Every address that was listened on at the start, in the order of the configuration.
     pub fn addresses(&self) -> Vec<&BoundAddress> {
-        self.proxy().addresses().collect()
+        self.addresses.iter().collect()
+    }
+
+    /// Every address that is listened on now, in the order of the configuration.
+    pub fn addresses_now(&self) -> Vec<BoundAddress> {
+        self.with(|proxy| proxy.addresses().cloned().collect())
     }
 
     /// Closes the client connections whose peer this picks.
     pub fn cut(&self, picks: impl Fn(&str) -> bool) {
-        let listed = self.runtime.block_on(self.proxy().inspect(Query::Connections));
+        let listed = self.with(|proxy| self.runtime.block_on(proxy.inspect(Query::Connections)));
         for (worker, connections) in listed.into_iter().enumerate() {
             let Inspection::Connections(connections) = connections else { continue };
             for (id, _) in connections.into_iter().filter(|(_, peer)| picks(peer)) {
-                self.runtime.block_on(self.proxy().cut(worker, id));
+                self.with(|proxy| self.runtime.block_on(proxy.cut(worker, id)));
             }
         }
     }
@@ -188,31 +199,31 @@ impl Running {
     ///
     /// # Panics
     /// When the configuration is wrong.
-    pub fn try_publish(&self, yaml: &str) -> Result<(), QueueError> {
-        self.runtime.block_on(self.proxy().publish(&model(yaml)))?;
-        // The message is in the inbox of every worker; an answer to the next one says that it was taken.
-        self.runtime.block_on(self.proxy().inspect(Query::Connections));
-        Ok(())
+    pub fn try_publish(&self, yaml: &str) -> Result<Vec<ConfigurationChange>, AdoptError> {
+        self.with(|proxy| {
+            let prepared = proxy.standing().prepare(&model(yaml))?;
+            Ok(self.runtime.block_on(proxy.adopt(prepared)).changes)
+        })
     }
 
     /// What the process says of itself.
     pub fn status(&self) -> Status {
-        self.proxy().status_source().status()
+        self.with(|proxy| proxy.status_source()).status()
     }
 
     /// What comparing answers has found.
     pub fn comparisons(&self) -> Vec<ComparisonReport> {
-        self.proxy().status_source().comparisons()
+        self.with(|proxy| proxy.status_source()).comparisons()
     }
 
     /// Whoever changes the members of upstreams.
     pub fn members(&self) -> SharedMemberControl {
-        self.proxy().member_control()
+        self.with(|proxy| proxy.member_control())
     }
 
     /// Begins to drain.
     pub fn begin_drain(&self) {
-        self.runtime.block_on(self.proxy().begin_drain());
+        self.with(|proxy| self.runtime.block_on(proxy.begin_drain()));
     }
 
     /// Waits until all has ended and says how many connections were cut.
@@ -220,20 +231,22 @@ impl Running {
     /// # Panics
     /// When it was drained before.
     pub fn drained(&mut self) -> usize {
-        let mut proxy = self.proxy.take().expect("a proxy is drained once");
+        let proxy = self.proxy.get_mut().unwrap_or_else(PoisonError::into_inner);
+        let mut proxy = proxy.take().expect("a proxy is drained once");
         let cut = self.runtime.block_on(proxy.drained());
         proxy.finish();
         cut
     }
 
-    fn proxy(&self) -> &Proxy {
-        self.proxy.as_ref().expect("the proxy has not been drained")
+    fn with<T>(&self, look: impl FnOnce(&mut Proxy) -> T) -> T {
+        let mut proxy = self.proxy.lock().unwrap_or_else(PoisonError::into_inner);
+        look(proxy.as_mut().expect("the proxy has not been drained"))
     }
 }
 
 impl Drop for Running {
     fn drop(&mut self) {
-        if let Some(proxy) = self.proxy.take() {
+        if let Some(proxy) = self.proxy.get_mut().unwrap_or_else(PoisonError::into_inner).take() {
             self.runtime.block_on(proxy.stop());
         }
     }

@@ -108,11 +108,24 @@ impl AdminClient {
     /// # Errors
     /// See [`AskError`].
     pub async fn ask(&self, method: Method, path: &str) -> Result<Value, AskError> {
+        let (status, value) = self.ask_for_all(method, path).await?;
+        if matches!(status, StatusCode::OK | StatusCode::CREATED) {
+            return Ok(value);
+        }
+        let detail = value["detail"].as_str().unwrap_or("it says no more").to_owned();
+        Err(AskError::Refused { status: status.as_u16(), detail })
+    }
+
+    /// The same, with the status and the whole answer whatever that is.
+    ///
+    /// # Errors
+    /// See [`AskError`]; never [`AskError::Refused`] for what was answered.
+    pub async fn ask_for_all(&self, method: Method, path: &str) -> Result<(StatusCode, Value), AskError> {
         let answer = tokio::time::timeout(PATIENCE, self.exchange(method, path)).await;
         answer.unwrap_or_else(|_| Err(AskError::Slow(self.address.clone())))
     }
 
-    async fn exchange(&self, method: Method, path: &str) -> Result<Value, AskError> {
+    async fn exchange(&self, method: Method, path: &str) -> Result<(StatusCode, Value), AskError> {
         let stream = TcpStream::connect(&self.address)
             .await
             .map_err(|source| AskError::Nobody { address: self.address.clone(), source })?;
@@ -130,11 +143,7 @@ impl AdminClient {
         // The answer is whole, whatever becomes of the connection.
         driver.abort();
         let value: Value = serde_json::from_slice(&body).map_err(|_| strange())?;
-        if matches!(head.status, StatusCode::OK | StatusCode::CREATED) {
-            return Ok(value);
-        }
-        let detail = value["detail"].as_str().unwrap_or("it says no more").to_owned();
-        Err(AskError::Refused { status: head.status.as_u16(), detail })
+        Ok((head.status, value))
     }
 }
 

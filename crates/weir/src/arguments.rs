@@ -5,8 +5,8 @@ use clap::builder::styling::{AnsiColor, Effects, Style, Styles};
 use clap::{Parser, Subcommand};
 
 use crate::commands::{
-    balance, cert, check, completions, demo, duplicate, explain, hedge, help, man, mock, queue, race, run,
-    top, upstreams,
+    balance, cert, check, completions, demo, duplicate, explain, hedge, help, man, mock, queue, race, reload,
+    run, top, upstreams,
 };
 use crate::logging::{self, LogFilter};
 
@@ -87,6 +87,8 @@ pub(crate) enum Command {
     Explain(explain::Arguments),
     /// Show the certificates that are served, and until when
     Cert(cert::Arguments),
+    /// Let a running Weir read its configuration again
+    Reload(reload::Arguments),
     /// Watch the servers of a running Weir, take them out, put them back
     Top(top::Arguments),
     /// Show the servers of a running Weir and what was changed of them

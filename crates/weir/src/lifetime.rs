@@ -9,7 +9,9 @@ use weir_proxy::Proxy;
 
 use crate::debug::Shown;
 use crate::failure::Failure;
+use crate::reloading::{Reloader, Step};
 use crate::signals::{Signal, Signals};
+use crate::watching::WatchedFile;
 use crate::wiring::Weir;
 
 /// Runs a future on the control thread's runtime, which is this thread.
@@ -41,6 +43,8 @@ pub(crate) struct Extras {
     pub(crate) stop_after: Option<Duration>,
     /// Whether the servers with their states are shown every second.
     pub(crate) debug: bool,
+    /// The file that the model was made of, which can be read again.
+    pub(crate) file: Option<WatchedFile>,
 }
 
 /// The same with extras.
@@ -49,13 +53,14 @@ pub(crate) struct Extras {
 /// See [`run`].
 pub(crate) async fn run_with(model: &Model, extras: Extras) -> Result<(), Failure> {
     let mut signals = listen()?;
-    let mut weir = Weir::start(model).await?;
+    let mut weir = Weir::start_of(model, extras.file.is_some()).await?;
+    let reloader = extras.file.map(|file| Reloader::new(file, model));
     announce(&weir);
     if let Some(introduction) = extras.introduction {
         tracing::info!("{introduction}");
     }
     let shown = extras.debug.then(|| Shown::begin(weir.proxy.status_source()));
-    let ended = until_signal(&mut weir, &mut signals, extras.stop_after).await;
+    let ended = until_signal(&mut weir, &mut signals, reloader, extras.stop_after).await;
     // What is said while draining has the terminal for itself.
     if let Some(shown) = shown {
         shown.end().await;
@@ -93,7 +98,12 @@ enum Ended {
 }
 
 /// Serves until somebody wants it to end, or it can't go on.
-async fn until_signal(weir: &mut Weir, signals: &mut Signals, stop_after: Option<Duration>) -> Ended {
+async fn until_signal(
+    weir: &mut Weir,
+    signals: &mut Signals,
+    mut reloader: Option<Reloader>,
+    stop_after: Option<Duration>,
+) -> Ended {
     let mut over = pin!(pass(stop_after));
     loop {
         let signal = tokio::select! {
@@ -103,6 +113,21 @@ async fn until_signal(weir: &mut Weir, signals: &mut Signals, stop_after: Option
                 Signal::Drain
             }
             _ = weir.proxy.worker_ended() => return Ended::Worker,
+            reply = weir.reloads.next() => {
+                if let Some(reloader) = &mut reloader {
+                    reloader.want(Some(reply), weir);
+                }
+                continue;
+            }
+            step = step(&mut reloader) => {
+                if let Some(reloader) = &mut reloader {
+                    match step {
+                        Step::Changed => reloader.want(None, weir),
+                        Step::Ready(ready) => reloader.settle(*ready, weir).await,
+                    }
+                }
+                continue;
+            }
         };
         match signal {
             Signal::Stop | Signal::Drain => return Ended::Signal,
@@ -110,8 +135,20 @@ async fn until_signal(weir: &mut Weir, signals: &mut Signals, stop_after: Option
                 weir.proxy.reopen_logs();
                 tracing::info!("log files are opened anew");
             }
-            Signal::Reload | Signal::Replace => warn_of(signal),
+            Signal::Reload => match &mut reloader {
+                Some(reloader) => reloader.want(None, weir),
+                None => tracing::warn!("there is no configuration file to read again"),
+            },
+            Signal::Replace => warn_of(signal),
         }
+    }
+}
+
+/// What is to be done next about another configuration.
+async fn step(reloader: &mut Option<Reloader>) -> Step {
+    match reloader {
+        Some(reloader) => reloader.next().await,
+        None => std::future::pending().await,
     }
 }
 
@@ -174,12 +211,10 @@ async fn drain(mut proxy: Proxy, signals: &mut Signals) -> usize {
     }
 }
 
-/// A signal of a later version must not end the process, as it would by itself.
+/// A signal that changes nothing must not end the process, as it would by itself.
 fn warn_of(signal: Signal) {
     match signal {
-        Signal::Reload => {
-            tracing::warn!("reload is not in this version; restart to use a changed configuration");
-        }
+        Signal::Reload => tracing::warn!("it is draining, and takes no other configuration any more"),
         _ => tracing::warn!("replacing the program is not in this version; restart to use another one"),
     }
 }

@@ -14,9 +14,11 @@ mod lifetime;
 mod logging;
 mod output;
 mod queue;
+mod reloading;
 mod signals;
 mod table;
 mod upstreams;
+mod watching;
 mod wiring;
 
 use std::process::ExitCode;

@@ -3,6 +3,7 @@
 //! The data plane has its own threads. The admin listener runs on the thread that calls this, the control thread, so that
 //! it answers whatever the workers do; it reads them through a port of `weir-core` and knows nothing of them.
 
+use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -17,6 +18,7 @@ use weir_proxy::{Proxy, StartError};
 use weir_store::{OpenError, Queue};
 
 use crate::failure::Failure;
+use crate::reloading::{self, Requests};
 
 /// A running Weir.
 #[derive(Debug)]
@@ -27,7 +29,13 @@ pub(crate) struct Weir {
     pub(crate) admin: Option<AdminListener>,
     /// The listener of metrics alone, where there is one.
     pub(crate) metrics: Option<AdminListener>,
+    /// Those who want the configuration to be read again.
+    pub(crate) reloads: Requests,
+    controls: weir_admin::Controls,
 }
+
+/// An address that the admin listener has, before it serves there.
+pub(crate) type AdminBound = (TcpListener, SocketAddr);
 
 /// Why there is no running Weir.
 #[derive(Debug)]
@@ -57,21 +65,28 @@ impl CannotStart {
     }
 }
 
-impl From<CannotStart> for Failure {
-    fn from(error: CannotStart) -> Self {
-        Self::Running(match error {
-            CannotStart::Proxy(error) => error.to_string(),
-            CannotStart::Admin { address, source } => {
-                let reason = reason(&source);
-                format!(
+impl fmt::Display for CannotStart {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Proxy(error) => error.fmt(f),
+            Self::Admin { address, source } => {
+                let reason = reason(source);
+                write!(
+                    f,
                     "`{address}`, for the admin listener, {reason}\n\nhint: choose another address, or `admin: off`"
                 )
             }
-            CannotStart::Metrics { address, source } => {
-                let reason = reason(&source);
-                format!("`{address}`, for metrics, {reason}\n\nhint: choose another port with `-m PORT`")
+            Self::Metrics { address, source } => {
+                let reason = reason(source);
+                write!(f, "`{address}`, for metrics, {reason}\n\nhint: choose another port with `-m PORT`")
             }
-        })
+        }
+    }
+}
+
+impl From<CannotStart> for Failure {
+    fn from(error: CannotStart) -> Self {
+        Self::Running(error.to_string())
     }
 }
 
@@ -97,6 +112,14 @@ impl Weir {
     /// # Errors
     /// An address is taken, or something else is not to be had; nothing is left running then.
     pub(crate) async fn start(model: &Model) -> Result<Self, CannotStart> {
+        Self::start_of(model, false).await
+    }
+
+    /// The same; with `has_file` there is a file that can be read again.
+    ///
+    /// # Errors
+    /// See [`start`](Self::start).
+    pub(crate) async fn start_of(model: &Model, has_file: bool) -> Result<Self, CannotStart> {
         // First, so that a written address that is taken is found before a client is accepted.
         let admin = bind_admin(model.admin).await?;
         let metrics = match model.metrics {
@@ -107,21 +130,39 @@ impl Weir {
             None => None,
         };
         let proxy = Proxy::start(model, queues(model)).map_err(CannotStart::Proxy)?;
-        let admin = admin.map(|bound| {
-            AdminListener::start(bound, |listener, stopped| {
-                let controls =
-                    weir_admin::Controls { queues: proxy.queue_source(), members: proxy.member_control() };
-                let status = proxy.status_source();
-                tokio::spawn(weir_admin::serve_controlled(listener, status, controls, stopped.wait()))
-            })
-        });
+        let (asker, reloads) = reloading::requests(has_file);
+        let controls = weir_admin::Controls {
+            queues: proxy.queue_source(),
+            members: proxy.member_control(),
+            reload: Arc::new(asker),
+        };
+        let admin = admin.map(|bound| serve_admin(bound, &proxy, &controls));
         let metrics = metrics.map(|bound| {
             AdminListener::start(bound, |listener, stopped| {
                 tokio::spawn(weir_admin::serve_metrics(listener, proxy.status_source(), stopped.wait()))
             })
         });
-        Ok(Self { proxy, admin, metrics })
+        Ok(Self { proxy, admin, metrics, reloads, controls })
     }
+
+    /// Lets the admin listener be at another address, or nowhere. Answers in progress at the old one are finished.
+    pub(crate) fn exchange_admin(&mut self, bound: Option<AdminBound>) {
+        let new = bound.map(|bound| serve_admin(bound, &self.proxy, &self.controls));
+        if let Some(admin) = &new {
+            tracing::info!(address = %admin.address, "admin listening");
+        }
+        if let Some(old) = std::mem::replace(&mut self.admin, new) {
+            // Whoever has asked for this is answered there; so it is not waited for here.
+            tokio::spawn(old.stop());
+        }
+    }
+}
+
+fn serve_admin(bound: AdminBound, proxy: &Proxy, controls: &weir_admin::Controls) -> AdminListener {
+    let (status, controls) = (proxy.status_source(), controls.clone());
+    AdminListener::start(bound, |listener, stopped| {
+        tokio::spawn(weir_admin::serve_controlled(listener, status, controls, stopped.wait()))
+    })
 }
 
 /// Ready when nobody wants the listener any more.
@@ -172,7 +213,7 @@ impl AdminListener {
 }
 
 /// The default address may be taken, a written one may not (`semantics.md` §4.5).
-async fn bind_admin(admin: Admin) -> Result<Option<(TcpListener, SocketAddr)>, CannotStart> {
+pub(crate) async fn bind_admin(admin: Admin) -> Result<Option<AdminBound>, CannotStart> {
     let (address, written) = match admin {
         Admin::Off => return Ok(None),
         Admin::Default(address) => (address, false),

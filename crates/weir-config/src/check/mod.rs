@@ -110,6 +110,7 @@ pub(crate) fn model(
         timeouts: file.timeouts,
         replay: file.replay,
         drain: file.drain,
+        watch: file.watch,
         services,
         upstreams: upstreams.into_list(),
     })

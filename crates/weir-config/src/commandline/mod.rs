@@ -106,6 +106,7 @@ fn model(
         trusted_proxies: Vec::new(),
         resolver: Vec::new(),
         forwarded: false,
+        watch: false,
         limits: Limits::default(),
         timeouts: Timeouts::default(),
         replay: Replay::default(),

@@ -71,6 +71,8 @@ pub(crate) struct File {
     pub(crate) replay: Replay,
     /// `drain`
     pub(crate) drain: Drain,
+    /// `watch`
+    pub(crate) watch: bool,
     /// `services`
     pub(crate) services: Vec<At<ServiceFile>>,
     /// `upstreams`; the places are those of the names
@@ -209,6 +211,14 @@ pub(crate) static FILE: Table<File> = Table {
             presence: Optional,
             value: &Kept(Mapping(&DRAIN), |file: &mut File, drain| file.drain = drain),
             doc: "How a stop goes.",
+        },
+        Field {
+            name: "watch",
+            presence: Unless("false"),
+            value: &Kept(Boolean, |file: &mut File, on| file.watch = on),
+            doc: "Whether this file is read again when it has changed, as with `weir reload`. It is looked at once a second, and used \
+                  when two looks have seen the same. Files of certificates and inventories are followed anyway; for other files that \
+                  it names, reload it.",
         },
     ],
     within: None,

@@ -35,6 +35,16 @@ pub enum ListenAddress {
     Unix(PathBuf),
 }
 
+impl ListenAddress {
+    /// The port, where it has one.
+    pub fn port(&self) -> Option<u16> {
+        match self {
+            Self::Tcp(address) => Some(address.port()),
+            Self::Unix(_) => None,
+        }
+    }
+}
+
 /// The admin listener.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Admin {

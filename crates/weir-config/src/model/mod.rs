@@ -13,6 +13,7 @@ mod listen;
 mod mirror;
 mod upstream;
 
+use std::hash::{Hash, Hasher};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -60,6 +61,8 @@ pub struct Model {
     pub replay: Replay,
     /// How a stop goes.
     pub drain: Drain,
+    /// Whether the file is read again when it has changed.
+    pub watch: bool,
     /// Services, in the order of the file.
     pub services: Vec<Service>,
     /// Upstreams; [`UpstreamId`] indexes this.
@@ -78,7 +81,7 @@ pub struct Service {
 }
 
 /// One route of a service.
-#[derive(Debug, Clone, Hash)]
+#[derive(Debug, Clone)]
 pub struct Route {
     /// Its name: as written, else made of what it asks (`/orders/`, `GET exact:/health`).
     pub name: String,
@@ -96,4 +99,14 @@ pub struct Route {
     pub backend_server: bool,
     /// What clients prove before their requests go on; routes of one service may share it.
     pub authenticate: Option<Arc<Authenticate>>,
+}
+
+impl Hash for Route {
+    /// By all but what is asked of clients, which routes share and which may be long.
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        let Self { name, rule, action, answer_fields, https_only, admit, backend_server, authenticate } =
+            self;
+        (name, rule, action, answer_fields, https_only, admit, backend_server).hash(state);
+        authenticate.is_some().hash(state);
+    }
 }

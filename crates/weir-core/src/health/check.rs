@@ -28,7 +28,8 @@ pub struct HealthCheck {
 
 impl Hash for HealthCheck {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        let Self { probe, interval, unhealthy_interval, jitter, timeout, healthy_after, unhealthy_after } = self;
+        let Self { probe, interval, unhealthy_interval, jitter, timeout, healthy_after, unhealthy_after } =
+            self;
         (probe, interval, unhealthy_interval, jitter.to_bits(), timeout).hash(state);
         (healthy_after, unhealthy_after).hash(state);
     }

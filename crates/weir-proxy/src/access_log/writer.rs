@@ -100,26 +100,39 @@ impl AccessLogWriter {
     ///
     /// When the file cannot be opened, or the system has no thread left.
     pub fn start(target: &LogTarget) -> io::Result<Self> {
+        Self::start_counting(target, LogCounts::default())
+    }
+
+    /// The same, which goes on with these counts.
+    ///
+    /// # Errors
+    ///
+    /// See [`start`](Self::start).
+    pub fn start_counting(target: &LogTarget, counts: LogCounts) -> io::Result<Self> {
         match target {
             LogTarget::Stdout => {
                 let stdout = File::from(io::stdout().as_fd().try_clone_to_owned()?);
-                Self::start_with(Box::new(stdout), None)
+                Self::start_at(Box::new(stdout), None, counts)
             }
             LogTarget::Stderr => {
                 // A descriptor of its own: the lock of the standard library's stderr would stop a worker that has a
                 // warning to print while this thread waits for a slow reader.
                 let stderr = File::from(io::stderr().as_fd().try_clone_to_owned()?);
-                Self::start_with(Box::new(stderr), None)
+                Self::start_at(Box::new(stderr), None, counts)
             }
-            LogTarget::File(path) => Self::start_with(Box::new(open(path)?), Some(path)),
+            LogTarget::File(path) => Self::start_at(Box::new(open(path)?), Some(path), counts),
         }
     }
 
+    #[cfg(test)]
     fn start_with(output: Box<dyn Write + Send>, path: Option<&Path>) -> io::Result<Self> {
+        Self::start_at(output, path, LogCounts::default())
+    }
+
+    fn start_at(output: Box<dyn Write + Send>, path: Option<&Path>, counts: LogCounts) -> io::Result<Self> {
         let (queue, messages) = sync_channel(QUEUE_BUFFERS);
         let (ending, ended) = sync_channel(0);
         let meeting = Arc::<Meeting>::default();
-        let counts = LogCounts::default();
         let output = Output {
             output,
             path: path.map(Path::to_owned),

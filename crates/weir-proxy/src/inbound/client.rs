@@ -13,6 +13,7 @@ use weir_upstream::io::deadline::{Deadlines, Wait};
 use weir_upstream::io::stream::Stream;
 use weir_upstream::io::timed::{Patience, Timed};
 
+use super::door::Threshold;
 use super::secured::Secured;
 
 /// How we name ourselves to those behind us (RFC 9110 §7.6.3), for a message that came as HTTP/1.1.
@@ -63,6 +64,8 @@ pub(crate) struct Client {
     pub forwarded: Block,
     /// When the last answer ended; idling is counted from then.
     pub last_active: Cell<Option<Instant>>,
+    /// Where it came in.
+    pub threshold: Rc<Threshold>,
 }
 
 impl Client {
@@ -83,7 +86,13 @@ impl Client {
             secured,
             forwarded,
             last_active: Cell::new(None),
+            threshold: Rc::default(),
         }
+    }
+
+    /// The same, which came in there.
+    pub(crate) fn through(self, threshold: Rc<Threshold>) -> Self {
+        Self { threshold, ..self }
     }
 
     /// The scheme of its URLs.

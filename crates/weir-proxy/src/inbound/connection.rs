@@ -5,14 +5,15 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::task::Poll;
 
-use tokio::sync::OwnedSemaphorePermit;
 use weir_upstream::io::stream::Stream;
 
 use super::client::{Client, Peer};
+use super::door::{Terms, Threshold};
 use super::registry::Registration;
 use super::tls;
 use super::{h1, proxy_header};
 use crate::runtime::certificates::ListenerTls;
+use crate::runtime::permits::Permit;
 use crate::runtime::worker::Worker;
 
 /// A connection that was accepted.
@@ -25,13 +26,31 @@ pub(crate) struct Accepted {
     /// Whether a header of the PROXY protocol comes first.
     pub proxy_header: bool,
     /// Its share of `limits.connections`, for as long as it lasts.
-    pub permit: Option<OwnedSemaphorePermit>,
+    pub permit: Option<Permit>,
+    /// TLS; `None` is plain HTTP.
+    pub tls: Option<Arc<ListenerTls>>,
+    /// Where it came in.
+    pub threshold: Rc<Threshold>,
+}
+
+impl Accepted {
+    /// One that came in here, where this is spoken now.
+    pub(crate) fn new(
+        stream: Stream,
+        peer: Peer,
+        terms: &Terms,
+        threshold: &Rc<Threshold>,
+        permit: Option<Permit>,
+    ) -> Self {
+        let proxy_header = terms.proxy_protocol.as_ref().is_some_and(|known| known.contains(peer.ip()));
+        Self { stream, peer, proxy_header, permit, tls: terms.tls.clone(), threshold: Rc::clone(threshold) }
+    }
 }
 
 /// Serves a connection to its end.
-pub(crate) async fn serve(worker: Rc<Worker>, tls: Option<Arc<ListenerTls>>, accepted: Accepted) {
+pub(crate) async fn serve(worker: Rc<Worker>, accepted: Accepted) {
     let registration = Registration::new(&worker.registry, accepted.peer);
-    let mut conversation = Box::pin(converse(Rc::clone(&worker), tls, accepted));
+    let mut conversation = Box::pin(converse(Rc::clone(&worker), accepted));
     poll_fn(|cx| {
         worker.wakes.set(worker.wakes.get() + 1);
         if registration.poll_cut(cx).is_ready() {
@@ -42,8 +61,8 @@ pub(crate) async fn serve(worker: Rc<Worker>, tls: Option<Arc<ListenerTls>>, acc
     .await;
 }
 
-async fn converse(worker: Rc<Worker>, tls: Option<Arc<ListenerTls>>, accepted: Accepted) {
-    let Accepted { stream, mut peer, proxy_header, permit: _permit } = accepted;
+async fn converse(worker: Rc<Worker>, accepted: Accepted) {
+    let Accepted { stream, mut peer, proxy_header, permit: _permit, tls, threshold } = accepted;
     if proxy_header {
         // In memory of its own, which is given back when it is read.
         match Box::pin(proxy_header::read(&worker, &stream, peer)).await {
@@ -59,5 +78,5 @@ async fn converse(worker: Rc<Worker>, tls: Option<Arc<ListenerTls>>, accepted: A
             None => return,
         },
     };
-    h1::requests(worker, Rc::new(client)).await;
+    h1::requests(worker, Rc::new(client.through(threshold))).await;
 }

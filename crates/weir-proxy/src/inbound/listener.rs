@@ -1,6 +1,6 @@
 //! Accepting connections from a socket that belongs to the process.
 
-use std::future::poll_fn;
+use std::future::{pending, poll_fn};
 use std::io;
 use std::os::fd::{AsRawFd, RawFd};
 use std::rc::Rc;
@@ -9,15 +9,14 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
-use tokio::sync::OwnedSemaphorePermit;
-use weir_core::address::NetworkSet;
 use weir_upstream::io::deadline::pause;
 use weir_upstream::io::exhaustion::is_exhaustion;
 use weir_upstream::io::stream::Stream;
 
 use super::client::Peer;
 use super::connection::{self, Accepted};
-use crate::runtime::certificates::ListenerTls;
+use super::door::{Door, Post, Relief};
+use crate::runtime::permits::Permit;
 use crate::runtime::worker::Worker;
 
 /// How long accepting pauses when the system has no file descriptor or memory left.
@@ -53,10 +52,10 @@ impl ListeningSocket {
 pub(crate) struct Entrance {
     /// The socket.
     pub socket: ListeningSocket,
-    /// TLS; `None` is plain HTTP.
-    pub tls: Option<Arc<ListenerTls>>,
-    /// Peers whose connections begin with a header of the PROXY protocol.
-    pub proxy_protocol: Option<Arc<NetworkSet>>,
+    /// Its number among those of its listener.
+    pub number: usize,
+    /// The listener.
+    pub door: Arc<Door>,
 }
 
 enum Acceptor {
@@ -118,54 +117,61 @@ impl ListeningSocket {
     }
 }
 
-/// Accepts connections and serves each in a task of its own, until the worker drains. What waits in the queue of the
-/// socket then is still accepted.
-pub(crate) async fn accept(worker: Rc<Worker>, entrance: Entrance) {
-    let Entrance { socket, tls, proxy_protocol } = entrance;
-    let sends_header = |peer: &Peer| proxy_protocol.as_ref().is_some_and(|known| known.contains(peer.ip()));
+/// Accepts connections and serves each in a task of its own, until it is relieved. What waits in the queue of the socket then
+/// is still accepted, unless somebody else does. Says whether it was told to end.
+pub(crate) async fn accept(worker: Rc<Worker>, entrance: Entrance, post: Rc<Post>) -> bool {
+    let Entrance { socket, door, .. } = entrance;
     let acceptor = match Acceptor::new(socket) {
         Ok(acceptor) => acceptor,
         Err(error) => {
             tracing::error!(%error, "a listening socket can't be used");
-            return;
+            return false;
         }
     };
-    loop {
+    let relief = loop {
         // Biased, so that connections which wait are taken before the end of accepting is noticed.
         let accepted = tokio::select! {
             biased;
-            accepted = poll_fn(|cx| acceptor.poll_accept(cx)) => accepted,
-            () = worker.drain_begun() => break,
+            accepted = poll_fn(|cx| acceptor.poll_accept(cx)), if post.relief() != Some(Relief::HandedOver) => accepted,
+            relief = post.relieved() => break relief,
         };
         let accepted = match accepted {
             Ok((stream, peer, descriptor)) => {
-                let proxy_header = sends_header(&peer);
-                let permit = permit(&worker).await;
-                let stream = with_room(&worker, stream, descriptor).await;
-                stream.map(|stream| Accepted { stream, peer, proxy_header, permit })
+                let permit = permit(&worker, &post).await;
+                let stream = with_room(&worker, &post, stream, descriptor).await;
+                stream.map(|stream| Accepted::new(stream, peer, &door.terms.load(), &post.threshold, permit))
             }
             Err(error) => Err(error),
         };
-        serve_or_pause(&worker, tls.as_ref(), accepted).await;
+        serve_or_pause(&worker, accepted).await;
+    };
+    if relief == Relief::HandedOver {
+        return true;
     }
     // What waits in the queue is accepted beyond any limit rather than reset.
-    let Ok(socket) = acceptor.into_socket() else { return };
+    let Ok(socket) = acceptor.into_socket() else { return true };
     while let Ok((stream, peer)) = socket.accept_waiting() {
-        let proxy_header = sends_header(&peer);
-        let accepted = Accepted { stream, peer, proxy_header, permit: None };
-        serve_or_pause(&worker, tls.as_ref(), Ok(accepted)).await;
+        let accepted = Accepted::new(stream, peer, &door.terms.load(), &post.threshold, None);
+        serve_or_pause(&worker, Ok(accepted)).await;
     }
+    true
 }
 
 /// Waits until the connection that was just accepted may be served; not at all once the worker drains.
 ///
 /// Not before accepting: a worker that held a permit while nobody came would keep it from another worker where somebody
 /// waits. So each socket may hold one connection beyond the limit, accepted and not served.
-async fn permit(worker: &Worker) -> Option<OwnedSemaphorePermit> {
-    let permits = Arc::clone(worker.permits.connections.as_ref()?);
+async fn permit(worker: &Worker, post: &Post) -> Option<Permit> {
     tokio::select! {
-        permit = permits.acquire_owned() => permit.ok(),
-        () = worker.drain_begun() => None,
+        permit = worker.permits.connection() => Some(permit),
+        () = closed(post) => None,
+    }
+}
+
+/// Waits until what waits is accepted beyond any limit.
+async fn closed(post: &Post) {
+    if post.relieved().await != Relief::Closed {
+        pending().await
     }
 }
 
@@ -174,14 +180,14 @@ async fn permit(worker: &Worker) -> Option<OwnedSemaphorePermit> {
 ///
 /// Who has waited gets another number: on its own one it would be served with what is kept, and the number that has become free
 /// would let the next one in without waiting.
-async fn with_room(worker: &Worker, stream: Stream, descriptor: RawFd) -> io::Result<Stream> {
+async fn with_room(worker: &Worker, post: &Post, stream: Stream, descriptor: RawFd) -> io::Result<Stream> {
     let descriptors = worker.permits.descriptors;
     if !descriptors.keep(descriptor) {
         worker.room_was_made();
         return Ok(stream);
     }
     tracing::warn!("nearly all file descriptors are taken: accepting pauses");
-    while !worker.is_draining() {
+    while post.relief().is_none() {
         worker.make_room();
         pause(EXHAUSTED_PAUSE).await;
         if descriptors.have_room() {
@@ -192,10 +198,10 @@ async fn with_room(worker: &Worker, stream: Stream, descriptor: RawFd) -> io::Re
     Ok(stream)
 }
 
-async fn serve_or_pause(worker: &Rc<Worker>, tls: Option<&Arc<ListenerTls>>, accepted: io::Result<Accepted>) {
+async fn serve_or_pause(worker: &Rc<Worker>, accepted: io::Result<Accepted>) {
     match accepted {
         Ok(accepted) => {
-            tokio::task::spawn_local(connection::serve(Rc::clone(worker), tls.cloned(), accepted));
+            tokio::task::spawn_local(connection::serve(Rc::clone(worker), accepted));
         }
         Err(error) => failed(worker, &error).await,
     }

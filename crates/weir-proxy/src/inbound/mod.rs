@@ -2,6 +2,7 @@
 
 pub(crate) mod client;
 pub(crate) mod connection;
+pub(crate) mod door;
 pub(crate) mod h1;
 pub(crate) mod listener;
 mod proxy_header;

@@ -13,7 +13,6 @@ use std::time::Duration;
 
 use rustls::server::{AcceptedAlert, Acceptor};
 use rustls::{HandshakeKind, PeerIncompatible, ServerConnection};
-use tokio::sync::OwnedSemaphorePermit;
 use weir_core::handshake::HandshakeOutcome;
 use weir_tls::facts::are_in_time;
 use weir_tls::server::{Choice, without_dot};
@@ -28,6 +27,7 @@ use super::h1;
 use super::secured::{Secured, Subject};
 use crate::runtime::certificates::ListenerTls;
 use crate::runtime::clock::time_of_day;
+use crate::runtime::permits::Permit;
 use crate::runtime::worker::Worker;
 use crate::stages::failure::Failure;
 
@@ -62,7 +62,7 @@ struct Hello {
     connection: ServerConnection,
     chosen: Arc<Choice>,
     /// The share of `limits.handshakes`, for the rest of the handshake.
-    permit: Option<OwnedSemaphorePermit>,
+    permit: Option<Permit>,
 }
 
 impl From<io::Error> for Ended {
@@ -189,7 +189,7 @@ async fn hello(worker: &Worker, tls: &ListenerTls, stream: Stream) -> Result<Hel
             let chosen = Arc::clone(tls.current().choose(&accepted.client_hello()));
             let config = Arc::clone(&chosen.config);
             // Not before: who says nothing holds nothing of what the others need.
-            let permit = Arc::clone(&worker.permits.handshakes).acquire_owned().await.ok();
+            let permit = Some(worker.permits.handshake().await);
             // The key exchange and the signature are computed here.
             let mut connection = match worker.in_turn(|| accepted.into_connection(config)).await {
                 Ok(connection) => connection,

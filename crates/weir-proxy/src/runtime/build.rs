@@ -93,9 +93,8 @@ fn hedging(services: &[Service]) -> Vec<(usize, usize)> {
 
 fn routes_by_name(before: Option<&Snapshot>) -> HashMap<(&str, &str), &Route> {
     let services = before.into_iter().flat_map(|before| &before.services);
-    let routes = services.flat_map(|service| {
-        service.routes.iter().map(move |route| ((&*service.name, &*route.name), route))
-    });
+    let routes = services
+        .flat_map(|service| service.routes.iter().map(move |route| ((&*service.name, &*route.name), route)));
     routes.collect()
 }
 

@@ -10,7 +10,7 @@ use std::fmt;
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::{Duration, SystemTime};
 
 use arc_swap::{ArcSwap, Guard};
@@ -25,6 +25,7 @@ use weir_tls::source::{Certificates, Loaded, ServerSource};
 
 use super::clock::time_of_day;
 use super::settling::{Settling, Sight};
+use super::status::ProcessStatus;
 
 /// How often files are looked at. What is new is served after at most two of these; a look costs a few microseconds per file.
 const LOOK_INTERVAL: Duration = Duration::from_secs(2);
@@ -99,6 +100,20 @@ impl ListenerTls {
         Ok(tls)
     }
 
+    /// What the files hold now, if that is another thing than what is served.
+    ///
+    /// # Errors
+    /// Files are wrong; what is served is served on.
+    pub(super) fn renewal(of: &Arc<Self>, now: SystemTime) -> Result<Option<Renewal>, CertificateError> {
+        let error = |problems| CertificateError { listener: of.listener.clone(), problems };
+        let loaded = of.source.load(Some(&of.current()), now).map_err(error)?;
+        let prints = |tls: &ServerTls| -> Vec<String> {
+            tls.choices().iter().map(|choice| choice.certificate.fingerprint.to_string()).collect()
+        };
+        let is_another = prints(&loaded.tls) != prints(&of.current());
+        Ok(is_another.then(|| Renewal { of: Arc::clone(of), loaded }))
+    }
+
     /// What is served at this moment. Takes no lock; hold it for a handshake, not longer.
     pub fn current(&self) -> Guard<Arc<ServerTls>> {
         self.current.load()
@@ -135,13 +150,36 @@ impl ListenerTls {
     }
 }
 
-/// Looks at the files of all listeners for as long as it is polled.
-pub(super) async fn watch(listeners: Vec<Arc<ListenerTls>>) {
-    let mut watched: Vec<_> = listeners.into_iter().map(|tls| Watched::new(tls, time_of_day())).collect();
+/// Something else to serve at a listener.
+#[derive(Debug)]
+pub(super) struct Renewal {
+    of: Arc<ListenerTls>,
+    loaded: Loaded,
+}
+
+impl Renewal {
+    /// Serves it from now on.
+    pub(super) fn serve(self) {
+        let Self { of, loaded } = self;
+        of.current.store(Arc::new(loaded.tls));
+        of.tell_self_signed(loaded.is_new);
+    }
+}
+
+/// Looks at the files of all listeners, whichever those are, for as long as somebody else holds the status.
+pub(super) async fn watch(status: Weak<ProcessStatus>) {
+    let mut watched: Vec<Watched> = Vec::new();
     let mut interval = tokio::time::interval(LOOK_INTERVAL);
     interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         interval.tick().await;
+        let Some(listening) = status.upgrade().map(|status| status.listening.load_full()) else { return };
+        watched.retain(|it| listening.tls.iter().any(|tls| Arc::ptr_eq(tls, &it.tls)));
+        for tls in &listening.tls {
+            if !watched.iter().any(|it| Arc::ptr_eq(tls, &it.tls)) {
+                watched.push(Watched::new(Arc::clone(tls), time_of_day()));
+            }
+        }
         for listener in &mut watched {
             listener.look(time_of_day());
         }

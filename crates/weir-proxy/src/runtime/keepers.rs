@@ -17,7 +17,7 @@ use super::status::ProcessStatus;
 /// The keeper of one upstream, which ends with this.
 struct Keeper {
     /// Held, so that its address is no other upstream's.
-    _upstream: Arc<Upstream>,
+    upstream: Arc<Upstream>,
     tasks: Vec<AbortHandle>,
 }
 
@@ -32,6 +32,7 @@ pub(super) async fn watch(status: Weak<ProcessStatus>) {
     let mut keepers: HashMap<*const Upstream, Keeper> = HashMap::new();
     // Whom to ask for names; nobody as long as nothing is found by name.
     let mut names = None;
+    let mut asked_until_now = Vec::new();
     loop {
         let Some(published) = status.upgrade().map(|status| {
             let snapshot = status.snapshot();
@@ -40,6 +41,12 @@ pub(super) async fn watch(status: Weak<ProcessStatus>) {
             let in_force: HashMap<_, _> =
                 each.map(|(upstream, inventory)| (Arc::as_ptr(upstream), (upstream, inventory))).collect();
             keepers.retain(|upstream, _| in_force.contains_key(upstream));
+            if *asked != asked_until_now {
+                // Others know the addresses from now on.
+                asked_until_now.clone_from(asked);
+                names = None;
+                keepers.retain(|_, keeper| keeper.upstream.named.is_empty());
+            }
             for (address, (upstream, inventory)) in in_force {
                 keepers.entry(address).or_insert_with(|| {
                     let mut keeper = begin(upstream, &mut names, asked);
@@ -76,7 +83,7 @@ fn begin(upstream: &Arc<Upstream>, names: &mut Option<Names>, asked: &[SocketAdd
             found::keep(Arc::clone(&upstream), servers.clone(), ask)
         }));
     }
-    Keeper { _upstream: Arc::clone(upstream), tasks }
+    Keeper { upstream: Arc::clone(upstream), tasks }
 }
 
 /// Follows the inventory of an upstream.

@@ -1,6 +1,6 @@
 //! Changing who belongs to an upstream while the proxy runs, for people and for servers that register themselves.
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use weir_config::address;
@@ -55,6 +55,7 @@ fn warn_of_nobody_left(upstream: &Upstream) {
 impl MemberControl for ProcessStatus {
     fn put(&self, upstream: &str, server: &str, change: MemberChange) -> Result<Changed, MemberError> {
         check(&change)?;
+        let _members = self.members.lock().unwrap_or_else(PoisonError::into_inner);
         let upstream = self.upstream(upstream)?;
         let moment = Moment::now();
         let address = address::server(server).map_err(|complaint| MemberError::Bad(complaint.to_string()))?;
@@ -86,6 +87,7 @@ impl MemberControl for ProcessStatus {
     }
 
     fn leave(&self, upstream: &str, server: &str, drain: Option<Duration>) -> Result<Leaving, MemberError> {
+        let _members = self.members.lock().unwrap_or_else(PoisonError::into_inner);
         let upstream = self.upstream(upstream)?;
         let moment = Moment::now();
         let server = &*name_of(&upstream, server)?;

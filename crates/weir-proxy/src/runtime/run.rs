@@ -5,18 +5,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::mpsc;
-use tokio::task::JoinSet;
-use tokio::time::MissedTickBehavior;
 use weir_upstream::body::replay::ReplayPool;
-use weir_upstream::io::deadline::now;
+use weir_upstream::io::deadline::{now, pause};
 
 use super::counters::WorkerCounters;
-use super::inbox::Message;
+use super::inbox::{Change, Message};
 use super::permits::Permits;
+use super::posts::{AcceptEnded, Posts};
 use super::snapshot::Snapshot;
 use super::worker::Worker;
 use crate::access_log::LogHandle;
-use crate::inbound::listener::{self, Entrance};
+use crate::inbound::door::Closing;
+use crate::inbound::listener::Entrance;
 
 /// How often lines of the access log leave a worker that has little to say.
 const LOG_FLUSH_INTERVAL: Duration = Duration::from_millis(100);
@@ -38,27 +38,19 @@ pub(super) struct Setup {
     pub permits: Permits,
     /// Where bodies are kept that more than one server gets.
     pub replay: ReplayPool,
-    /// How long idle connections are kept while draining.
-    pub drain_idle: Duration,
     /// Where it is told what to do.
     pub inbox: mpsc::Receiver<Message>,
 }
-
-/// An accept loop has ended that should run for as long as its worker.
-#[derive(Debug)]
-pub(super) struct AcceptEnded;
 
 /// Runs a worker until it has drained or is stopped. Returns how many connections were cut.
 ///
 /// # Errors
 /// It can't accept any more although nobody told it to stop: connections would wait for ever in the queues of its sockets.
 pub(super) async fn run(setup: Setup) -> Result<usize, AcceptEnded> {
-    let Setup { snapshot, sockets, counters, log, permits, replay, drain_idle, mut inbox } = setup;
+    let Setup { snapshot, sockets, counters, log, permits, replay, mut inbox } = setup;
     let worker = Rc::new(Worker::new(snapshot, counters, log, permits, replay));
-    let mut accepting = JoinSet::new();
-    for socket in sockets {
-        accepting.spawn_local(listener::accept(Rc::clone(&worker), socket));
-    }
+    let mut posts = Posts::default();
+    sockets.into_iter().for_each(|entrance| posts.man(&worker, entrance));
     let ticking = tokio::task::spawn_local(tick(Rc::clone(&worker)));
     let pooling = {
         let worker = Rc::clone(&worker);
@@ -74,15 +66,14 @@ pub(super) async fn run(setup: Setup) -> Result<usize, AcceptEnded> {
         } else {
             tokio::select! {
                 message = inbox.recv() => message,
-                Some(_) = accepting.join_next() => return Err(AcceptEnded),
+                ended = posts.broken() => return Err(ended),
             }
         };
         match message {
-            Some(Message::Publish(snapshot)) => worker.publish(snapshot),
-            Some(Message::Drain) => {
-                worker.begin_drain(drain_idle);
-                // The accept loops take what waits in their queues and end.
-                while accepting.join_next().await.is_some() {}
+            Some(Message::Change(change)) => adopt(&worker, &mut posts, change),
+            Some(Message::Drain(idle)) => {
+                worker.begin_drain(idle);
+                posts.close_all(Closing { since: now(), idle }).await;
             }
             Some(Message::Inspect(query, reply)) => {
                 // Whoever asked may have gone.
@@ -100,6 +91,29 @@ pub(super) async fn run(setup: Setup) -> Result<usize, AcceptEnded> {
     Ok(cut)
 }
 
+/// Goes on as another configuration says. A worker does nothing else meanwhile, so all that takes long has been done before.
+fn adopt(worker: &Rc<Worker>, posts: &mut Posts, change: Change) {
+    let Change { snapshot, open, hand_over, close, idle, log, done } = change;
+    let begun = now();
+    worker.publish(snapshot);
+    if let Some(log) = log {
+        // The lines that it has go where they were meant to go.
+        drop(worker.log.replace(log));
+    }
+    // Nobody comes in any more where somebody drains.
+    if !worker.is_draining() {
+        open.into_iter().for_each(|entrance| posts.man(worker, entrance));
+    }
+    hand_over.into_iter().for_each(|(door, socket)| posts.hand_over(door, socket));
+    if !close.is_empty() {
+        let closing = Closing { since: now(), idle };
+        close.into_iter().for_each(|door| posts.close(door, closing));
+        worker.registry.wake_all();
+    }
+    // Whoever asked may have gone.
+    let _ = done.send(now() - begun);
+}
+
 /// Waits until no connection is left, nor anything that goes on without one.
 async fn emptied(worker: &Worker) {
     worker.registry.emptied().await;
@@ -107,14 +121,13 @@ async fn emptied(worker: &Worker) {
 }
 
 async fn tick(worker: Rc<Worker>) {
-    let period = if worker.log.is_some() { LOG_FLUSH_INTERVAL } else { POOL_SWEEP_INTERVAL };
-    let mut interval = tokio::time::interval(period);
-    interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut swept = now();
     loop {
-        interval.tick().await;
-        if let Some(log) = &worker.log {
-            log.borrow_mut().flush();
+        // There may be another log than a moment ago.
+        let has_log = worker.log.borrow().is_some();
+        pause(if has_log { LOG_FLUSH_INTERVAL } else { POOL_SWEEP_INTERVAL }).await;
+        if let Some(log) = &mut *worker.log.borrow_mut() {
+            log.flush();
         }
         if now() - swept >= POOL_SWEEP_INTERVAL {
             swept = now();

@@ -77,14 +77,32 @@ impl fmt::Display for BoundAddress {
     }
 }
 
+impl BoundAddress {
+    /// The port, where it has one.
+    pub fn port(&self) -> Option<u16> {
+        match self {
+            Self::Tcp(address) => Some(address.port()),
+            Self::Unix(_) => None,
+        }
+    }
+}
+
 impl Listener {
     /// Opens `count` sockets for this address.
     ///
     /// # Errors
     /// The address can't be had; also when another program, or another Weir, has it (`semantics.md` §4.7).
     pub fn bind(address: &ListenAddress, count: usize) -> Result<Self, ListenError> {
+        Self::bind_beside(address, count, false)
+    }
+
+    /// The same; with `is_ours` a listener of this process may have the port under another address, and go.
+    ///
+    /// # Errors
+    /// See [`bind`](Self::bind).
+    pub fn bind_beside(address: &ListenAddress, count: usize, is_ours: bool) -> Result<Self, ListenError> {
         let bound = match address {
-            ListenAddress::Tcp(address) => bind_tcp(*address, count),
+            ListenAddress::Tcp(address) => bind_tcp(*address, count, is_ours),
             ListenAddress::Unix(path) => bind_unix(path, count),
         };
         bound.map_err(|source| ListenError { address: written(address), source })
@@ -95,17 +113,19 @@ impl Listener {
         &self.address
     }
 
-    /// The sockets of the worker with this index among `workers`.
+    /// The numbers of the sockets of the worker with this index among `workers`. A worker may have several, and where there are
+    /// more workers than sockets, some share one.
+    pub fn numbers_for(&self, index: usize, workers: usize) -> impl Iterator<Item = usize> {
+        let count = self.sockets.len();
+        (0..count).filter(move |number| number % workers == index || index % count == *number)
+    }
+
+    /// The socket with this number once more, for a worker.
     ///
     /// # Errors
     /// The system has no file descriptor left.
-    pub fn for_worker(&self, index: usize, workers: usize) -> io::Result<Vec<ListeningSocket>> {
-        self.sockets
-            .iter()
-            .enumerate()
-            .filter(|(socket, _)| socket % workers == index)
-            .map(|(_, socket)| socket.try_clone())
-            .collect()
+    pub fn socket(&self, number: usize) -> io::Result<ListeningSocket> {
+        self.sockets[number].try_clone()
     }
 }
 
@@ -125,8 +145,8 @@ fn written(address: &ListenAddress) -> String {
     }
 }
 
-fn bind_tcp(address: SocketAddr, count: usize) -> io::Result<Listener> {
-    if address.port() != 0 {
+fn bind_tcp(address: SocketAddr, count: usize, is_ours: bool) -> io::Result<Listener> {
+    if address.port() != 0 && !is_ours {
         // A probe without SO_REUSEPORT fails where any other socket listens; the group below would quietly join it. The system gives
         // a port of its own choice to nobody else, and between a probe and the group somebody else could be given it.
         tcp_socket(address, false)?.listen(1)?;
@@ -199,9 +219,12 @@ mod tests {
     fn every_socket_is_served_whatever_the_number_of_workers() {
         let listener = Listener::bind(&ListenAddress::Tcp("127.0.0.1:0".parse().unwrap()), 3).unwrap();
         for workers in 1..5 {
-            let served: usize =
-                (0..workers).map(|index| listener.for_worker(index, workers).unwrap().len()).sum();
-            assert_eq!(served, 3, "{workers} workers");
+            let numbers: Vec<Vec<_>> =
+                (0..workers).map(|index| listener.numbers_for(index, workers).collect()).collect();
+            assert!(numbers.iter().all(|numbers| !numbers.is_empty()), "{numbers:?}");
+            let served: usize = numbers.iter().map(Vec::len).sum();
+            assert_eq!(served, workers.max(3), "{numbers:?}");
+            assert!((0..3).all(|number| numbers.iter().flatten().any(|served| *served == number)));
         }
     }
 

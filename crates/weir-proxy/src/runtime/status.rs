@@ -1,8 +1,8 @@
 //! The process's status: what its workers counted, summed when somebody asks.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
 use tokio::sync::Notify;
@@ -17,8 +17,8 @@ use weir_upstream::io::deadline::now;
 use weir_upstream::roster::Member;
 use weir_upstream::upstream::Upstream;
 
-use super::certificates::ListenerTls;
 use super::counters::WorkerCounters;
+use super::listeners::Listening;
 use super::lookout::Lookout;
 use super::queues::Queues;
 use super::snapshot::{Route, Service, Snapshot};
@@ -30,13 +30,17 @@ use crate::access_log::LogCounts;
 pub struct ProcessStatus {
     pub(super) started: Instant,
     pub(super) ready: AtomicBool,
-    pub(super) listeners: Vec<String>,
-    pub(super) tls: Vec<Arc<ListenerTls>>,
-    pub(super) workers: Vec<Arc<WorkerCounters>>,
+    pub(super) listening: ArcSwap<Listening>,
+    /// How many workers accept.
+    pub(super) workers: AtomicUsize,
+    /// Those of all workers, also of some that have ended.
+    pub(super) counters: ArcSwap<Vec<Arc<WorkerCounters>>>,
     pub(super) snapshot: ArcSwap<Snapshot>,
     /// Rung when another one is in force.
     pub(super) published: Arc<Notify>,
-    pub(super) log: Option<LogCounts>,
+    /// Held by whoever changes members or looks at them, and while another snapshot takes them over.
+    pub(super) members: Mutex<()>,
+    pub(super) log: LogCounts,
     pub(super) replay: ReplayPool,
     pub(super) queues: Queues,
     pub(super) lookout: Arc<Lookout>,
@@ -49,12 +53,13 @@ impl ProcessStatus {
         Arc::new(Self {
             started: now(),
             ready: AtomicBool::new(true),
-            listeners: Vec::new(),
-            tls: Vec::new(),
-            workers: Vec::new(),
+            listening: ArcSwap::default(),
+            workers: AtomicUsize::new(0),
+            counters: ArcSwap::default(),
             snapshot: ArcSwap::from(snapshot),
             published: Arc::default(),
-            log: None,
+            members: Mutex::default(),
+            log: LogCounts::default(),
             replay: ReplayPool::new(0, None),
             queues: Queues::new(super::queues::no_queues()),
             lookout: Arc::default(),
@@ -73,15 +78,16 @@ impl StatusSource for ProcessStatus {
     }
 
     fn status(&self) -> Status {
-        let snapshot = self.snapshot.load();
+        let _members = self.members.lock().unwrap_or_else(PoisonError::into_inner);
+        let (snapshot, listening) = (self.snapshot.load(), self.listening.load());
         let mut status = Status {
             version: env!("CARGO_PKG_VERSION"),
             uptime_seconds: (now() - self.started).as_secs(),
             ready: self.ready.load(Ordering::Relaxed),
-            listeners: self.listeners.clone(),
-            certificates: self.tls.iter().flat_map(|tls| tls.status()).collect(),
-            workers: self.workers.len(),
-            log_lines_dropped: self.log.as_ref().map_or(0, LogCounts::dropped),
+            listeners: listening.addresses.clone(),
+            certificates: listening.tls.iter().flat_map(|tls| tls.status()).collect(),
+            workers: self.workers.load(Ordering::Relaxed),
+            log_lines_dropped: self.log.dropped(),
             requests_waiting: snapshot.waiting(),
             rate_takeovers_total: snapshot.rate_takeovers(),
             upstreams: upstreams(&snapshot),
@@ -98,7 +104,7 @@ impl StatusSource for ProcessStatus {
         status.dispatch.hedging = hedging(&snapshot);
         status.dispatch.duplicating = self.duplicating(&snapshot);
         status.comparisons = comparisons(&snapshot);
-        for worker in &self.workers {
+        for worker in &**self.counters.load() {
             worker.add_to(&mut status);
         }
         status

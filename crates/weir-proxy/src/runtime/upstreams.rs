@@ -68,11 +68,12 @@ impl Upstreams {
             let (upstream, room, inventory) = match before.filter(|before| before.stays(written, mark)) {
                 Some(same) => (Arc::clone(same.upstream), same.room.cloned(), same.inventory.cloned()),
                 None => {
-                    let made = upstream(written, messages, before.filter(|it| it.mark.terms == mark.terms), before);
+                    let made =
+                        upstream(written, messages, before.filter(|it| it.mark.terms == mark.terms), before);
                     let made = made.with_retries(retries(written, since, before));
-                    let room = written.limits.map(|limits| {
-                        UpstreamRoom::following(limits, before.and_then(|before| before.room))
-                    });
+                    let room = written
+                        .limits
+                        .map(|limits| UpstreamRoom::following(limits, before.and_then(|before| before.room)));
                     let inventory =
                         WatchedInventory::following(written, before.and_then(|before| before.inventory));
                     (Arc::new(made), room, inventory)
@@ -167,9 +168,8 @@ fn upstream(
     };
     let member = |server: &model::Server| {
         let known = before.and_then(|before| {
-            let known = |roster: &Roster| {
-                roster.member_at(&server.address).map(|known| Arc::clone(&known.server))
-            };
+            let known =
+                |roster: &Roster| roster.member_at(&server.address).map(|known| Arc::clone(&known.server));
             before.upstream.look(known)
         });
         let stays = known.as_ref().filter(|known| same_terms.is_some() && known.address == server.address);

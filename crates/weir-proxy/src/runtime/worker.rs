@@ -9,7 +9,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{Notify, Semaphore};
+use tokio::sync::Semaphore;
 use tokio::time::Instant;
 use weir_upstream::body::Room;
 use weir_upstream::body::replay::ReplayPool;
@@ -27,6 +27,7 @@ use super::permits::Permits;
 use super::snapshot::{LocalSnapshot, Snapshot};
 use super::tracker::Tracker;
 use crate::access_log::LogHandle;
+use crate::inbound::door::Closing;
 use crate::inbound::registry::Registry;
 
 /// Steps of handshakes that are computed in one round of the worker. One costs some hundred microseconds, so whoever is
@@ -67,8 +68,8 @@ pub struct Worker {
     pub registry: Rc<Registry>,
     /// What it counts.
     pub counters: Arc<WorkerCounters>,
-    /// Where lines of the access log go.
-    pub log: Option<RefCell<LogHandle>>,
+    /// Where lines of the access log go, if they are wanted.
+    pub log: RefCell<Option<LogHandle>>,
     /// The `Date` of answers.
     pub date: DateClock,
     /// What may be in progress at once in the process.
@@ -82,16 +83,9 @@ pub struct Worker {
     /// Client connections that wait for their next request with the memory of an exchange.
     pub(crate) warm_connections: Cell<usize>,
     /// When draining began, and how long idle connections are kept from then on.
-    draining: Cell<Option<Drain>>,
-    drain_signal: Notify,
+    draining: Cell<Option<Closing>>,
     /// How often the time of idle client connections has been halved, because descriptors are short.
     shortage: Cell<u32>,
-}
-
-#[derive(Debug, Clone, Copy)]
-struct Drain {
-    since: Instant,
-    idle: Duration,
 }
 
 impl Worker {
@@ -115,7 +109,7 @@ impl Worker {
             replay,
             registry: Rc::new(Registry::new(Arc::clone(&counters))),
             counters,
-            log: log.map(RefCell::new),
+            log: RefCell::new(log),
             date: DateClock::default(),
             proofs: ProofMemory::default(),
             permits,
@@ -123,7 +117,6 @@ impl Worker {
             wakes: Cell::new(0),
             warm_connections: Cell::new(0),
             draining: Cell::new(None),
-            drain_signal: Notify::new(),
             shortage: Cell::new(0),
         }
     }
@@ -145,21 +138,19 @@ impl Worker {
     }
 
     /// What [`idle_timeout`](Self::idle_timeout) depends on: idle connections are woken when it changes.
-    pub fn idle_rule(&self) -> (bool, u32) {
-        (self.is_draining(), self.shortage.get())
+    pub(crate) fn idle_rule(&self, closing: Option<Closing>) -> (bool, u32) {
+        (self.is_draining() || closing.is_some(), self.shortage.get())
     }
 
-    /// How long a connection that is idle since then may stay so; `usual` unless the worker is draining or descriptors are
-    /// short.
-    pub fn idle_timeout(&self, usual: Duration, since: Instant) -> Duration {
+    /// How long a connection that is idle since then may stay so; `usual` unless the worker is draining, the listener through which
+    /// it came is being closed, or descriptors are short.
+    pub(crate) fn idle_timeout(&self, usual: Duration, since: Instant, closing: Option<Closing>) -> Duration {
         let usual = match self.shortage.get() {
             0 => usual,
             halved => (usual / (1 << halved)).max(usual.min(SHORT_IDLE_TIME)),
         };
-        match self.draining.get() {
-            None => usual,
-            Some(drain) => usual.min((drain.since + drain.idle).saturating_duration_since(since)),
-        }
+        let ends = [self.draining.get(), closing].into_iter().flatten().map(|it| it.since + it.idle).min();
+        ends.map_or(usual, |end| usual.min(end.saturating_duration_since(since)))
     }
 
     /// Makes room where descriptors are short (`semantics.md` §4.2): half of the idle connections to servers are closed at once,
@@ -183,17 +174,8 @@ impl Worker {
     /// Begins to drain: connections that are idle are kept for `idle`, the others end with their answers.
     pub fn begin_drain(&self, idle: Duration) {
         if !self.is_draining() {
-            self.draining.set(Some(Drain { since: now(), idle }));
+            self.draining.set(Some(Closing { since: now(), idle }));
             self.registry.wake_all();
-            self.drain_signal.notify_waiters();
-        }
-    }
-
-    /// Waits until the worker drains.
-    pub async fn drain_begun(&self) {
-        // Nothing can begin the drain between the look and the wait: both happen on this thread.
-        if !self.is_draining() {
-            self.drain_signal.notified().await;
         }
     }
 

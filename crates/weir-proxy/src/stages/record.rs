@@ -42,11 +42,11 @@ pub(super) fn record(x: &mut Exchange, responder: &Responder<'_>, failure: Optio
         messages.answer(Source::Proxy, x.record.status);
     }
     x.record.reason = failure.map(Failure::reason).or(x.record.reason);
-    if let Some(log) = &x.worker.log
-        && let Some(form) = &x.snapshot.access_log
+    if let Some(form) = &x.snapshot.access_log
+        && let Some(log) = &mut *x.worker.log.borrow_mut()
     {
         let tries: SmallVec<[Try<'_>; 4]> = x.record.tries.iter().map(told).collect();
-        log.borrow_mut().log(form, &Entry { tries: &tries, ..entry(x, duration) });
+        log.log(form, &Entry { tries: &tries, ..entry(x, duration) });
     }
 }
 
@@ -58,14 +58,14 @@ pub(super) fn record_refused(worker: &Rc<Worker>, client: &Rc<Client>, failure: 
     if let Some(messages) = &snapshot.messages {
         messages.answer(Source::Proxy, failure.status());
     }
-    if let (Some(log), Some(form)) = (&worker.log, &snapshot.access_log) {
+    if let (Some(log), Some(form)) = (&mut *worker.log.borrow_mut(), &snapshot.access_log) {
         let entry = Entry {
             status: failure.status(),
             bytes_sent: sent_bytes,
             reason: Some(failure.reason()),
             ..Entry::of(client.peer.ip(), time_of_day())
         };
-        log.borrow_mut().log(form, &entry);
+        log.log(form, &entry);
     }
 }
 

@@ -40,7 +40,8 @@ pub(crate) fn begin(
     responder: &mut Responder<'_>,
 ) {
     let delivery = responder.delivery(framing);
-    x.close |= !request_read || delivery == Delivery::UntilClose || x.worker.is_draining();
+    x.close |= !request_read || delivery == Delivery::UntilClose;
+    x.close |= x.worker.is_draining() || x.client.threshold.is_closing();
     x.record.status = head.status();
     if source == Source::Server {
         clean(head);

@@ -21,6 +21,7 @@ use weir_upstream::pool::Connection;
 use super::certificate;
 use crate::inbound::client::Peer;
 use crate::inbound::connection::{self, Accepted};
+use crate::inbound::door::Terms;
 use crate::runtime::authentication::verifiers::Verifiers;
 use crate::runtime::build;
 use crate::runtime::certificates::ListenerTls;
@@ -136,8 +137,10 @@ impl Rig {
         tls: Option<Arc<ListenerTls>>,
         stream: Stream,
     ) -> impl Future<Output = ()> + 'static {
-        let accepted = Accepted { stream, peer: PEER, proxy_header: self.proxy_headers, permit: None };
-        connection::serve(Rc::clone(&self.worker), tls, accepted)
+        let terms = Terms { tls, proxy_protocol: None };
+        let accepted = Accepted::new(stream, PEER, &terms, &Rc::default(), None);
+        let accepted = Accepted { proxy_header: self.proxy_headers, ..accepted };
+        connection::serve(Rc::clone(&self.worker), accepted)
     }
 
     /// How many handshakes have ended like this.

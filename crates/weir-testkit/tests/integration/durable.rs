@@ -215,7 +215,7 @@ upstreams: {{good: {{servers: [\"{other}\"]}}, bad: {{servers: [\"{other}\"]}}, 
     );
     for _ in 0..2 {
         let error = proxy.try_publish(&yaml).expect_err("a queue is damaged");
-        assert_eq!(error.upstream, "bad");
+        assert!(error.to_string().contains("`bad`"), "{error}");
         assert!(
             error.to_string().starts_with("the queue of the upstream `bad` can't be opened: "),
             "{error}"

@@ -55,6 +55,7 @@ mod programs;
 mod proxy_protocol;
 mod race;
 mod records;
+mod reload;
 mod retries;
 mod sending;
 mod slow_start;

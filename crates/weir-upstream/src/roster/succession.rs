@@ -44,11 +44,7 @@ impl Roster {
                 }
                 // Somebody has sent it away.
                 None if weight_before.is_some() => None,
-                None => Some(Member {
-                    since: moment.since_epoch,
-                    warm_since: Some(moment.instant),
-                    ..new
-                }),
+                None => Some(Member { since: moment.since_epoch, warm_since: Some(moment.instant), ..new }),
             }
         });
         let mut all: Vec<_> = own.collect();
@@ -78,7 +74,7 @@ impl Member {
     /// As the configuration says, with what became of it under the one before.
     fn succeeding(self, known: Self) -> Self {
         let is_the_same = Arc::ptr_eq(&self.server, &known.server);
-        let Self { server, weight, is_primary, origin, ejection, .. } = self;
+        let Self { server, weight, is_primary, origin, ejection, found_as, .. } = self;
         Self {
             server,
             weight,
@@ -87,7 +83,7 @@ impl Member {
             ejection: if is_the_same { known.ejection } else { ejection },
             leaves_at: None,
             lease_until: None,
-            found_as: None,
+            found_as,
             ..known
         }
     }

@@ -35,12 +35,7 @@ fn recruit() -> Recruit {
 }
 
 /// What a file says: names and weights. Servers that are there already are taken from `before`.
-fn upstream(
-    file: &[(&str, u32)],
-    recruit: &Recruit,
-    health: bool,
-    before: Option<&Upstream>,
-) -> Upstream {
+fn upstream(file: &[(&str, u32)], recruit: &Recruit, health: bool, before: Option<&Upstream>) -> Upstream {
     let newcomer = if health { State::NotInitiated } else { State::Healthy };
     let member = |(name, weight): &(&str, u32)| {
         let known = before.and_then(|before| {
@@ -73,7 +68,8 @@ fn check(upstream: &Upstream, expected: &[(&str, u32, State)]) {
 fn what_people_did_holds_where_the_file_says_nothing_new() {
     let recruit = recruit();
     let before = upstream(&[("a", 1), ("b", 1), ("c", 1), ("d", 1), ("e", 1)], &recruit, false, None);
-    let added = Member::new(Arc::new(recruit.with_target(address("x"), None)), 4, Origin::Added, State::Healthy);
+    let added =
+        Member::new(Arc::new(recruit.with_target(address("x"), None)), 4, Origin::Added, State::Healthy);
     before.change(|roster| {
         roster.say("a", Word::Drain, moment()).unwrap();
         roster.weigh("b", 7).unwrap();
@@ -144,10 +140,17 @@ fn under_other_terms_the_counters_and_words_go_on() {
         server.counters.requests.store(5, std::sync::atomic::Ordering::Relaxed);
     }
     let after = {
-        let made = Server::new(address("a")).with_breaker(other.breakers.clone()).following(Some(&servers[0]));
+        let made =
+            Server::new(address("a")).with_breaker(other.breakers.clone()).following(Some(&servers[0]));
         let member = Member::new(Arc::new(made), 1, Origin::File, State::Healthy);
-        Upstream::new("web", Roster::new(vec![member], 0), Strategy::RoundRobin, RetryPolicy::default(), WAITS)
-            .with_recruit(other)
+        Upstream::new(
+            "web",
+            Roster::new(vec![member], 0),
+            Strategy::RoundRobin,
+            RetryPolicy::default(),
+            WAITS,
+        )
+        .with_recruit(other)
     };
     after.take_over(&before, false);
     check(&after, &[("a", 1, State::Draining), ("x", 1, State::Disabled)]);

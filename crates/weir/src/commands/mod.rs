@@ -13,6 +13,7 @@ pub(crate) mod man;
 pub(crate) mod mock;
 pub(crate) mod queue;
 pub(crate) mod race;
+pub(crate) mod reload;
 pub(crate) mod run;
 pub(crate) mod top;
 pub(crate) mod upstreams;
@@ -39,6 +40,7 @@ pub(crate) fn run(command: Command) -> Result<(), Failure> {
         Command::Cert(arguments) => cert::run(arguments),
         Command::Top(arguments) => top::run(arguments),
         Command::Upstreams(arguments) => upstreams::run(arguments),
+        Command::Reload(arguments) => reload::run(arguments),
         Command::Queue(arguments) => queue::run(arguments),
         Command::Mock(arguments) => mock::run(arguments),
         Command::Completions(arguments) => completions::run(arguments, CommandLine::command()),

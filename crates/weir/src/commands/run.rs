@@ -8,12 +8,13 @@ use super::check;
 use crate::failure::Failure;
 use crate::lifetime::{self, Extras};
 use crate::output;
+use crate::watching::WatchedFile;
 
 /// What `weir run` takes.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Signals: TERM, INT and QUIT end it when what runs has finished, a second TERM or
-INT at once; USR1 opens the log files anew.
+INT at once; HUP reads the configuration again; USR1 opens the log files anew.
 Exit codes: 1 can't start or failed, 2 wrong usage, 3 invalid configuration.
 
 Example:
@@ -37,8 +38,9 @@ pub(crate) fn run(arguments: Arguments) -> Result<(), Failure> {
     if arguments.test {
         return check::check(&arguments.config, false);
     }
+    let file = WatchedFile::before_reading(arguments.config.clone());
     let loaded = weir_config::load(&arguments.config)?;
     output::message(loaded.warnings.render(output::messages_have_color()));
-    let extras = Extras { debug: arguments.debug, ..Extras::default() };
+    let extras = Extras { debug: arguments.debug, file: Some(file), ..Extras::default() };
     lifetime::on_control_thread(lifetime::run_with(&loaded.model, extras))
 }

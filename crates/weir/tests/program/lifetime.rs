@@ -93,7 +93,7 @@ fn a_second_quit_does_not_cut() {
     stage.proxy.line("draining");
     stage.proxy.signal(Signal::SIGQUIT);
     stage.proxy.signal(Signal::SIGHUP);
-    stage.proxy.line("reload is not in this version");
+    stage.proxy.line("it is draining, and takes no other configuration any more");
     server.write_all(b"HTTP/1.1 204 No Content\r\n\r\n").unwrap();
     assert!(answer(client).starts_with("HTTP/1.1 204 "));
     stage.proxy.line("stopped connections_cut=0");
@@ -129,8 +129,6 @@ fn signals_of_later_versions_end_nothing() {
     let scratch = Scratch::new("hangup");
     let text = "listen: ['127.0.0.1:0']\nadmin: off\nservices: [{host: '*', respond: {body: x}}]\n";
     let (mut proxy, address) = Running::proxy(&["run", "-c", &scratch.file("weir.yaml", text)]);
-    proxy.signal(Signal::SIGHUP);
-    proxy.line("WARN reload is not in this version");
     proxy.signal(Signal::SIGUSR2);
     proxy.line("WARN replacing the program is not in this version");
     assert!(answer(ask(address, "a.example", "/")).ends_with("\r\n\r\nx"));

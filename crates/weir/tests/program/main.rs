@@ -30,6 +30,8 @@ mod mock;
 mod process;
 mod queue;
 mod race;
+mod reload;
+mod reload_figures;
 mod scratch;
 mod screen;
 mod slow_clients;

@@ -104,12 +104,13 @@ async fn wait_for_request(worker: &Worker, client: &Client, patience: Duration) 
             return Poll::Ready(());
         }
         // The drain wakes every connection, and so does a want of descriptors; an idle one shortens its patience then.
-        if rule != Some(worker.idle_rule()) {
-            rule = Some(worker.idle_rule());
+        let closing = client.threshold.closing();
+        if rule != Some(worker.idle_rule(closing)) {
+            rule = Some(worker.idle_rule(closing));
             // Nothing but a request moves this, so empty lines now and then keep no connection.
             let since = client.last_active.get().unwrap_or_else(now);
             client.last_active.set(Some(since));
-            let allowed = worker.idle_timeout(usual, since);
+            let allowed = worker.idle_timeout(usual, since, closing);
             last = allowed <= patience;
             client.deadlines.set_from(Wait::ClientIdle, since, allowed.min(patience));
         }

@@ -60,7 +60,11 @@ impl Authentication {
                 },
             )),
         };
-        Self { rule: model.rule.clone(), proofs: model.proofs.iter().map(proof).collect(), mark: Fingerprint::of(model) }
+        Self {
+            rule: model.rule.clone(),
+            proofs: model.proofs.iter().map(proof).collect(),
+            mark: Fingerprint::of(model),
+        }
     }
 
     /// Adds what was counted, one entry for each name of each proof.

@@ -15,13 +15,18 @@ pub(super) const SMALL_BYTES: usize = 16 * 1024;
 /// A number of bytes that is never exceeded.
 #[derive(Debug)]
 pub(super) struct MemoryTotal {
-    total_bytes: usize,
+    total_bytes: AtomicUsize,
     used_bytes: AtomicUsize,
 }
 
 impl MemoryTotal {
     pub(super) fn new(total_bytes: usize) -> Self {
-        Self { total_bytes, used_bytes: AtomicUsize::new(0) }
+        Self { total_bytes: AtomicUsize::new(total_bytes), used_bytes: AtomicUsize::new(0) }
+    }
+
+    /// From now on so many. What is reserved beyond that stays until it is given back.
+    pub(super) fn resize(&self, total_bytes: usize) {
+        self.total_bytes.store(total_bytes, Ordering::Relaxed);
     }
 
     pub(super) fn used_bytes(&self) -> usize {
@@ -35,7 +40,8 @@ impl MemoryTotal {
 
     fn take(&self, bytes: usize, held_bytes: usize) -> bool {
         let small = held_bytes.saturating_add(bytes) <= SMALL_BYTES;
-        let bound = if small { self.total_bytes } else { self.total_bytes - self.total_bytes / 4 };
+        let total = self.total_bytes.load(Ordering::Relaxed);
+        let bound = if small { total } else { total - total / 4 };
         let add = |used: usize| used.checked_add(bytes).filter(|used| *used <= bound);
         self.used_bytes.fetch_update(Ordering::Relaxed, Ordering::Relaxed, add).is_ok()
     }

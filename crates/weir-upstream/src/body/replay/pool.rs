@@ -38,6 +38,11 @@ impl ReplayPool {
         Self { files, ..Self::new(total_bytes, None) }
     }
 
+    /// From now on replays hold at most so many bytes together; those that hold more keep what they have.
+    pub fn resize(&self, total_bytes: usize) {
+        self.memory.resize(total_bytes);
+    }
+
     /// Bytes that are reserved now.
     pub fn used_bytes(&self) -> usize {
         self.memory.used_bytes()

@@ -1,0 +1,43 @@
+//! The number of workers changes, and nobody notices.
+
+use weir_testkit::client::{connect, get};
+use weir_testkit::proxy;
+use weir_testkit::wait::{until, until_some};
+
+use super::{Chat, echoing, reload};
+
+#[test]
+fn workers_come_and_go_and_nobody_is_cut_or_refused() {
+    let server = echoing("ok");
+    let config =
+        |workers: usize| format!("workers: {workers}\nservices: [{{host: '*', upstream: ['{server}']}}]\n");
+    let proxy = proxy::start(&config(2));
+    let mut chats: Vec<Chat> = Vec::new();
+    let mut clients = Vec::new();
+    let mut total = 0;
+    for workers in [1, 3, 5, 2, 4, 1] {
+        assert_eq!(reload(&proxy, &config(workers)), ["setting workers changed"]);
+        assert_eq!(proxy.status().workers, workers);
+        chats.push(Chat::open(proxy.address()));
+        chats.iter_mut().for_each(Chat::lives);
+        // Every worker accepts.
+        until_some(|| {
+            let mut client = connect(&proxy);
+            client.send(get("/")).answer().expect(200);
+            total += 1;
+            clients.push(client);
+            proxy.connections_by_worker().iter().all(|count| *count > 0).then_some(())
+        });
+        // An old one may be with a worker that goes: its next answer is its last, and it is no failure.
+        clients.retain_mut(|client| {
+            let answer = client.send(get("/")).answer().expect(200);
+            total += 1;
+            !answer.says_close()
+        });
+    }
+    let status = proxy.status();
+    let answered: u64 = status.answers_by_class.iter().sum();
+    assert!(answered >= total, "{answered} of {total} were counted, also by workers that have gone");
+    drop((chats, clients));
+    until(|| proxy.status().connections_open == 0);
+}

@@ -1,0 +1,303 @@
+//! Reading the configuration again while the proxy runs: who asks for it, one at a time, and what becomes of it.
+//!
+//! Whoever asks while one is under way waits for the next one together with all others that wait, and the file is read after the
+//! last of them has asked: so the last word counts, and a thousand calls are two readings. Everything slow happens on threads that
+//! block; the control thread only exchanges what is ready.
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant, SystemTime};
+
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::{JoinHandle, spawn_blocking};
+use weir_config::model::{Admin, Model};
+use weir_config::{LoadError, Loaded};
+use weir_core::ports::reload::{
+    CHANGES_TOLD_MAX, LastReload, ReloadControl, ReloadError, Reloaded, Reloading,
+};
+use weir_proxy::runtime::reload::{Adopted, Prepared, Standing};
+
+use crate::output;
+use crate::watching::{WatchedFile, Watcher};
+use crate::wiring::{AdminBound, Weir, bind_admin};
+
+/// Who may ask before the first one is heard.
+const REQUESTS_MAX: usize = 64;
+
+/// Where the outcome goes.
+type Reply = oneshot::Sender<Result<Reloaded, ReloadError>>;
+
+/// The way to whoever reloads.
+pub(crate) struct Asker {
+    /// `None` where there is no file to read.
+    requests: Option<mpsc::Sender<Reply>>,
+    last: Arc<Mutex<LastReload>>,
+}
+
+/// Those who ask, for whoever reloads.
+#[derive(Debug)]
+pub(crate) struct Requests {
+    received: mpsc::Receiver<Reply>,
+    last: Arc<Mutex<LastReload>>,
+}
+
+/// A way to ask, and where it is heard. Without `has_file` everybody is told that there is nothing to read.
+pub(crate) fn requests(has_file: bool) -> (Asker, Requests) {
+    let (sender, received) = mpsc::channel(REQUESTS_MAX);
+    let (at, succeeded, generation) = (since_epoch(), true, 1);
+    let last = Arc::new(Mutex::new(LastReload { at, succeeded, generation, in_use_since: at }));
+    let asker = Asker { requests: has_file.then_some(sender), last: Arc::clone(&last) };
+    (asker, Requests { received, last })
+}
+
+impl ReloadControl for Asker {
+    fn reload(&self) -> Reloading {
+        let requests = self.requests.clone();
+        Box::pin(async move {
+            let requests = requests.ok_or(ReloadError::NoFile)?;
+            let (reply, answer) = oneshot::channel();
+            requests.send(reply).await.map_err(|_| ReloadError::Ending)?;
+            answer.await.unwrap_or(Err(ReloadError::Ending))
+        })
+    }
+
+    fn last(&self) -> LastReload {
+        *self.last.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Reads the configuration again whenever somebody asks.
+#[derive(Debug)]
+pub(crate) struct Reloader {
+    file: WatchedFile,
+    /// Those who wait for the one after the one under way.
+    waiting: Vec<Reply>,
+    /// Whether somebody who waits for no answer wants another one.
+    is_wanted: bool,
+    under_way: Option<UnderWay>,
+    admin: Admin,
+    generation: u64,
+    /// Whoever looks whether the file has changed, where that is wanted.
+    watcher: Option<Watcher>,
+}
+
+#[derive(Debug)]
+struct UnderWay {
+    begun: Instant,
+    replies: Vec<Reply>,
+    preparing: JoinHandle<Result<Ready, ReloadError>>,
+}
+
+/// What is to be done next.
+#[derive(Debug)]
+pub(crate) enum Step {
+    /// The file has changed.
+    Changed,
+    /// What was under way can be put in use, or can't.
+    Ready(Box<Result<Ready, ReloadError>>),
+}
+
+/// A configuration of which nothing can fail any more.
+#[derive(Debug)]
+pub(crate) struct Ready {
+    prepared: Prepared,
+    admin: Admin,
+    watch: bool,
+    /// The admin listener, where that is another one; `None` in it for none.
+    bound: Option<Option<AdminBound>>,
+    warnings: Vec<String>,
+}
+
+impl Reloader {
+    /// Reads this file, of which this model was made.
+    pub(crate) fn new(file: WatchedFile, model: &Model) -> Self {
+        let watcher = model.watch.then(|| Watcher::begin(file.clone()));
+        let admin = model.admin;
+        Self { file, waiting: Vec::new(), is_wanted: false, under_way: None, admin, generation: 1, watcher }
+    }
+
+    /// Waits until something is to be done: the file has changed, or what is under way can be put in use, or can't. Cancel safe.
+    pub(crate) async fn next(&mut self) -> Step {
+        let Self { watcher, under_way, .. } = self;
+        tokio::select! {
+            () = changed(watcher.as_mut()) => Step::Changed,
+            ready = ready(under_way.as_mut()) => Step::Ready(Box::new(ready)),
+        }
+    }
+
+    /// Somebody wants the file to be read; with a reply to know what became of it.
+    pub(crate) fn want(&mut self, reply: Option<Reply>, weir: &Weir) {
+        self.waiting.extend(reply);
+        self.is_wanted = true;
+        self.begin(weir);
+    }
+
+    /// Begins the next one, if somebody wants it and none is under way.
+    fn begin(&mut self, weir: &Weir) {
+        if !self.is_wanted || self.under_way.is_some() {
+            return;
+        }
+        self.is_wanted = false;
+        self.file = WatchedFile::before_reading(self.file.path.clone());
+        let admin = (self.admin, weir.admin.as_ref().map(|admin| admin.address));
+        let work = prepare(self.file.path.clone(), weir.proxy.standing(), admin);
+        self.under_way = Some(UnderWay {
+            begun: now(),
+            replies: std::mem::take(&mut self.waiting),
+            preparing: tokio::spawn(work),
+        });
+    }
+
+    /// Puts in use what is ready, tells everybody who asked, and begins the next one if somebody wants it.
+    pub(crate) async fn settle(&mut self, ready: Result<Ready, ReloadError>, weir: &mut Weir) {
+        let Some(UnderWay { begun, replies, .. }) = self.under_way.take() else { return };
+        let outcome = match ready {
+            Ok(ready) => Ok(self.adopt(ready, begun, weir).await),
+            Err(error) => Err(error),
+        };
+        self.tell(&outcome);
+        weir.reloads.note(outcome.is_ok(), self.generation, since_epoch());
+        for reply in replies {
+            // Whoever asked may have gone.
+            let _ = reply.send(outcome.clone());
+        }
+        self.begin(weir);
+    }
+
+    async fn adopt(&mut self, ready: Ready, begun: Instant, weir: &mut Weir) -> Reloaded {
+        let Ready { prepared, admin, watch, bound, warnings } = ready;
+        let Adopted { mut changes, pause } = weir.proxy.adopt(prepared).await;
+        if let Some(bound) = bound {
+            weir.exchange_admin(bound);
+        }
+        self.admin = admin;
+        if watch != self.watcher.is_some() {
+            self.watcher = watch.then(|| Watcher::begin(self.file.clone()));
+        }
+        self.generation += u64::from(!changes.is_empty());
+        let changes_total = changes.len();
+        changes.truncate(CHANGES_TOLD_MAX);
+        Reloaded { generation: self.generation, took: now() - begun, pause, changes, changes_total, warnings }
+    }
+
+    /// Tells whoever reads the log.
+    fn tell(&self, outcome: &Result<Reloaded, ReloadError>) {
+        let file = self.file.path.display();
+        match outcome {
+            Ok(reloaded) if reloaded.changes.is_empty() => {
+                tracing::info!(%file, "the configuration was read again, and says nothing new");
+            }
+            Ok(reloaded) => {
+                for change in &reloaded.changes {
+                    let (what, how, name) = (change.what.name(), change.how.name(), &*change.name);
+                    tracing::debug!(what, how, name, "a change of the configuration");
+                }
+                let (took, pause) = (reloaded.took, reloaded.pause);
+                tracing::info!(%file, changes = reloaded.changes_total, ?took, ?pause, "another configuration is in use");
+            }
+            Err(ReloadError::Invalid { text, .. }) => {
+                tracing::error!(%file, "the configuration has errors; the one in use stays");
+                output::message(text);
+            }
+            Err(error) => {
+                let text = error.to_string();
+                let (reason, hint) =
+                    text.split_once("\n\nhint: ").map_or((&*text, None), |(r, h)| (r, Some(h)));
+                tracing::error!(%file, reason, hint, "the configuration can't be used; the one in use stays");
+            }
+        }
+    }
+}
+
+impl Requests {
+    /// Waits for the next one who asks. Cancel safe.
+    pub(crate) async fn next(&mut self) -> Reply {
+        match self.received.recv().await {
+            Some(reply) => reply,
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Notes how one has ended.
+    pub(crate) fn note(&self, succeeded: bool, generation: u64, at: Duration) {
+        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        let in_use_since = if generation == last.generation { last.in_use_since } else { at };
+        *last = LastReload { at, succeeded, generation, in_use_since };
+    }
+}
+
+async fn changed(watcher: Option<&mut Watcher>) {
+    match watcher {
+        Some(watcher) => watcher.changed().await,
+        None => std::future::pending().await,
+    }
+}
+
+async fn ready(under_way: Option<&mut UnderWay>) -> Result<Ready, ReloadError> {
+    match under_way {
+        Some(under_way) => (&mut under_way.preparing).await.unwrap_or_else(|error| {
+            Err(ReloadError::Refused(format!("the configuration could not be prepared: {error}")))
+        }),
+        None => std::future::pending().await,
+    }
+}
+
+/// Does everything that can fail or takes long.
+async fn prepare(
+    file: PathBuf,
+    standing: Standing,
+    (admin, bound): (Admin, Option<std::net::SocketAddr>),
+) -> Result<Ready, ReloadError> {
+    let loaded = blocking(move || weir_config::load(&file)).await?;
+    let Loaded { model, warnings } = loaded.map_err(unusable)?;
+    let warnings = warnings.to_string();
+    let warnings = if warnings.is_empty() { Vec::new() } else { vec![warnings] };
+    let (new_admin, watch) = (model.admin, model.watch);
+    let bound = match another(new_admin, admin, bound) {
+        true => {
+            let bound = bind_admin(new_admin).await;
+            Some(bound.map_err(|error| ReloadError::Refused(error.to_string()))?)
+        }
+        false => None,
+    };
+    let prepared = blocking(move || standing.prepare(&model)).await?;
+    let prepared = prepared.map_err(|error| ReloadError::Refused(error.to_string()))?;
+    Ok(Ready { prepared, admin: new_admin, watch, bound, warnings })
+}
+
+/// Whether the admin listener is to be another one than that which is there.
+fn another(new: Admin, old: Admin, bound: Option<std::net::SocketAddr>) -> bool {
+    match new {
+        Admin::Off => old != Admin::Off,
+        // A default that was written out is the same address; one that was taken may be free now.
+        Admin::Default(address) | Admin::At(address) => match (bound, old) {
+            (Some(bound), Admin::Default(old) | Admin::At(old)) => old != address && bound != address,
+            _ => true,
+        },
+    }
+}
+
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, ReloadError> {
+    spawn_blocking(work)
+        .await
+        .map_err(|error| ReloadError::Refused(format!("the configuration could not be prepared: {error}")))
+}
+
+fn unusable(error: LoadError) -> ReloadError {
+    match error {
+        LoadError::Read { .. } => ReloadError::Unreadable(error.to_string()),
+        LoadError::Invalid(report) => {
+            ReloadError::Invalid { text: report.to_string(), json: report.to_json().to_string() }
+        }
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "it is told how long a reload took")]
+fn now() -> Instant {
+    Instant::now()
+}
+
+#[expect(clippy::disallowed_methods, reason = "it is told when a reload was")]
+fn since_epoch() -> Duration {
+    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default()
+}
