@@ -124,7 +124,9 @@ fn a_listener_may_begin_to_speak_tls_and_end_it() {
     files.write("a.pem", &other.chain);
     files.write("a.key", &other.key);
     assert_eq!(reload(&proxy, &secured), [format!("certificates {} changed", port.address())]);
-    let mut client = tls().unwrap();
+    // One without a session of before.
+    let trusting = Arc::new(certificate::client(&root.pem));
+    let mut client = connect_tls(port.address(), &trusting, "a.test").unwrap();
     let shown = client.tls().peer_certificates().unwrap()[0].clone();
     assert_eq!(shown, CertificateDer::from_pem_slice(other.pem.as_bytes()).unwrap());
     reload(&proxy, &plain);

@@ -20,7 +20,7 @@ impl Drop for Over<'_> {
 /// Whatever changes from one to the next: a route, the servers of an upstream, the workers, a limit, the timeouts.
 fn config(round: usize, servers: [&str; 3]) -> String {
     let [a, b, chat] = servers;
-    let second = if round.is_multiple_of(2) { a } else { b };
+    let web = if round.is_multiple_of(2) { format!("'{a}', '{b}'") } else { format!("'{b}'") };
     format!(
         "workers: {}
 limits: {{fields: {}}}
@@ -33,7 +33,7 @@ services:
       - {{path: /, upstream: web, backend_server: {}}}
 upstreams:
   chat: {{servers: ['{chat}']}}
-  web: {{servers: ['{second}', '{b}'], balance: least_requests, retry: {{attempts: {}}}}}
+  web: {{servers: [{web}], balance: least_requests, retry: {{attempts: {}}}}}
 ",
         1 + round % 3,
         50 + round % 7,
