@@ -170,9 +170,12 @@ pub(crate) async fn worker_died(weir: Weir) -> Failure {
 /// Drains and says how that went.
 pub(crate) async fn end(weir: Weir, signals: &mut Signals) -> Result<(), Failure> {
     tracing::info!("draining; a second signal stops at once");
-    let cut = drain(weir.proxy, signals).await;
+    let Weir { proxy, admin, metrics, reloads, .. } = weir;
+    // Whoever waits for another configuration is told that there will be none.
+    drop(reloads);
+    let cut = drain(proxy, signals).await;
     // Last, so that readiness could be asked for until the end.
-    for listener in [weir.admin, weir.metrics].into_iter().flatten() {
+    for listener in [admin, metrics].into_iter().flatten() {
         listener.stop().await;
     }
     match cut {

@@ -14,6 +14,7 @@ mod lifetime;
 mod logging;
 mod output;
 mod queue;
+mod reload_requests;
 mod reloading;
 mod signals;
 mod table;

@@ -58,7 +58,7 @@ impl Watcher {
     /// Waits until the file has changed since the last time, and has come to rest. Cancel safe.
     pub(crate) async fn changed(&mut self) {
         if self.changed.recv().await.is_none() {
-            std::future::pending().await
+            std::future::pending::<()>().await;
         }
     }
 }

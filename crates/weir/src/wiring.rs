@@ -18,7 +18,7 @@ use weir_proxy::{Proxy, StartError};
 use weir_store::{OpenError, Queue};
 
 use crate::failure::Failure;
-use crate::reloading::{self, Requests};
+use crate::reload_requests::{self, Requests};
 
 /// A running Weir.
 #[derive(Debug)]
@@ -130,7 +130,7 @@ impl Weir {
             None => None,
         };
         let proxy = Proxy::start(model, queues(model)).map_err(CannotStart::Proxy)?;
-        let (asker, reloads) = reloading::requests(has_file);
+        let (asker, reloads) = reload_requests::requests(has_file);
         let controls = weir_admin::Controls {
             queues: proxy.queue_source(),
             members: proxy.member_control(),

@@ -13,8 +13,8 @@ use weir_upstream::io::deadline::{Deadlines, Wait};
 use weir_upstream::io::stream::Stream;
 use weir_upstream::io::timed::{Patience, Timed};
 
-use super::door::Threshold;
 use super::secured::Secured;
+use super::threshold::Threshold;
 
 /// How we name ourselves to those behind us (RFC 9110 §7.6.3), for a message that came as HTTP/1.1.
 pub(crate) const VIA: &[u8] = b"1.1 weir";

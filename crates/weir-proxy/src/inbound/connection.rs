@@ -8,8 +8,9 @@ use std::task::Poll;
 use weir_upstream::io::stream::Stream;
 
 use super::client::{Client, Peer};
-use super::door::{Terms, Threshold};
+use super::door::Terms;
 use super::registry::Registration;
+use super::threshold::Threshold;
 use super::tls;
 use super::{h1, proxy_header};
 use crate::runtime::certificates::ListenerTls;

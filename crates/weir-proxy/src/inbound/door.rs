@@ -7,13 +7,12 @@ use std::cell::Cell;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use tokio::sync::Notify;
-use tokio::time::Instant;
 use weir_core::address::NetworkSet;
 
+use super::threshold::Threshold;
 use crate::runtime::certificates::ListenerTls;
 
 /// Identifies a listener of the process, also after its end.
@@ -43,38 +42,6 @@ impl Door {
         static NEXT: AtomicU64 = AtomicU64::new(0);
         let id = DoorId(NEXT.fetch_add(1, Ordering::Relaxed));
         Arc::new(Self { id, terms: ArcSwap::from_pointee(terms) })
-    }
-}
-
-/// Connections are asked to leave.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Closing {
-    /// Since then.
-    pub since: Instant,
-    /// Idle ones are kept for so long.
-    pub idle: Duration,
-}
-
-/// Where connections of a worker came in; shared by all that came through one listener.
-#[derive(Debug, Default)]
-pub(crate) struct Threshold(Cell<Option<Closing>>);
-
-impl Threshold {
-    /// Asks those who came in here to leave.
-    pub(crate) fn close(&self, closing: Closing) {
-        if !self.is_closing() {
-            self.0.set(Some(closing));
-        }
-    }
-
-    /// Whether those who came in here shall leave.
-    pub(crate) fn is_closing(&self) -> bool {
-        self.0.get().is_some()
-    }
-
-    /// Since when, and how long idle ones are kept.
-    pub(crate) fn closing(&self) -> Option<Closing> {
-        self.0.get()
     }
 }
 

@@ -171,7 +171,7 @@ async fn permit(worker: &Worker, post: &Post) -> Option<Permit> {
 /// Waits until what waits is accepted beyond any limit.
 async fn closed(post: &Post) {
     if post.relieved().await != Relief::Closed {
-        pending().await
+        pending::<()>().await;
     }
 }
 

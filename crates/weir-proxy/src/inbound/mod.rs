@@ -10,4 +10,5 @@ pub(crate) mod registry;
 pub(crate) mod responder;
 pub(crate) mod secured;
 pub(crate) mod tap;
+pub(crate) mod threshold;
 pub(crate) mod tls;

@@ -10,7 +10,7 @@ use slab::Slab;
 
 use super::client::Peer;
 use crate::runtime::counters::WorkerCounters;
-use crate::runtime::inbox::ConnectionId;
+use crate::runtime::inspection::ConnectionId;
 
 /// The client connections of a worker.
 #[derive(Debug)]

@@ -25,7 +25,6 @@ use weir_tls::source::{Certificates, Loaded, ServerSource};
 
 use super::clock::time_of_day;
 use super::settling::{Settling, Sight};
-use super::status::ProcessStatus;
 
 /// How often files are looked at. What is new is served after at most two of these; a look costs a few microseconds per file.
 const LOOK_INTERVAL: Duration = Duration::from_secs(2);
@@ -60,6 +59,9 @@ impl fmt::Display for CertificateError {
 }
 
 impl std::error::Error for CertificateError {}
+
+/// TLS of all listeners that are open.
+pub type ServedTls = ArcSwap<Vec<Arc<ListenerTls>>>;
 
 /// TLS of a listener: what all workers share of it.
 #[derive(Debug)]
@@ -166,16 +168,16 @@ impl Renewal {
     }
 }
 
-/// Looks at the files of all listeners, whichever those are, for as long as somebody else holds the status.
-pub(super) async fn watch(status: Weak<ProcessStatus>) {
+/// Looks at the files of all listeners, whichever those are, for as long as somebody else holds them.
+pub(super) async fn watch(served: Weak<ServedTls>) {
     let mut watched: Vec<Watched> = Vec::new();
     let mut interval = tokio::time::interval(LOOK_INTERVAL);
     interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         interval.tick().await;
-        let Some(listening) = status.upgrade().map(|status| status.listening.load_full()) else { return };
-        watched.retain(|it| listening.tls.iter().any(|tls| Arc::ptr_eq(tls, &it.tls)));
-        for tls in &listening.tls {
+        let Some(listeners) = served.upgrade().map(|served| served.load_full()) else { return };
+        watched.retain(|it| listeners.iter().any(|tls| Arc::ptr_eq(tls, &it.tls)));
+        for tls in &*listeners {
             if !watched.iter().any(|it| Arc::ptr_eq(tls, &it.tls)) {
                 watched.push(Watched::new(Arc::clone(tls), time_of_day()));
             }

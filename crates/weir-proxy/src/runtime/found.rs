@@ -3,12 +3,15 @@
 //! A name that nobody knows, or for which nobody answers, takes nothing away: who was found last stays. Servers that are
 //! there are worth more than an answer about them.
 
+use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use weir_upstream::io::deadline::pause;
-use weir_upstream::names::{Found, NotFound};
+use tokio::runtime::Builder;
+use tokio::time::Instant;
+use weir_upstream::io::deadline::{now, pause};
+use weir_upstream::names::{Found, Names, NotFound};
 use weir_upstream::recruit::NamedServers;
 use weir_upstream::roster::{Member, Moment};
 use weir_upstream::upstream::Upstream;
@@ -67,6 +70,28 @@ pub(super) async fn keep(
             }
         }
     }
+}
+
+/// Asks once for the addresses of names that came with these upstreams and were not looked at before, until the deadline at most: else
+/// the first requests would find nobody. Blocks. Who is not known by then may be found later.
+pub(super) fn find(upstreams: &[(Arc<Upstream>, NamedServers)], asked: &[SocketAddr], deadline: Instant) {
+    if upstreams.is_empty() {
+        return;
+    }
+    let Ok(runtime) = Builder::new_current_thread().enable_all().build() else { return };
+    runtime.block_on(async {
+        let Ok(names) = Names::new(asked) else { return };
+        for (upstream, servers) in upstreams {
+            tokio::select! {
+                answer = names.addresses(servers.name()) => {
+                    if let Ok(found) = answer {
+                        take(upstream, servers, &found);
+                    }
+                }
+                () = pause(deadline.saturating_duration_since(now())) => return,
+            }
+        }
+    });
 }
 
 fn pause_after(failures: u32) -> Duration {

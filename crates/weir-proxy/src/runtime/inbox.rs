@@ -10,12 +10,10 @@ use crate::access_log::LogHandle;
 use crate::inbound::door::DoorId;
 use crate::inbound::listener::Entrance;
 
+pub use super::inspection::{ConnectionId, Inspection, Query};
+
 /// Messages a worker may be behind with; the control side waits then.
 pub const INBOX_MESSAGES_MAX: usize = 64;
-
-/// Identifies a client connection of a worker, also after its end: no other one ever gets the same.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct ConnectionId(pub usize);
 
 /// What a worker can be told.
 #[derive(Debug)]
@@ -49,24 +47,6 @@ pub struct Change {
     pub(super) log: Option<Option<LogHandle>>,
     /// Told when all of it is done, and how long the worker did nothing else for it.
     pub(super) done: oneshot::Sender<Duration>,
-}
-
-/// What can be asked of a worker.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Query {
-    /// Its client connections.
-    Connections,
-    /// How many idle connections to servers it holds.
-    IdleUpstream,
-}
-
-/// What a worker answers.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Inspection {
-    /// Its client connections: identity and peer.
-    Connections(Vec<(ConnectionId, String)>),
-    /// Idle connections to servers.
-    IdleUpstream(usize),
 }
 
 /// The sending half.

@@ -8,8 +8,8 @@ use weir_config::model::{Listen, ListenAddress, Model};
 use super::certificates::ListenerTls;
 use super::clock::time_of_day;
 use super::fingerprint::Fingerprint;
-use super::process::StartError;
 use super::sockets::{BoundAddress, Listener};
+use super::start_error::StartError;
 use crate::inbound::door::{Door, Terms};
 use crate::inbound::listener::Entrance;
 
@@ -24,15 +24,6 @@ pub(super) struct OpenListener {
     pub written: ListenAddress,
     /// What the configuration says of it.
     pub mark: Fingerprint,
-}
-
-/// What can be told of all listeners.
-#[derive(Debug, Default)]
-pub struct Listening {
-    /// Their addresses, in the order of the configuration.
-    pub addresses: Vec<String>,
-    /// What those with TLS serve.
-    pub tls: Vec<Arc<ListenerTls>>,
 }
 
 impl OpenListener {
@@ -99,10 +90,12 @@ impl OpenListener {
     }
 }
 
-/// What can be told of them.
-pub(super) fn listening(listeners: &[OpenListener]) -> Listening {
-    Listening {
-        addresses: listeners.iter().map(|listener| listener.address().to_string()).collect(),
-        tls: listeners.iter().filter_map(|listener| listener.door.terms.load().tls.clone()).collect(),
-    }
+/// Their addresses, for people.
+pub(super) fn addresses(listeners: &[OpenListener]) -> Vec<String> {
+    listeners.iter().map(|listener| listener.address().to_string()).collect()
+}
+
+/// What those with TLS serve.
+pub(super) fn served(listeners: &[OpenListener]) -> Vec<Arc<ListenerTls>> {
+    listeners.iter().filter_map(|listener| listener.door.terms.load().tls.clone()).collect()
 }

@@ -172,3 +172,33 @@ fn differences(
 pub(super) fn change(what: Changed, how: How, name: String) -> ConfigurationChange {
     ConfigurationChange { what, how, name }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(before: &[(&str, &str)], after: &[(&str, &str)], expected: &[(&str, How)]) {
+        let marked = |all: &[(&str, &str)]| -> Vec<_> {
+            all.iter().map(|(name, it)| ((*name).to_owned(), Fingerprint::of(it))).collect()
+        };
+        let mut all = Vec::new();
+        differences(Changed::Route, &marked(before), &marked(after), &mut all);
+        let all: Vec<_> = all.iter().map(|it| (it.name.as_str(), it.how)).collect();
+        assert_eq!(all, expected);
+    }
+
+    #[test]
+    fn what_is_new_another_or_gone_is_told_by_name() {
+        check(&[("a", "1"), ("b", "1")], &[("a", "1"), ("b", "1")], &[]);
+        check(
+            &[("a", "1"), ("b", "1"), ("c", "1")],
+            &[("d", "1"), ("b", "2"), ("a", "1")],
+            &[("d", How::Added), ("b", How::Changed), ("c", How::Removed)],
+        );
+        check(&[], &[("a", "1")], &[("a", How::Added)]);
+        check(&[("a", "1")], &[], &[("a", How::Removed)]);
+        // One name for several: each is held against the one at its place among them.
+        check(&[("a", "1"), ("a", "2")], &[("a", "1"), ("a", "3")], &[("a", How::Changed)]);
+        check(&[("a", "1"), ("a", "2")], &[("a", "1")], &[("a", How::Removed)]);
+    }
+}

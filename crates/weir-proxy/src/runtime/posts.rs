@@ -5,8 +5,9 @@ use std::rc::Rc;
 use tokio::task::JoinSet;
 
 use super::worker::Worker;
-use crate::inbound::door::{Closing, DoorId, Post, Relief};
+use crate::inbound::door::{DoorId, Post, Relief};
 use crate::inbound::listener::{self, Entrance};
+use crate::inbound::threshold::Closing;
 
 /// An accept loop has ended that should run for as long as its worker.
 #[derive(Debug)]

@@ -1,6 +1,5 @@
 //! The data plane as a whole: its workers, its sockets and the way to stop it.
 
-use std::fmt;
 use std::io;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -19,7 +18,7 @@ use weir_upstream::io::deadline::{now, pause};
 
 use super::authentication::verifiers::Verifiers;
 use super::build;
-use super::certificates::{self, CertificateError};
+use super::certificates;
 use super::control::Control;
 use super::descriptors::Descriptors;
 use super::fleet::Fleet;
@@ -29,68 +28,24 @@ use super::listeners::{self, OpenListener};
 use super::marks::Marks;
 use super::percentiles;
 use super::permits::Permits;
-use super::queues::{OpenQueue, QueueError, Queues};
+use super::queues::{OpenQueue, Queues};
 use super::retired::{self, Retired};
 use super::run::Setup;
 use super::snapshot::Snapshot;
-use super::sockets::{BoundAddress, ListenError};
+use super::sockets::BoundAddress;
 use super::status::ProcessStatus;
 use super::watched;
 use crate::access_log::{AccessLogWriter, LogCounts};
 use crate::dispatch::deliver::Deliverer;
 
 pub use super::fleet::Ended;
+pub use super::start_error::StartError;
 
 /// How long the last lines of the access log may take to be written.
 pub(super) const LOG_FINISH_TIME: Duration = Duration::from_secs(2);
 
 /// How long the start waits for the addresses of names. Who is not known by then may be found later.
-const FIND_TIME: Duration = Duration::from_secs(2);
-
-/// Why the data plane can't start.
-#[derive(Debug)]
-pub enum StartError {
-    /// An address can't be listened on.
-    Listen(ListenError),
-    /// A listener has nothing to serve TLS with.
-    Certificates(CertificateError),
-    /// The access log can't be opened.
-    AccessLog {
-        /// Where it was to go.
-        target: String,
-        /// The system's word.
-        source: io::Error,
-    },
-    /// A queue of writes can't be opened.
-    Queue(QueueError),
-    /// A thread or its runtime can't be made.
-    Worker(io::Error),
-}
-
-impl fmt::Display for StartError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Listen(error) => error.fmt(f),
-            Self::Certificates(error) => error.fmt(f),
-            Self::AccessLog { target, source } => {
-                write!(f, "the access log `{target}` can't be opened: {source}")
-            }
-            Self::Queue(error) => error.fmt(f),
-            Self::Worker(source) => write!(f, "a worker can't be started: {source}"),
-        }
-    }
-}
-
-impl std::error::Error for StartError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match self {
-            Self::Listen(error) => Some(error),
-            Self::Certificates(error) => Some(error),
-            Self::AccessLog { source, .. } | Self::Worker(source) => Some(source),
-            Self::Queue(error) => Some(error),
-        }
-    }
-}
+pub(super) const FIND_TIME: Duration = Duration::from_secs(2);
 
 /// A running data plane. Dropping it stops everything at once.
 #[derive(Debug)]
@@ -136,7 +91,8 @@ impl Proxy {
         let status = Arc::new(ProcessStatus {
             started: now(),
             ready: AtomicBool::new(true),
-            listening: ArcSwap::from_pointee(listeners::listening(&listeners)),
+            listeners: ArcSwap::from_pointee(listeners::addresses(&listeners)),
+            tls: Arc::new(ArcSwap::from_pointee(listeners::served(&listeners))),
             workers: AtomicUsize::new(0),
             counters: ArcSwap::default(),
             snapshot: ArcSwap::from(Arc::clone(&snapshot)),
@@ -196,8 +152,8 @@ impl Proxy {
 
     /// Begins what runs beside the requests.
     fn begin_tasks(&self) {
-        let status = Arc::downgrade(&self.status);
-        self.control.begin("certificates", move || certificates::watch(status.clone()));
+        let served = Arc::downgrade(&self.status.tls);
+        self.control.begin("certificates", move || certificates::watch(served.clone()));
         let status = Arc::downgrade(&self.status);
         self.control.begin("percentiles", move || percentiles::watch(status.clone()));
         let status = Arc::downgrade(&self.status);

@@ -12,19 +12,24 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 use weir_config::model::{Drain, Limits, ListenAddress, Model};
 use weir_core::ports::reload::{Changed, ConfigurationChange, How};
+use weir_upstream::io::deadline::now;
+use weir_upstream::recruit::NamedServers;
+use weir_upstream::upstream::Upstream;
 
 use super::authentication::verifiers::Verifiers;
 use super::build;
 use super::certificates::{ListenerTls, Renewal};
 use super::clock::time_of_day;
 use super::fingerprint::Fingerprint;
+use super::found;
 use super::inbox::{Change, Message};
 use super::listeners::{self, OpenListener};
 use super::marks::{self, Marks, change};
-use super::process::{LOG_FINISH_TIME, Proxy, StartError, access_log, worker_count};
+use super::process::{FIND_TIME, LOG_FINISH_TIME, Proxy, access_log, worker_count};
 use super::queues::{QueueError, Queues};
 use super::snapshot::Snapshot;
 use super::sockets::BoundAddress;
+use super::start_error::StartError;
 use super::upstreams;
 use crate::access_log::{AccessLogWriter, LogCounts};
 use crate::inbound::door::{Door, DoorId, Terms};
@@ -153,6 +158,7 @@ impl Standing {
         // Last of what can fail, because queues that are open get other bounds.
         self.queues.prepare(model).map_err(AdoptError::Queue)?;
         let snapshot = Arc::new(build::successor(model, &self.verifiers, &self.queues, &self.snapshot));
+        found::find(&self.strangers(&snapshot), &snapshot.resolver, now() + FIND_TIME);
         changes.extend(marks::changes((&self.marks, &self.snapshot), (&marks, &snapshot)));
         self.unlisted(&marks, &snapshot, &mut changes);
         Ok(Prepared {
@@ -167,6 +173,19 @@ impl Standing {
             replay_bytes: model.replay.total_bytes,
             changes,
         })
+    }
+
+    /// Names whose servers nobody knows yet.
+    fn strangers(&self, snapshot: &Snapshot) -> Vec<(Arc<Upstream>, NamedServers)> {
+        let known: HashMap<_, _> = self.snapshot.upstreams.iter().map(|it| (&*it.name, it)).collect();
+        let is_known = |upstream: &Upstream, servers: &NamedServers| {
+            let before = known.get(&*upstream.name);
+            before.is_some_and(|before| before.named.iter().any(|it| it.written() == servers.written()))
+        };
+        let all = snapshot.upstreams.iter();
+        let all = all.flat_map(|upstream| upstream.named.iter().map(move |servers| (upstream, servers)));
+        let strange = all.filter(|(upstream, servers)| !is_known(upstream, servers));
+        strange.map(|(upstream, servers)| (Arc::clone(upstream), servers.clone())).collect()
     }
 
     /// Changes that fingerprints of things with names do not show.
@@ -335,7 +354,8 @@ impl Proxy {
                 }
             }
         }
-        self.status.listening.store(Arc::new(listeners::listening(&self.listeners)));
+        self.status.listeners.store(Arc::new(listeners::addresses(&self.listeners)));
+        self.status.tls.store(Arc::new(listeners::served(&self.listeners)));
         (new, known.into_values().collect())
     }
 

@@ -15,8 +15,8 @@ use super::posts::{AcceptEnded, Posts};
 use super::snapshot::Snapshot;
 use super::worker::Worker;
 use crate::access_log::LogHandle;
-use crate::inbound::door::Closing;
 use crate::inbound::listener::Entrance;
+use crate::inbound::threshold::Closing;
 
 /// How often lines of the access log leave a worker that has little to say.
 const LOG_FLUSH_INTERVAL: Duration = Duration::from_millis(100);

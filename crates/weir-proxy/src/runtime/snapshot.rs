@@ -27,8 +27,8 @@ use super::dispatch::{Dispatches, Hedging};
 use super::inventory::WatchedInventory;
 use super::mirrors::Beside;
 use super::rates::Rates;
+use super::upstream_mark::UpstreamMark;
 use super::upstream_room::UpstreamRoom;
-use super::upstreams::UpstreamMark;
 use crate::access_log::Form;
 
 /// A running configuration.

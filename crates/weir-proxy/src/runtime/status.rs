@@ -17,8 +17,8 @@ use weir_upstream::io::deadline::now;
 use weir_upstream::roster::Member;
 use weir_upstream::upstream::Upstream;
 
+use super::certificates::ServedTls;
 use super::counters::WorkerCounters;
-use super::listeners::Listening;
 use super::lookout::Lookout;
 use super::queues::Queues;
 use super::snapshot::{Route, Service, Snapshot};
@@ -30,7 +30,8 @@ use crate::access_log::LogCounts;
 pub struct ProcessStatus {
     pub(super) started: Instant,
     pub(super) ready: AtomicBool,
-    pub(super) listening: ArcSwap<Listening>,
+    pub(super) listeners: ArcSwap<Vec<String>>,
+    pub(super) tls: Arc<ServedTls>,
     /// How many workers accept.
     pub(super) workers: AtomicUsize,
     /// Those of all workers, also of some that have ended.
@@ -53,7 +54,8 @@ impl ProcessStatus {
         Arc::new(Self {
             started: now(),
             ready: AtomicBool::new(true),
-            listening: ArcSwap::default(),
+            listeners: ArcSwap::default(),
+            tls: Arc::default(),
             workers: AtomicUsize::new(0),
             counters: ArcSwap::default(),
             snapshot: ArcSwap::from(snapshot),
@@ -79,13 +81,13 @@ impl StatusSource for ProcessStatus {
 
     fn status(&self) -> Status {
         let _members = self.members.lock().unwrap_or_else(PoisonError::into_inner);
-        let (snapshot, listening) = (self.snapshot.load(), self.listening.load());
+        let snapshot = self.snapshot.load();
         let mut status = Status {
             version: env!("CARGO_PKG_VERSION"),
             uptime_seconds: (now() - self.started).as_secs(),
             ready: self.ready.load(Ordering::Relaxed),
-            listeners: listening.addresses.clone(),
-            certificates: listening.tls.iter().flat_map(|tls| tls.status()).collect(),
+            listeners: self.listeners.load().to_vec(),
+            certificates: self.tls.load().iter().flat_map(|tls| tls.status()).collect(),
             workers: self.workers.load(Ordering::Relaxed),
             log_lines_dropped: self.log.dropped(),
             requests_waiting: snapshot.waiting(),

@@ -20,19 +20,10 @@ use weir_upstream::roster::{Member, Origin, Roster};
 use weir_upstream::sticky::Sticky;
 use weir_upstream::upstream::{Upstream, Waits};
 
-use super::fingerprint::Fingerprint;
 use super::inventory::WatchedInventory;
 use super::snapshot::Snapshot;
+use super::upstream_mark::UpstreamMark;
 use super::upstream_room::UpstreamRoom;
-
-/// What the configuration said of an upstream.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct UpstreamMark {
-    /// All of it.
-    whole: Fingerprint,
-    /// What concerns each of its servers: how they are reached, watched and limited.
-    terms: Fingerprint,
-}
 
 /// The upstreams of a snapshot, in the order of the configuration, each with what belongs to it.
 pub(super) struct Upstreams {
@@ -64,7 +55,7 @@ impl Upstreams {
             Self { upstreams: Vec::new(), rooms: Vec::new(), inventories: Vec::new(), marks: Vec::new() };
         for written in &model.upstreams {
             let before = known.get(written.name.as_str()).copied();
-            let mark = mark(written, messages.is_some());
+            let mark = UpstreamMark::of(written, messages.is_some());
             let (upstream, room, inventory) = match before.filter(|before| before.stays(written, mark)) {
                 Some(same) => (Arc::clone(same.upstream), same.room.cloned(), same.inventory.cloned()),
                 None => {
@@ -122,16 +113,6 @@ impl Before<'_> {
             (None, Some(_)) | (Some(_), None) => false,
         };
         self.mark == mark && has_same_inventory
-    }
-}
-
-fn mark(upstream: &model::Upstream, are_messages_counted: bool) -> UpstreamMark {
-    let model::Upstream { tls, eject, limits, .. } = upstream;
-    let of_servers =
-        limits.map(|limits| (limits.server_requests, limits.server_connections, limits.connections));
-    UpstreamMark {
-        whole: Fingerprint::of(&(upstream, are_messages_counted)),
-        terms: Fingerprint::of(&(tls, eject, of_servers, are_messages_counted)),
     }
 }
 

@@ -21,14 +21,14 @@ use super::authentication::memory::ProofMemory;
 use super::clock::DateClock;
 use super::counters::WorkerCounters;
 use super::dial::Dial;
-use super::inbox::{Inspection, Query};
+use super::inspection::{Inspection, Query};
 use super::lanes::Lanes;
 use super::permits::Permits;
 use super::snapshot::{LocalSnapshot, Snapshot};
 use super::tracker::Tracker;
 use crate::access_log::LogHandle;
-use crate::inbound::door::Closing;
 use crate::inbound::registry::Registry;
+use crate::inbound::threshold::Closing;
 
 /// Steps of handshakes that are computed in one round of the worker. One costs some hundred microseconds, so whoever is
 /// being served waits about a millisecond at most.

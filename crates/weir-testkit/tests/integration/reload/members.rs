@@ -1,9 +1,13 @@
 //! Servers and what is known of them, from one configuration to the next.
 
+use std::net::Ipv4Addr;
+use std::time::{Duration, Instant};
+
 use weir_core::health::{State, Word};
 use weir_core::ports::members::MemberChange;
 use weir_core::ports::{ServerStatus, Status};
 use weir_testkit::client::{connect, fetch, get};
+use weir_testkit::dns::NameServer;
 use weir_testkit::proxy;
 use weir_testkit::server::Server;
 use weir_testkit::wait::until;
@@ -134,4 +138,32 @@ fn requests_in_flight_count_under_the_next_limits_too() {
     connect(&proxy).send(get("/")).answer().expect(503);
     go.send(()).unwrap();
     again.answer().expect(200);
+}
+
+/// The first requests after a reload found nobody, because names were asked for only when it was in use.
+#[test]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "what holds within two seconds is held against the time that it took"
+)]
+fn a_name_that_comes_with_a_reload_is_known_when_it_is_in_use() {
+    let server = Server::saying("found");
+    let names = NameServer::start(&[Ipv4Addr::LOCALHOST]);
+    let port = server.to_string().rsplit_once(':').unwrap().1.to_owned();
+    let proxy = proxy::start("services: [{host: '*', respond: {body: first}}]\n");
+    let begun = Instant::now();
+    reload(
+        &proxy,
+        &format!(
+            "resolver: ['{}']\nservices: [{{host: '*', upstream: web}}]\n\
+             upstreams: {{web: {{servers: [{{address: 'app.test:{port}', resolve: true}}]}}}}\n",
+            names.address()
+        ),
+    );
+    // Nobody waits for longer than that for a name server that is slow.
+    if begun.elapsed() < Duration::from_secs(2) {
+        assert_eq!(fetch(&proxy, "/").expect(200).text(), "found");
+    }
+    until(|| proxy.status().upstreams[0].servers.len() == 1);
+    assert_eq!(fetch(&proxy, "/").expect(200).text(), "found");
 }

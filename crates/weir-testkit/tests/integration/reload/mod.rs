@@ -125,8 +125,7 @@ fn what_stays_for_the_life_of_the_process_is_refused_with_its_reason() {
     let server = Server::saying("ok");
     let services = format!("services: [{{host: '*', upstream: ['{server}']}}]\n");
     let proxy = weir_testkit::proxy::start(&format!("state: /tmp/one\n{services}"));
-    let error =
-        refused(&proxy, &format!("state: /tmp/two\nservices: [{{host: '*', respond: {{body: x}}}}]\n"));
+    let error = refused(&proxy, "state: /tmp/two\nservices: [{host: '*', respond: {body: x}}]\n");
     assert!(error.contains("`state`") && error.contains("\n\nhint: restart"), "{error}");
     assert_eq!(weir_testkit::client::fetch(&proxy, "/").expect(200).text(), "ok");
 }
