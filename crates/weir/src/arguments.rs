@@ -16,7 +16,6 @@ const HELP_COLUMNS_MAX: usize = 80;
 /// The end of the help of the whole program; shorter than a list of its options, so that all commands fit on a screen.
 const MORE: &str = "\
 More: `weir COMMAND --help`, completions, man; `--log LEVEL` or WEIR_LOG
-
 Example:
   weir demo";
 

@@ -134,6 +134,7 @@ impl Fleet {
             // A sender is held here, so there is always another word.
             let Some((id, ended)) = self.ended.recv().await else { return Ended::Died };
             if !self.forget(id) || ended == Ended::Died {
+                self.lose(id);
                 return ended;
             }
         }
@@ -144,16 +145,21 @@ impl Fleet {
         let mut cut = 0;
         while !self.workers.is_empty() || !self.leaving.is_empty() {
             let Some((id, ended)) = self.ended.recv().await else { break };
-            if !self.forget(id)
-                && let Some(place) = self.workers.iter().position(|worker| worker.id == id)
-            {
-                join(self.workers.remove(place));
+            if !self.forget(id) {
+                self.lose(id);
             }
             if let Ended::Told { cut: count } = ended {
                 cut += count;
             }
         }
         cut
+    }
+
+    /// Forgets one that has ended although it accepted.
+    fn lose(&mut self, id: u64) {
+        if let Some(place) = self.workers.iter().position(|worker| worker.id == id) {
+            join(self.workers.remove(place));
+        }
     }
 
     /// Forgets one of those that were dismissed. Says whether it was one.

@@ -36,6 +36,8 @@ impl Posts {
         let known = self.manned.iter().find(|manned| manned.door == door);
         let threshold = known.map_or_else(Rc::default, |known| Rc::clone(&known.post.threshold));
         let post = Post::new(threshold);
+        // It may have accepted from this one before, and handed it over.
+        self.manned.retain(|manned| (manned.door, manned.socket) != (door, entrance.number));
         self.manned.push(Manned { door, socket: entrance.number, post: Rc::clone(&post) });
         self.accepting.spawn_local(listener::accept(Rc::clone(worker), entrance, post));
     }
