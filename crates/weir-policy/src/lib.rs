@@ -1,0 +1,8 @@
+//! Policy groups: JSON packets over TCP, and servers that register themselves.
+//!
+//! Clients send a packet that names a policy; one of the servers that have registered for that policy gets it, and its answer
+//! goes back. There were programs for this before Weir, and they work with it unchanged: [`wire`] is what they speak, in all the
+//! spellings that there are. A policy group is an upstream like any other (`weir_upstream`), so what chooses, checks and limits
+//! servers is not here.
+
+pub mod wire;
