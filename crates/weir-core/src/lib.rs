@@ -15,6 +15,7 @@ pub mod latency;
 pub mod limit;
 pub mod metric;
 pub mod mirror;
+pub mod policy_group;
 pub mod ports;
 pub mod proxy_header;
 pub mod queue;

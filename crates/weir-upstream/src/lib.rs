@@ -20,6 +20,7 @@ pub mod member;
 pub mod message_counts;
 pub mod names;
 pub mod observation;
+pub mod policy_groups;
 pub mod pool;
 pub mod recruit;
 pub mod retries;

@@ -35,6 +35,7 @@ fn build(model: &Model, verifiers: &Verifiers, queues: &Queues, before: Option<&
     let counted = || before.and_then(|before| before.messages.clone()).unwrap_or_default();
     let messages = model.metrics.map(|_| counted());
     let since = before.map_or_else(now, |before| before.since);
+    let policy_groups = before.map(|before| Arc::clone(&before.policy_groups)).unwrap_or_default();
     let Upstreams { upstreams, rooms, inventories, marks } =
         Upstreams::new(model, messages.as_ref(), since, before);
     let client_entries = model.limits.client_entries;
@@ -70,6 +71,7 @@ fn build(model: &Model, verifiers: &Verifiers, queues: &Queues, before: Option<&
         inventories,
         upstreams,
         marks,
+        policy_groups,
         trusted_proxies: model.trusted_proxies.clone(),
         resolver: model.resolver.clone(),
         forwarded: model.forwarded,

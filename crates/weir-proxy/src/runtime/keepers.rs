@@ -34,10 +34,12 @@ pub(super) async fn watch(status: Weak<ProcessStatus>) {
     let mut names = None;
     let mut asked_until_now = Vec::new();
     loop {
-        let Some(published) = status.upgrade().map(|status| {
+        let Some((published, registered)) = status.upgrade().map(|status| {
             let snapshot = status.snapshot();
             let (upstreams, asked) = (&snapshot.upstreams, &snapshot.resolver);
+            let others = snapshot.other_policy_groups();
             let each = upstreams.iter().zip(&snapshot.inventories);
+            let each = each.chain(others.iter().zip(std::iter::repeat(&None)));
             let in_force: HashMap<_, _> =
                 each.map(|(upstream, inventory)| (Arc::as_ptr(upstream), (upstream, inventory))).collect();
             keepers.retain(|upstream, _| in_force.contains_key(upstream));
@@ -54,11 +56,14 @@ pub(super) async fn watch(status: Weak<ProcessStatus>) {
                     keeper
                 });
             }
-            Arc::clone(&status.published)
+            (Arc::clone(&status.published), snapshot.policy_groups.bell())
         }) else {
             return;
         };
-        published.notified().await;
+        tokio::select! {
+            () = published.notified() => {}
+            () = registered.notified() => {}
+        }
     }
 }
 

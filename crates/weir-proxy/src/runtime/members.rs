@@ -22,9 +22,11 @@ const SERVERS_MAX: usize = 1024;
 impl ProcessStatus {
     fn upstream(&self, name: &str) -> Result<Arc<Upstream>, MemberError> {
         let snapshot = self.snapshot();
-        let found = snapshot.upstreams.iter().find(|upstream| &*upstream.name == name).cloned();
+        let others = snapshot.other_policy_groups();
+        let all = snapshot.upstreams.iter().chain(&others);
+        let found = all.clone().find(|upstream| &*upstream.name == name).cloned();
         found.ok_or_else(|| MemberError::NoUpstream {
-            known: snapshot.upstreams.iter().map(|upstream| upstream.name.to_string()).collect(),
+            known: all.map(|upstream| upstream.name.to_string()).collect(),
         })
     }
 }

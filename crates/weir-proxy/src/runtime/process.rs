@@ -15,6 +15,7 @@ use weir_core::ports::members::SharedMemberControl;
 use weir_core::ports::queue::SharedQueueSource;
 use weir_upstream::body::replay::ReplayPool;
 use weir_upstream::io::deadline::{now, pause};
+use weir_upstream::policy_groups::PolicyGroups;
 
 use super::authentication::verifiers::Verifiers;
 use super::build;
@@ -178,6 +179,11 @@ impl Proxy {
     /// Whoever changes the members of upstreams, also after this is gone.
     pub fn member_control(&self) -> SharedMemberControl {
         Arc::clone(&self.status) as SharedMemberControl
+    }
+
+    /// Upstreams whose servers register themselves, for whoever lets them register.
+    pub fn policy_groups(&self) -> Arc<PolicyGroups> {
+        Arc::clone(&self.status.snapshot().policy_groups)
     }
 
     /// The queues of writes, for people.

@@ -19,6 +19,7 @@ use weir_upstream::body::BodyLimits;
 use weir_upstream::body::replay::ReplayLimits;
 use weir_upstream::h1::head::HeadLimits;
 use weir_upstream::message_counts::MessageCounts;
+use weir_upstream::policy_groups::PolicyGroups;
 use weir_upstream::upstream::Upstream;
 
 use super::authentication::Authentication;
@@ -40,6 +41,8 @@ pub struct Snapshot {
     pub services: Vec<Service>,
     /// Upstreams, in the order of the configuration.
     pub upstreams: Vec<Arc<Upstream>>,
+    /// Upstreams whose servers register themselves, whether a route uses them or not; every snapshot has the same.
+    pub policy_groups: Arc<PolicyGroups>,
     /// Peers whose X-Forwarded-* fields are believed.
     pub trusted_proxies: Vec<IpNet>,
     /// Who is asked for the addresses of names; whom the system asks when there are none.
@@ -101,6 +104,13 @@ impl Snapshot {
     /// What the table has found.
     pub fn route(&self, (service, route): (usize, usize)) -> &Route {
         &self.services[service].routes[route]
+    }
+
+    /// Groups of policies that no route uses: they are not among the upstreams of the configuration.
+    pub(super) fn other_policy_groups(&self) -> Vec<Arc<Upstream>> {
+        let mut groups = self.policy_groups.all();
+        groups.retain(|group| !self.upstreams.iter().any(|upstream| Arc::ptr_eq(upstream, group)));
+        groups
     }
 
     /// How often a key took over the entry of another one, in all rates.

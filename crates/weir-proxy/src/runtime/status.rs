@@ -200,7 +200,7 @@ fn upstreams(snapshot: &Snapshot) -> Vec<UpstreamStatus> {
         let inventory = inventory.as_ref().map(|inventory| inventory.status());
         UpstreamStatus { requests_waiting, inventory, ..self::upstream(upstream) }
     });
-    status.collect()
+    status.chain(snapshot.other_policy_groups().iter().map(|group| self::upstream(group))).collect()
 }
 
 fn upstream(upstream: &Upstream) -> UpstreamStatus {

@@ -1,0 +1,162 @@
+//! Upstreams that come into being because servers register for them: one for each policy.
+//!
+//! They belong to no configuration, although one may say how they are balanced and limited, and routes may use them. So they are
+//! kept apart from what is published with a configuration, and live as long as the process: whoever has registered stays when
+//! another configuration comes into force.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use tokio::sync::Notify;
+use weir_core::balance::Strategy;
+use weir_core::health::EjectionRule;
+use weir_core::policy_group;
+use weir_core::retry::RetryPolicy;
+
+use crate::breakers::Breakers;
+use crate::recruit::Recruit;
+use crate::roster::Roster;
+use crate::upstream::{Upstream, Waits};
+
+/// How things are with servers of a group of which no configuration says anything.
+const WAITS: Waits = Waits {
+    connect: Duration::from_secs(2),
+    answer_head: Duration::from_secs(60),
+    answer_body: Duration::from_secs(60),
+    idle: Duration::from_secs(4),
+    reuse_unsafe: Duration::from_secs(1),
+};
+
+/// A group.
+#[derive(Debug, Clone)]
+struct Known {
+    upstream: Arc<Upstream>,
+    /// Whether a configuration has asked for it, so that routes may use it.
+    is_configured: bool,
+}
+
+/// The groups of all policies.
+#[derive(Debug, Default)]
+pub struct PolicyGroups {
+    known: ArcSwap<BTreeMap<i64, Known>>,
+    /// Held by whoever changes them.
+    changing: Mutex<()>,
+    changed: Arc<Notify>,
+}
+
+impl PolicyGroups {
+    /// The group of this policy, if there is one.
+    pub fn of(&self, policy: i64) -> Option<Arc<Upstream>> {
+        self.known.load().get(&policy).map(|known| Arc::clone(&known.upstream))
+    }
+
+    /// The group of this policy for a configuration. `make` gets the one that is there, and says whether it stays: it is what the
+    /// configuration says that a group is.
+    pub fn configure(
+        &self,
+        policy: i64,
+        make: impl FnOnce(Option<&Arc<Upstream>>) -> Arc<Upstream>,
+    ) -> Arc<Upstream> {
+        let _changing = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut known = BTreeMap::clone(&self.known.load());
+        let upstream = make(known.get(&policy).map(|known| &known.upstream));
+        known.insert(policy, Known { upstream: Arc::clone(&upstream), is_configured: true });
+        self.known.store(Arc::new(known));
+        self.changed.notify_one();
+        upstream
+    }
+
+    /// The group of this policy, made as usual if there is none. `None` when there are `groups_max` and none of them is without servers.
+    pub fn obtain(&self, policy: i64, groups_max: usize) -> Option<Arc<Upstream>> {
+        if let Some(upstream) = self.of(policy) {
+            return Some(upstream);
+        }
+        let _changing = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut known = BTreeMap::clone(&self.known.load());
+        if let Some(known) = known.get(&policy) {
+            return Some(Arc::clone(&known.upstream));
+        }
+        if known.len() >= groups_max {
+            // What was known of servers that have gone makes room for servers that come.
+            known.retain(|_, known| {
+                known.is_configured || known.upstream.look(|roster| !roster.members().is_empty())
+            });
+        }
+        if known.len() >= groups_max {
+            return None;
+        }
+        let upstream = Arc::new(usual(policy));
+        known.insert(policy, Known { upstream: Arc::clone(&upstream), is_configured: false });
+        self.known.store(Arc::new(known));
+        self.changed.notify_one();
+        Some(upstream)
+    }
+
+    /// All of them, in the order of their policies.
+    pub fn all(&self) -> Vec<Arc<Upstream>> {
+        self.known.load().values().map(|known| Arc::clone(&known.upstream)).collect()
+    }
+
+    /// Rung when there is another group. For one who waits.
+    pub fn bell(&self) -> Arc<Notify> {
+        Arc::clone(&self.changed)
+    }
+}
+
+/// A group of which no configuration says anything.
+fn usual(policy: i64) -> Upstream {
+    let roster = Roster::new(Vec::new(), policy_group::PANIC_PERCENT);
+    let breakers = Some(Arc::new(Breakers::new(EjectionRule::default())));
+    Upstream::new(&policy_group::name(policy), roster, Strategy::RoundRobin, RetryPolicy::default(), WAITS)
+        .with_recruit(Recruit { breakers, ..Recruit::default() })
+        .with_health(Some(policy_group::check()))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use weir_core::health::State;
+    use weir_core::server::{ServerAddress, Transport};
+    use weir_http::target::Scheme;
+
+    use super::*;
+    use crate::roster::{Member, Moment, Origin};
+
+    fn join(upstream: &Upstream, name: &str) {
+        let transport = Transport::Name(name.into(), 80);
+        let address =
+            ServerAddress { written: name.into(), scheme: Scheme::Http, transport, base: "".into() };
+        let server = Arc::new(upstream.recruit.server(address).unwrap());
+        let member = Member::new(server, 1, Origin::Lease, State::Healthy);
+        assert!(upstream.change(|roster| roster.join(member, Moment::now())));
+    }
+
+    #[test]
+    fn a_group_is_there_from_the_first_server_and_makes_room_when_it_is_empty() {
+        let groups = PolicyGroups::default();
+        assert!(groups.of(111).is_none());
+        let first = groups.obtain(111, 2).unwrap();
+        assert_eq!(&*first.name, "policy:111");
+        join(&first, "a");
+        assert!(Arc::ptr_eq(&first, &groups.of(111).unwrap()));
+        assert!(Arc::ptr_eq(&first, &groups.obtain(111, 0).unwrap()));
+        let second = groups.obtain(112, 2).unwrap();
+        assert_eq!(groups.all().len(), 2);
+        assert!(groups.obtain(113, 2).is_some(), "112 has no servers");
+        assert!(groups.of(112).is_none());
+        join(&groups.of(113).unwrap(), "a");
+        assert!(groups.obtain(112, 2).is_none());
+        drop(second);
+        // One that a route uses stays, and takes nobody's place.
+        let configured = groups.configure(7, |known| {
+            assert!(known.is_none());
+            Arc::new(usual(7))
+        });
+        assert!(Arc::ptr_eq(&configured, &groups.configure(7, |known| Arc::clone(known.unwrap()))));
+        assert!(groups.obtain(8, 3).is_none());
+        assert!(groups.of(7).is_some());
+    }
+}
