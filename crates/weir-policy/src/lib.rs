@@ -4,5 +4,16 @@
 //! goes back. There were programs for this before Weir, and they work with it unchanged: [`wire`] is what they speak, in all the
 //! spellings that there are. A policy group is an upstream like any other (`weir_upstream`), so what chooses, checks and limits
 //! servers is not here.
+//!
+//! [`plane`] has the sockets and threads, `worker` accepts, `conversation` is one connection, `forward` brings a message to a
+//! server, `registry` knows who has registered.
 
+mod conversation;
+mod forward;
+pub mod plane;
+mod registry;
+mod talk;
 pub mod wire;
+mod worker;
+
+pub use plane::{PolicyListenError, PolicyPlane};

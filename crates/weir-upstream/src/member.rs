@@ -283,6 +283,21 @@ impl Server {
         self.observation.answered(head, took, now);
     }
 
+    /// Counts a message of another protocol than HTTP of which a byte is about to be sent.
+    #[inline]
+    pub fn note_message(&self) {
+        self.counters.requests.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Counts the good answer to such a message, which began in this round and took so long.
+    pub fn note_reply(&self, round: Round, took: Duration, now: Instant) {
+        if let Some(held) = &self.breaker {
+            held.answered(round, 200, || false);
+        }
+        self.observation.replied(took, now);
+        self.watched.observe(|| took);
+    }
+
     /// Counts an exchange that failed after a byte was sent.
     pub fn note_failure(&self, begun: Instant) {
         self.counters.failures.fetch_add(1, Ordering::Relaxed);

@@ -76,6 +76,13 @@ impl Observation {
         }
     }
 
+    /// Notes a good answer of another protocol that took so long.
+    pub(crate) fn replied(&self, took: Duration, now: Instant) {
+        if let Some(decay) = self.decay() {
+            self.note(|known| known.succeeded(self.time(now), took, decay));
+        }
+    }
+
     /// Notes an exchange without an answer that was begun then.
     pub(crate) fn failed(&self, begun: Option<Instant>) {
         if let Some(decay) = self.decay() {

@@ -11,6 +11,7 @@ mod https_only;
 mod limit;
 mod listen;
 mod mirror;
+mod policy;
 mod upstream;
 
 use std::hash::{Hash, Hasher};
@@ -29,6 +30,7 @@ pub use https_only::HttpsOnly;
 pub use limit::{Drain, Limits, Replay, Timeouts};
 pub use listen::{AccessLog, AccessLogFormat, Admin, Listen, ListenAddress, ListenTls, LogTarget, PlainLine};
 pub use mirror::{Compare, Mirror};
+pub use policy::{PolicyLimits, PolicyListen, PolicyTimeouts, Register};
 pub use upstream::{Balance, HostPolicy, Inventory, Server, Sticky, Upstream, UpstreamId, UpstreamLimits};
 
 /// A whole configuration.

@@ -54,7 +54,7 @@ impl Memory {
     fn look(&mut self, snapshot: &Snapshot, now: Instant) {
         let elapsed = self.looked.replace(now).map_or(Duration::ZERO, |looked| now - looked);
         let mut seen = HashMap::new();
-        for upstream in &snapshot.upstreams {
+        for upstream in snapshot.upstreams.iter().chain(&snapshot.other_policy_groups()) {
             for server in &upstream.group().servers {
                 let known = self.servers.remove(&server.slot());
                 let (_, times) = seen.entry(server.slot()).or_insert_with(|| {

@@ -1,0 +1,135 @@
+//! One connection of a client or of a server that registers: message after message, each answered before the next is looked at.
+
+use std::net::IpAddr;
+use std::pin::pin;
+use std::rc::Rc;
+
+use weir_upstream::io::deadline::{Deadlines, Wait};
+use weir_upstream::io::stream::Stream;
+
+use crate::forward::{self, Question};
+use crate::talk::{self, Patience, Talk, TalkError};
+use crate::wire::message::{Message, Registration, Request};
+use crate::wire::{Frame, WireLimits, answer};
+use crate::worker::Worker;
+
+/// Serves a connection until one side has had enough.
+pub(crate) async fn serve(worker: &Worker, stream: Rc<Stream>, peer: IpAddr) {
+    let listen = &worker.shared.listen;
+    let limits = WireLimits::for_payload(listen.payload_characters_max);
+    let patience = Patience { idle: listen.timeouts.idle, message: listen.timeouts.message };
+    let deadlines = Deadlines::new();
+    let mut talk = Talk::new(stream, limits);
+    loop {
+        let frame = match next(worker, &mut talk, &deadlines, patience).await {
+            Ok(Some(frame)) => frame,
+            Ok(None) | Err(TalkError::Connection(_)) => return,
+            Err(TalkError::Wire(problem)) => {
+                let form = talk.form().unwrap_or_default();
+                let refusal = answer::refusal(form, None, &problem.to_string());
+                if say(&talk, &deadlines, patience, &refusal).await {
+                    talk.end(&deadlines).await;
+                }
+                return;
+            }
+        };
+        let reply = reply(worker, &talk, &frame, &deadlines, peer).await;
+        talk.take(&frame);
+        if let Some(reply) = reply
+            && !say(&talk, &deadlines, patience, &reply).await
+        {
+            return;
+        }
+    }
+}
+
+/// The next message; `None` when there is none in time, or the listener drains and none has begun.
+async fn next(
+    worker: &Worker,
+    talk: &mut Talk,
+    deadlines: &Deadlines,
+    patience: Patience,
+) -> Result<Option<Frame>, TalkError> {
+    let drained = {
+        let mut reading = pin!(talk.next(deadlines, Some(patience)));
+        tokio::select! {
+            biased;
+            // Whoever takes too long is closed without a word.
+            read = deadlines.guard(reading.as_mut()) => return read.unwrap_or(Ok(None)),
+            () = worker.drain_begun() => true,
+        }
+    };
+    debug_assert!(drained, "there is no other way here");
+    if talk.is_quiet() {
+        return Ok(None);
+    }
+    deadlines.guard(pin!(talk.next(deadlines, Some(patience)))).await.unwrap_or(Ok(None))
+}
+
+/// Writes an answer. Says whether the peer has taken it.
+async fn say(talk: &Talk, deadlines: &Deadlines, patience: Patience, bytes: &[u8]) -> bool {
+    deadlines.clear_all();
+    deadlines.set(Wait::ClientWrite, patience.message);
+    let written = deadlines.guard(pin!(talk::write(&talk.stream, bytes))).await;
+    deadlines.clear(Wait::ClientWrite);
+    matches!(written, Ok(Ok(())))
+}
+
+/// What is said to a message; nothing to a server that has registered, because the programs that there are expect nothing.
+async fn reply(
+    worker: &Worker,
+    talk: &Talk,
+    frame: &Frame,
+    deadlines: &Deadlines,
+    peer: IpAddr,
+) -> Option<Vec<u8>> {
+    deadlines.clear_all();
+    let refused = |reason: &str| Some(answer::refusal(frame.form, Some(&frame.value), reason));
+    match Message::of(&frame.value) {
+        Ok(Message::Request(request)) => {
+            if let Err(reason) = admit(worker, &request) {
+                return refused(&reason);
+            }
+            let question =
+                Question { form: frame.form, value: &frame.value, bytes: talk.bytes(frame), request };
+            match forward::forward(worker, &question, deadlines).await {
+                Ok(answer) => Some(answer),
+                Err(reason) => refused(&reason),
+            }
+        }
+        Ok(Message::Registration(registration)) => match register(worker, frame, &registration, peer) {
+            Ok(()) => registration.confirm.then(|| answer::confirmation(frame.form, &frame.value)),
+            Err(reason) => refused(&reason),
+        },
+        Ok(Message::Answer { .. } | Message::Refusal) => {
+            refused("answers go back on the connection on which the message came")
+        }
+        Err(senseless) => refused(&senseless.to_string()),
+    }
+}
+
+/// Whether a message may go on.
+fn admit(worker: &Worker, request: &Request) -> Result<(), String> {
+    let max = worker.shared.listen.payload_characters_max;
+    if request.payload_characters > max {
+        return Err(format!("the payload has {} characters, and may have {max}", request.payload_characters));
+    }
+    match worker.admits_message() {
+        true => Ok(()),
+        false => Err("there are too many messages; try again later".to_owned()),
+    }
+}
+
+fn register(worker: &Worker, frame: &Frame, registration: &Registration, peer: IpAddr) -> Result<(), String> {
+    let listen = &worker.shared.listen;
+    let registry = &worker.shared.registry;
+    let outcome = registry.register(peer, frame.form, registration, &listen.register, &listen.limits);
+    outcome.map_err(|refused| {
+        let reason = refused.to_string();
+        if worker.may_tell() {
+            let (policy, id) = (registration.policy, registration.id);
+            tracing::warn!(%peer, policy, id, reason, "a server may not register");
+        }
+        reason
+    })
+}
