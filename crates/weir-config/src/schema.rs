@@ -23,8 +23,17 @@ pub fn schema() -> Value {
         "type": "object",
         "if": { "required": ["proxy"] },
         "then": host_services,
-        "else": own,
+        "else": { "allOf": [own, needs_services()] },
         "$defs": definitions,
+    })
+}
+
+/// There are services, unless every listener speaks something else than HTTP.
+fn needs_services() -> Value {
+    let other = json!({ "type": "object", "required": ["protocol"] });
+    let listen = json!({ "anyOf": [other, { "type": "array", "items": other }] });
+    json!({
+        "anyOf": [{ "required": ["services"] }, { "required": ["listen"], "properties": { "listen": listen } }],
     })
 }
 

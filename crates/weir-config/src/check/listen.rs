@@ -7,9 +7,11 @@ use weir_core::address::NetworkSet;
 
 use crate::file::listen::ListenFile;
 use crate::file::tls::TlsFile;
-use crate::model::{Admin, ListenAddress};
+use crate::model::{Admin, ListenAddress, PolicyListen};
 use crate::problem::{Problem, Problems};
 use crate::source::At;
+
+use super::policy;
 
 /// Where clients are accepted when nothing is written: this machine only.
 const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8080);
@@ -24,18 +26,20 @@ pub(super) struct Opened {
     pub(super) proxy_protocol: Option<NetworkSet>,
 }
 
-/// The listeners, in the order of the file; at least one.
+/// The listeners of each protocol, in the order of the file; at least one.
 pub(super) fn open(
     written: Vec<ListenFile>,
     admin: Option<&At<Admin>>,
     base_dir: &Path,
     problems: &mut Problems,
-) -> Vec<Opened> {
-    let mut list = Vec::new();
+) -> (Vec<Opened>, Vec<PolicyListen>) {
+    let (mut list, mut policy) = (Vec::new(), Vec::new());
     let mut places: Vec<At<ListenAddress>> = Vec::new();
-    for file in written {
+    for mut file in written {
         // That there is no address was said already.
-        let Some(At { value: address, span }) = file.address else { continue };
+        let Some(address) = file.address.take() else { continue };
+        let speaks_policy = policy::listen(&mut file, &address, base_dir, problems);
+        let At { value: address, span } = address;
         // Port 0 is another port each time.
         let any_port = matches!(&address, ListenAddress::Tcp(address) if address.port() == 0);
         if let Some(first) = places.iter().find(|other| other.value == address && !any_port) {
@@ -45,6 +49,10 @@ pub(super) fn open(
             );
         }
         places.push(At { value: address.clone(), span });
+        if let Some(listen) = speaks_policy {
+            policy.push(listen);
+            continue;
+        }
         let address = match address {
             ListenAddress::Tcp(address) => ListenAddress::Tcp(address),
             ListenAddress::Unix(path) => ListenAddress::Unix(base_dir.join(path)),
@@ -62,8 +70,8 @@ pub(super) fn open(
                 .beside(first.span, "clients are accepted here"),
         );
     }
-    if list.is_empty() {
+    if list.is_empty() && policy.is_empty() {
         list.push(Opened { address: ListenAddress::Tcp(DEFAULT_LISTEN), tls: None, proxy_protocol: None });
     }
-    list
+    (list, policy)
 }

@@ -12,6 +12,7 @@ mod inventory;
 mod listen;
 mod mirror;
 mod own_fields;
+mod policy;
 mod queues;
 mod rate_memory;
 mod routes;
@@ -57,13 +58,14 @@ pub(crate) fn model(
     reports: &mut Vec<Report>,
 ) -> Option<Model> {
     let limits = limits(&file.limits, problems);
-    let listen = listen::open(file.listen, file.admin.as_ref(), around.base_dir, problems);
+    let (listen, policy_listen) = listen::open(file.listen, file.admin.as_ref(), around.base_dir, problems);
     let trust = Trust::new(around.base_dir, around.now);
     let mut upstreams = Upstreams::new(around.base_dir, file.timeouts, trust, problems);
     for (name, upstream) in file.upstreams {
         upstreams.declare(name, upstream, problems);
     }
-    if file.services.is_empty() && !problems.has_error_in(file.span) {
+    let has_http = policy_listen.is_empty() || !listen.is_empty();
+    if file.services.is_empty() && has_http && !problems.has_error_in(file.span) {
         problems.push(
             Problem::error(file.span, "the configuration has no services")
                 .hint("begin with `services: [{host: \"*\", upstream: [\"127.0.0.1:9001\"]}]`"),
@@ -73,7 +75,7 @@ pub(crate) fn model(
     for service in file.services {
         services.add(service, &mut upstreams, problems);
     }
-    upstreams.warn(problems);
+    upstreams.warn(!policy_listen.is_empty(), problems);
     reports.append(&mut upstreams.take_reports());
     if let Some(span) = services.https_only()
         && file.trusted_proxies.is_empty()
@@ -98,6 +100,7 @@ pub(crate) fn model(
     }
     Some(Model {
         listen,
+        policy_listen,
         workers: file.workers,
         admin: file.admin.map_or(Admin::Default(DEFAULT_ADMIN), |admin| admin.value),
         metrics: None,

@@ -3,6 +3,7 @@
 
 mod balance;
 mod dispatch;
+mod policy;
 
 use std::path::Path;
 

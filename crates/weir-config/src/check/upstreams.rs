@@ -4,6 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
 use weir_core::health::{EjectionRule, PANIC_PERCENT};
+use weir_core::policy_group;
 use weir_core::server::Transport;
 use weir_tls::target::ClientTls;
 
@@ -100,6 +101,12 @@ impl Upstreams {
             declared.used = true;
             return Some(declared.id);
         }
+        if policy_group::number(&name).is_some() {
+            // There is a group for every policy, also where nothing is said of it.
+            let id = self.add(name.clone(), None, UpstreamFile::default(), problems);
+            self.names.insert(name, Declared { id, span: reference.span, used: true });
+            return Some(id);
+        }
         let problem = Problem::error(reference.span, format!("there is no upstream `{}`", shortened(&name)));
         if !problems.wants_hints() {
             problems.push(problem);
@@ -126,9 +133,14 @@ impl Upstreams {
 
     /// What a dispatch mode must know of an upstream.
     pub(super) fn group(&self, upstream: UpstreamId) -> Group {
-        let servers = &self.list[upstream.0].servers;
-        let found_by_name = servers.iter().any(|server| server.resolve);
-        Group { servers: (!found_by_name).then_some(servers.len()) }
+        let found = self.are_found(upstream);
+        Group { servers: (!found).then_some(self.list[upstream.0].servers.len()) }
+    }
+
+    /// Whether nobody knows its servers before it runs.
+    fn are_found(&self, upstream: UpstreamId) -> bool {
+        let upstream = &self.list[upstream.0];
+        upstream.is_policy_group() || upstream.servers.iter().any(|server| server.resolve)
     }
 
     /// What a route says of the queue of its upstream.
@@ -136,7 +148,7 @@ impl Upstreams {
         let name = self.list[upstream.0].name.as_str();
         // One in place has a name with a space.
         let name = Some(name).filter(|name| !name.contains(' '));
-        let found_by_name = self.list[upstream.0].servers.iter().any(|server| server.resolve);
+        let found_by_name = self.are_found(upstream);
         self.queues.add(upstream, name, found_by_name, written, problems);
     }
 
@@ -158,8 +170,10 @@ impl Upstreams {
         problems: &mut Problems,
     ) -> UpstreamId {
         let id = UpstreamId(self.list.len());
+        let is_group = in_place.is_none() && policy_group::number(&name).is_some();
+        check_servers(&file, is_group, &name, problems);
         let place = file.inventory.as_ref().map(|file| file.span);
-        let panic_percent = panic_percent(&file, problems);
+        let panic_percent = panic_percent(&file, is_group, problems);
         let inventory = file.inventory.take().and_then(|written| {
             let read = inventory::read(written, &file.servers, &self.base_dir, problems)
                 .map_err(|report| self.reports.extend(report));
@@ -177,7 +191,7 @@ impl Upstreams {
                 .balance
                 .map(|written| balance(&written, &self.base_dir, problems))
                 .unwrap_or_default(),
-            health: file.health.map(|written| written.check),
+            health: file.health.map(|written| written.check).or_else(|| is_group.then(policy_group::check)),
             panic_percent,
             eject: file.eject.unwrap_or_else(|| Some(EjectionRule::default())),
             limits: file.limits,
@@ -252,11 +266,21 @@ impl Upstreams {
     }
 
     /// Warns of what nobody uses.
-    pub(super) fn warn(&self, problems: &mut Problems) {
+    pub(super) fn warn(&self, has_policy_listener: bool, problems: &mut Problems) {
+        let mut groups: Vec<_> = self.names.iter().filter(|(name, _)| policy_group::is_name(name)).collect();
+        groups.sort_unstable_by_key(|(_, declared)| declared.span);
+        for (name, declared) in groups.into_iter().filter(|_| !has_policy_listener) {
+            problems.push(
+                Problem::error(declared.span, format!("nobody can register for `{name}`"))
+                    .hint("let servers register: `listen: [{address: 127.0.0.1:10000, protocol: policy}]`"),
+            );
+        }
         // With errors a use may have been lost.
         if !problems.has_errors() {
             let mut unused: Vec<(&String, &Declared)> =
                 self.names.iter().filter(|(_, declared)| !declared.used).collect();
+            // Messages are brought to those, whether a route uses them or not.
+            unused.retain(|(name, _)| !has_policy_listener || !policy_group::is_name(name));
             unused.sort_unstable_by_key(|(_, declared)| declared.span);
             for (name, declared) in unused {
                 problems.push(
@@ -278,8 +302,26 @@ impl Upstreams {
     }
 }
 
+/// Servers stand in the file, unless they register themselves.
+fn check_servers(file: &UpstreamFile, is_group: bool, name: &str, problems: &mut Problems) {
+    let written =
+        file.servers.first().map(|server| server.span).or(file.inventory.as_ref().map(|it| it.span));
+    if let Some(span) = written.filter(|_| is_group) {
+        problems.push(
+            Problem::error(span, format!("servers of `{name}` register themselves, and none are written"))
+                .hint("take them away, or give the upstream another name"),
+        );
+    }
+    if let Some(span) = file.without_servers.filter(|_| !is_group) {
+        problems.push(
+            Problem::error(span, "`upstream` needs `servers`")
+                .hint("or name a file with one server on each line: `inventory: FILE`"),
+        );
+    }
+}
+
 /// `panic`, wherever it is written.
-fn panic_percent(file: &UpstreamFile, problems: &mut Problems) -> u32 {
+fn panic_percent(file: &UpstreamFile, is_group: bool, problems: &mut Problems) -> u32 {
     let in_health = file.health.as_ref().and_then(|health| health.panic.as_ref());
     if let (Some(own), Some(other)) = (&file.panic, in_health) {
         problems.push(
@@ -288,7 +330,9 @@ fn panic_percent(file: &UpstreamFile, problems: &mut Problems) -> u32 {
                 .hint("take one of them away"),
         );
     }
-    let Some(written) = file.panic.as_ref().or(in_health) else { return PANIC_PERCENT };
+    let Some(written) = file.panic.as_ref().or(in_health) else {
+        return if is_group { policy_group::PANIC_PERCENT } else { PANIC_PERCENT };
+    };
     if file.health.is_none() && matches!(file.eject, Some(None)) {
         problems.push(
             Problem::warning(

@@ -7,6 +7,7 @@ pub mod duplicate;
 pub mod go_duration;
 pub mod go_flag;
 pub mod hedge;
+pub mod policy;
 pub mod race;
 
 use std::path::{Path, PathBuf};
@@ -98,6 +99,17 @@ fn model(
     };
     Ok(Model {
         listen: vec![Listen { address: listen, tls: None, proxy_protocol: None }],
+        services: vec![Service { name: "*".to_owned(), hosts: vec![HostPattern::Any], routes: vec![route] }],
+        upstreams: vec![upstream],
+        ..empty()
+    })
+}
+
+/// A model that does nothing yet.
+fn empty() -> Model {
+    Model {
+        listen: Vec::new(),
+        policy_listen: Vec::new(),
         workers: None,
         admin: Admin::Default(DEFAULT_ADMIN),
         metrics: None,
@@ -111,9 +123,9 @@ fn model(
         timeouts: Timeouts::default(),
         replay: Replay::default(),
         drain: Drain::default(),
-        services: vec![Service { name: "*".to_owned(), hosts: vec![HostPattern::Any], routes: vec![route] }],
-        upstreams: vec![upstream],
-    })
+        services: Vec::new(),
+        upstreams: Vec::new(),
+    }
 }
 
 /// A strategy by its name in the configuration.

@@ -14,8 +14,9 @@ use super::describe::Presence::{Default as Unless, Optional, Required};
 use super::describe::Shape;
 use super::kind::{Either, Kind, Mapped, OneOrList, Placed};
 use super::network::NETWORK;
+use super::policy::{POLICY_KEYS, PROTOCOL, PolicyFile, Protocol};
 use super::scalar::{Parsed, Text, Words};
-use super::table::{Field, Kept, Mapping, Table};
+use super::table::{Field, Kept, Mapping, Part, Table};
 use super::tls::{LISTEN_TLS, TlsFile};
 
 /// An address to listen on.
@@ -34,6 +35,10 @@ pub(crate) struct ListenFile {
     pub(crate) tls: Option<At<TlsFile>>,
     /// `proxy_protocol`
     pub(crate) proxy_protocol: Vec<IpNet>,
+    /// `protocol`
+    pub(crate) protocol: Option<At<Protocol>>,
+    /// What it has with another protocol than HTTP.
+    pub(crate) policy: PolicyFile,
 }
 
 /// An entry of `listen`: an address, or a mapping with one.
@@ -74,9 +79,21 @@ pub(crate) static LISTEN: Table<ListenFile> = Table {
             doc: "Addresses and networks of proxies whose connections begin with a header of the PROXY protocol, version 1 \
                   or 2, before TLS; one that sends none is closed. From others the header is not understood.",
         },
+        Field {
+            name: "protocol",
+            presence: Unless("http"),
+            value: &Kept(Placed(PROTOCOL), |listen: &mut ListenFile, protocol| {
+                listen.protocol = Some(protocol)
+            }),
+            doc: "`http`, or `policy`: messages of policy groups, JSON or pickles over TCP, and servers that register for them.",
+        },
     ],
-    within: None,
-    later: &["protocol"],
+    within: Some(&Part {
+        table: &POLICY_KEYS,
+        of: |listen: &mut ListenFile| &mut listen.policy,
+        except: &[],
+    }),
+    later: &[],
     note: None,
 };
 

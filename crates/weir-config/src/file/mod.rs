@@ -23,6 +23,7 @@ pub(crate) mod listen;
 pub(crate) mod mirror;
 pub(crate) mod named;
 pub(crate) mod network;
+pub(crate) mod policy;
 pub(crate) mod rate;
 pub(crate) mod replay;
 pub(crate) mod retry;

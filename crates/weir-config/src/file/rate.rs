@@ -23,7 +23,8 @@ pub(crate) struct RateFile {
     pub(crate) burst: Option<u64>,
 }
 
-const RATE: Parsed<Rate> =
+/// So many in so much time.
+pub(crate) const RATE: Parsed<Rate> =
     Parsed { label: "rate", pattern: r"^[0-9]{1,7}\s*/\s*[smhd]$", parse: quantity::rate };
 
 /// A rule: a rate alone, or a mapping.

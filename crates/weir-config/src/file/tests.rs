@@ -118,7 +118,7 @@ fn keys_are_strict() {
     // They were words for later once, and are keys of routes now.
     check_top("mirror: b", Err(&["`mirror` is a key of `service` or `route`, not of `configuration`"]));
     check_top("compare: b", Err(&["`compare` is a key of `service` or `route`, not of `configuration`"]));
-    check_top("listen: {address: :80, protocol: h2}", Err(&["24 `protocol` is not in this version yet"]));
+    check_top("listen: {address: :80, protocol: h2}", Err(&["34 … `h2`"]));
     check_top("listen: {adress: :80}", Err(&["did you mean `address`?"]));
     check_top("listen: {}", Err(&["`listener` needs `address`"]));
     check("services: [{hots: a, respond: {}}]", Err(&["did you mean `host`?"]));

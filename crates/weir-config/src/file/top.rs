@@ -11,7 +11,7 @@ use crate::model::{AccessLog, Admin, Drain, Replay, Timeouts};
 use crate::node::shortened;
 use crate::source::{At, Span};
 
-use super::describe::Presence::{Default as Unless, Optional, Required};
+use super::describe::Presence::{Default as Unless, Optional};
 use super::kind::{List, Mapped, OneOrList, OrWord, Placed};
 use super::limit::{DRAIN, LIMITS, LimitsFile, TIMEOUTS};
 use super::listen::{AccessLogKind, LISTEN_ENTRY, ListenFile};
@@ -97,11 +97,11 @@ pub(crate) static FILE: Table<File> = Table {
                 file.listen = listen;
             }),
             doc: "Where clients are accepted: one address or a list. `127.0.0.1:8080`, `[::1]:8080`, `:8080` (all \
-                  addresses, IPv6 and IPv4) or `unix:PATH`; a mapping with `address` for HTTPS.",
+                  addresses, IPv6 and IPv4) or `unix:PATH`; a mapping with `address` for HTTPS and policy groups.",
         },
         Field {
             name: "services",
-            presence: Required,
+            presence: Optional,
             value: &Kept(
                 List {
                     of: Placed(Mapping(&SERVICE)),
@@ -111,7 +111,7 @@ pub(crate) static FILE: Table<File> = Table {
                 },
                 |file: &mut File, services| file.services = services,
             ),
-            doc: "What is done with requests, by host.",
+            doc: "What is done with requests, by host. Needed unless all listeners have `protocol: policy`.",
         },
         Field {
             name: "upstreams",

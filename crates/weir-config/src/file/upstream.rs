@@ -3,13 +3,13 @@
 use std::time::Duration;
 
 use weir_core::health::EjectionRule;
+use weir_core::policy_group;
 use weir_core::retry::RetryPolicy;
 
 use crate::complaint::Complaint;
 use crate::model::{Server, UpstreamLimits};
 use crate::node::{Node, NodeKind};
-use crate::problem::Problem;
-use crate::source::At;
+use crate::source::{At, Span};
 
 use super::balance::{BALANCE_KIND, BalanceFile};
 use super::decoder::Decoder;
@@ -51,6 +51,8 @@ pub(crate) struct UpstreamFile {
     pub(crate) timeouts: UpstreamTimeouts,
     /// `tls`
     pub(crate) tls: Option<At<UpstreamTlsFile>>,
+    /// Its place, where it says nothing of servers.
+    pub(crate) without_servers: Option<Span>,
 }
 
 const SERVERS: List<super::server::ServerKind> = List {
@@ -69,7 +71,7 @@ pub(crate) static UPSTREAM: Table<UpstreamFile> = Table {
             name: "servers",
             presence: Optional,
             value: &Kept(SERVERS, |upstream: &mut UpstreamFile, servers| upstream.servers = servers),
-            doc: "Its servers. Without them there is an `inventory`.",
+            doc: "Its servers. Without them there is an `inventory`, or its name is `policy:NUMBER` and they register themselves.",
         },
         Field {
             name: "inventory",
@@ -168,14 +170,12 @@ impl Kind for UpstreamKind {
     type Value = UpstreamFile;
 
     fn decode(&self, node: &Node, decoder: &mut Decoder<'_>) -> Option<UpstreamFile> {
-        let file = Mapping(&UPSTREAM).decode(node, decoder)?;
+        let mut file = Mapping(&UPSTREAM).decode(node, decoder)?;
         let NodeKind::Mapping(entries) = &node.kind else { return None };
         let is_there = |name| node.value_of(name).is_some() || misspelt(entries, name);
         if !is_there("servers") && !is_there("inventory") {
-            decoder.push(
-                Problem::error(node.span, "`upstream` needs `servers`")
-                    .hint("or name a file with one server on each line: `inventory: FILE`"),
-            );
+            // Whether it needs some depends on its name.
+            file.without_servers = Some(node.span);
         }
         Some(file)
     }
@@ -228,15 +228,15 @@ impl Kind for UpstreamRefKind {
     }
 }
 
-/// What the name of an upstream looks like.
-pub(crate) const NAME_PATTERN: &str = "^[A-Za-z0-9._-]{1,128}$";
+/// What the name of an upstream looks like. Those with a colon are the servers of a policy.
+pub(crate) const NAME_PATTERN: &str = "^([A-Za-z0-9._-]{1,128}|policy:-?[0-9]{1,19})$";
 
 /// The name of an upstream: it stands in metrics, paths of the admin interface and logs.
 pub(crate) fn upstream_name(text: &str) -> Result<String, Complaint> {
     let good = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
-    if (1..=128).contains(&text.len()) && text.bytes().all(good) {
+    if (1..=128).contains(&text.len()) && text.bytes().all(good) || policy_group::number(text).is_some() {
         return Ok(text.to_owned());
     }
     Err(Complaint::new(format!("`{}` cannot be the name of an upstream", crate::node::shortened(text)))
-        .hint("a name has 1 to 128 letters, digits, `.`, `_` and `-`"))
+        .hint("a name has 1 to 128 letters, digits, `.`, `_` and `-`, or is `policy:NUMBER`"))
 }

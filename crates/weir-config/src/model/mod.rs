@@ -36,8 +36,10 @@ pub use upstream::{Balance, HostPolicy, Inventory, Server, Sticky, Upstream, Ups
 /// A whole configuration.
 #[derive(Debug, Clone)]
 pub struct Model {
-    /// Where clients are accepted; at least one.
+    /// Where clients of HTTP are accepted; at least one, unless there is one for policy groups.
     pub listen: Vec<Listen>,
+    /// Where messages of policy groups are accepted.
+    pub policy_listen: Vec<PolicyListen>,
     /// Worker threads; `None` means one per core.
     pub workers: Option<usize>,
     /// The admin listener.

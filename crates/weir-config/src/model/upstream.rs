@@ -8,6 +8,7 @@ use std::time::Duration;
 use weir_auth::signer::Signer;
 use weir_core::balance::{Rule, Strategy};
 use weir_core::health::{EjectionRule, HealthCheck};
+use weir_core::policy_group;
 use weir_core::retry::RetryPolicy;
 use weir_core::server::ServerAddress;
 use weir_tls::target::{ClientTls, Target};
@@ -26,7 +27,7 @@ pub struct Upstream {
     pub name: String,
     /// Where it is written, if that is in place of a name.
     pub in_place: Option<Span>,
-    /// Its servers, in the order of the file; at least one. Those of its inventory come last.
+    /// Its servers, in the order of the file; at least one, unless they register themselves. Those of its inventory come last.
     pub servers: Vec<Server>,
     /// Where more servers stand, if they do.
     pub inventory: Option<Inventory>,
@@ -48,6 +49,18 @@ pub struct Upstream {
     pub timeouts: Timeouts,
     /// How its servers with `https://` are reached; `None` when there is none.
     pub tls: Option<ClientTls>,
+}
+
+impl Upstream {
+    /// The policy whose servers these are, if they register themselves.
+    pub fn policy(&self) -> Option<i64> {
+        policy_group::number(&self.name).filter(|_| self.in_place.is_none())
+    }
+
+    /// Whether its servers register themselves.
+    pub fn is_policy_group(&self) -> bool {
+        self.policy().is_some()
+    }
 }
 
 impl Hash for Upstream {

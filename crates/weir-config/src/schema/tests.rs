@@ -92,6 +92,8 @@ fn the_examples_fit() {
 fn the_top_agrees() {
     check_top("", true);
     check("listen: :8080", false);
+    check("listen: {address: :8080, protocol: policy}", true);
+    check("listen: [{address: :8080, protocol: policy}, :80]", false);
     check_top("unknown: 1", false);
     check_top("tls: {}", false);
     for (value, taken) in [
