@@ -6,12 +6,15 @@
 //! servers is not here.
 //!
 //! [`plane`] has the sockets and threads, `worker` accepts, `conversation` is one connection, `forward` brings a message to a
-//! server, `registry` knows who has registered.
+//! server, `registry` knows who has registered. [`server`] and [`client`] are the programs on both sides of it.
 
+pub mod client;
 mod conversation;
+mod digest;
 mod forward;
 pub mod plane;
 mod registry;
+pub mod server;
 mod talk;
 pub mod wire;
 mod worker;

@@ -114,10 +114,13 @@ impl PolicyPlane {
         self.phase.send_replace(Phase::Drain);
     }
 
-    /// Waits until every connection has ended. Call after [`begin_drain`](Self::begin_drain). Cancel safe.
-    pub async fn drained(&mut self) {
-        // Each thread says so once.
-        while self.ended.recv().await.is_some() {}
+    /// Waits until every connection has ended, so long at most. Call after [`begin_drain`](Self::begin_drain). Cancel safe.
+    pub async fn drained(&mut self, at_most: Duration) {
+        tokio::select! {
+            // Each thread says so once.
+            () = async { while self.ended.recv().await.is_some() {} } => {}
+            () = pause(at_most) => {}
+        }
     }
 
     /// Ends everything at once. Says how many connections were cut.

@@ -5,8 +5,8 @@ use clap::builder::styling::{AnsiColor, Effects, Style, Styles};
 use clap::{Parser, Subcommand};
 
 use crate::commands::{
-    balance, cert, check, completions, demo, duplicate, explain, hedge, help, man, mock, queue, race, reload,
-    run, top, upstreams,
+    balance, cert, check, completions, demo, duplicate, explain, hedge, help, man, mock, policy, queue, race,
+    reload, run, top, upstreams,
 };
 use crate::logging::{self, LogFilter};
 
@@ -94,6 +94,8 @@ pub(crate) enum Command {
     Upstreams(upstreams::Arguments),
     /// Show, retry or drop what waits for servers in a running Weir
     Queue(queue::Arguments),
+    /// Policy groups: a proxy, a server or a client of packets over TCP
+    Policy(policy::Arguments),
     /// Serve test answers on some ports: something to put behind a proxy
     Mock(mock::Arguments),
     /// Print the completions for a shell

@@ -12,7 +12,7 @@ use crate::failure::Failure;
 use crate::reloading::{Reloader, Step};
 use crate::signals::{Signal, Signals};
 use crate::watching::WatchedFile;
-use crate::wiring::Weir;
+use crate::wiring::{PolicyListeners, Weir};
 
 /// Runs a future on the control thread's runtime, which is this thread.
 ///
@@ -24,6 +24,19 @@ pub(crate) fn on_control_thread(work: impl Future<Output = Result<(), Failure>>)
         .build()
         .map_err(|error| Failure::Running(format!("the control thread can't be started: {error}")))?;
     runtime.block_on(work)
+}
+
+/// The same with something that fails in its own way.
+///
+/// # Errors
+/// When the system gives no runtime.
+pub(crate) fn on_control_thread_with<T>(work: impl Future<Output = T>) -> Result<T, Failure> {
+    let mut done = None;
+    on_control_thread(async {
+        done = Some(work.await);
+        Ok(())
+    })?;
+    done.ok_or_else(|| Failure::Running("the control thread has ended".to_owned()))
 }
 
 /// Starts what a model asks for and runs it until a signal ends it.
@@ -79,6 +92,9 @@ pub(crate) fn listen() -> Result<Signals, Failure> {
 fn announce(weir: &Weir) {
     for address in weir.proxy.addresses() {
         tracing::info!(%address, "listening");
+    }
+    for address in weir.policy.iter().flat_map(|policy| policy.addresses()) {
+        tracing::info!(%address, protocol = "policy", "listening");
     }
     if let Some(admin) = &weir.admin {
         tracing::info!(address = %admin.address, "admin listening");
@@ -170,10 +186,10 @@ pub(crate) async fn worker_died(weir: Weir) -> Failure {
 /// Drains and says how that went.
 pub(crate) async fn end(weir: Weir, signals: &mut Signals) -> Result<(), Failure> {
     tracing::info!("draining; a second signal stops at once");
-    let Weir { proxy, admin, metrics, reloads, .. } = weir;
+    let Weir { proxy, admin, metrics, policy, reloads, .. } = weir;
     // Whoever waits for another configuration is told that there will be none.
     drop(reloads);
-    let cut = drain(proxy, signals).await;
+    let cut = drain(proxy, policy, signals).await;
     // Last, so that readiness could be asked for until the end.
     for listener in [admin, metrics].into_iter().flatten() {
         listener.stop().await;
@@ -186,10 +202,15 @@ pub(crate) async fn end(weir: Weir, signals: &mut Signals) -> Result<(), Failure
 }
 
 /// Drains, and cuts what is left after the deadline or at a second TERM or INT. Returns how many connections were cut.
-async fn drain(mut proxy: Proxy, signals: &mut Signals) -> usize {
+async fn drain(mut proxy: Proxy, mut policy: Option<PolicyListeners>, signals: &mut Signals) -> usize {
     let in_order = async {
         proxy.begin_drain().await;
-        proxy.drained().await
+        let policy = async {
+            if let Some(policy) = &mut policy {
+                policy.drain().await;
+            }
+        };
+        tokio::join!(proxy.drained(), policy).0
     };
     let impatient = async {
         loop {
@@ -205,13 +226,18 @@ async fn drain(mut proxy: Proxy, signals: &mut Signals) -> usize {
         cut = in_order => Some(cut),
         () = impatient => None,
     };
-    match drained {
-        Some(cut) => {
-            proxy.finish();
-            cut
+    let also_cut = match policy {
+        Some(policy) => policy.stop().await,
+        None => 0,
+    };
+    also_cut
+        + match drained {
+            Some(cut) => {
+                proxy.finish();
+                cut
+            }
+            None => proxy.stop().await,
         }
-        None => proxy.stop().await,
-    }
 }
 
 /// A signal that changes nothing must not end the process, as it would by itself.

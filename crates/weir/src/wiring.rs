@@ -7,12 +7,14 @@ use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use weir_config::model::{Admin, Model};
 use weir_core::dispatch::CatchUp;
+use weir_policy::{PolicyListenError, PolicyPlane};
 use weir_proxy::runtime::queues::OpenQueue;
 use weir_proxy::{Proxy, StartError};
 use weir_store::{OpenError, Queue};
@@ -29,9 +31,18 @@ pub(crate) struct Weir {
     pub(crate) admin: Option<AdminListener>,
     /// The listener of metrics alone, where there is one.
     pub(crate) metrics: Option<AdminListener>,
+    /// The listeners for policy groups, where there are any.
+    pub(crate) policy: Option<PolicyListeners>,
     /// Those who want the configuration to be read again.
     pub(crate) reloads: Requests,
     controls: weir_admin::Controls,
+}
+
+/// Running listeners for policy groups.
+#[derive(Debug)]
+pub(crate) struct PolicyListeners {
+    plane: PolicyPlane,
+    deadline: Duration,
 }
 
 /// An address that the admin listener has, before it serves there.
@@ -56,6 +67,8 @@ pub(crate) enum CannotStart {
     },
     /// The data plane can't start.
     Proxy(StartError),
+    /// A listener for policy groups can't be had.
+    Policy(PolicyListenError),
 }
 
 impl CannotStart {
@@ -69,6 +82,7 @@ impl fmt::Display for CannotStart {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Proxy(error) => error.fmt(f),
+            Self::Policy(error) => write!(f, "{error}\n\nhint: choose another port"),
             Self::Admin { address, source } => {
                 let reason = reason(source);
                 write!(
@@ -142,7 +156,8 @@ impl Weir {
                 tokio::spawn(weir_admin::serve_metrics(listener, proxy.status_source(), stopped.wait()))
             })
         });
-        Ok(Self { proxy, admin, metrics, reloads, controls })
+        let policy = PolicyListeners::start(model, &proxy).map_err(CannotStart::Policy)?;
+        Ok(Self { proxy, admin, metrics, policy, reloads, controls })
     }
 
     /// Lets the admin listener be at another address, or nowhere. Answers in progress at the old one are finished.
@@ -155,6 +170,33 @@ impl Weir {
             // Whoever has asked for this is answered there; so it is not waited for here.
             tokio::spawn(old.stop());
         }
+    }
+}
+
+impl PolicyListeners {
+    /// Starts those that the model asks for.
+    fn start(model: &Model, proxy: &Proxy) -> Result<Option<Self>, PolicyListenError> {
+        if model.policy_listen.is_empty() {
+            return Ok(None);
+        }
+        let plane = PolicyPlane::start(&model.policy_listen, proxy.workers(), proxy.policy_groups())?;
+        Ok(Some(Self { plane, deadline: model.drain.deadline }))
+    }
+
+    /// Where they listen.
+    pub(crate) fn addresses(&self) -> &[SocketAddr] {
+        self.plane.addresses()
+    }
+
+    /// Accepts nothing more, and waits until messages that have begun are answered, or until there is no more time. Cancel safe.
+    pub(crate) async fn drain(&mut self) {
+        self.plane.begin_drain();
+        self.plane.drained(self.deadline).await;
+    }
+
+    /// Ends what is left. Says how many connections were cut.
+    pub(crate) async fn stop(self) -> usize {
+        self.plane.stop().await
     }
 }
 

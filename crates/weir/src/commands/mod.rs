@@ -11,6 +11,7 @@ pub(crate) mod hedge;
 pub(crate) mod help;
 pub(crate) mod man;
 pub(crate) mod mock;
+pub(crate) mod policy;
 pub(crate) mod queue;
 pub(crate) mod race;
 pub(crate) mod reload;
@@ -42,6 +43,7 @@ pub(crate) fn run(command: Command) -> Result<(), Failure> {
         Command::Upstreams(arguments) => upstreams::run(arguments),
         Command::Reload(arguments) => reload::run(arguments),
         Command::Queue(arguments) => queue::run(arguments),
+        Command::Policy(arguments) => policy::run(arguments),
         Command::Mock(arguments) => mock::run(arguments),
         Command::Completions(arguments) => completions::run(arguments, CommandLine::command()),
         Command::Man(arguments) => man::run(arguments, CommandLine::command()),
