@@ -67,6 +67,9 @@ enum Task {
         /// Address to listen on.
         listen: SocketAddr,
     },
+    /// The servers and clients of `bench policy`.
+    #[command(hide = true)]
+    PolicyLoad(bench::policy_load::Options),
     /// The load generator of `bench tls-handshakes`.
     #[command(hide = true)]
     Handshakes(bench::handshakes::Options),
@@ -85,6 +88,7 @@ fn main() -> ExitCode {
         Task::Idle(options) => bench::idle::serve(&options).map(|()| true),
         Task::Sink(options) => bench::sink::serve(&options).map(|()| true),
         Task::Deaf { listen } => bench::deaf::serve(listen).map(|()| true),
+        Task::PolicyLoad(options) => bench::policy_load::serve(&options).map(|()| true),
         Task::Handshakes(options) => bench::handshakes::serve(&options).map(|()| true),
     };
     match outcome {

@@ -21,6 +21,8 @@ mod mode;
 mod offer;
 mod peer;
 mod plot;
+mod policy;
+pub(crate) mod policy_load;
 mod report;
 mod sample;
 mod scenario;
@@ -48,6 +50,8 @@ pub(crate) struct Arguments {
 enum Other {
     /// Instructions of user code for an exchange and for the codec, of this tree beside a commit.
     Instructions(instructions::Options),
+    /// Packets of policy groups in a second, and what checking their servers costs.
+    Policy(policy::Options),
 }
 
 /// Measures. False when what was measured counts for nothing.
@@ -57,6 +61,7 @@ enum Other {
 pub(crate) fn run(arguments: &Arguments) -> Result<bool> {
     match &arguments.other {
         Some(Other::Instructions(options)) => instructions::run(options),
+        Some(Other::Policy(options)) => policy::run(options),
         None => measure::run(&arguments.scenarios),
     }
 }

@@ -27,6 +27,7 @@ mod members;
 mod memory;
 mod mixture;
 mod mock;
+mod policy;
 mod process;
 mod queue;
 mod race;

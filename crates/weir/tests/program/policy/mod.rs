@@ -1,0 +1,7 @@
+//! Policy groups: the three programs, programs of others, and servers that misbehave.
+
+mod commands;
+mod forwarding;
+mod listener;
+mod python;
+mod scripted;

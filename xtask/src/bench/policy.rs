@@ -1,0 +1,258 @@
+//! `bench policy`: how many packets of policy groups the proxy brings to servers in a second, and how long one takes.
+//!
+//! Nobody else does this, so there are no peers: what counts are figures. The proxy has one core, with one thread that serves;
+//! servers and clients share the other one. Connections to servers are opened for each packet, as servers of old expect it.
+
+use std::fs;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use clap::Args;
+use serde_json::{Value, json};
+
+use super::child::{self, Running};
+use super::peer;
+use super::report;
+use crate::workspace;
+
+/// The proxy's core, and that of servers and clients.
+const CORES: (usize, usize) = (0, 1);
+
+/// How to measure.
+#[derive(Args)]
+#[command(after_help = "Example: cargo xtask bench policy --rounds 7")]
+pub(crate) struct Options {
+    /// Rounds; the table shows their medians.
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=100))]
+    rounds: u32,
+    /// Seconds of each line in each round.
+    #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u32).range(1..=600))]
+    seconds: u32,
+    /// Print all figures as JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+/// One thing that is measured.
+struct Line {
+    name: &'static str,
+    servers: u32,
+    clients: u32,
+    kept: bool,
+    per_second: Option<u32>,
+    goal: Goal,
+}
+
+/// What a line shall be.
+#[derive(Clone, Copy)]
+enum Goal {
+    /// So many packets in a second.
+    PerSecond(f64),
+    /// 99 of 100 within so many milliseconds.
+    P99(f64),
+    /// So much of a core.
+    Core(f64),
+}
+
+const LINES: [Line; 5] = [
+    Line {
+        name: "a connection for each packet",
+        servers: 6,
+        clients: 16,
+        kept: false,
+        per_second: None,
+        goal: Goal::PerSecond(12_000.0),
+    },
+    Line {
+        name: "kept connections",
+        servers: 6,
+        clients: 16,
+        kept: true,
+        per_second: None,
+        goal: Goal::PerSecond(24_000.0),
+    },
+    Line {
+        name: "a connection for each, 6,000 in a second",
+        servers: 6,
+        clients: 16,
+        kept: false,
+        per_second: Some(6_000),
+        goal: Goal::P99(5.0),
+    },
+    Line {
+        name: "kept connections, 12,000 in a second",
+        servers: 6,
+        clients: 16,
+        kept: true,
+        per_second: Some(12_000),
+        goal: Goal::P99(5.0),
+    },
+    Line {
+        name: "1,000 servers are checked",
+        servers: 1_000,
+        clients: 0,
+        kept: false,
+        per_second: None,
+        goal: Goal::Core(0.1),
+    },
+];
+
+/// One line in one round.
+#[derive(Clone, Copy)]
+struct Sample {
+    line: usize,
+    per_second: f64,
+    p50_us: f64,
+    p99_us: f64,
+    /// CPU time of the proxy for one packet, in microseconds.
+    cpu_us: f64,
+    core_share: f64,
+}
+
+/// Measures, and prints what came out. False when a run had errors.
+///
+/// # Errors
+/// When something can't be built or started.
+pub(crate) fn run(options: &Options) -> Result<bool> {
+    child::end_all_on_signal()?;
+    ["weir", "xtask"].into_iter().try_for_each(peer::build)?;
+    let directory = workspace::target_directory().join("bench");
+    fs::create_dir_all(&directory).with_context(|| format!("cannot make `{}`", directory.display()))?;
+    let (proxy, address) = start_proxy(&directory)?;
+    let (mut samples, mut is_valid) = (Vec::new(), true);
+    for round in 1..=options.rounds {
+        for (number, line) in LINES.iter().enumerate() {
+            let (sample, troubles) = measure(number, line, options.seconds, &proxy, address)?;
+            let Sample { per_second, p50_us, p99_us, core_share, .. } = sample;
+            eprintln!(
+                "round {round}  {}: {per_second:.0} in a second, p50 {p50_us:.0} µs, p99 {p99_us:.0} µs, {:.0} % of a core{}",
+                line.name,
+                core_share * 100.0,
+                troubles.iter().map(|trouble| format!("  ERROR {trouble}")).collect::<String>(),
+            );
+            is_valid &= troubles.is_empty();
+            samples.push(sample);
+        }
+    }
+    drop(proxy);
+    match options.json {
+        true => println!("{:#}", to_json(&samples, is_valid)),
+        false => print(&samples),
+    }
+    Ok(is_valid)
+}
+
+/// The proxy on its core, and where it listens.
+fn start_proxy(directory: &Path) -> Result<(Running, SocketAddr)> {
+    let file = directory.join("policy.yaml");
+    let text = "workers: 1\nadmin: off\nlisten: [{address: '127.0.0.1:0', protocol: policy, timeouts: {idle: 1m}}]\n";
+    fs::write(&file, text)?;
+    let log = directory.join("policy.log");
+    let program = workspace::target_directory().join("release/weir");
+    let mut command = Command::new(program);
+    command.arg("run").arg("-c").arg(&file).stdin(Stdio::null()).stderr(fs::File::create(&log)?);
+    let mut running = Running::start_on(CORES.0, &mut command)?;
+    loop {
+        let said = fs::read_to_string(&log)?;
+        let address =
+            said.split_once("listening address=").and_then(|(_, rest)| rest.split_whitespace().next());
+        if let (Some(address), true) = (address, said.contains("started")) {
+            return Ok((running, address.parse()?));
+        }
+        if let Some(how) = running.ended() {
+            bail!("the proxy has ended ({how}): {said}");
+        }
+        child::pause();
+    }
+}
+
+fn measure(
+    number: usize,
+    line: &Line,
+    seconds: u32,
+    proxy: &Running,
+    address: SocketAddr,
+) -> Result<(Sample, Vec<String>)> {
+    let mut command = Command::new(workspace::target_directory().join("release/xtask"));
+    command.args(["policy-load", &address.to_string(), "--seconds", &seconds.to_string()]);
+    command.args(["--servers", &line.servers.to_string(), "--clients", &line.clients.to_string()]);
+    if line.kept {
+        command.arg("--kept");
+    }
+    if let Some(per_second) = line.per_second {
+        command.args(["--per-second", &per_second.to_string()]);
+    }
+    let mut load = Running::start_on(CORES.1, command.stdin(Stdio::piped()).stdout(Stdio::piped()))?;
+    let ready = load.hear()?;
+    if ready != "ready" {
+        bail!("the load said `{ready}` and not `ready`");
+    }
+    let before = proxy.cpu_time()?;
+    load.tell("go")?;
+    let said: Value = serde_json::from_str(&load.hear()?).context("the load said something unknown")?;
+    let used = proxy.cpu_time()?.saturating_sub(before);
+    let figure = |name: &str| said[name].as_f64().unwrap_or(0.0);
+    let (done, took) = (figure("done"), figure("seconds").max(f64::MIN_POSITIVE));
+    let troubles = said["troubles"].as_array().into_iter().flatten().filter_map(Value::as_str);
+    let mut troubles: Vec<String> = troubles.map(str::to_owned).collect();
+    if line.per_second.is_some_and(|wanted| done / took < f64::from(wanted) * 0.95) {
+        troubles.push("there were fewer packets than wanted".to_owned());
+    }
+    let sample = Sample {
+        line: number,
+        per_second: done / took,
+        p50_us: figure("p50_us"),
+        p99_us: figure("p99_us"),
+        cpu_us: if done > 0.0 { micros(used) / done } else { 0.0 },
+        core_share: used.as_secs_f64() / took,
+    };
+    Ok((sample, troubles))
+}
+
+fn micros(time: Duration) -> f64 {
+    time.as_secs_f64() * 1e6
+}
+
+/// The median of a figure of a line.
+fn median(samples: &[Sample], line: usize, figure: impl Fn(&Sample) -> f64) -> f64 {
+    let mut figures: Vec<f64> = samples.iter().filter(|sample| sample.line == line).map(figure).collect();
+    figures.sort_by(f64::total_cmp);
+    figures.get(figures.len() / 2).copied().unwrap_or(0.0)
+}
+
+fn print(samples: &[Sample]) {
+    println!("\n| policy groups | packets/s | p50 ms | p99 ms | CPU µs for one | of a core | goal | |");
+    println!("|---|---|---|---|---|---|---|---|");
+    for (number, line) in LINES.iter().enumerate() {
+        let of = |figure: fn(&Sample) -> f64| median(samples, number, figure);
+        let (per_second, p99_us, core) = (of(|it| it.per_second), of(|it| it.p99_us), of(|it| it.core_share));
+        let (goal, is_met) = match line.goal {
+            Goal::PerSecond(least) => (format!("{least:.0} in a second"), per_second >= least),
+            Goal::P99(most) => (format!("p99 under {most} ms"), p99_us < most * 1000.0),
+            Goal::Core(most) => (format!("{:.0} % of a core", most * 100.0), core < most),
+        };
+        println!(
+            "| {} | {per_second:.0} | {:.2} | {:.2} | {:.1} | {:.0} % | {goal} | {} |",
+            line.name,
+            of(|it| it.p50_us) / 1000.0,
+            p99_us / 1000.0,
+            of(|it| it.cpu_us),
+            core * 100.0,
+            if is_met { "met" } else { "MISSED" },
+        );
+    }
+    println!("\n{}", report::machine().join("; "));
+}
+
+fn to_json(samples: &[Sample], is_valid: bool) -> Value {
+    let lines = samples.iter().map(|sample| {
+        json!({
+            "line": LINES[sample.line].name, "per_second": sample.per_second, "p50_us": sample.p50_us,
+            "p99_us": sample.p99_us, "cpu_us": sample.cpu_us, "core_share": sample.core_share,
+        })
+    });
+    json!({ "valid": is_valid, "samples": lines.collect::<Vec<_>>() })
+}
