@@ -93,7 +93,7 @@ fn announce(weir: &Weir) {
     for address in weir.proxy.addresses() {
         tracing::info!(%address, "listening");
     }
-    for address in weir.policy.iter().flat_map(|policy| policy.addresses()) {
+    for address in weir.policy.iter().flat_map(PolicyListeners::addresses) {
         tracing::info!(%address, protocol = "policy", "listening");
     }
     if let Some(admin) = &weir.admin {

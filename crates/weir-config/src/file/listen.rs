@@ -83,7 +83,7 @@ pub(crate) static LISTEN: Table<ListenFile> = Table {
             name: "protocol",
             presence: Unless("http"),
             value: &Kept(Placed(PROTOCOL), |listen: &mut ListenFile, protocol| {
-                listen.protocol = Some(protocol)
+                listen.protocol = Some(protocol);
             }),
             doc: "`http`, or `policy`: messages of policy groups, JSON or pickles over TCP, and servers that register for them.",
         },

@@ -42,6 +42,7 @@ async fn keeps_its_promises(name: &str, site: &mut Site) {
         "balance.yaml" => upstreams::balance(site).await,
         "retry.yaml" => upstreams::retry(site).await,
         "members.yaml" => upstreams::members(site).await,
+        "policy.yaml" => upstreams::policy(site).await,
         "resolve.yaml" => upstreams::resolve(site).await,
         "admit.yaml" => admit(site).await,
         "api-key.yaml" => api_key(site).await,

@@ -127,6 +127,16 @@ pub(crate) async fn members(site: &mut Site) {
     assert_eq!(shares().await, 0);
 }
 
+/// What the listener for policy groups does is tried from outside the program; here is what requests see.
+pub(crate) async fn policy(site: &mut Site) {
+    assert_eq!(site.get("any.test", "/").await.status, 503, "nobody has registered");
+    let joining = site.another().await;
+    let control = site.proxy().member_control();
+    control.put("policy:200", &joining, MemberChange { weight: None, word: None, lease: None }).unwrap();
+    assert_eq!(site.get("any.test", "/").await.status, 200);
+    assert_eq!(site.status().upstreams[0].balance, "least_requests");
+}
+
 pub(crate) async fn resolve(site: &Site) {
     let found = || {
         let servers = site.status().upstreams[0].servers.clone();
