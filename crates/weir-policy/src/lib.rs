@@ -5,9 +5,10 @@
 //! spellings that there are. A policy group is an upstream like any other (`weir_upstream`), so what chooses, checks and limits
 //! servers is not here.
 //!
-//! [`plane`] has the sockets and threads, `worker` accepts, `conversation` is one connection, `forward` brings a message to a
+//! [`plane`] has the sockets and threads, `accept` takes connections, `conversation` is one connection, `forward` brings a message to a
 //! server, `registry` knows who has registered. [`server`] and [`client`] are the programs on both sides of it.
 
+mod accept;
 pub mod client;
 mod conversation;
 mod digest;

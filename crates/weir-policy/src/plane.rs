@@ -19,8 +19,9 @@ use weir_core::limit::RateLimit;
 use weir_upstream::io::deadline::{now, pause, since_epoch};
 use weir_upstream::policy_groups::PolicyGroups;
 
+use crate::accept;
 use crate::registry::Registry;
-use crate::worker::{self, Phase, Shared, Worker};
+use crate::worker::{Phase, Shared, Worker};
 
 /// Connections that wait to be accepted; the system may allow fewer.
 const BACKLOG: i32 = 4096;
@@ -181,7 +182,7 @@ fn begin(
                 let (registry, forget) = (Arc::clone(&shared.registry), shared.listen.timeouts.forget);
                 tokio::task::spawn_local(forget_unreachable(registry, forget));
             }
-            worker::run(Rc::new(Worker::new(shared, phase)), socket).await
+            accept::run(Rc::new(Worker::new(shared, phase)), socket).await
         });
         if let Err(error) = &cut {
             tracing::error!(%error, "a listener for policy groups can't be served");

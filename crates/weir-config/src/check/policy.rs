@@ -1,5 +1,6 @@
 //! Listeners for policy groups: what they may have, and where their secrets are.
 
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -46,7 +47,7 @@ pub(super) fn listen(
             Problem::error(address.span, "servers are known by their addresses, which a Unix socket has not")
                 .hint("write an address with a port: `127.0.0.1:10000`"),
         );
-        return Some(PolicyListen::at(super::DEFAULT_ADMIN));
+        return Some(PolicyListen::at(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))));
     };
     let usual = PolicyListen::at(*socket);
     Some(PolicyListen {

@@ -1,0 +1,108 @@
+//! Accepting connections, each served in a task of its own, until there is nothing more to be served.
+
+use std::io;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::OwnedSemaphorePermit;
+use weir_upstream::io::deadline::pause;
+use weir_upstream::io::exhaustion::is_exhaustion;
+use weir_upstream::io::stream::Stream;
+
+use crate::conversation;
+use crate::worker::{Open, Worker};
+
+/// How long accepting pauses when the system has no file descriptor or memory left.
+const EXHAUSTED_PAUSE: Duration = Duration::from_millis(100);
+
+/// How long accepting pauses after any other error.
+const ERROR_PAUSE: Duration = Duration::from_millis(10);
+
+/// How often kept connections to servers are looked through.
+const SWEEP_INTERVAL: Duration = Duration::from_secs(1);
+
+/// Serves until it is told to drain and every connection has ended, or to stop. Says how many connections were cut.
+///
+/// # Errors
+/// The system does not let the socket be used.
+pub(crate) async fn run(worker: Rc<Worker>, socket: std::net::TcpListener) -> io::Result<usize> {
+    let listener = TcpListener::from_std(socket)?;
+    let sweeping = tokio::task::spawn_local(sweep(Rc::clone(&worker)));
+    let making_room = {
+        let worker = Rc::clone(&worker);
+        tokio::task::spawn_local(async move { worker.pools.make_room().await })
+    };
+    let hearing = {
+        let worker = Rc::clone(&worker);
+        tokio::task::spawn_local(async move { worker.hear().await })
+    };
+    accept(&worker, &listener).await;
+    // What waits in the queue is accepted beyond any limit rather than reset.
+    if let Ok(socket) = listener.into_std() {
+        while let Ok((stream, peer)) = socket.accept() {
+            if stream.set_nonblocking(true).is_ok()
+                && let Ok(stream) = TcpStream::from_std(stream)
+            {
+                begin(&worker, stream, peer.ip(), None);
+            }
+        }
+    }
+    let cut = worker.emptied().await;
+    hearing.abort();
+    sweeping.abort();
+    making_room.abort();
+    Ok(cut)
+}
+
+async fn accept(worker: &Rc<Worker>, listener: &TcpListener) {
+    loop {
+        let place = tokio::select! {
+            place = Arc::clone(&worker.shared.places).acquire_owned() => place,
+            () = worker.drain_begun() => return,
+        };
+        // The places are never closed.
+        let Ok(place) = place else { return };
+        // Biased, so that connections which wait are taken before the end of accepting is noticed.
+        let accepted = tokio::select! {
+            biased;
+            accepted = listener.accept() => accepted,
+            () = worker.drain_begun() => return,
+        };
+        match accepted {
+            Ok((stream, peer)) => begin(worker, stream, peer.ip(), Some(place)),
+            Err(error) if is_exhaustion(&error) => {
+                tracing::warn!(%error, "accepting messages of policy groups pauses");
+                worker.pools.shed();
+                pause(EXHAUSTED_PAUSE).await;
+            }
+            // It was about a connection that is gone, or it may last.
+            Err(_) => pause(ERROR_PAUSE).await,
+        }
+    }
+}
+
+fn begin(
+    worker: &Rc<Worker>,
+    stream: TcpStream,
+    peer: std::net::IpAddr,
+    place: Option<OwnedSemaphorePermit>,
+) {
+    // A message is one write; where it is more, nobody should wait for the rest.
+    let _ = stream.set_nodelay(true);
+    let open = Open::begin(worker, place);
+    let worker = Rc::clone(worker);
+    tokio::task::spawn_local(async move {
+        conversation::serve(&worker, Rc::new(Stream::tcp(stream)), peer).await;
+        drop(open);
+    });
+}
+
+async fn sweep(worker: Rc<Worker>) {
+    let mut interval = tokio::time::interval(SWEEP_INTERVAL);
+    loop {
+        interval.tick().await;
+        worker.pools.sweep();
+    }
+}
