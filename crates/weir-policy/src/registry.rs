@@ -150,7 +150,15 @@ impl Registry {
         if !is_known && same_id.is_none() && count >= limits.servers {
             return Err(NotRegistered::Servers(limits.servers));
         }
-        self.join(&group, &name, (address, port))?;
+        let mut group = group;
+        loop {
+            self.join(&group, &name, (address, port))?;
+            match self.groups.of(policy) {
+                // Another configuration came into force, with another group that may not have heard of this one.
+                Some(now) if !Arc::ptr_eq(&now, &group) => group = now,
+                _ => break,
+            }
+        }
         let before = book.insert(name.as_str().into(), entry);
         if let Some(before) = before.filter(|before| before.policy != policy) {
             self.leave(before.policy, &name);

@@ -17,7 +17,7 @@ use weir_core::retry::RetryPolicy;
 
 use crate::breakers::Breakers;
 use crate::recruit::Recruit;
-use crate::roster::Roster;
+use crate::roster::{Moment, Roster};
 use crate::upstream::{Upstream, Waits};
 
 /// How things are with servers of a group of which no configuration says anything.
@@ -52,20 +52,35 @@ impl PolicyGroups {
         self.known.load().get(&policy).map(|known| Arc::clone(&known.upstream))
     }
 
-    /// The group of this policy for a configuration. `make` gets the one that is there, and says whether it stays: it is what the
-    /// configuration says that a group is.
-    pub fn configure(
-        &self,
-        policy: i64,
-        make: impl FnOnce(Option<&Arc<Upstream>>) -> Arc<Upstream>,
-    ) -> Arc<Upstream> {
+    /// Lets this be the group of a policy, as a configuration that comes into force says that it is. Whoever has registered stays.
+    /// `has_members` says that it has the members of the one before already.
+    pub fn configure(&self, policy: i64, upstream: &Arc<Upstream>, has_members: bool) {
         let _changing = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
         let mut known = BTreeMap::clone(&self.known.load());
-        let upstream = make(known.get(&policy).map(|known| &known.upstream));
-        known.insert(policy, Known { upstream: Arc::clone(&upstream), is_configured: true });
+        let new = Known { upstream: Arc::clone(upstream), is_configured: true };
+        let before = known.insert(policy, new).map(|known| known.upstream);
+        let before = before.filter(|before| !Arc::ptr_eq(before, upstream));
+        if let Some(before) = before.as_ref().filter(|_| !has_members) {
+            upstream.take_over(before, false);
+        }
         self.known.store(Arc::new(known));
+        if let Some(before) = before {
+            // Those who have registered while nobody was looking.
+            let late = before.look(|roster| roster.members().to_vec());
+            let moment = Moment::now();
+            late.into_iter().for_each(|member| {
+                upstream.change(|roster| roster.join(member, moment));
+            });
+        }
         self.changed.notify_one();
-        upstream
+    }
+
+    /// Notes which policies a configuration that comes into force says something of.
+    pub fn are_configured(&self, policies: &[i64]) {
+        let _changing = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut known = BTreeMap::clone(&self.known.load());
+        known.iter_mut().for_each(|(policy, known)| known.is_configured = policies.contains(policy));
+        self.known.store(Arc::new(known));
     }
 
     /// The group of this policy, made as usual if there is none. `None` when there are `groups_max` and none of them is without servers.
@@ -123,7 +138,7 @@ mod tests {
     use weir_http::target::Scheme;
 
     use super::*;
-    use crate::roster::{Member, Moment, Origin};
+    use crate::roster::{Member, Origin};
 
     fn join(upstream: &Upstream, name: &str) {
         let transport = Transport::Name(name.into(), 80);
@@ -151,12 +166,32 @@ mod tests {
         assert!(groups.obtain(112, 2).is_none());
         drop(second);
         // One that a route uses stays, and takes nobody's place.
-        let configured = groups.configure(7, |known| {
-            assert!(known.is_none());
-            Arc::new(usual(7))
-        });
-        assert!(Arc::ptr_eq(&configured, &groups.configure(7, |known| Arc::clone(known.unwrap()))));
+        let configured = Arc::new(usual(7));
+        groups.configure(7, &configured, false);
         assert!(groups.obtain(8, 3).is_none());
-        assert!(groups.of(7).is_some());
+        assert!(Arc::ptr_eq(&configured, &groups.of(7).unwrap()));
+        groups.are_configured(&[]);
+        assert!(groups.obtain(8, 3).is_some(), "nobody uses 7 any more");
+    }
+
+    /// Another configuration says something else of a group: whoever has registered is there under it too.
+    #[test]
+    fn whoever_has_registered_stays_under_another_configuration() {
+        let groups = PolicyGroups::default();
+        let before = groups.obtain(111, 9).unwrap();
+        join(&before, "a");
+        let next = Arc::new(usual(111));
+        groups.configure(111, &next, false);
+        let names = |upstream: &Upstream| {
+            upstream.group().servers.iter().map(|server| server.name().to_owned()).collect::<Vec<_>>()
+        };
+        assert_eq!(names(&groups.of(111).unwrap()), ["a"]);
+        assert!(Arc::ptr_eq(&next, &groups.of(111).unwrap()));
+        // What the data plane has taken over itself is not taken over twice; who came late is there as well.
+        let last = Arc::new(usual(111));
+        last.take_over(&next, false);
+        join(&next, "late");
+        groups.configure(111, &last, true);
+        assert_eq!(names(&last), ["a", "late"]);
     }
 }

@@ -156,7 +156,9 @@ impl Upstreams {
     /// services and routes that are made up may be the same as written ones.
     fn unlike_others(&mut self, name: String) -> String {
         let numbered = (2..).map(|number| format!("{name} ({number})"));
-        let free = std::iter::once(name.clone()).chain(numbered).find(|name| !self.made_names.contains(name));
+        // Those of policy groups are for servers that register.
+        let is_free = |name: &String| !self.made_names.contains(name) && policy_group::number(name).is_none();
+        let free = std::iter::once(name.clone()).chain(numbered).find(is_free);
         let free = free.unwrap_or(name);
         self.made_names.insert(free.clone());
         free

@@ -1,5 +1,6 @@
 //! Listeners for policy groups.
 
+use std::hash::{Hash, Hasher};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,7 +11,7 @@ use weir_core::address::NetworkSet;
 use weir_core::limit::Rate;
 
 /// One address on which messages of policy groups are accepted.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Hash)]
 pub struct PolicyListen {
     /// The address. Servers are known by theirs, so there is no other kind of socket.
     pub address: SocketAddr,
@@ -36,7 +37,7 @@ pub struct Register {
 }
 
 /// How much there may be at once.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct PolicyLimits {
     /// Connections of clients and of servers that register; more wait to be accepted.
     pub connections: usize,
@@ -49,7 +50,7 @@ pub struct PolicyLimits {
 }
 
 /// How long things may take.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct PolicyTimeouts {
     /// Until a message begins.
     pub idle: Duration,
@@ -59,6 +60,13 @@ pub struct PolicyTimeouts {
     pub answer: Duration,
     /// How long a server that can't be reached is remembered.
     pub forget: Duration,
+}
+
+impl Hash for Register {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        let Self { allow, elsewhere, token } = self;
+        (allow, elsewhere, token.as_ref().map(|token| token.expose())).hash(state);
+    }
 }
 
 impl PolicyListen {

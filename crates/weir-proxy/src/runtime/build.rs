@@ -18,12 +18,14 @@ use super::queues::Queues;
 use super::rates::Rates;
 use super::snapshot::{Action, Admit, Forward, HttpsOnly, Respond, Route, Seldom, Service, Snapshot};
 use super::upstream_room::UpstreamRoom;
-use super::upstreams::Upstreams;
+use super::upstreams::{self, Upstreams};
 use crate::access_log::Form;
 
 /// Builds what workers run on. A model can't hold nonsense, so this can't fail.
 pub fn snapshot(model: &Model, verifiers: &Verifiers, queues: &Queues) -> Snapshot {
-    build(model, verifiers, queues, None)
+    let snapshot = build(model, verifiers, queues, None);
+    upstreams::adopt_policy_groups(&snapshot, None);
+    snapshot
 }
 
 /// Builds what comes after a snapshot. What stays as it is goes on with what has been used of it.

@@ -63,6 +63,7 @@ fn settings(model: &Model) -> Vec<(&'static str, Fingerprint)> {
     // Every field has its name here, so that a new one is not forgotten.
     let Model {
         listen: _,
+        policy_listen,
         workers,
         admin,
         metrics,
@@ -93,6 +94,7 @@ fn settings(model: &Model) -> Vec<(&'static str, Fingerprint)> {
         ("replay", Fingerprint::of(replay)),
         ("drain", Fingerprint::of(drain)),
         ("watch", Fingerprint::of(watch)),
+        ("protocol: policy", Fingerprint::of(policy_listen)),
     ]
 }
 

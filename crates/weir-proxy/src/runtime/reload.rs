@@ -144,7 +144,7 @@ impl Standing {
     /// See [`AdoptError`].
     pub fn prepare(self, model: &Model) -> Result<Prepared, AdoptError> {
         let marks = Arc::new(Marks::of(model));
-        for key in ["state", "metrics"] {
+        for key in ["state", "metrics", "protocol: policy"] {
             if !marks.has_same(&self.marks, key) {
                 return Err(AdoptError::NeedsRestart(key));
             }
@@ -324,6 +324,7 @@ impl Proxy {
             let _members = self.status.members.lock().unwrap_or_else(PoisonError::into_inner);
             let before = self.status.snapshot();
             upstreams::take_over(snapshot, &before);
+            upstreams::adopt_policy_groups(snapshot, Some(&before));
             self.status.snapshot.store(Arc::clone(snapshot));
             before
         };

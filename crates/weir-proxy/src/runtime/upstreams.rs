@@ -10,6 +10,7 @@ use std::sync::Arc;
 use tokio::time::Instant;
 use weir_config::model::{self, Model};
 use weir_core::health::State;
+use weir_core::policy_group;
 use weir_upstream::breakers::Breakers;
 use weir_upstream::connections::ConnectionRoom;
 use weir_upstream::io::deadline::now;
@@ -89,6 +90,19 @@ pub(super) fn take_over(snapshot: &Snapshot, before: &Snapshot) {
             upstream.take_over(before.upstream, before.mark.terms == mark.terms);
         }
     }
+}
+
+/// Lets those whose servers register themselves be the groups of their policies. `before` is what was in force until now; what it has of
+/// them has been [taken over](take_over).
+pub(super) fn adopt_policy_groups(snapshot: &Snapshot, before: Option<&Snapshot>) {
+    let known = by_name(before);
+    let mut policies = Vec::new();
+    for upstream in &snapshot.upstreams {
+        let Some(policy) = policy_group::number(&upstream.name) else { continue };
+        policies.push(policy);
+        snapshot.policy_groups.configure(policy, upstream, known.contains_key(&*upstream.name));
+    }
+    snapshot.policy_groups.are_configured(&policies);
 }
 
 fn by_name(snapshot: Option<&Snapshot>) -> HashMap<&str, Before<'_>> {

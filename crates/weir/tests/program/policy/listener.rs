@@ -96,6 +96,36 @@ fn there_may_be_only_so_many_messages_and_characters() {
     assert!(ask(address, &packet(111, "abc")).contains("too many messages"));
 }
 
+/// Whoever has registered stays, whether the configuration says nothing of its group, begins to, says something else, or stops.
+#[test]
+fn servers_stay_registered_when_the_configuration_changes() {
+    let scratch = Scratch::new("policy-reload");
+    let text = |more: &str| {
+        format!("admin: off\nworkers: 1\nlisten: [{{address: '127.0.0.1:0', protocol: policy}}]\n{more}")
+    };
+    let file = scratch.file("weir.yaml", text(""));
+    let mut weir = Running::start(&["run", "-c", &file]);
+    let address = weir.address(" listening address=");
+    weir.line("started");
+    let _server = Server::numbered(7).registered(address, 7, 111);
+    for more in [
+        "upstreams: {'policy:111': {balance: least_requests}}\n",
+        "upstreams: {'policy:111': {balance: random, eject: off, limits: {requests: 9}}}\n",
+        "",
+        "upstreams: {'policy:111': {balance: p2c}}\n",
+    ] {
+        assert_eq!(ask(address, &packet(111, "x")), answer(7, "1"));
+        scratch.file("weir.yaml", text(more));
+        weir.signal(Signal::SIGHUP);
+        weir.line("another configuration is in use");
+        assert_eq!(ask(address, &packet(111, "x")), answer(7, "1"), "{more}");
+    }
+    scratch.file("weir.yaml", text("").replace("protocol: policy", "protocol: policy, payload_max: 3"));
+    weir.signal(Signal::SIGHUP);
+    weir.line("`protocol: policy` is another than the one in use");
+    assert_eq!(ask(address, &packet(111, "four")), answer(7, "1"));
+}
+
 /// A message that has begun is answered; who is idle goes at once.
 #[test]
 fn what_has_begun_is_finished_when_it_stops() {
