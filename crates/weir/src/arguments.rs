@@ -39,7 +39,7 @@ const fn bold(color: AnsiColor) -> Style {
     version,
     about = "A reverse proxy that brings each request to the right server",
     after_help = MORE,
-    help_template = "{about}\n\n{usage-heading} {usage}\n\nCommands:\n{subcommands}{after-help}",
+    help_template = "{about}\n\n{usage-heading} {usage}\nCommands:\n{subcommands}{after-help}",
     disable_help_subcommand = true,
     max_term_width = HELP_COLUMNS_MAX,
     styles = STYLES,

@@ -159,9 +159,10 @@ fn kept_connections_are_used_again_and_closed_ones_are_no_failure() {
     let count = std::sync::Arc::new(AtomicUsize::new(0));
     let counted = std::sync::Arc::clone(&count);
     let server = Server::start(move |_, stream: &mut TcpStream| {
+        let number = counted.fetch_add(1, Ordering::SeqCst);
         reply(stream, &answer(7, "1"));
         // The third one is the last that it wants.
-        if counted.fetch_add(1, Ordering::SeqCst) == 2 {
+        if number == 2 {
             let _ = stream.shutdown(Shutdown::Both);
         }
     });
