@@ -9,14 +9,16 @@ use clap::Args;
 use crate::packages::{self, Need};
 use crate::workspace;
 
-/// Real clients that some tests drive through the proxy, a server whose TLS is another one, and a terminal.
-const CLIENTS: [Need; 6] = [
+/// Real clients that some tests drive through the proxy, a server whose TLS is another one, a terminal, and who
+/// collects metrics.
+const CLIENTS: [Need; 7] = [
     Need { program: "curl", package: "curl" },
     Need { program: "python3", package: "python3" },
     Need { program: "httpx", package: "python3-httpx" },
     Need { program: "node", package: "nodejs" },
     Need { program: "openssl", package: "openssl" },
     Need { program: "tmux", package: "tmux" },
+    Need { program: "prometheus", package: "prometheus" },
 ];
 
 /// What the tests that take longer run besides.

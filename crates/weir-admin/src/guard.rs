@@ -57,7 +57,7 @@ struct Authority {
 
 impl Guard {
     /// A guard that also lets the named hosts in. Names have no port; their case does not matter.
-    pub(crate) fn new(names: &[String]) -> Self {
+    pub(crate) fn new(names: &[Box<str>]) -> Self {
         Self { names: names.iter().map(|name| canonical(name)).collect(), open: false }
     }
 

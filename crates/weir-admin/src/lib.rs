@@ -4,10 +4,15 @@
 //! reads through the port [`StatusSource`](weir_core::ports::StatusSource), changes queues of writes through
 //! [`QueueSource`](weir_core::ports::queue::QueueSource) and members of upstreams through
 //! [`MemberControl`](weir_core::ports::members::MemberControl), and knows nothing of how a proxy works.
-//! There is no password: it is meant for the loopback interface, and the guard keeps web pages from reaching it there.
+//! On the loopback interface it has no password, and the guard keeps web pages from reaching it there; beyond it, it has a token.
 
+mod access;
 mod comparison;
+mod configuration;
+mod events;
+mod failures;
 mod guard;
+mod live;
 mod metrics;
 mod parameters;
 mod problem;
@@ -16,8 +21,14 @@ pub mod queues;
 mod reload_routes;
 mod routes;
 mod server;
+mod site;
+mod socket;
+mod sources;
+mod table;
 mod upstream_routes;
 mod upstreams;
 
-pub use server::Controls;
-pub use server::{serve, serve_controlled, serve_metrics, serve_named};
+pub use access::{Admission, Door};
+pub use server::{serve, serve_metrics};
+pub use socket::Socket;
+pub use sources::Sources;

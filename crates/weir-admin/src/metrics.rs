@@ -8,6 +8,7 @@ mod queues;
 #[cfg(test)]
 mod tests;
 mod text;
+mod traffic;
 
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
@@ -106,12 +107,13 @@ fn mirrors(status: &Status, page: &mut Page) {
     page.labelled(&metric::DIFFERENCES, differences);
 }
 
-/// The whole page.
-pub(crate) fn page(status: &Status, dialect: Dialect) -> String {
+/// The whole page. `now` in time since 1970.
+pub(crate) fn page(status: &Status, now: Duration, dialect: Dialect) -> String {
     let mut page = Page::new(dialect);
     page.labelled(&metric::BUILD_INFO, [([status.version], 1)]);
     page.single(&metric::UPTIME, status.uptime_seconds);
     page.single(&metric::READY, u64::from(status.ready));
+    traffic::process(status, now, &mut page);
     page.single(&metric::REQUESTS, status.requests_total);
     page.single(&metric::REQUESTS_IN_FLIGHT, status.requests_in_flight);
     page.labelled(
@@ -127,6 +129,7 @@ pub(crate) fn page(status: &Status, dialect: Dialect) -> String {
     dispatch(status, &mut page);
     queues::write(status, &mut page);
     page.histogram(&metric::REQUEST_DURATION, &status.request_duration);
+    traffic::routes(status, &mut page);
     page.single(&metric::CONNECTIONS, status.connections_total);
     page.single(&metric::CONNECTIONS_OPEN, status.connections_open);
     page.labelled(
@@ -153,6 +156,7 @@ pub(crate) fn page(status: &Status, dialect: Dialect) -> String {
         &metric::CERTIFICATE_EXPIRES,
         certificates.map(|one| ([one.listener.as_str(), one.file.as_str()], one.expires_seconds)),
     );
+    page.single(&metric::POOL_IDLE, status.pool_idle);
     let servers = distinct_servers(status);
     let mut per_server = |metric: &Metric, value: fn(&ServerStatus) -> u64| {
         page.labelled(metric, servers.iter().map(|server| (server.labels, value(&server.sum))));

@@ -12,9 +12,6 @@ use weir_core::ports::reload::{ReloadError, Reloaded, SharedReloadControl};
 
 use crate::problem::{allowed, not_allowed, problem, problem_with, shown};
 
-/// Where it is.
-pub(crate) const PATH: &str = "/api/v1/reload";
-
 /// Answers a request whose Host and Origin were checked.
 pub(crate) async fn answer(control: &SharedReloadControl, head: &Parts) -> Response<Full<Bytes>> {
     if allowed(&[Method::POST], &head.method).is_none() {
@@ -29,7 +26,7 @@ pub(crate) async fn answer(control: &SharedReloadControl, head: &Parts) -> Respo
     }
 }
 
-fn told(reloaded: &Reloaded) -> Value {
+pub(crate) fn told(reloaded: &Reloaded) -> Value {
     let changes = reloaded
         .changes
         .iter()

@@ -1,14 +1,12 @@
-//! What the admin listener answers: the table of its paths.
-//!
-//! Everything is read-only and answers GET and HEAD. What can be changed stands in [`queue_routes`](crate::queue_routes) and
-//! [`upstream_routes`](crate::upstream_routes).
+//! What the admin listener answers that is read as a whole. The table of paths stands in [`table`](crate::table); what can be
+//! changed in [`queue_routes`](crate::queue_routes) and [`upstream_routes`](crate::upstream_routes).
 
 use bytes::Bytes;
 use http_body_util::Full;
-use hyper::header::{ALLOW, CONTENT_TYPE, HeaderMap, HeaderValue};
-use hyper::http::request::Parts;
-use hyper::{Method, Response, StatusCode};
+use hyper::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
+use hyper::{Response, StatusCode};
 use serde_json::{Value, json};
+use weir_core::limit_hit::LimitHit;
 use weir_core::metric::ANSWER_CLASSES;
 use weir_core::ports::{
     AuthenticatedStatus, CertificateStatus, DURATION_BOUNDS_SECONDS, Histogram, Status, StatusSource,
@@ -16,45 +14,16 @@ use weir_core::ports::{
 use weir_core::refusal::Refusal;
 
 use crate::comparison::{comparison_json, comparison_status_json, mirror_json};
+use crate::configuration::configuration;
+use crate::failures::failure;
+use crate::live::now;
 use crate::metrics::{self, Dialect};
-use crate::problem::problem;
-use crate::upstreams::upstream;
+use crate::problem::shown;
+use crate::upstreams::{self, upstream};
 
 type Answer = Response<Full<Bytes>>;
-/// A path and what answers it.
-pub(crate) type Route = (&'static str, fn(&dyn StatusSource, &HeaderMap) -> Answer);
 
 const TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
-const JSON: HeaderValue = HeaderValue::from_static("application/json");
-
-/// Everything there is.
-pub(crate) const ALL: &[Route] = &[
-    ("/healthz", healthz),
-    ("/readyz", readyz),
-    ("/metrics", metrics),
-    ("/api/v1/status", status),
-    ("/api/v1/compare", compare),
-];
-
-/// Metrics alone; at the root too, where the libraries of other languages serve them.
-pub(crate) const METRICS: &[Route] = &[("/metrics", metrics), ("/", metrics)];
-
-/// Answers a request whose Host and Origin were checked.
-pub(crate) fn answer(paths: &[Route], source: &dyn StatusSource, head: &Parts) -> Answer {
-    let Some((_, route)) = paths.iter().find(|(path, _)| *path == head.uri.path()) else {
-        let paths: Vec<_> = paths.iter().map(|(path, _)| *path).collect();
-        return problem(
-            StatusCode::NOT_FOUND,
-            &format!("there is nothing here; there are {}", paths.join(", ")),
-        );
-    };
-    if head.method == Method::GET || head.method == Method::HEAD {
-        return route(source, &head.headers);
-    }
-    let mut answer = problem(StatusCode::METHOD_NOT_ALLOWED, "this can only be read, with GET or HEAD");
-    answer.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
-    answer
-}
 
 fn content(status: StatusCode, content_type: HeaderValue, body: impl Into<Bytes>) -> Answer {
     let mut answer = Response::new(Full::new(body.into()));
@@ -64,40 +33,67 @@ fn content(status: StatusCode, content_type: HeaderValue, body: impl Into<Bytes>
 }
 
 /// Alive: this answer is the proof, so nothing is asked.
-fn healthz(_: &dyn StatusSource, _: &HeaderMap) -> Answer {
+pub(crate) fn healthz() -> Answer {
     content(StatusCode::OK, TEXT, "ok\n")
 }
 
 /// Ready for new requests: false from the first moment of draining (semantics.md §4.3).
-fn readyz(source: &dyn StatusSource, _: &HeaderMap) -> Answer {
-    if source.status().ready {
-        content(StatusCode::OK, TEXT, "ready\n")
-    } else {
-        content(StatusCode::SERVICE_UNAVAILABLE, TEXT, "not ready\n")
+pub(crate) fn readyz(source: &dyn StatusSource) -> Answer {
+    let why = source.unready();
+    if why.is_empty() {
+        return content(StatusCode::OK, TEXT, "ready\n");
     }
+    content(StatusCode::SERVICE_UNAVAILABLE, TEXT, format!("not ready\n{}\n", why.join("\n")))
 }
 
-fn metrics(source: &dyn StatusSource, fields: &HeaderMap) -> Answer {
+pub(crate) fn metrics(source: &dyn StatusSource, fields: &HeaderMap) -> Answer {
     let dialect = Dialect::accepted_by(fields);
-    let page = metrics::page(&source.status(), dialect);
+    let page = metrics::page(&source.status(), now(), dialect);
     let mut answer = content(StatusCode::OK, HeaderValue::from_static(dialect.content_type()), page);
     answer.headers_mut().insert(hyper::header::VARY, HeaderValue::from_static("Accept"));
     answer
 }
 
-fn status(source: &dyn StatusSource, _: &HeaderMap) -> Answer {
+pub(crate) fn status(source: &dyn StatusSource) -> Answer {
     source.look_on();
-    content(StatusCode::OK, JSON, format!("{:#}\n", status_json(&source.status())))
+    shown(StatusCode::OK, &status_json(&source.status()))
 }
 
 /// What comparisons of answers have found.
-fn compare(source: &dyn StatusSource, _: &HeaderMap) -> Answer {
+pub(crate) fn compare(source: &dyn StatusSource) -> Answer {
     let routes: Vec<_> = source.comparisons().iter().map(comparison_json).collect();
-    content(StatusCode::OK, JSON, format!("{:#}\n", json!({ "routes": routes })))
+    shown(StatusCode::OK, &json!({ "routes": routes }))
 }
 
-fn status_json(status: &Status) -> Value {
+/// Certificates that listeners serve.
+pub(crate) fn certificates(source: &dyn StatusSource) -> Answer {
+    let certificates: Vec<_> = source.status().certificates.iter().map(certificate_json).collect();
+    shown(StatusCode::OK, &json!({ "certificates": certificates }))
+}
+
+/// The servers of all upstreams.
+pub(crate) fn servers(source: &dyn StatusSource) -> Answer {
+    source.look_on();
+    let status = source.status();
+    let servers = status.upstreams.iter().flat_map(|upstream| {
+        upstream.servers.iter().map(|server| {
+            let mut shown = upstreams::server(server);
+            shown["upstream"] = upstream.name.as_str().into();
+            shown
+        })
+    });
+    shown(StatusCode::OK, &json!({ "servers": servers.collect::<Vec<_>>() }))
+}
+
+/// Requests that failed lately.
+pub(crate) fn failures(source: &dyn StatusSource) -> Answer {
+    let failures: Vec<_> = source.failures().iter().map(failure).collect();
+    shown(StatusCode::OK, &json!({ "failures": failures }))
+}
+
+pub(crate) fn status_json(status: &Status) -> Value {
     let answers = ANSWER_CLASSES.iter().zip(status.answers_by_class);
+    let limits = LimitHit::ALL.iter().zip(status.limits_hit);
     let refused = Refusal::ALL.iter().zip(status.refused_by_reason);
     json!({
         "version": status.version,
@@ -105,7 +101,9 @@ fn status_json(status: &Status) -> Value {
         "ready": status.ready,
         "listeners": status.listeners,
         "certificates": status.certificates.iter().map(certificate_json).collect::<Vec<_>>(),
+        "configuration": configuration(&status.configuration),
         "workers": status.workers,
+        "stalled_seconds": status.stalled.as_secs_f64(),
         "connections_open": status.connections_open,
         "connections_total": status.connections_total,
         "requests_in_flight": status.requests_in_flight,
@@ -115,6 +113,8 @@ fn status_json(status: &Status) -> Value {
             refused.map(|(reason, count)| (reason.name().to_owned(), count.into())).collect()
         ),
         "requests_waiting": status.requests_waiting,
+        "limits_hit": Value::Object(limits.map(|(limit, count)| (limit.name().to_owned(), count.into())).collect()),
+        "pool_connections_idle": status.pool_idle,
         "rate_takeovers_total": status.rate_takeovers_total,
         "bytes_received": status.bytes_received,
         "bytes_sent": status.bytes_sent,

@@ -4,37 +4,41 @@
 //! cap, and there are no request bodies.
 
 #[cfg(test)]
+mod access_tests;
+#[cfg(test)]
 mod tests;
 
 use std::convert::Infallible;
-use std::fmt;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http_body_util::Full;
+use http_body_util::{Either, Full};
 use hyper::body::{Body, Incoming};
-use hyper::header::{CACHE_CONTROL, CONNECTION, HeaderValue, X_CONTENT_TYPE_OPTIONS};
+use hyper::header::{
+    CACHE_CONTROL, CONNECTION, CONTENT_TYPE, HeaderValue, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS,
+};
 use hyper::http::request::Parts;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper::{Request, Response, StatusCode};
+use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::net::{TcpListener, TcpStream};
+use serde_json::{Value, json};
+use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use weir_core::ports::SharedStatusSource;
-use weir_core::ports::members::SharedMemberControl;
-use weir_core::ports::queue::SharedQueueSource;
-use weir_core::ports::reload::SharedReloadControl;
+use weir_core::ports::drain::DrainControl;
 
+use crate::access::Door;
+use crate::events::{Broadcast, Events};
 use crate::guard::{Guard, Refusal};
-use crate::problem::problem;
-use crate::queue_routes;
-use crate::reload_routes;
-use crate::routes::{self, Route};
-use crate::upstream_routes;
+use crate::problem::{allowed, not_allowed, problem, shown};
+use crate::socket::{Connected, Socket};
+use crate::sources::Sources;
+use crate::table::{self, Deed, Entry};
+use crate::{queue_routes, reload_routes, routes, site, upstream_routes};
 
 /// Connections at the same time; further ones wait in the listen queue until one ends.
 const CONNECTIONS_MAX: usize = 64;
@@ -51,51 +55,19 @@ const CLOSE_DEADLINE: Duration = Duration::from_secs(1);
 /// How long accepting pauses after it failed (no file descriptor left, say), so that it does not spin.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
-/// Answers on the listener until `shutdown` is ready; then finishes answers in progress, for at most a second.
+/// Answers on the socket until `shutdown` is ready; then finishes answers in progress, for at most a second.
 ///
-/// Requests must name an address or `localhost` as their Host; see [`serve_named`] for further names. Needs a tokio runtime
-/// with time and network. Dropping the future closes the listener and cuts every connection.
-pub async fn serve(listener: TcpListener, source: SharedStatusSource, shutdown: impl Future<Output = ()>) {
-    serve_named(listener, source, &[], shutdown).await;
-}
-
-/// As [`serve`], and lets requests in that name one of `names` as their Host. Names have no port.
-pub async fn serve_named(
-    listener: TcpListener,
-    source: SharedStatusSource,
-    names: &[String],
+/// Requests must name an address, `localhost` or one of the names that `door` knows as their Host. Needs a tokio runtime with time and
+/// network. Dropping the future closes the socket and cuts every connection.
+pub async fn serve(
+    socket: impl Into<Socket>,
+    sources: Sources,
+    door: Arc<Door>,
     shutdown: impl Future<Output = ()>,
 ) {
-    let service = Service { guard: Guard::new(names), source, controls: None, paths: routes::ALL };
-    accept(listener, service, shutdown).await;
-}
-
-/// What can be changed over the listener.
-#[derive(Clone)]
-pub struct Controls {
-    /// Queues, in which what waits can be retried and thrown away.
-    pub queues: SharedQueueSource,
-    /// Members of upstreams, which can come, go and be taken out.
-    pub members: SharedMemberControl,
-    /// The configuration, which can be read again.
-    pub reload: SharedReloadControl,
-}
-
-impl fmt::Debug for Controls {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Controls").finish_non_exhaustive()
-    }
-}
-
-/// As [`serve`], and lets be changed what these controls change.
-pub async fn serve_controlled(
-    listener: TcpListener,
-    source: SharedStatusSource,
-    controls: Controls,
-    shutdown: impl Future<Output = ()>,
-) {
-    let service = Service { guard: Guard::new(&[]), source, controls: Some(controls), paths: routes::ALL };
-    accept(listener, service, shutdown).await;
+    let socket = socket.into();
+    let is_of_the_web = socket.is_of_the_web();
+    accept(socket, Service::new(is_of_the_web, sources, door, table::ALL), shutdown).await;
 }
 
 /// Answers with metrics and nothing else, under `/metrics` and `/`, whatever Host is named: for an address that scrapers of
@@ -105,15 +77,16 @@ pub async fn serve_metrics(
     source: SharedStatusSource,
     shutdown: impl Future<Output = ()>,
 ) {
-    let service = Service { guard: Guard::open(), source, controls: None, paths: routes::METRICS };
-    accept(listener, service, shutdown).await;
+    let sources = Sources::of_status(source);
+    let service = Service::new(false, sources, Arc::default(), table::METRICS);
+    accept(listener.into(), service, shutdown).await;
 }
 
 #[expect(
     clippy::disallowed_methods,
     reason = "accepting pauses after an error; there is no event to wait for"
 )]
-async fn accept(listener: TcpListener, service: Service, shutdown: impl Future<Output = ()>) {
+async fn accept(listener: Socket, service: Service, shutdown: impl Future<Output = ()>) {
     let service = Arc::new(service);
     let (stop, stopped) = watch::channel(());
     let mut connections = JoinSet::new();
@@ -123,7 +96,7 @@ async fn accept(listener: TcpListener, service: Service, shutdown: impl Future<O
             () = &mut shutdown => break,
             Some(_) = connections.join_next() => {}
             accepted = listener.accept(), if connections.len() < CONNECTIONS_MAX => match accepted {
-                Ok((stream, _)) => {
+                Ok(stream) => {
                     connections.spawn(serve_connection(stream, Arc::clone(&service), stopped.clone()));
                 }
                 Err(error) => {
@@ -141,13 +114,12 @@ async fn accept(listener: TcpListener, service: Service, shutdown: impl Future<O
 
 /// Serves one connection until it ends, its lifetime is over, or the sender of `stopped` is gone.
 #[expect(clippy::disallowed_methods, reason = "the end of a lifetime is a moment and no event")]
-async fn serve_connection(stream: TcpStream, service: Arc<Service>, mut stopped: watch::Receiver<()>) {
-    // An answer must not wait for an acknowledgement of the one before.
-    let _ = stream.set_nodelay(true);
+async fn serve_connection(stream: Connected, service: Arc<Service>, mut stopped: watch::Receiver<()>) {
+    let until = stopped.clone();
     let answer = service_fn(move |request: Request<Incoming>| {
         let (head, body) = request.into_parts();
-        let service = Arc::clone(&service);
-        async move { Ok::<_, Infallible>(service.answer(&head, !body.is_end_stream()).await) }
+        let (service, until) = (Arc::clone(&service), until.clone());
+        async move { Ok::<_, Infallible>(service.answer(&head, !body.is_end_stream(), until).await) }
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
@@ -170,16 +142,35 @@ async fn serve_connection(stream: TcpStream, service: Arc<Service>, mut stopped:
     let _ = tokio::time::timeout(CLOSE_DEADLINE, connection).await;
 }
 
+/// What is said whole, or event by event.
+type Answer = Response<Either<Full<Bytes>, Events>>;
+
 struct Service {
-    guard: Guard,
-    source: SharedStatusSource,
-    controls: Option<Controls>,
-    paths: &'static [Route],
+    /// Whether pages of the web may reach it under a name of theirs.
+    is_of_the_web: bool,
+    door: Arc<Door>,
+    sources: Sources,
+    live: Arc<Broadcast>,
+    entries: &'static [Entry],
 }
 
 impl Service {
-    async fn answer(&self, head: &Parts, has_body: bool) -> Response<Full<Bytes>> {
-        let mut answer = self.judge(head, has_body).await;
+    fn new(is_of_the_web: bool, sources: Sources, door: Arc<Door>, entries: &'static [Entry]) -> Self {
+        let live = Arc::new(Broadcast::new(sources.clone()));
+        Self { is_of_the_web, door, sources, live, entries }
+    }
+
+    async fn answer(&self, head: &Parts, has_body: bool, stopped: watch::Receiver<()>) -> Answer {
+        let mut answer = match self.judge(head, has_body) {
+            Ok(Deed::Events) => match self.live.listen(stopped) {
+                // A body that is never asked for would keep its place.
+                Some(_) if head.method == Method::HEAD => events(Either::Left(Full::default())),
+                Some(stream) => events(Either::Right(stream)),
+                None => too_many_listeners().map(Either::Left),
+            },
+            Ok(deed) => self.perform(deed, head).await.map(Either::Left),
+            Err(problem) => problem.map(Either::Left),
+        };
         let fields = answer.headers_mut();
         fields.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
         fields.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
@@ -190,29 +181,124 @@ impl Service {
         answer
     }
 
-    async fn judge(&self, head: &Parts, has_body: bool) -> Response<Full<Bytes>> {
-        if let Err(refusal) = self.guard.check(head) {
+    /// What the request asks for, if it may. Nothing has happened before this has said so.
+    fn judge(&self, head: &Parts, has_body: bool) -> Result<Deed, Box<Response<Full<Bytes>>>> {
+        let gate = self.door.gate();
+        let checked = if self.is_of_the_web { gate.guard.check(head) } else { Guard::open().check(head) };
+        if let Err(refusal) = checked {
             tracing::debug!(%refusal, "the admin listener refused a request");
             let status = match refusal {
                 Refusal::BadHost => StatusCode::BAD_REQUEST,
                 Refusal::ForeignHost(_) | Refusal::ForeignOrigin => StatusCode::FORBIDDEN,
             };
-            return problem(status, &refusal.to_string());
+            return Err(problem(status, &refusal.to_string()).into());
         }
         if has_body {
-            return problem(StatusCode::PAYLOAD_TOO_LARGE, "the admin listener takes no request bodies");
+            let text = "the admin listener takes no request bodies";
+            return Err(problem(StatusCode::PAYLOAD_TOO_LARGE, text).into());
         }
-        if let Some(controls) = &self.controls {
-            if head.uri.path() == reload_routes::PATH {
-                return reload_routes::answer(&controls.reload, head).await;
-            }
-            if queue_routes::is_ours(head.uri.path()) {
-                return queue_routes::answer(&controls.queues, head).await;
-            }
-            if upstream_routes::is_ours(head.uri.path()) {
-                return upstream_routes::answer(&*self.source, &controls.members, head);
-            }
+        let mut found = self.entries.iter().filter(|entry| entry.takes(head.uri.path())).peekable();
+        if !found.peek().is_some_and(|entry| entry.is_open()) && !gate.token.admits(&head.headers) {
+            return Err(unauthorised().into());
         }
-        routes::answer(self.paths, &*self.source, head)
+        let Some(entry) = found.next() else { return Err(nothing_here(self.entries).into()) };
+        match allowed(entry.methods, &head.method) {
+            Some(_) => Ok(entry.deed),
+            None => Err(not_allowed(entry.methods).into()),
+        }
     }
+
+    async fn perform(&self, deed: Deed, head: &Parts) -> Response<Full<Bytes>> {
+        let status = &*self.sources.status;
+        let query = head.uri.query().unwrap_or_default();
+        let read = |value: Result<Value, (StatusCode, String)>| match value {
+            Ok(value) => shown(StatusCode::OK, &value),
+            Err((status, text)) => problem(status, &text),
+        };
+        match deed {
+            Deed::Healthz => routes::healthz(),
+            Deed::Readyz => routes::readyz(status),
+            Deed::Metrics => routes::metrics(status, &head.headers),
+            Deed::Status => routes::status(status),
+            Deed::Servers => routes::servers(status),
+            Deed::Certificates => routes::certificates(status),
+            Deed::Compare => routes::compare(status),
+            Deed::Failures => routes::failures(status),
+            Deed::Services => match &self.sources.site {
+                Some(site) => read(site::services(&**site, query)),
+                None => absent(),
+            },
+            Deed::Routes => match &self.sources.site {
+                Some(site) => read(site::routes(&**site, &status.status(), query)),
+                None => absent(),
+            },
+            Deed::Configuration => {
+                match self.sources.configuration.as_ref().and_then(|source| source.effective()) {
+                    Some(document) => written(&document),
+                    None => {
+                        problem(StatusCode::NOT_FOUND, "this Weir was started without a configuration file")
+                    }
+                }
+            }
+            Deed::Drain => match &self.sources.drain {
+                Some(drain) => drained(&**drain),
+                None => absent(),
+            },
+            Deed::Reload => match &self.sources.reload {
+                Some(reload) => reload_routes::answer(reload, head).await,
+                None => absent(),
+            },
+            Deed::Queues => match &self.sources.queues {
+                Some(queues) => queue_routes::answer(queues, head).await,
+                None => absent(),
+            },
+            Deed::Upstreams => match &self.sources.members {
+                Some(members) => upstream_routes::answer(status, members, head),
+                None => absent(),
+            },
+            // Answered where the stream is made.
+            Deed::Events => absent(),
+        }
+    }
+}
+
+fn events(body: Either<Full<Bytes>, Events>) -> Answer {
+    let mut answer = Response::new(body);
+    answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
+    answer
+}
+
+/// A document of JSON that is there already.
+fn written(document: &str) -> Response<Full<Bytes>> {
+    let mut answer = Response::new(Full::from(document.to_owned()));
+    answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    answer
+}
+
+fn drained(drain: &dyn DrainControl) -> Response<Full<Bytes>> {
+    tracing::info!("draining, as somebody asked at the admin listener");
+    drain.drain();
+    shown(StatusCode::ACCEPTED, &json!({ "draining": true }))
+}
+
+fn too_many_listeners() -> Response<Full<Bytes>> {
+    problem(StatusCode::SERVICE_UNAVAILABLE, "as many listen to events as may at once; close one of them")
+}
+
+fn unauthorised() -> Response<Full<Bytes>> {
+    let text = "the admin listener wants its token, as `Authorization: Bearer TOKEN`";
+    let mut answer = problem(StatusCode::UNAUTHORIZED, text);
+    answer.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"weir\""));
+    answer
+}
+
+fn nothing_here(entries: &[Entry]) -> Response<Full<Bytes>> {
+    // The long table is told shortly.
+    let paths: Vec<_> = entries.iter().map(|entry| entry.path).filter(|path| !path.contains('{')).collect();
+    problem(StatusCode::NOT_FOUND, &format!("there is nothing here; there are {}", paths.join(", ")))
+}
+
+/// What this process does not have.
+fn absent() -> Response<Full<Bytes>> {
+    problem(StatusCode::NOT_FOUND, "this Weir has nothing of the kind")
 }

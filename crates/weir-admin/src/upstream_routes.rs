@@ -35,11 +35,6 @@ enum Place {
     Register(String, String),
 }
 
-/// Whether this path is one of these.
-pub(crate) fn is_ours(path: &str) -> bool {
-    path.strip_prefix(PREFIX).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-}
-
 /// Answers a request whose Host and Origin were checked.
 pub(crate) fn answer(source: &dyn StatusSource, control: &SharedMemberControl, head: &Parts) -> Answer {
     let Some(place) = place(head.uri.path()) else {

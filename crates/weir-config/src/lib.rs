@@ -15,6 +15,7 @@ pub mod rewrite;
 
 mod check;
 mod complaint;
+mod effective;
 mod environment;
 mod file;
 mod load;

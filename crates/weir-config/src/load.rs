@@ -8,9 +8,10 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use crate::check::{self, Surroundings};
+use crate::effective::effective;
 use crate::environment;
 use crate::file;
-use crate::model::Model;
+use crate::model::{Model, Written};
 use crate::problem::{Problem, Problems};
 use crate::report::Report;
 use crate::source::{Source, Span};
@@ -112,13 +113,15 @@ pub(crate) fn parse_at(
     let mut problems = Problems::default();
     let mut reports = Vec::new();
     let around = Surroundings { base_dir, state_directory: environment("STATE_DIRECTORY"), now };
-    let model = yaml::parse(&source, &mut problems)
-        .map(|mut root| {
-            environment::replace(&mut root, environment, &mut problems);
-            root
-        })
-        .and_then(|root| file::decode(&root, &mut problems))
-        .and_then(|file| check::model(file, &around, &mut problems, &mut reports));
+    let root = yaml::parse(&source, &mut problems).map(|mut root| {
+        environment::replace(&mut root, environment, &mut problems);
+        root
+    });
+    let file = root.as_ref().and_then(|root| file::decode(root, &mut problems));
+    let model = file.and_then(|file| check::model(file, &around, &mut problems, &mut reports));
+    let shown = |root| effective(root, file::table(root), &source, problems.hidden());
+    let written = root.as_ref().filter(|_| model.is_some()).map(shown);
+    let model = model.map(|model| Model { written: written.map(|text| Written(text.into())), ..model });
     let failed = problems.has_errors();
     let report = Report::new(source, problems).with(reports);
     match model {

@@ -3,7 +3,7 @@
 //! The metrics page, the documentation and the dashboards read this table, so that a metric has the same name and
 //! meaning everywhere. Names are `weir_<what>_<unit>[_total]`, durations are in seconds, sizes in bytes. Labels come
 //! from closed sets: classes of statuses, reasons, and listeners, files, upstreams, servers and keys as the configuration
-//! names them; never a path, a host or anything else that a client can invent. The values come from
+//! names them; never a path, a host or anything else that a client can invent. Routes are told apart up to a bound. The values come from
 //! [`Status`](crate::ports::Status); this module holds none, and does not know how a page is written.
 
 mod all;
@@ -11,6 +11,7 @@ mod health;
 mod kind;
 mod queue;
 mod retry;
+mod traffic;
 mod upstream;
 
 pub use all::ALL;
@@ -27,6 +28,10 @@ pub use queue::{
     QUEUE_HELD_BYTES, QUEUE_HELD_WRITES, QUEUE_OLDEST_AGE, QUEUE_SETTLED, QUEUE_WRITE_ERRORS,
 };
 pub use retry::{RETRIES, RETRY_BUDGET_EXHAUSTED};
+pub use traffic::{
+    CONFIGURATION_AGE, CONFIGURATION_LOADED, LIMITS_HIT, POOL_IDLE, RELOAD_SUCCEEDED, RELOADS,
+    ROUTE_CONNECT_DURATION, ROUTE_DURATION, ROUTE_HEAD_DURATION, ROUTE_REQUESTS, WORKER_LAG, WORKER_STALLED,
+};
 
 /// The values of the label `class`, in the order of [`Status::answers_by_class`](crate::ports::Status::answers_by_class).
 pub const ANSWER_CLASSES: [&str; 5] = ["1xx", "2xx", "3xx", "4xx", "5xx"];

@@ -2,9 +2,15 @@
 //!
 //! `weir-proxy` implements them, `weir-admin` uses them, `weir` plugs one into the other.
 
+pub mod configuration;
+pub mod drain;
+pub mod failures;
+mod histogram;
 pub mod members;
 pub mod queue;
 pub mod reload;
+pub mod site;
+pub mod traffic;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -14,12 +20,18 @@ use crate::compare::{CompareOutcome, Difference, DifferenceKind};
 use crate::dispatch::Mode;
 use crate::handshake::HandshakeOutcome;
 use crate::health::{Change, CheckOutcome, State};
+use crate::limit_hit::LimitHit;
 use crate::mirror::MirrorOutcome;
+use crate::ports::configuration::ConfigurationStatus;
+use crate::ports::failures::RecentFailure;
 use crate::ports::members::{InventoryStatus, MemberDifference};
 use crate::ports::queue::QueueStatus;
+use crate::ports::traffic::RouteTraffic;
 use crate::proxy_header::ProxyHeaderOutcome;
 use crate::refusal::Refusal;
 use crate::retry::RetryReason;
+
+pub use histogram::{DURATION_BOUNDS_SECONDS, Histogram};
 
 /// What the process can say of itself at one moment. Counters are summed over the workers when this is read.
 #[derive(Debug, Clone, Default)]
@@ -52,6 +64,18 @@ pub struct Status {
     pub rate_takeovers_total: u64,
     /// Requests received.
     pub requests_total: u64,
+    /// Routes that had requests, in the order of their names; at most [`ROUTES_MAX`](traffic::ROUTES_MAX), and one for all others.
+    pub routes: Vec<RouteTraffic>,
+    /// How often limits were reached, in the order of [`LimitHit::ALL`].
+    pub limits_hit: [u64; LimitHit::ALL.len()],
+    /// Idle connections to servers, as of the last second.
+    pub pool_idle: u64,
+    /// How late workers came to what they do at regular times.
+    pub loop_lag: Histogram,
+    /// By how much the worker that is latest is overdue now.
+    pub stalled: Duration,
+    /// The configuration in force.
+    pub configuration: ConfigurationStatus,
     /// Bytes of bodies received from clients.
     pub bytes_received: u64,
     /// Bytes of bodies sent to clients.
@@ -117,19 +141,6 @@ pub struct CertificateStatus {
     /// Valid until then, in seconds since 1970.
     pub expires_seconds: i64,
 }
-
-/// A histogram with the fixed bounds [`DURATION_BOUNDS_SECONDS`].
-#[derive(Debug, Clone, Default)]
-pub struct Histogram {
-    /// Observations per bucket, not cumulative; the last one is above all bounds.
-    pub counts: Vec<u64>,
-    /// Sum of all observations in seconds.
-    pub sum_seconds: f64,
-}
-
-/// Upper bounds of the buckets of every duration histogram, in seconds.
-pub const DURATION_BOUNDS_SECONDS: [f64; 14] =
-    [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
 
 /// What dispatch modes have done.
 #[derive(Debug, Clone, Default)]
@@ -406,10 +417,23 @@ pub struct CheckStatus {
     pub by_outcome: [u64; CheckOutcome::ALL.len()],
 }
 
+/// Why a process is not ready that is about to end.
+pub const DRAINING: &str = "it is draining: what runs is finished, and new requests should go elsewhere";
+
 /// Somebody who can tell the process's status.
 pub trait StatusSource: Send + Sync {
     /// The status at this moment. Reads atomics; cheap enough for a scrape a second, not for a request's way.
     fn status(&self) -> Status;
+
+    /// Why new requests are not welcome: sentences for people; none when they are. Cheaper than all of the status.
+    fn unready(&self) -> Vec<String> {
+        if self.status().ready { Vec::new() } else { vec![DRAINING.to_owned()] }
+    }
+
+    /// Requests that failed lately by a fault that is not their clients', the newest first. A bounded number.
+    fn failures(&self) -> Vec<RecentFailure> {
+        Vec::new()
+    }
 
     /// Says that somebody looks on: for some seconds it is measured how long servers take.
     fn look_on(&self) {}

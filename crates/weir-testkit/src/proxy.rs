@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::runtime::{Builder, Runtime};
 use weir_config::model::Model;
 use weir_core::dispatch::CatchUp;
+use weir_core::ports::failures::RecentFailure;
 use weir_core::ports::members::SharedMemberControl;
 use weir_core::ports::reload::ConfigurationChange;
 use weir_core::ports::{ComparisonReport, Status};
@@ -209,6 +210,11 @@ impl Running {
     /// What the process says of itself.
     pub fn status(&self) -> Status {
         self.with(|proxy| proxy.status_source()).status()
+    }
+
+    /// Requests that failed lately.
+    pub fn failures(&self) -> Vec<RecentFailure> {
+        self.with(|proxy| proxy.status_source()).failures()
     }
 
     /// What comparing answers has found.

@@ -128,6 +128,7 @@ async fn until_signal(
                 tracing::info!("the time to stop after is over");
                 Signal::Drain
             }
+            () = weir.drain.made() => Signal::Drain,
             _ = weir.proxy.worker_ended() => return Ended::Worker,
             reply = weir.reloads.next() => {
                 if let Some(reloader) = &mut reloader {

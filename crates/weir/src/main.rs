@@ -3,6 +3,7 @@
 //! It decides nothing about requests. Each command is one file under [`commands`]; what a command says to a person goes
 //! through [`output`], and why it failed through [`failure`].
 
+mod admin_socket;
 mod arguments;
 mod cert;
 mod commands;

@@ -8,10 +8,11 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use tokio::task::{JoinHandle, spawn_blocking};
-use weir_config::model::{Admin, Model};
+use weir_config::model::{Admin, ListenAddress, Model};
 use weir_config::{LoadError, Loaded};
 use weir_core::ports::reload::{CHANGES_TOLD_MAX, ReloadError, Reloaded};
 use weir_proxy::runtime::reload::{Adopted, Prepared, Standing};
+use weir_proxy::runtime::sockets::BoundAddress;
 
 use crate::output;
 use crate::reload_requests::{Reply, since_epoch};
@@ -64,7 +65,7 @@ impl Reloader {
     /// Reads this file, of which this model was made.
     pub(crate) fn new(file: WatchedFile, model: &Model) -> Self {
         let watcher = model.watch.then(|| Watcher::begin(file.clone()));
-        let admin = model.admin;
+        let admin = model.admin.clone();
         Self { file, waiting: Vec::new(), is_wanted: false, under_way: None, admin, generation: 1, watcher }
     }
 
@@ -91,7 +92,7 @@ impl Reloader {
         }
         self.is_wanted = false;
         self.file = WatchedFile::before_reading(self.file.path.clone());
-        let admin = (self.admin, weir.admin.as_ref().map(|admin| admin.address));
+        let admin = (self.admin.clone(), weir.admin.as_ref().map(|admin| admin.address.clone()));
         let work = prepare(self.file.path.clone(), weir.proxy.standing(), admin);
         self.under_way = Some(UnderWay {
             begun: now(),
@@ -108,6 +109,7 @@ impl Reloader {
             Err(error) => Err(error),
         };
         self.tell(&outcome);
+        weir.proxy.note_reload(outcome.as_ref().err().map(ToString::to_string));
         weir.reloads.note(outcome.is_ok(), self.generation, since_epoch());
         for reply in replies {
             // Whoever asked may have gone.
@@ -121,6 +123,8 @@ impl Reloader {
         let Adopted { mut changes, pause } = weir.proxy.adopt(prepared).await;
         if let Some(bound) = bound {
             weir.exchange_admin(bound);
+        } else if let Some(listener) = &weir.admin {
+            listener.admit(&admin);
         }
         self.admin = admin;
         if watch != self.watcher.is_some() {
@@ -181,16 +185,16 @@ async fn ready(under_way: Option<&mut UnderWay>) -> Result<Ready, ReloadError> {
 async fn prepare(
     file: PathBuf,
     standing: Standing,
-    (admin, bound): (Admin, Option<std::net::SocketAddr>),
+    (admin, bound): (Admin, Option<BoundAddress>),
 ) -> Result<Ready, ReloadError> {
     let loaded = blocking(move || weir_config::load(&file)).await?;
     let Loaded { model, warnings } = loaded.map_err(unusable)?;
     let warnings = warnings.to_string();
     let warnings = if warnings.is_empty() { Vec::new() } else { vec![warnings] };
-    let (new_admin, watch) = (model.admin, model.watch);
-    let bound = match another(new_admin, admin, bound) {
+    let (new_admin, watch) = (model.admin.clone(), model.watch);
+    let bound = match another(&new_admin, &admin, bound.as_ref()) {
         true => {
-            let bound = bind_admin(new_admin).await;
+            let bound = bind_admin(&new_admin).await;
             Some(bound.map_err(|error| ReloadError::Refused(error.to_string()))?)
         }
         false => None,
@@ -201,14 +205,24 @@ async fn prepare(
 }
 
 /// Whether the admin listener is to be another one than that which is there.
-fn another(new: Admin, old: Admin, bound: Option<std::net::SocketAddr>) -> bool {
-    match new {
-        Admin::Off => old != Admin::Off,
-        // A default that was written out is the same address; one that was taken may be free now.
-        Admin::Default(address) | Admin::At(address) => match (bound, old) {
-            (Some(bound), Admin::Default(old) | Admin::At(old)) => old != address && bound != address,
-            _ => true,
-        },
+fn another(new: &Admin, old: &Admin, bound: Option<&BoundAddress>) -> bool {
+    let Some(address) = wanted(new) else { return *old != Admin::Off };
+    // A default that was written out is the same address; one that was taken may be free now.
+    match (bound, wanted(old)) {
+        (Some(bound), Some(old)) => old != address && *bound != address,
+        _ => true,
+    }
+}
+
+/// Where it is to be.
+fn wanted(admin: &Admin) -> Option<BoundAddress> {
+    match admin {
+        Admin::Off => None,
+        Admin::Default(address) => Some(BoundAddress::Tcp(*address)),
+        Admin::At(written) => Some(match &written.address {
+            ListenAddress::Tcp(address) => BoundAddress::Tcp(*address),
+            ListenAddress::Unix(path) => BoundAddress::Unix(path.clone()),
+        }),
     }
 }
 

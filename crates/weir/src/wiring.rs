@@ -10,15 +10,19 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::TcpListener;
-use tokio::sync::oneshot;
+use tokio::sync::{Notify, oneshot};
 use tokio::task::JoinHandle;
-use weir_config::model::{Admin, Model};
+use weir_admin::{Admission, Door, Socket, Sources};
+use weir_config::model::{Admin, ListenAddress, Model};
 use weir_core::dispatch::CatchUp;
+use weir_core::ports::drain::DrainControl;
 use weir_policy::{PolicyListenError, PolicyPlane};
 use weir_proxy::runtime::queues::OpenQueue;
+use weir_proxy::runtime::sockets::BoundAddress;
 use weir_proxy::{Proxy, StartError};
 use weir_store::{OpenError, Queue};
 
+use crate::admin_socket;
 use crate::failure::Failure;
 use crate::reload_requests::{self, Requests};
 
@@ -35,7 +39,9 @@ pub(crate) struct Weir {
     pub(crate) policy: Option<PolicyListeners>,
     /// Those who want the configuration to be read again.
     pub(crate) reloads: Requests,
-    controls: weir_admin::Controls,
+    /// Whether somebody has asked over the admin listener that it drains.
+    pub(crate) drain: Arc<DrainRequest>,
+    sources: Sources,
 }
 
 /// Running listeners for policy groups.
@@ -46,7 +52,7 @@ pub(crate) struct PolicyListeners {
 }
 
 /// An address that the admin listener has, before it serves there.
-pub(crate) type AdminBound = (TcpListener, SocketAddr);
+pub(crate) type AdminBound = (Socket, BoundAddress, Admission);
 
 /// Why there is no running Weir.
 #[derive(Debug)]
@@ -54,7 +60,7 @@ pub(crate) enum CannotStart {
     /// The admin listener's written address can't be had.
     Admin {
         /// The address.
-        address: SocketAddr,
+        address: BoundAddress,
         /// The system's word.
         source: io::Error,
     },
@@ -115,9 +121,10 @@ fn reason(error: &io::Error) -> String {
 #[derive(Debug)]
 pub(crate) struct AdminListener {
     /// Where it listens.
-    pub(crate) address: SocketAddr,
+    pub(crate) address: BoundAddress,
     stop: oneshot::Sender<()>,
     serving: JoinHandle<()>,
+    door: Arc<Door>,
 }
 
 impl Weir {
@@ -135,7 +142,7 @@ impl Weir {
     /// See [`start`](Self::start).
     pub(crate) async fn start_of(model: &Model, has_file: bool) -> Result<Self, CannotStart> {
         // First, so that a written address that is taken is found before a client is accepted.
-        let admin = bind_admin(model.admin).await?;
+        let admin = bind_admin(&model.admin).await?;
         let metrics = match model.metrics {
             Some(address) => {
                 let bound = bind(address).await;
@@ -145,24 +152,30 @@ impl Weir {
         };
         let proxy = Proxy::start(model, queues(model)).map_err(CannotStart::Proxy)?;
         let (asker, reloads) = reload_requests::requests(has_file);
-        let controls = weir_admin::Controls {
-            queues: proxy.queue_source(),
-            members: proxy.member_control(),
-            reload: Arc::new(asker),
+        let drain = Arc::new(DrainRequest::default());
+        let sources = Sources {
+            status: proxy.status_source(),
+            site: Some(proxy.site_source()),
+            queues: Some(proxy.queue_source()),
+            members: Some(proxy.member_control()),
+            configuration: Some(proxy.configuration_source()),
+            reload: Some(Arc::new(asker)),
+            drain: Some(Arc::<DrainRequest>::clone(&drain)),
         };
-        let admin = admin.map(|bound| serve_admin(bound, &proxy, &controls));
-        let metrics = metrics.map(|bound| {
-            AdminListener::start(bound, |listener, stopped| {
+        let admin = admin.map(|bound| serve_admin(bound, &sources));
+        let metrics = metrics.map(|(listener, address)| {
+            let door = Arc::default();
+            AdminListener::start(BoundAddress::Tcp(address), door, |stopped, _| {
                 tokio::spawn(weir_admin::serve_metrics(listener, proxy.status_source(), stopped.wait()))
             })
         });
         let policy = PolicyListeners::start(model, &proxy).map_err(CannotStart::Policy)?;
-        Ok(Self { proxy, admin, metrics, policy, reloads, controls })
+        Ok(Self { proxy, admin, metrics, policy, reloads, drain, sources })
     }
 
     /// Lets the admin listener be at another address, or nowhere. Answers in progress at the old one are finished.
     pub(crate) fn exchange_admin(&mut self, bound: Option<AdminBound>) {
-        let new = bound.map(|bound| serve_admin(bound, &self.proxy, &self.controls));
+        let new = bound.map(|bound| serve_admin(bound, &self.sources));
         if let Some(admin) = &new {
             tracing::info!(address = %admin.address, "admin listening");
         }
@@ -200,11 +213,19 @@ impl PolicyListeners {
     }
 }
 
-fn serve_admin(bound: AdminBound, proxy: &Proxy, controls: &weir_admin::Controls) -> AdminListener {
-    let (status, controls) = (proxy.status_source(), controls.clone());
-    AdminListener::start(bound, |listener, stopped| {
-        tokio::spawn(weir_admin::serve_controlled(listener, status, controls, stopped.wait()))
+fn serve_admin((socket, address, admission): AdminBound, sources: &Sources) -> AdminListener {
+    let sources = sources.clone();
+    AdminListener::start(address, Arc::new(Door::new(admission)), |stopped, door| {
+        tokio::spawn(weir_admin::serve(socket, sources, door, stopped.wait()))
     })
+}
+
+/// Who may ask an admin listener like this.
+fn admission(admin: &Admin) -> Admission {
+    match admin {
+        Admin::Off | Admin::Default(_) => Admission::default(),
+        Admin::At(written) => Admission { token: written.token.clone(), hosts: written.hosts.clone() },
+    }
 }
 
 /// Ready when nobody wants the listener any more.
@@ -239,11 +260,22 @@ fn with_hint(error: &OpenError) -> String {
 
 impl AdminListener {
     fn start(
-        (listener, address): (TcpListener, SocketAddr),
-        serve: impl FnOnce(TcpListener, Stopped) -> JoinHandle<()>,
+        address: BoundAddress,
+        door: Arc<Door>,
+        serve: impl FnOnce(Stopped, Arc<Door>) -> JoinHandle<()>,
     ) -> Self {
         let (stop, stopped) = oneshot::channel();
-        Self { address, stop, serving: serve(listener, Stopped(stopped)) }
+        Self { address, stop, serving: serve(Stopped(stopped), Arc::clone(&door)), door }
+    }
+
+    /// Who may ask from now on is whom this says, at the address that it has.
+    pub(crate) fn admit(&self, admin: &Admin) {
+        self.door.exchange(admission(admin));
+        if let (BoundAddress::Unix(path), Admin::At(written)) = (&self.address, admin)
+            && let Err(error) = admin_socket::set_mode(path, written.mode)
+        {
+            tracing::warn!(path = %path.display(), %error, "the mode of the admin listener's socket can't be set");
+        }
     }
 
     /// Finishes the answers in progress, for at most a second.
@@ -251,22 +283,63 @@ impl AdminListener {
         // It may have ended already.
         let _ = self.stop.send(());
         let _ = self.serving.await;
+        if let BoundAddress::Unix(path) = &self.address {
+            // Somebody may have removed it already.
+            let _ = std::fs::remove_file(path);
+        }
+    }
+}
+
+/// Somebody's wish that the process drains; it is noticed where signals are.
+#[derive(Debug, Default)]
+pub(crate) struct DrainRequest(Notify);
+
+impl DrainControl for DrainRequest {
+    fn drain(&self) {
+        self.0.notify_one();
+    }
+}
+
+impl DrainRequest {
+    /// Waits until somebody wants it. Cancel safe.
+    pub(crate) async fn made(&self) {
+        self.0.notified().await;
     }
 }
 
 /// The default address may be taken, a written one may not (`semantics.md` §4.5).
-pub(crate) async fn bind_admin(admin: Admin) -> Result<Option<AdminBound>, CannotStart> {
-    let (address, written) = match admin {
+pub(crate) async fn bind_admin(admin: &Admin) -> Result<Option<AdminBound>, CannotStart> {
+    let written = match admin {
         Admin::Off => return Ok(None),
-        Admin::Default(address) => (address, false),
-        Admin::At(address) => (address, true),
+        Admin::Default(address) => {
+            return match bind(*address).await {
+                Ok((listener, address)) => {
+                    Ok(Some((listener.into(), BoundAddress::Tcp(address), Admission::default())))
+                }
+                Err(error) => {
+                    tracing::warn!(%address, %error, "there is no admin listener: its default address can't be had");
+                    Ok(None)
+                }
+            };
+        }
+        Admin::At(written) => written,
     };
-    match bind(address).await {
-        Ok(bound) => Ok(Some(bound)),
-        Err(source) if written => Err(CannotStart::Admin { address, source }),
-        Err(error) => {
-            tracing::warn!(%address, %error, "there is no admin listener: its default address can't be had");
-            Ok(None)
+    let admission = admission(admin);
+    let bound = match &written.address {
+        ListenAddress::Tcp(address) => {
+            bind(*address).await.map(|(listener, bound)| (listener.into(), BoundAddress::Tcp(bound)))
+        }
+        ListenAddress::Unix(path) => admin_socket::bind(path, written.mode)
+            .map(|listener| (Socket::Unix(listener), BoundAddress::Unix(path.clone()))),
+    };
+    match bound {
+        Ok((socket, address)) => Ok(Some((socket, address, admission))),
+        Err(source) => {
+            let address = match &written.address {
+                ListenAddress::Tcp(address) => BoundAddress::Tcp(*address),
+                ListenAddress::Unix(path) => BoundAddress::Unix(path.clone()),
+            };
+            Err(CannotStart::Admin { address, source })
         }
     }
 }
@@ -283,10 +356,16 @@ mod tests {
 
     use std::net::Ipv4Addr;
 
+    use weir_config::model::AdminListen;
+
     use super::*;
 
     fn here(port: u16) -> SocketAddr {
         SocketAddr::from((Ipv4Addr::LOCALHOST, port))
+    }
+
+    fn at(address: SocketAddr) -> Admin {
+        Admin::At(Box::new(AdminListen::open(ListenAddress::Tcp(address))))
     }
 
     fn model(listen: SocketAddr, admin: Admin) -> Model {
@@ -305,7 +384,7 @@ mod tests {
         let weir = Weir::start(&model(here(0), Admin::Default(address))).await.unwrap();
         assert!(weir.admin.is_none());
         weir.proxy.stop().await;
-        let error = Weir::start(&model(here(0), Admin::At(address))).await.unwrap_err();
+        let error = Weir::start(&model(here(0), at(address))).await.unwrap_err();
         assert!(!error.address_is_taken(), "the listener of clients has nothing to do with it");
         let Failure::Running(text) = Failure::from(error) else { panic!("running") };
         assert!(text.contains(&address.to_string()) && text.contains("in use"), "{text}");
@@ -315,11 +394,11 @@ mod tests {
     async fn a_failed_start_leaves_the_admin_address_free() {
         let taken = std::net::TcpListener::bind(here(0)).unwrap();
         let free = std::net::TcpListener::bind(here(0)).unwrap().local_addr().unwrap();
-        let error = Weir::start(&model(taken.local_addr().unwrap(), Admin::At(free))).await.unwrap_err();
+        let error = Weir::start(&model(taken.local_addr().unwrap(), at(free))).await.unwrap_err();
         assert!(error.address_is_taken());
-        let weir = Weir::start(&model(here(0), Admin::At(free))).await.unwrap();
+        let weir = Weir::start(&model(here(0), at(free))).await.unwrap();
         let admin = weir.admin.unwrap();
-        assert_eq!(admin.address, free);
+        assert_eq!(admin.address, BoundAddress::Tcp(free));
         admin.stop().await;
         weir.proxy.stop().await;
     }

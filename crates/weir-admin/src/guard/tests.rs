@@ -15,7 +15,7 @@ fn head(target: &str, version: Version, fields: &[(&str, &[u8])]) -> Parts {
 
 #[track_caller]
 fn check(fields: &[(&str, &[u8])], expected: Result<(), Refusal>) {
-    let guard = Guard::new(&["Admin.Example.".to_owned()]);
+    let guard = Guard::new(&["Admin.Example.".into()]);
     assert_eq!(guard.check(&head("/", Version::HTTP_11, fields)), expected, "{fields:?}");
 }
 

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 use std::collections::{BTreeMap, HashSet};
+use std::time::Duration;
 
 use hyper::header::{ACCEPT, HeaderMap};
 use proptest::prelude::{ProptestConfig, any, prop, proptest};
@@ -22,7 +23,7 @@ use super::{Dialect, page};
 type Samples = Vec<(String, BTreeMap<String, String>, f64)>;
 
 /// Families by name, in order: kind and samples. Panics on anything that a strict scraper refuses.
-fn parse(text: &str, dialect: Dialect) -> Vec<(String, String, Samples)> {
+pub(super) fn parse(text: &str, dialect: Dialect) -> Vec<(String, String, Samples)> {
     let open_metrics = dialect == Dialect::OpenMetrics;
     assert!(text.ends_with('\n') && !text.contains("\n\n"), "lines end once");
     let mut lines = text.lines().peekable();
@@ -54,7 +55,7 @@ fn parse(text: &str, dialect: Dialect) -> Vec<(String, String, Samples)> {
             samples.push((sample, labels, value));
         }
         if kind == "histogram" {
-            check_histogram(name, &samples);
+            check_histograms(name, &samples);
         }
         families.push((name.to_owned(), kind.to_owned(), samples));
     }
@@ -120,6 +121,17 @@ fn closing_quote(text: &str) -> Option<usize> {
         escaped = character == '\\' && !escaped;
         end.then_some(place)
     })
+}
+
+/// Each of the histograms of a family; they differ in the other labels.
+fn check_histograms(name: &str, samples: &Samples) {
+    let mut by_labels: BTreeMap<BTreeMap<String, String>, Samples> = BTreeMap::new();
+    for (sample, labels, value) in samples {
+        let mut others = labels.clone();
+        others.remove("le");
+        by_labels.entry(others).or_default().push((sample.clone(), labels.clone(), *value));
+    }
+    by_labels.values().for_each(|samples| check_histogram(name, samples));
 }
 
 fn check_histogram(name: &str, samples: &Samples) {
@@ -277,7 +289,10 @@ fn states_and_checks_of_servers() {
     check(&status, "weir_upstream_panic", &["web"], 1.0);
     check(&status, "weir_upstream_panic", &["api"], 0.0);
     // Who is not checked has no line about checks.
-    assert!(!page(&status, Dialect::Prometheus).contains("weir_health_checks_total{upstream=\"api\""));
+    assert!(
+        !page(&status, Duration::ZERO, Dialect::Prometheus)
+            .contains("weir_health_checks_total{upstream=\"api\"")
+    );
 }
 
 #[test]
@@ -292,14 +307,17 @@ fn inventories_that_are_followed() {
     check(&status, "weir_inventory_changes_total", &["web", "taken"], 3.0);
     check(&status, "weir_inventory_changes_total", &["web", "refused"], 2.0);
     check(&status, "weir_inventory_unusable", &["web"], 1.0);
-    assert!(!page(&status, Dialect::Prometheus).contains("weir_inventory_unusable{upstream=\"api\""));
+    assert!(
+        !page(&status, Duration::ZERO, Dialect::Prometheus)
+            .contains("weir_inventory_unusable{upstream=\"api\"")
+    );
 }
 
 /// The value of a sample with these label values, on the page of each dialect.
 #[track_caller]
-fn check(status: &Status, name: &str, labels: &[&str], expected: f64) {
+pub(super) fn check(status: &Status, name: &str, labels: &[&str], expected: f64) {
     for dialect in [Dialect::Prometheus, Dialect::OpenMetrics] {
-        let families = parse(&page(status, dialect), dialect);
+        let families = parse(&page(status, Duration::ZERO, dialect), dialect);
         let found: Vec<_> = families
             .iter()
             .flat_map(|family| &family.2)
@@ -320,7 +338,7 @@ fn check(status: &Status, name: &str, labels: &[&str], expected: f64) {
 fn the_page_has_every_metric_of_the_table_once_and_in_its_order() {
     for dialect in [Dialect::Prometheus, Dialect::OpenMetrics] {
         for status in [status(), Status::default()] {
-            let families = parse(&page(&status, dialect), dialect);
+            let families = parse(&page(&status, Duration::ZERO, dialect), dialect);
             let written: Vec<_> =
                 families.iter().map(|family| (family.0.as_str(), family.1.as_str())).collect();
             let name = |metric: &metric::Metric| match dialect {
@@ -400,7 +418,7 @@ proptest! {
             ..Status::default()
         };
         for dialect in [Dialect::Prometheus, Dialect::OpenMetrics] {
-            parse(&page(&status, dialect), dialect);
+            parse(&page(&status, Duration::ZERO, dialect), dialect);
         }
     }
 }
@@ -454,7 +472,7 @@ fn messages_are_told_under_the_names_of_the_original() {
     };
     let status = Status { messages: Some(messages), ..Status::default() };
     for dialect in [Dialect::Prometheus, Dialect::OpenMetrics] {
-        let text = page(&status, dialect);
+        let text = page(&status, Duration::ZERO, dialect);
         parse(&text, dialect);
         for line in [
             "http_requests_total{method=\"get\",source=\"client\"} 3",
@@ -464,6 +482,6 @@ fn messages_are_told_under_the_names_of_the_original() {
         ] {
             assert!(text.lines().any(|known| known == line), "{line} in\n{text}");
         }
-        assert!(!page(&Status::default(), dialect).contains("http_re"));
+        assert!(!page(&Status::default(), Duration::ZERO, dialect).contains("http_re"));
     }
 }

@@ -127,41 +127,72 @@ impl Page {
         self.family(metric);
         for (values, value) in samples {
             self.text.push_str(metric.name);
-            for (place, (label, label_value)) in metric.labels.iter().zip(values).enumerate() {
-                self.text.push(if place == 0 { '{' } else { ',' });
-                self.text.push_str(label);
-                self.text.push_str("=\"");
-                self.escaped(label_value, true);
-                self.text.push('"');
-            }
             if N > 0 {
+                self.text.push('{');
+                self.labels(metric, values);
                 self.text.push('}');
             }
             self.value(value);
         }
     }
 
+    /// Labels with their values, without braces.
+    fn labels<const N: usize>(&mut self, metric: &Metric, values: [&str; N]) {
+        for (place, (label, value)) in metric.labels.iter().zip(values).enumerate() {
+            if place > 0 {
+                self.text.push(',');
+            }
+            self.text.push_str(label);
+            self.text.push_str("=\"");
+            self.escaped(value, true);
+            self.text.push('"');
+        }
+    }
+
     pub(super) fn histogram(&mut self, metric: &Metric, histogram: &Histogram) {
-        debug_assert!(metric.labels.is_empty() && metric.kind == Kind::Histogram, "{}", metric.name);
+        self.histograms(metric, [([], histogram)]);
+    }
+
+    pub(super) fn histograms<'a, const N: usize>(
+        &mut self,
+        metric: &Metric,
+        samples: impl IntoIterator<Item = ([&'a str; N], &'a Histogram)>,
+    ) {
+        debug_assert!(metric.labels.len() == N && metric.kind == Kind::Histogram, "{}", metric.name);
         self.family(metric);
-        let counts = bucket_counts(histogram);
-        let mut total = 0;
-        for (place, count) in counts.iter().enumerate() {
-            total += count;
-            self.text.push_str(metric.name);
-            // `{:?}` writes `1.0`, the form of OpenMetrics, which is right in both.
-            let _ = match DURATION_BOUNDS_SECONDS.get(place) {
-                Some(bound) => write!(self.text, "_bucket{{le=\"{bound:?}\"}}"),
-                None => write!(self.text, "_bucket{{le=\"+Inf\"}}"),
-            };
+        for (values, histogram) in samples {
+            let counts = bucket_counts(histogram);
+            let mut total = 0;
+            for (place, count) in counts.iter().enumerate() {
+                total += count;
+                self.start(metric, "_bucket", values, false);
+                // `{:?}` writes `1.0`, the form of OpenMetrics, which is right in both.
+                let _ = match DURATION_BOUNDS_SECONDS.get(place) {
+                    Some(bound) => write!(self.text, "le=\"{bound:?}\"}}"),
+                    None => write!(self.text, "le=\"+Inf\"}}"),
+                };
+                self.value(total);
+            }
+            self.start(metric, "_sum", values, true);
+            self.value(histogram.sum_seconds);
+            self.start(metric, "_count", values, true);
             self.value(total);
         }
+    }
+
+    /// The name of a sample with its labels; without an end another label follows.
+    fn start<const N: usize>(&mut self, metric: &Metric, ending: &str, values: [&str; N], has_end: bool) {
         self.text.push_str(metric.name);
-        self.text.push_str("_sum");
-        self.value(histogram.sum_seconds);
-        self.text.push_str(metric.name);
-        self.text.push_str("_count");
-        self.value(total);
+        self.text.push_str(ending);
+        if N > 0 || !has_end {
+            self.text.push('{');
+        }
+        self.labels(metric, values);
+        match (N, has_end) {
+            (0, _) => {}
+            (_, false) => self.text.push(','),
+            (_, true) => self.text.push('}'),
+        }
     }
 
     fn value(&mut self, value: impl Display) {

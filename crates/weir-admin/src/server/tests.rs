@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use serde_json::Value;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
@@ -18,7 +18,9 @@ use weir_core::ports::{
     UpstreamStatus,
 };
 
-use super::{CONNECTION_LIFETIME, CONNECTIONS_MAX, HEAD_TIMEOUT, serve, serve_metrics, serve_named};
+use super::{CONNECTION_LIFETIME, CONNECTIONS_MAX, HEAD_TIMEOUT, serve, serve_metrics};
+use crate::access::{Admission, Door};
+use crate::sources::Sources;
 
 struct Source {
     ready: AtomicBool,
@@ -91,7 +93,8 @@ async fn start() -> Running {
     let address = listener.local_addr().unwrap();
     let source = Arc::new(Source { ready: AtomicBool::new(true) });
     let (stop, stopped) = oneshot::channel::<()>();
-    let served = serve(listener, Arc::<Source>::clone(&source), async {
+    let sources = Sources::of_status(Arc::<Source>::clone(&source));
+    let served = serve(listener, sources, Arc::default(), async {
         let _ = stopped.await;
     });
     Running { address, source, stop, task: tokio::spawn(served) }
@@ -106,14 +109,14 @@ impl StatusSource for Panicking {
     }
 }
 
-struct Answer {
-    status: u16,
+pub(super) struct Answer {
+    pub(super) status: u16,
     head: String,
-    body: String,
+    pub(super) body: String,
 }
 
 impl Answer {
-    fn field(&self, name: &str) -> Option<&str> {
+    pub(super) fn field(&self, name: &str) -> Option<&str> {
         self.head.lines().find_map(|line| {
             let (field, value) = line.split_once(':')?;
             field.eq_ignore_ascii_case(name).then(|| value.trim())
@@ -121,13 +124,13 @@ impl Answer {
     }
 }
 
-async fn exchange(address: SocketAddr, request: &str) -> Answer {
+pub(super) async fn exchange(address: SocketAddr, request: &str) -> Answer {
     let mut stream = TcpStream::connect(address).await.unwrap();
     stream.write_all(request.as_bytes()).await.unwrap();
     read_answer(&mut stream).await
 }
 
-async fn read_answer(stream: &mut TcpStream) -> Answer {
+pub(super) async fn read_answer(stream: &mut (impl AsyncRead + Unpin)) -> Answer {
     let mut text = String::new();
     stream.read_to_string(&mut text).await.unwrap();
     let (head, body) = text.split_once("\r\n\r\n").unwrap();
@@ -151,7 +154,9 @@ async fn health_readiness_and_the_status() {
     assert_eq!((answer.status, answer.body.as_str()), (200, "ok\n"));
     assert_eq!(admin.ask("GET", "/readyz?verbose", "").await.status, 200);
     admin.source.ready.store(false, Ordering::Relaxed);
-    assert_eq!(admin.ask("GET", "/readyz", "").await.status, 503);
+    let answer = admin.ask("GET", "/readyz", "").await;
+    assert_eq!(answer.status, 503);
+    assert!(answer.body.starts_with("not ready\nit is draining"), "{}", answer.body);
     assert_eq!(admin.ask("GET", "/healthz", "").await.status, 200);
     let answer = admin.ask("GET", "/api/v1/status", "").await;
     assert_eq!(answer.field("content-type"), Some("application/json"));
@@ -214,7 +219,7 @@ async fn metrics_have_the_type_of_their_format() {
 }
 
 #[track_caller]
-fn check_problem(answer: &Answer, status: u16) {
+pub(super) fn check_problem(answer: &Answer, status: u16) {
     assert_eq!(answer.status, status, "{}", answer.head);
     assert_eq!(answer.field("content-type"), Some("application/problem+json"));
     let problem: Value = serde_json::from_str(&answer.body).unwrap();
@@ -260,9 +265,9 @@ async fn a_listed_name_is_let_in() {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
     let address = listener.local_addr().unwrap();
     let source = Arc::new(Source { ready: AtomicBool::new(true) });
-    let names = ["admin.example".to_owned()];
-    let _task =
-        tokio::spawn(async move { serve_named(listener, source, &names, std::future::pending()).await });
+    let admission = Admission { hosts: vec!["admin.example".into()], ..Admission::default() };
+    let admission = Arc::new(Door::new(admission));
+    let _task = tokio::spawn(serve(listener, Sources::of_status(source), admission, std::future::pending()));
     for (host, status) in [("admin.example:9180", 200), ("localhost", 200), ("other.example", 403)] {
         let request = format!("GET /healthz HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n");
         assert_eq!(exchange(address, &request).await.status, status, "{host}");
@@ -373,7 +378,12 @@ async fn a_stop_closes_idle_connections_and_the_port() {
 async fn a_source_that_panics_costs_one_connection() {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
     let address = listener.local_addr().unwrap();
-    let _task = tokio::spawn(serve(listener, Arc::new(Panicking), std::future::pending()));
+    let _task = tokio::spawn(serve(
+        listener,
+        Sources::of_status(Arc::new(Panicking)),
+        Arc::default(),
+        std::future::pending(),
+    ));
     let mut stream = TcpStream::connect(address).await.unwrap();
     stream.write_all(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n").await.unwrap();
     let mut bytes = Vec::new();

@@ -5,9 +5,10 @@ use std::path::Path;
 
 use weir_core::address::NetworkSet;
 
+use crate::file::admin::AdminFile;
 use crate::file::listen::ListenFile;
 use crate::file::tls::TlsFile;
-use crate::model::{Admin, ListenAddress, PolicyListen};
+use crate::model::{ListenAddress, PolicyListen};
 use crate::problem::{Problem, Problems};
 use crate::source::At;
 
@@ -29,7 +30,7 @@ pub(super) struct Opened {
 /// The listeners of each protocol, in the order of the file; at least one.
 pub(super) fn open(
     written: Vec<ListenFile>,
-    admin: Option<&At<Admin>>,
+    admin: Option<&At<Option<AdminFile>>>,
     base_dir: &Path,
     problems: &mut Problems,
 ) -> (Vec<Opened>, Vec<PolicyListen>) {
@@ -61,9 +62,9 @@ pub(super) fn open(
         let proxy_protocol = (!proxies.is_empty()).then(|| NetworkSet::new(&proxies));
         list.push(Opened { address, tls: file.tls, proxy_protocol });
     }
-    if let Some(At { value: Admin::At(admin), span }) = admin
-        && admin.port() != 0
-        && let Some(first) = places.iter().find(|other| other.value == ListenAddress::Tcp(*admin))
+    if let Some(At { value: admin, span }) = admin.and_then(|admin| admin.value.as_ref()?.address.as_ref())
+        && !matches!(admin, ListenAddress::Tcp(admin) if admin.port() == 0)
+        && let Some(first) = places.iter().find(|other| other.value == *admin)
     {
         problems.push(
             Problem::error(*span, "`admin` and `listen` cannot share an address")

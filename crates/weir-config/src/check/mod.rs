@@ -4,6 +4,7 @@
 //! would be told twice, the second time misleadingly.
 
 mod actions;
+mod admin;
 mod admit;
 mod authenticate;
 mod balance;
@@ -28,7 +29,7 @@ use std::time::SystemTime;
 
 use crate::file::limit::LimitsFile;
 use crate::file::top::File;
-use crate::model::{AccessLog, Admin, Limits, LogTarget, Model};
+use crate::model::{AccessLog, Limits, LogTarget, Model};
 use crate::problem::{Problem, Problems};
 use crate::report::Report;
 use crate::source::At;
@@ -59,6 +60,7 @@ pub(crate) fn model(
 ) -> Option<Model> {
     let limits = limits(&file.limits, problems);
     let (listen, policy_listen) = listen::open(file.listen, file.admin.as_ref(), around.base_dir, problems);
+    let admin = admin::admin(file.admin.map(|admin| admin.value), DEFAULT_ADMIN, around.base_dir, problems);
     let trust = Trust::new(around.base_dir, around.now);
     let mut upstreams = Upstreams::new(around.base_dir, file.timeouts, trust, problems);
     for (name, upstream) in file.upstreams {
@@ -102,8 +104,9 @@ pub(crate) fn model(
         listen,
         policy_listen,
         workers: file.workers,
-        admin: file.admin.map_or(Admin::Default(DEFAULT_ADMIN), |admin| admin.value),
+        admin,
         metrics: None,
+        written: None,
         state,
         access_log: access_log(file.access_log, around.base_dir),
         trusted_proxies: file.trusted_proxies,

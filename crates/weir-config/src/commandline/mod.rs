@@ -113,6 +113,7 @@ fn empty() -> Model {
         workers: None,
         admin: Admin::Default(DEFAULT_ADMIN),
         metrics: None,
+        written: None,
         state: state(),
         access_log: AccessLog::On { format: AccessLogFormat::Common, target: LogTarget::Stderr },
         trusted_proxies: Vec::new(),

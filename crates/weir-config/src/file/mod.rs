@@ -4,6 +4,7 @@
 //! line in a table: the decoder, the schema and the reference follow.
 
 pub(crate) mod action;
+pub(crate) mod admin;
 pub(crate) mod admit;
 pub(crate) mod authenticate;
 pub(crate) mod balance;
@@ -52,6 +53,11 @@ use top::File;
 
 /// The root tables: our own shape, and that of "host services" (`proxy: …`).
 pub(crate) const ROOTS: [&dyn Describe; 2] = [&top::FILE, &host_services::FILE];
+
+/// The table of the root: that of "host services" where it has their key.
+pub(crate) fn table(root: &Node) -> &'static dyn Describe {
+    if root.value_of("proxy").is_some() { ROOTS[1] } else { ROOTS[0] }
+}
 
 /// Decodes the file; notes everything that is wrong with it. `None` when its root is not even a mapping.
 pub(crate) fn decode(root: &Node, problems: &mut Problems) -> Option<File> {

@@ -422,10 +422,12 @@ fn listening_and_logging() {
     check_top("listen: 8080", Err(&["write `127.0.0.1:8080`"]));
     check_top("listen: [8080, 8081]", Err(&["`127.0.0.1:8080`", "`127.0.0.1:8081`"]));
     check_top("admin: off", Ok("admin: Off"));
-    check_top("admin: 127.0.0.1:1", Ok("admin: At(127.0.0.1:1)"));
+    check_top("admin: 127.0.0.1:1", Ok("admin: At(AdminListen { address: Tcp(127.0.0.1:1)"));
     check_top("admin: false", Err(&["write `off`"]));
-    check_top("admin: unix:/x", Err(&["is not an address"]));
-    check_top("listen: :80\nadmin: :80", Err(&["cannot share an address"]));
+    check_top("admin: unix:/x", Ok("Unix(\"/x\")"));
+    check_top("admin: []", Err(&["found a list"]));
+    check_top("listen: 127.0.0.1:80\nadmin: 127.0.0.1:80", Err(&["cannot share an address"]));
+    check_top("listen: unix:/x\nadmin: {address: unix:/x}", Err(&["cannot share an address"]));
     check_top("access_log: off", Ok("access_log: Off"));
     check_top("access_log: json", Ok("format: Json, target: Stderr"));
     check_top("access_log: {file: a.log}", Ok("format: Common, target: File(\"a.log\")"));

@@ -5,14 +5,14 @@ use std::path::PathBuf;
 
 use ipnet::IpNet;
 
-use crate::address;
 use crate::complaint::Complaint;
-use crate::model::{AccessLog, Admin, Drain, Replay, Timeouts};
+use crate::model::{AccessLog, Drain, Replay, Timeouts};
 use crate::node::shortened;
 use crate::source::{At, Span};
 
+use super::admin::{ADMIN_KIND, AdminFile};
 use super::describe::Presence::{Default as Unless, Optional};
-use super::kind::{List, Mapped, OneOrList, OrWord, Placed};
+use super::kind::{List, OneOrList, Placed};
 use super::limit::{DRAIN, LIMITS, LimitsFile, TIMEOUTS};
 use super::listen::{AccessLogKind, LISTEN_ENTRY, ListenFile};
 use super::named::Named;
@@ -50,7 +50,7 @@ pub(crate) struct File {
     /// `workers`
     pub(crate) workers: Option<usize>,
     /// `admin`
-    pub(crate) admin: Option<At<Admin>>,
+    pub(crate) admin: Option<At<Option<AdminFile>>>,
     /// `state`
     pub(crate) state: Option<PathBuf>,
     /// `access_log`
@@ -78,12 +78,6 @@ pub(crate) struct File {
     /// `upstreams`; the places are those of the names
     pub(crate) upstreams: Vec<(At<String>, UpstreamFile)>,
 }
-
-const ADMIN_ADDRESS: Parsed<SocketAddr> = Parsed {
-    label: "address",
-    pattern: r"^(:[0-9]{1,5}|[0-9.]+:[0-9]{1,5}|\[[0-9a-fA-F:.%]+\]:[0-9]{1,5})$",
-    parse: address::socket,
-};
 
 /// The root
 pub(crate) static FILE: Table<File> = Table {
@@ -134,15 +128,9 @@ pub(crate) static FILE: Table<File> = Table {
         Field {
             name: "admin",
             presence: Unless("127.0.0.1:9180"),
-            value: &Kept(
-                Placed(Mapped(OrWord("off", ADMIN_ADDRESS), |address| match address {
-                    Some(address) => Admin::At(address),
-                    None => Admin::Off,
-                })),
-                |file: &mut File, admin| file.admin = Some(admin),
-            ),
-            doc: "Where metrics, health and the API are served. When the default is taken it is a warning, when a written \
-                  address is taken an error.",
+            value: &Kept(Placed(ADMIN_KIND), |file: &mut File, admin| file.admin = Some(admin)),
+            doc: "Where metrics, health and the API are served. An address or a mapping. When the default is taken \
+                  it is a warning, when a written address is taken an error.",
         },
         Field {
             name: "state",

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use weir_auth::api_key::KeyDigest;
 use weir_core::address::NetworkSet;
 use weir_tls::source::ServerSource;
 
@@ -46,14 +47,34 @@ impl ListenAddress {
 }
 
 /// The admin listener.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Admin {
     /// None.
     Off,
     /// The default address; when it is taken, a warning.
     Default(SocketAddr),
     /// A written address; when it is taken, an error.
-    At(SocketAddr),
+    At(Box<AdminListen>),
+}
+
+/// Where the admin listener is, and who may ask it.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct AdminListen {
+    /// The address.
+    pub address: ListenAddress,
+    /// What clients must know; always there where the address is not one of this machine alone.
+    pub token: Option<KeyDigest>,
+    /// Names under which it may be asked, beside addresses and `localhost`.
+    pub hosts: Vec<Box<str>>,
+    /// Permissions of a Unix socket.
+    pub mode: u32,
+}
+
+impl AdminListen {
+    /// At this address, for everybody who reaches it.
+    pub fn open(address: ListenAddress) -> Self {
+        Self { address, token: None, hosts: Vec::new(), mode: 0o600 }
+    }
 }
 
 /// The access log.

@@ -13,6 +13,7 @@ mod listen;
 mod mirror;
 mod policy;
 mod upstream;
+mod written;
 
 use std::hash::{Hash, Hasher};
 use std::net::SocketAddr;
@@ -28,10 +29,13 @@ pub use authenticate::{ApiKey, Authenticate, Basic, Jwks, Jwt, Proof, TokenKeys}
 pub use dispatch::{Dispatch, Dispatches};
 pub use https_only::HttpsOnly;
 pub use limit::{Drain, Limits, Replay, Timeouts};
-pub use listen::{AccessLog, AccessLogFormat, Admin, Listen, ListenAddress, ListenTls, LogTarget, PlainLine};
+pub use listen::{
+    AccessLog, AccessLogFormat, Admin, AdminListen, Listen, ListenAddress, ListenTls, LogTarget, PlainLine,
+};
 pub use mirror::{Compare, Mirror};
 pub use policy::{PolicyLimits, PolicyListen, PolicyTimeouts, Register};
 pub use upstream::{Balance, HostPolicy, Inventory, Server, Sticky, Upstream, UpstreamId, UpstreamLimits};
+pub use written::Written;
 
 /// A whole configuration.
 #[derive(Debug, Clone)]
@@ -47,6 +51,8 @@ pub struct Model {
     /// Where metrics are served and nothing else, for whoever reaches the address; `None` for nowhere. With it, messages
     /// are counted by method and status too, under the names that `weir duplicate`'s original has for them.
     pub metrics: Option<SocketAddr>,
+    /// What was written with the defaults of what was not, as people may see it, in JSON; `None` where there was no file.
+    pub written: Option<Written>,
     /// Where state that outlives a run lies.
     pub state: PathBuf,
     /// The access log.

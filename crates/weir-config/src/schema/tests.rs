@@ -134,7 +134,7 @@ fn the_top_agrees() {
         ("workers: four", false),
         ("admin: off", true),
         ("admin: 127.0.0.1:1", true),
-        ("admin: unix:/x", false),
+        ("admin: unix:/x", true),
         ("admin: false", false),
         ("access_log: off", true),
         ("access_log: json", true),

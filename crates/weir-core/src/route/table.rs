@@ -46,6 +46,16 @@ impl RouteTable {
         Self { hosts: HostIndex::new(services.iter().map(|service| &*service.hosts)), services }
     }
 
+    /// The hosts of the service with this index, in the order of the file.
+    pub fn hosts(&self, service: usize) -> &[HostPattern] {
+        &self.services[service].hosts
+    }
+
+    /// What each route of the service with this index asks, in the order in which they are tried, with its index in the file.
+    pub fn rules(&self, service: usize) -> impl Iterator<Item = (usize, &RouteRule)> {
+        self.services[service].in_order().iter().map(|route| (route.index, &route.rule))
+    }
+
     /// The route of a request. Allocates nothing when there is one.
     pub fn find(&self, q: &RouteQuery) -> Found {
         let Some(place) = self.hosts.first(q.host) else {

@@ -277,7 +277,7 @@ impl Copy {
         let since = self.original.connecting.get().unwrap_or_else(now);
         self.original.connecting.set(Some(since));
         self.deadlines.set_from(Wait::Connect, since, self.upstream.waits.connect);
-        let has_place = Cell::new(false);
+        let (has_place, begun) = (Cell::new(false), now());
         let worker = &self.original.worker;
         let (server, round) = (&self.server, self.server.round());
         let connecting = pin!(obtain::connect(worker, server, &self.deadlines, &has_place));
@@ -288,6 +288,8 @@ impl Copy {
             Ok(Ok(stream)) => {
                 self.original.connecting.set(None);
                 obtain::note_connected(server);
+                let tally = self.original.snapshot.tally(self.original.place);
+                tally.note_connect(now().saturating_duration_since(begun));
                 Ok(Connection { stream: Rc::new(stream), server: Arc::clone(server), reused: false })
             }
             Ok(Err(ConnectError::Network(error))) => {

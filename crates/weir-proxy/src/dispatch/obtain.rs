@@ -83,6 +83,7 @@ pub(super) async fn fresh(
     {
         deadlines.set(Wait::ConnectTry, (time / left).max(TRY_TIME_MIN));
     }
+    let since = x.now;
     let (worker, has_place) = (Rc::clone(&x.worker), Cell::new(false));
     let mut connecting = pin!(connect(&worker, in_flight.server(), deadlines, &has_place));
     let connected = poll_fn(|cx| {
@@ -101,6 +102,9 @@ pub(super) async fn fresh(
         Ok(Ok(Ok(stream))) => {
             deadlines.clear(Wait::Connect);
             note_connected(server);
+            if let Some(place) = x.found {
+                x.snapshot.tally(place).note_connect(x.now.saturating_duration_since(since));
+            }
             return Ok(Connection { stream: Rc::new(stream), server: Arc::clone(server), reused: false });
         }
         Ok(Ok(Err(ConnectError::Network(error)))) => {

@@ -9,6 +9,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
+use weir_core::limit_hit::LimitHit;
 use weir_upstream::io::deadline::pause;
 use weir_upstream::io::exhaustion::is_exhaustion;
 use weir_upstream::io::stream::Stream;
@@ -162,6 +163,9 @@ pub(crate) async fn accept(worker: Rc<Worker>, entrance: Entrance, post: Rc<Post
 /// Not before accepting: a worker that held a permit while nobody came would keep it from another worker where somebody
 /// waits. So each socket may hold one connection beyond the limit, accepted and not served.
 async fn permit(worker: &Worker, post: &Post) -> Option<Permit> {
+    if worker.permits.connections_are_out() {
+        worker.counters.hit(LimitHit::Connections);
+    }
     tokio::select! {
         permit = worker.permits.connection() => Some(permit),
         () = closed(post) => None,
@@ -187,6 +191,7 @@ async fn with_room(worker: &Worker, post: &Post, stream: Stream, descriptor: Raw
         return Ok(stream);
     }
     tracing::warn!("nearly all file descriptors are taken: accepting pauses");
+    worker.counters.hit(LimitHit::Descriptors);
     while post.relief().is_none() {
         worker.make_room();
         pause(EXHAUSTED_PAUSE).await;

@@ -14,6 +14,7 @@ use std::time::Duration;
 use rustls::server::{AcceptedAlert, Acceptor};
 use rustls::{HandshakeKind, PeerIncompatible, ServerConnection};
 use weir_core::handshake::HandshakeOutcome;
+use weir_core::limit_hit::LimitHit;
 use weir_tls::facts::are_in_time;
 use weir_tls::server::{Choice, without_dot};
 use weir_tls::subject;
@@ -189,6 +190,9 @@ async fn hello(worker: &Worker, tls: &ListenerTls, stream: Stream) -> Result<Hel
             let chosen = Arc::clone(tls.current().choose(&accepted.client_hello()));
             let config = Arc::clone(&chosen.config);
             // Not before: who says nothing holds nothing of what the others need.
+            if worker.permits.handshakes_are_out() {
+                worker.counters.hit(LimitHit::Handshakes);
+            }
             let permit = Some(worker.permits.handshake().await);
             // The key exchange and the signature are computed here.
             let mut connection = match worker.in_turn(|| accepted.into_connection(config)).await {

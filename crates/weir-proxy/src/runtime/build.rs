@@ -81,8 +81,10 @@ fn build(model: &Model, verifiers: &Verifiers, queues: &Queues, before: Option<&
         subject_headers,
         access_log: Form::of(&model.access_log),
         messages,
+        written: model.written.as_ref().map(|written| Arc::clone(&written.0)),
         limits: model.limits,
         timeouts: model.timeouts,
+        traffic: before.map_or_else(Arc::default, |before| Arc::clone(&before.traffic)),
         since,
     }
 }

@@ -1,37 +1,24 @@
 //! What a worker counts. Each counter is written by one thread and summed with the others' when it is read.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::LazyLock;
 use std::time::Duration;
 
+use tokio::time::Instant;
 use weir_auth::refusal;
 use weir_core::dispatch::Mode;
 use weir_core::handshake::HandshakeOutcome;
-use weir_core::ports::{CopyOutcome, DURATION_BOUNDS_SECONDS, DispatchStatus, Histogram, Status};
+use weir_core::limit_hit::LimitHit;
+use weir_core::ports::{CopyOutcome, DispatchStatus, Status};
 use weir_core::proxy_header::ProxyHeaderOutcome;
 use weir_core::refusal::Refusal;
+use weir_upstream::io::deadline::now;
 
-/// A counter with one writer: adding is a load and a store, not a locked instruction.
-#[derive(Debug, Default)]
-pub struct Counter(AtomicU64);
+pub use super::counter::Counter;
+use super::durations::{Durations, Sample};
+use super::recent_failures::RecentFailures;
 
-impl Counter {
-    /// Adds; only ever called by the counter's own worker.
-    #[inline]
-    pub fn add(&self, count: u64) {
-        self.0.store(self.0.load(Ordering::Relaxed).wrapping_add(count), Ordering::Relaxed);
-    }
-
-    /// Takes away; only ever called by the counter's own worker.
-    #[inline]
-    pub fn subtract(&self, count: u64) {
-        self.0.store(self.0.load(Ordering::Relaxed).wrapping_sub(count), Ordering::Relaxed);
-    }
-
-    /// What it stands at.
-    pub fn value(&self) -> u64 {
-        self.0.load(Ordering::Relaxed)
-    }
-}
+/// Where the time of all workers begins; the first of them has made it.
+static BEGINNING: LazyLock<Instant> = LazyLock::new(now);
 
 /// The counters of one worker.
 #[derive(Debug, Default)]
@@ -65,20 +52,16 @@ pub struct WorkerCounters {
     pub hedges: Counter,
     /// Those of them whose answer the client got.
     pub hedges_won: Counter,
-    duration_buckets: [Counter; DURATION_BOUNDS_SECONDS.len() + 1],
-    duration_nanos: Counter,
+    durations: Durations,
+    limits_hit: [Counter; LimitHit::ALL.len()],
+    /// Idle connections to servers, as of the last second.
+    pub pool_idle: Counter,
+    lag: Durations,
+    /// When it is due again at the latest, in nanoseconds since the beginning; 0 while it has not begun, and at its end.
+    due_nanos: Counter,
+    /// Requests that failed lately.
+    pub failures: RecentFailures,
 }
-
-/// [`DURATION_BOUNDS_SECONDS`] in nanoseconds, so that observing compares integers.
-const BOUNDS_NANOS: [u64; DURATION_BOUNDS_SECONDS.len()] = {
-    let mut nanos = [0; DURATION_BOUNDS_SECONDS.len()];
-    let mut index = 0;
-    while index < nanos.len() {
-        nanos[index] = (DURATION_BOUNDS_SECONDS[index] * 1e9) as u64;
-        index += 1;
-    }
-    nanos
-};
 
 impl WorkerCounters {
     /// Counts a TLS handshake that is over.
@@ -107,10 +90,34 @@ impl WorkerCounters {
     }
 
     /// Counts a finished request.
-    pub fn observe_duration(&self, duration: Duration) {
-        let nanos = u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);
-        self.duration_buckets[BOUNDS_NANOS.partition_point(|bound| *bound < nanos)].add(1);
-        self.duration_nanos.add(nanos);
+    #[inline]
+    pub(crate) fn observe_duration(&self, duration: Sample) {
+        self.durations.observe(duration);
+    }
+
+    /// Counts that a limit was reached.
+    pub fn hit(&self, limit: LimitHit) {
+        self.limits_hit[limit as usize].add(1);
+    }
+
+    /// The worker has come to what it does at regular times, which was due at `due`, and will come again after `period`.
+    pub fn tick(&self, due: Instant, period: Duration) {
+        let now = now();
+        self.lag.observe(Sample::of(now.saturating_duration_since(due)));
+        self.due_nanos.set(nanos_since_beginning(now + period));
+    }
+
+    /// The worker comes to it no more.
+    pub fn end_ticking(&self) {
+        self.due_nanos.set(0);
+    }
+
+    /// By how much it is overdue.
+    pub fn stalled(&self) -> Duration {
+        match self.due_nanos.value() {
+            0 => Duration::ZERO,
+            due => Duration::from_nanos(nanos_since_beginning(now()).saturating_sub(due)),
+        }
     }
 
     /// Adds what this worker counted to a status.
@@ -138,7 +145,13 @@ impl WorkerCounters {
             *status.authentication_refusals.entry(refusal.name()).or_default() += counter.value();
         }
         self.add_dispatch_to(&mut status.dispatch);
-        self.add_durations_to(&mut status.request_duration);
+        self.durations.add_to(&mut status.request_duration);
+        for (sum, counter) in status.limits_hit.iter_mut().zip(&self.limits_hit) {
+            *sum += counter.value();
+        }
+        status.pool_idle += self.pool_idle.value();
+        self.lag.add_to(&mut status.loop_lag);
+        status.stalled = status.stalled.max(self.stalled());
     }
 
     fn add_dispatch_to(&self, done: &mut DispatchStatus) {
@@ -151,35 +164,8 @@ impl WorkerCounters {
         done.hedges_total += self.hedges.value();
         done.hedges_won_total += self.hedges_won.value();
     }
-
-    fn add_durations_to(&self, histogram: &mut Histogram) {
-        histogram.counts.resize(self.duration_buckets.len(), 0);
-        for (sum, counter) in histogram.counts.iter_mut().zip(&self.duration_buckets) {
-            *sum += counter.value();
-        }
-        histogram.sum_seconds += self.duration_nanos.value() as f64 / 1e9;
-    }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn durations_fall_into_the_bucket_whose_bound_they_do_not_pass() {
-        let counters = WorkerCounters::default();
-        for nanos in [0, 500_000, 500_001, 1_000_000, 10_000_000_000, 10_000_000_001] {
-            counters.observe_duration(Duration::from_nanos(nanos));
-        }
-        let mut status = Status::default();
-        counters.add_to(&mut status);
-        counters.add_to(&mut status);
-        let counts = status.request_duration.counts;
-        assert_eq!(
-            (counts[0], counts[1], counts[13], counts[14]),
-            (4, 4, 2, 2),
-            "each twice, as if from two workers"
-        );
-        assert_eq!(counts.iter().sum::<u64>(), 12);
-    }
+fn nanos_since_beginning(now: Instant) -> u64 {
+    u64::try_from(now.saturating_duration_since(*BEGINNING).as_nanos()).unwrap_or(u64::MAX)
 }

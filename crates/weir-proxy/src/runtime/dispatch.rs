@@ -171,6 +171,14 @@ impl Dispatches {
         }
     }
 
+    /// The modes by method; the one without a method is that of all others.
+    pub fn modes(&self) -> impl Iterator<Item = (Option<&str>, Mode)> {
+        let by_method = self.0.iter().flat_map(|modes| &modes.by_method);
+        let named = by_method.map(|(method, dispatch)| (Some(&**method), dispatch.mode()));
+        let others = self.0.as_ref().map_or(Mode::Balance, |modes| modes.others.mode());
+        named.chain([(None, others)])
+    }
+
     /// Those that hedge.
     pub fn hedging(&self) -> impl Iterator<Item = &Hedging> {
         let modes = self.0.as_deref().into_iter();

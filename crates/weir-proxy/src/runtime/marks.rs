@@ -64,6 +64,8 @@ fn settings(model: &Model) -> Vec<(&'static str, Fingerprint)> {
     let Model {
         listen: _,
         policy_listen,
+        // It says what the others say, and comments of the file are not in it.
+        written: _,
         workers,
         admin,
         metrics,

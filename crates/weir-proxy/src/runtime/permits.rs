@@ -101,6 +101,16 @@ impl Permits {
         self.connections.take().await
     }
 
+    /// Whether whoever asks for one now has to wait.
+    pub(crate) fn connections_are_out(&self) -> bool {
+        self.connections.permits.available_permits() == 0
+    }
+
+    /// The same of handshakes.
+    pub(crate) fn handshakes_are_out(&self) -> bool {
+        self.handshakes.permits.available_permits() == 0
+    }
+
     /// The same for a TLS handshake.
     pub(crate) async fn handshake(&self) -> Permit {
         self.handshakes.take().await

@@ -11,15 +11,18 @@ use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use tokio::sync::mpsc;
 use weir_config::model::{AccessLog, Drain, Model};
 use weir_core::ports::SharedStatusSource;
+use weir_core::ports::configuration::SharedConfigurationSource;
 use weir_core::ports::members::SharedMemberControl;
 use weir_core::ports::queue::SharedQueueSource;
+use weir_core::ports::site::SharedSiteSource;
 use weir_upstream::body::replay::ReplayPool;
-use weir_upstream::io::deadline::{now, pause};
+use weir_upstream::io::deadline::{now, pause, since_epoch};
 use weir_upstream::policy_groups::PolicyGroups;
 
 use super::authentication::verifiers::Verifiers;
 use super::build;
 use super::certificates;
+use super::configuration_record::ConfigurationRecord;
 use super::control::Control;
 use super::descriptors::Descriptors;
 use super::fleet::Fleet;
@@ -103,6 +106,7 @@ impl Proxy {
             replay: replay.clone(),
             queues: queues.clone(),
             lookout: Arc::default(),
+            configuration: ConfigurationRecord::begun(since_epoch()),
         });
         let mut proxy = Self {
             fleet: Fleet::new(),
@@ -174,6 +178,24 @@ impl Proxy {
     /// Where the process's status can be read, also after this is gone.
     pub fn status_source(&self) -> SharedStatusSource {
         Arc::clone(&self.status) as SharedStatusSource
+    }
+
+    /// Notes for whoever looks that another configuration is in force, or why it is not.
+    pub fn note_reload(&self, problem: Option<String>) {
+        match problem {
+            None => self.status.configuration.note_done(since_epoch()),
+            Some(problem) => self.status.configuration.note_refused(problem),
+        }
+    }
+
+    /// The configuration in force, for people, also after this is gone.
+    pub fn configuration_source(&self) -> SharedConfigurationSource {
+        Arc::clone(&self.status) as SharedConfigurationSource
+    }
+
+    /// Services and routes, for people, also after this is gone.
+    pub fn site_source(&self) -> SharedSiteSource {
+        Arc::clone(&self.status) as SharedSiteSource
     }
 
     /// Whoever changes the members of upstreams, also after this is gone.

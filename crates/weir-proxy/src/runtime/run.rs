@@ -87,6 +87,7 @@ pub(super) async fn run(setup: Setup) -> Result<usize, AcceptEnded> {
         }
     }
     ticking.abort();
+    worker.counters.end_ticking();
     pooling.abort();
     Ok(cut)
 }
@@ -125,13 +126,17 @@ async fn tick(worker: Rc<Worker>) {
     loop {
         // There may be another log than a moment ago.
         let has_log = worker.log.borrow().is_some();
-        pause(if has_log { LOG_FLUSH_INTERVAL } else { POOL_SWEEP_INTERVAL }).await;
+        let period = if has_log { LOG_FLUSH_INTERVAL } else { POOL_SWEEP_INTERVAL };
+        let due = now() + period;
+        pause(period).await;
+        worker.counters.tick(due, POOL_SWEEP_INTERVAL);
         if let Some(log) = &mut *worker.log.borrow_mut() {
             log.flush();
         }
         if now() - swept >= POOL_SWEEP_INTERVAL {
             swept = now();
             worker.pools.sweep();
+            worker.counters.pool_idle.set(worker.pools.len() as u64);
         }
     }
 }

@@ -28,6 +28,7 @@ use super::dispatch::{Dispatches, Hedging};
 use super::inventory::WatchedInventory;
 use super::mirrors::Beside;
 use super::rates::Rates;
+use super::traffic::{LocalTraffic, RouteTally, TrafficRegistry};
 use super::upstream_mark::UpstreamMark;
 use super::upstream_room::UpstreamRoom;
 use crate::access_log::Form;
@@ -58,6 +59,8 @@ pub struct Snapshot {
     pub access_log: Option<Form>,
     /// Messages by method and status, where somebody wants to know.
     pub messages: Option<Arc<MessageCounts>>,
+    /// The configuration as people may see it.
+    pub written: Option<Arc<str>>,
     /// Limits.
     pub limits: Limits,
     /// Timeouts.
@@ -72,6 +75,8 @@ pub struct Snapshot {
     pub marks: Vec<UpstreamMark>,
     /// Routes that hedge, by service and route.
     pub hedging: Vec<(usize, usize)>,
+    /// What routes have done; the same one from one snapshot to the next.
+    pub traffic: Arc<TrafficRegistry>,
     /// The moment from which the time of rates is counted.
     pub since: Instant,
 }
@@ -83,12 +88,23 @@ pub struct LocalSnapshot(Rc<Held>);
 #[derive(Debug)]
 struct Held {
     snapshot: Arc<Snapshot>,
+    traffic: LocalTraffic,
 }
 
 impl LocalSnapshot {
     /// A worker takes hold of what was published to it.
     pub fn new(snapshot: Arc<Snapshot>) -> Self {
-        Self(Rc::new(Held { snapshot }))
+        Self(Rc::new(Held { snapshot, traffic: LocalTraffic::default() }))
+    }
+
+    /// This worker's counters of what the table has found.
+    #[inline]
+    pub fn tally(&self, place: (usize, usize)) -> &RouteTally {
+        let snapshot = &*self.0.snapshot;
+        let service = || &snapshot.services[place.0];
+        let shape = || (snapshot.services.len(), service().routes.len());
+        let names = || (&*service().name, &*service().routes[place.1].name);
+        self.0.traffic.tally(place, &snapshot.traffic, shape, names)
     }
 }
 

@@ -3,14 +3,17 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 use weir_core::health::BreakerState;
+use weir_core::ports::configuration::ConfigurationSource;
+use weir_core::ports::failures::RecentFailure;
 use weir_core::ports::{
-    AuthenticatedStatus, CheckStatus, ComparisonReport, ComparisonStatus, DuplicatingStatus, EjectionStatus,
-    HedgingStatus, LatencyStatus, ServerStatus, Status, StatusSource, UpstreamStatus,
+    AuthenticatedStatus, CheckStatus, ComparisonReport, ComparisonStatus, DRAINING, DuplicatingStatus,
+    EjectionStatus, HedgingStatus, LatencyStatus, ServerStatus, Status, StatusSource, UpstreamStatus,
 };
 use weir_upstream::body::replay::{Impossible, ReplayPool};
 use weir_upstream::io::deadline::now;
@@ -18,12 +21,17 @@ use weir_upstream::roster::Member;
 use weir_upstream::upstream::Upstream;
 
 use super::certificates::ServedTls;
+use super::configuration_record::ConfigurationRecord;
 use super::counters::WorkerCounters;
 use super::lookout::Lookout;
 use super::queues::Queues;
+use super::recent_failures;
 use super::snapshot::{Route, Service, Snapshot};
 use super::{differences, mirrors};
 use crate::access_log::LogCounts;
+
+/// A worker that is overdue for so long serves nobody; somebody else should get the requests.
+const STALLED_MAX: Duration = Duration::from_secs(10);
 
 /// What can be told of the process from any thread.
 #[derive(Debug)]
@@ -45,6 +53,8 @@ pub struct ProcessStatus {
     pub(super) replay: ReplayPool,
     pub(super) queues: Queues,
     pub(super) lookout: Arc<Lookout>,
+    /// Since when what is in force is, and how reloads went.
+    pub(super) configuration: ConfigurationRecord,
 }
 
 impl ProcessStatus {
@@ -65,12 +75,19 @@ impl ProcessStatus {
             replay: ReplayPool::new(0, None),
             queues: Queues::new(super::queues::no_queues()),
             lookout: Arc::default(),
+            configuration: ConfigurationRecord::default(),
         })
     }
 
     /// What is in force now.
     pub(crate) fn snapshot(&self) -> Arc<Snapshot> {
         self.snapshot.load_full()
+    }
+}
+
+impl ConfigurationSource for ProcessStatus {
+    fn effective(&self) -> Option<Arc<str>> {
+        self.snapshot.load().written.clone()
     }
 }
 
@@ -100,6 +117,8 @@ impl StatusSource for ProcessStatus {
             mirrors: mirrors::status(snapshot.besides().map(|(_, _, beside)| beside)),
             queues: self.queues.status(),
             replay_bytes: self.replay.used_bytes() as u64,
+            routes: snapshot.traffic.status(),
+            configuration: self.configuration.status(),
             ..Status::default()
         };
         status.authenticated = authenticated(&snapshot);
@@ -110,6 +129,22 @@ impl StatusSource for ProcessStatus {
             worker.add_to(&mut status);
         }
         status
+    }
+
+    fn unready(&self) -> Vec<String> {
+        let mut why = Vec::new();
+        if !self.ready.load(Ordering::Relaxed) {
+            why.push(DRAINING.to_owned());
+        }
+        let stalled = self.counters.load().iter().map(|worker| worker.stalled()).max().unwrap_or_default();
+        if stalled >= STALLED_MAX {
+            why.push(format!("a worker has been stuck for {} s", stalled.as_secs()));
+        }
+        why
+    }
+
+    fn failures(&self) -> Vec<RecentFailure> {
+        recent_failures::newest(self.counters.load().iter().map(|worker| &worker.failures))
     }
 
     fn comparisons(&self) -> Vec<ComparisonReport> {

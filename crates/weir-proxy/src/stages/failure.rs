@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use weir_auth::refusal::Refusal;
 use weir_core::limit::whole_seconds;
+use weir_core::limit_hit::LimitHit;
 use weir_http::authority::AuthorityError;
 use weir_http::connection::ConnectionError;
 use weir_http::framing::FramingError;
@@ -256,6 +257,20 @@ impl Failure {
             Self::AnswerBroken => "http_response_incomplete",
             Self::RequestTimeout => "http_response_timeout",
             Self::BodyNotKept | Self::WriteUnplaced | Self::Rewrite | Self::Panic => "proxy_internal_error",
+        }
+    }
+
+    /// The limit that was reached, if one was that holds for everybody.
+    pub(crate) fn limit(&self) -> Option<LimitHit> {
+        match self {
+            Self::RequestHead(HeadError::TooLong | HeadError::TooManyFields) => Some(LimitHit::Head),
+            Self::TargetTooLong => Some(LimitHit::Target),
+            Self::BodyTooLarge => Some(LimitHit::Body),
+            Self::BodyNotKept => Some(LimitHit::Replay),
+            Self::WriteNotAccepted => Some(LimitHit::Backlog),
+            Self::Exhausted => Some(LimitHit::Descriptors),
+            Self::ServerHeadTooLarge => Some(LimitHit::AnswerHead),
+            _ => None,
         }
     }
 

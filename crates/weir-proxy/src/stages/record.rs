@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use smallvec::SmallVec;
 use weir_core::dispatch::Mode;
+use weir_core::ports::failures::RecentFailure;
 use weir_http::field::KnownName as K;
+use weir_upstream::io::deadline::since_epoch;
 use weir_upstream::message_counts::Source;
 
 use super::failure::Failure;
@@ -14,8 +16,13 @@ use crate::exchange::Exchange;
 use crate::inbound::client::Client;
 use crate::inbound::responder::{Progress, Responder};
 use crate::runtime::clock::time_of_day;
+use crate::runtime::durations::Sample;
+use crate::runtime::traffic::Over;
 use crate::runtime::worker::Worker;
 use crate::tries::Tried;
+
+/// Bytes of what a client has written that are shown to people.
+const SHOWN_BYTES_MAX: usize = 200;
 
 /// Counts the exchange and writes its line.
 pub(super) fn record(x: &mut Exchange, responder: &Responder<'_>, failure: Option<&Failure>) {
@@ -25,7 +32,8 @@ pub(super) fn record(x: &mut Exchange, responder: &Responder<'_>, failure: Optio
     let duration = x.now - x.begun;
     x.client.last_active.set(Some(x.now));
     let counters = &x.worker.counters;
-    counters.observe_duration(duration);
+    let sample = Sample::of(duration);
+    counters.observe_duration(sample);
     x.record.sent_bytes += responder.content_bytes();
     counters.sent_bytes.add(x.record.sent_bytes);
     counters.received_bytes.add(x.record.received_bytes);
@@ -37,6 +45,21 @@ pub(super) fn record(x: &mut Exchange, responder: &Responder<'_>, failure: Optio
         x.record.status = 0;
     }
     count_status(&x.worker, x.record.status);
+    if let Some(place) = x.found {
+        x.snapshot.tally(place).note(&Over {
+            mode: x.record.mode,
+            method: x.request.method(),
+            status: x.record.status,
+            duration: sample,
+            head: x.record.upstream,
+        });
+    }
+    if let Some(limit) = failure.and_then(Failure::limit) {
+        x.worker.counters.hit(limit);
+    }
+    if x.record.status >= 500 || matches!(failure, Some(Failure::AnswerBroken)) {
+        note_failure(x, failure, duration);
+    }
     if let Some(messages) = &x.snapshot.messages {
         messages.request(Source::Client, x.request.method());
         messages.answer(Source::Proxy, x.record.status);
@@ -50,10 +73,38 @@ pub(super) fn record(x: &mut Exchange, responder: &Responder<'_>, failure: Optio
     }
 }
 
+/// Keeps a request that failed by no fault of its client, for people.
+#[cold]
+fn note_failure(x: &Exchange, failure: Option<&Failure>, duration: Duration) {
+    let at = since_epoch();
+    let shortened = |text: &[u8]| {
+        let text = String::from_utf8_lossy(&text[..text.len().min(SHOWN_BYTES_MAX)]);
+        text.into_owned()
+    };
+    x.worker.counters.failures.note(at, || RecentFailure {
+        at,
+        service: x.service().map_or_else(String::new, |service| service.name.to_string()),
+        route: x.route().map_or_else(String::new, |route| route.name.to_string()),
+        server: x.record.server.as_ref().map_or_else(String::new, |server| server.name().to_owned()),
+        method: shortened(x.request.method_token()),
+        // A bug that ended the exchange may have left it half changed.
+        path: shortened(x.request.target().get(x.facts.path.clone()).unwrap_or_default()),
+        status: x.record.status,
+        reason: failure.map_or("server_answered", Failure::reason),
+        text: failure.map_or_else(|| format!("the server answered with {}", x.record.status), Failure::text),
+        attempts: x.record.attempts,
+        duration,
+        request_id: shortened(&x.origin.request_id),
+    });
+}
+
 /// Counts and logs bytes that did not become an exchange.
 pub(super) fn record_refused(worker: &Rc<Worker>, client: &Rc<Client>, failure: &Failure, sent_bytes: u64) {
     worker.counters.requests.add(1);
     count_status(worker, failure.status());
+    if let Some(limit) = failure.limit() {
+        worker.counters.hit(limit);
+    }
     let snapshot = worker.snapshot();
     if let Some(messages) = &snapshot.messages {
         messages.answer(Source::Proxy, failure.status());

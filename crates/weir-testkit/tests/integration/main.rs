@@ -65,6 +65,7 @@ mod statuses;
 mod timeouts;
 mod tls_front;
 mod tls_to_servers;
+mod traffic;
 mod upgrade_names;
 mod upstream_connections;
 mod upstream_limits;

@@ -147,7 +147,7 @@ fn introduce(address: SocketAddr, servers: &[String]) {
 fn suggest(address: SocketAddr, weir: &Weir) {
     let color = output::messages_have_color();
     let mut text = "\nTry it in another terminal:\n".to_owned();
-    let admin = weir.admin.as_ref().map(|admin| admin.address);
+    let admin = weir.admin.as_ref().map(|admin| &admin.address);
     let mut line = |command: String, effect: &str| {
         let command = Paint::Hint.on(color, format_args!("{command:<43}"));
         text += format!("  {command}  {effect}").trim_end();

@@ -1,5 +1,6 @@
 //! The commands, one file each: its arguments, and what it does with them.
 
+mod admin_arguments;
 pub(crate) mod balance;
 pub(crate) mod cert;
 pub(crate) mod check;

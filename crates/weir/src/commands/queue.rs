@@ -7,6 +7,7 @@ use hyper::Method;
 use serde_json::Value;
 use weir_tools::admin_client::{AdminClient, encoded};
 
+use super::admin_arguments::AdminArguments;
 use crate::failure::Failure;
 use crate::lifetime;
 use crate::output;
@@ -24,9 +25,8 @@ pub(crate) struct Arguments {
     #[command(subcommand)]
     act: Act,
 
-    /// Where the admin listener is
-    #[arg(long, global = true, value_name = "ADDRESS", default_value = "127.0.0.1:9180")]
-    admin: String,
+    #[command(flatten)]
+    admin: AdminArguments,
 
     /// The queue (its upstream's name), where there are several
     #[arg(long, global = true, value_name = "NAME")]
@@ -135,7 +135,7 @@ pub(crate) fn run(arguments: Arguments) -> Result<(), Failure> {
 }
 
 async fn perform(arguments: &Arguments) -> Result<(), Failure> {
-    let client = AdminClient::new(&arguments.admin)?;
+    let client = arguments.admin.client()?;
     let wanted = arguments.queue.as_deref();
     match &arguments.act {
         Act::List(List { writes: false, .. }) => {

@@ -3,8 +3,9 @@
 use clap::Args;
 use hyper::{Method, StatusCode};
 use serde_json::Value;
-use weir_tools::admin_client::{AdminClient, AskError};
+use weir_tools::admin_client::AskError;
 
+use super::admin_arguments::AdminArguments;
 use crate::failure::Failure;
 use crate::lifetime;
 use crate::output::{self, Paint};
@@ -19,9 +20,8 @@ Exit codes: 0 it is in use; 1 it can't be asked or can't use it; 3 invalid.
 Example:
   weir reload --admin 127.0.0.1:9180")]
 pub(crate) struct Arguments {
-    /// Where the admin listener is
-    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:9180")]
-    admin: String,
+    #[command(flatten)]
+    admin: AdminArguments,
 
     /// Print JSON
     #[arg(long)]
@@ -34,7 +34,7 @@ pub(crate) fn run(arguments: Arguments) -> Result<(), Failure> {
 }
 
 async fn perform(arguments: &Arguments) -> Result<(), Failure> {
-    let client = AdminClient::new(&arguments.admin)?;
+    let client = arguments.admin.client()?;
     let (status, answer) = client.ask_for_all(Method::POST, "/reload").await?;
     match status {
         StatusCode::OK if arguments.json => output::data(format_args!("{answer:#}\n"))?,

@@ -3,9 +3,9 @@
 use std::io::{self, IsTerminal};
 
 use clap::Args;
-use weir_tools::admin_client::AdminClient;
 use weir_tools::top;
 
+use super::admin_arguments::AdminArguments;
 use crate::failure::Failure;
 use crate::lifetime;
 use crate::output;
@@ -19,14 +19,13 @@ at the bottom; `?` explains them. What it changes is asked about before.
 Example:
   weir top --admin 127.0.0.1:9180")]
 pub(crate) struct Arguments {
-    /// Where the admin listener is
-    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:9180")]
-    admin: String,
+    #[command(flatten)]
+    admin: AdminArguments,
 }
 
 /// Shows it until somebody quits.
 pub(crate) fn run(arguments: Arguments) -> Result<(), Failure> {
-    let client = AdminClient::new(&arguments.admin)?;
+    let client = arguments.admin.client()?;
     if !io::stdout().is_terminal() {
         return Err(Failure::Running(
             "stdout is no terminal\n\nhint: `weir upstreams` prints what there is to see once".to_owned(),

@@ -8,9 +8,9 @@ use clap::Args;
 use hyper::Method;
 use serde_json::{Value, json};
 use weir_config::rewrite::{self, Outcome};
-use weir_tools::admin_client::AdminClient;
 use weir_tools::top::report::Report;
 
+use super::admin_arguments::AdminArguments;
 use super::check;
 use crate::failure::Failure;
 use crate::lifetime;
@@ -40,17 +40,16 @@ pub(crate) struct Arguments {
     #[arg(long, conflicts_with_all = ["diff", "json"])]
     write: bool,
 
-    /// The configuration that is written
+    /// The file that is written
     #[arg(short, long, value_name = "FILE", default_value = check::DEFAULT_FILE, requires = "write")]
     config: PathBuf,
 
-    /// Show what would be written, as a patch, and write nothing
+    /// Show it as a patch, and write nothing
     #[arg(long, requires = "write")]
     dry_run: bool,
 
-    /// Where the admin listener is
-    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:9180")]
-    admin: String,
+    #[command(flatten)]
+    admin: AdminArguments,
 
     /// Print JSON
     #[arg(long)]
@@ -63,7 +62,7 @@ pub(crate) fn run(arguments: Arguments) -> Result<(), Failure> {
 }
 
 async fn perform(arguments: &Arguments) -> Result<(), Failure> {
-    let client = AdminClient::new(&arguments.admin)?;
+    let client = arguments.admin.client()?;
     let mut value = client.ask(Method::GET, "/upstreams").await?;
     if let (Some(name), Some(upstreams)) = (&arguments.name, value["upstreams"].as_array_mut()) {
         let names: Vec<String> =

@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod admin;
+mod admin_listener;
 mod bad_input;
 mod cert;
 mod check;
@@ -29,6 +30,7 @@ mod mixture;
 mod mock;
 mod policy;
 mod process;
+mod prometheus;
 mod queue;
 mod race;
 mod reload;
