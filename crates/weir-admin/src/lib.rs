@@ -2,8 +2,9 @@
 //!
 //! It runs on the control thread and on hyper, apart from the data plane: a fault in the one must not hide the other. It
 //! reads through the port [`StatusSource`](weir_core::ports::StatusSource), changes queues of writes through
-//! [`QueueSource`](weir_core::ports::queue::QueueSource) and members of upstreams through
-//! [`MemberControl`](weir_core::ports::members::MemberControl), and knows nothing of how a proxy works.
+//! [`QueueSource`](weir_core::ports::queue::QueueSource), members of upstreams through
+//! [`MemberControl`](weir_core::ports::members::MemberControl) and levels of the log through
+//! [`LogControl`](weir_core::ports::log::LogControl), and knows nothing of how a proxy works.
 //! On the loopback interface it has no password, and the guard keeps web pages from reaching it there; beyond it, it has a token.
 
 mod access;
@@ -13,6 +14,7 @@ mod events;
 mod failures;
 mod guard;
 mod live;
+mod log_routes;
 mod metrics;
 mod parameters;
 mod problem;

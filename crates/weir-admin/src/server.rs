@@ -34,6 +34,7 @@ use weir_core::ports::drain::DrainControl;
 use crate::access::Door;
 use crate::events::{Broadcast, Events};
 use crate::guard::{Guard, Refusal};
+use crate::log_routes;
 use crate::problem::{allowed, not_allowed, problem, shown};
 use crate::socket::{Connected, Socket};
 use crate::sources::Sources;
@@ -240,6 +241,10 @@ impl Service {
                     }
                 }
             }
+            Deed::LogLevel => match &self.sources.log {
+                Some(log) => log_routes::answer(&**log, head),
+                None => absent(),
+            },
             Deed::Drain => match &self.sources.drain {
                 Some(drain) => drained(&**drain),
                 None => absent(),

@@ -5,6 +5,7 @@ use std::fmt;
 use weir_core::ports::SharedStatusSource;
 use weir_core::ports::configuration::SharedConfigurationSource;
 use weir_core::ports::drain::SharedDrainControl;
+use weir_core::ports::log::SharedLogControl;
 use weir_core::ports::members::SharedMemberControl;
 use weir_core::ports::queue::SharedQueueSource;
 use weir_core::ports::reload::SharedReloadControl;
@@ -25,6 +26,8 @@ pub struct Sources {
     pub configuration: Option<SharedConfigurationSource>,
     /// The configuration, which can be read again.
     pub reload: Option<SharedReloadControl>,
+    /// What the operational log tells.
+    pub log: Option<SharedLogControl>,
     /// Who lets the process drain.
     pub drain: Option<SharedDrainControl>,
 }
@@ -39,6 +42,7 @@ impl Sources {
             members: None,
             configuration: None,
             reload: None,
+            log: None,
             drain: None,
         }
     }

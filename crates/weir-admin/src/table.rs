@@ -21,6 +21,7 @@ pub(crate) enum Deed {
     Failures,
     Events,
     Configuration,
+    LogLevel,
     Drain,
     /// See [`reload_routes`](crate::reload_routes).
     Reload,
@@ -86,6 +87,7 @@ pub(crate) const ALL: &[Entry] = &[
     read("/api/v1/configuration", Deed::Configuration),
     done("/api/v1/reload", Deed::Reload),
     done("/api/v1/drain", Deed::Drain),
+    Entry { path: "/api/v1/log-level", methods: &[Method::GET, Method::PUT], deed: Deed::LogLevel },
 ];
 
 /// Metrics alone; at the root too, where the libraries of other languages serve them.

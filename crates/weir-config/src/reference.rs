@@ -120,6 +120,8 @@ mod tests {
 
     use std::path::Path;
 
+    use weir_core::log_field::{LogField, USUAL};
+
     use super::reference;
 
     /// The reference is read by people who do not build the program, so it lies in the tree; this keeps it from growing
@@ -136,5 +138,37 @@ mod tests {
             written == reference(),
             "run `WEIR_UPDATE=1 cargo test -p weir-config` and look at the difference"
         );
+    }
+
+    const FIELDS_BEGIN: &str = "<!-- fields: written by `WEIR_UPDATE=1 cargo test -p weir-config` -->\n";
+    const FIELDS_END: &str = "<!-- end of fields -->";
+
+    /// The fields of the access log, as `docs/logs.md` lists them.
+    fn log_fields() -> String {
+        let mut table =
+            "| field | usual | what it says | `-` or `null` when |\n|---|---|---|---|\n".to_owned();
+        for field in LogField::ALL {
+            let usual = if USUAL.contains(field) { "yes" } else { "" };
+            table += &format!("| `{}` | {usual} | {} | {} |\n", field.name(), field.doc(), field.unless());
+        }
+        table
+            + "| `header:NAME` | | A field of the request's head, as servers get it; of several the first. | it is not there |\n"
+    }
+
+    #[test]
+    fn the_fields_of_the_access_log_are_listed() {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/logs.md");
+        let written = std::fs::read_to_string(&path).unwrap();
+        let (before, rest) = written.split_once(FIELDS_BEGIN).unwrap();
+        let (table, behind) = rest.split_once(FIELDS_END).unwrap();
+        if std::env::var_os("WEIR_UPDATE").is_some() {
+            std::fs::write(&path, [before, FIELDS_BEGIN, &log_fields(), FIELDS_END, behind].concat())
+                .unwrap();
+        } else {
+            assert!(
+                table == log_fields(),
+                "run `WEIR_UPDATE=1 cargo test -p weir-config` and look at the difference"
+            );
+        }
     }
 }

@@ -6,6 +6,7 @@ pub mod configuration;
 pub mod drain;
 pub mod failures;
 mod histogram;
+pub mod log;
 pub mod members;
 pub mod queue;
 pub mod reload;

@@ -11,6 +11,7 @@ use tokio::time::Instant;
 use weir_auth::rule::PROOFS_MAX;
 use weir_core::dispatch::Mode;
 use weir_core::limit::{Charges, Standing};
+use weir_core::trace_context::TraceContext;
 use weir_http::field::KnownName as K;
 use weir_http::framing::Framing;
 use weir_http::version::Version;
@@ -20,7 +21,7 @@ use weir_upstream::io::deadline::now;
 use weir_upstream::io::lent::LentHead;
 use weir_upstream::member::Server;
 
-use crate::access_log::Copies;
+use crate::access_log::{Copies, Traced};
 use crate::inbound::client::Client;
 use crate::runtime::concurrency::Places;
 use crate::runtime::snapshot::{Action, LocalSnapshot, Route, Service};
@@ -113,6 +114,10 @@ pub(crate) struct Record {
     pub sent_bytes: u64,
     /// Why Weir answered itself, or cut the answer.
     pub reason: Option<&'static str>,
+    /// How long it waited for its turn, at its route and at its upstream.
+    pub queued: Duration,
+    /// How long connections for it were opened.
+    pub connecting: Duration,
 }
 
 /// One request and its answer. It counts as in progress for as long as this lives, because it may end anywhere: a
@@ -170,6 +175,8 @@ pub(crate) struct Origin {
     pub authority: HostText,
     /// The request id.
     pub request_id: SmallVec<[u8; 64]>,
+    /// The part of a trace that it is. On the heap, because most are of none.
+    pub trace: Option<Box<(TraceContext, Traced)>>,
 }
 
 /// The body of a request and what came behind it on the connection.

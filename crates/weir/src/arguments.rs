@@ -8,7 +8,7 @@ use crate::commands::{
     balance, cert, check, completions, demo, duplicate, explain, hedge, help, man, mock, policy, queue, race,
     reload, run, top, upstreams,
 };
-use crate::logging::{self, LogFilter};
+use crate::logging::{self, LogWords};
 
 /// Columns that help may take. Wider lines are harder to read, however wide the terminal is.
 const HELP_COLUMNS_MAX: usize = 80;
@@ -57,11 +57,9 @@ pub(crate) struct CommandLine {
         value_name = "LEVEL",
         env = logging::VARIABLE,
         hide_env_values = true,
-        default_value = "info",
-        hide_default_value = true,
-        value_parser = LogFilter::parse
+        value_parser = LogWords::parse
     )]
-    pub(crate) log: LogFilter,
+    pub(crate) log: Option<LogWords>,
 }
 
 /// The commands, in the order in which a newcomer needs them.

@@ -8,12 +8,13 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use tokio::task::{JoinHandle, spawn_blocking};
-use weir_config::model::{Admin, ListenAddress, Model};
+use weir_config::model::{Admin, ListenAddress, Model, OperationalLog};
 use weir_config::{LoadError, Loaded};
 use weir_core::ports::reload::{CHANGES_TOLD_MAX, ReloadError, Reloaded};
 use weir_proxy::runtime::reload::{Adopted, Prepared, Standing};
 use weir_proxy::runtime::sockets::BoundAddress;
 
+use crate::logging;
 use crate::output;
 use crate::reload_requests::{Reply, since_epoch};
 use crate::watching::{WatchedFile, Watcher};
@@ -56,6 +57,7 @@ pub(crate) struct Ready {
     prepared: Prepared,
     admin: Admin,
     watch: bool,
+    log: OperationalLog,
     /// The admin listener, where that is another one; `None` in it for none.
     bound: Option<Option<AdminBound>>,
     warnings: Vec<String>,
@@ -119,7 +121,8 @@ impl Reloader {
     }
 
     async fn adopt(&mut self, ready: Ready, begun: Instant, weir: &mut Weir) -> Reloaded {
-        let Ready { prepared, admin, watch, bound, warnings } = ready;
+        let Ready { prepared, admin, watch, log, bound, warnings } = ready;
+        logging::follow(&log);
         let Adopted { mut changes, pause } = weir.proxy.adopt(prepared).await;
         if let Some(bound) = bound {
             weir.exchange_admin(bound);
@@ -199,9 +202,10 @@ async fn prepare(
         }
         false => None,
     };
+    let log = model.log.clone();
     let prepared = blocking(move || standing.prepare(&model)).await?;
     let prepared = prepared.map_err(|error| ReloadError::Refused(error.to_string()))?;
-    Ok(Ready { prepared, admin: new_admin, watch, bound, warnings })
+    Ok(Ready { prepared, admin: new_admin, watch, log, bound, warnings })
 }
 
 /// Whether the admin listener is to be another one than that which is there.

@@ -24,6 +24,7 @@ use weir_store::{OpenError, Queue};
 
 use crate::admin_socket;
 use crate::failure::Failure;
+use crate::logging;
 use crate::reload_requests::{self, Requests};
 
 /// A running Weir.
@@ -141,6 +142,7 @@ impl Weir {
     /// # Errors
     /// See [`start`](Self::start).
     pub(crate) async fn start_of(model: &Model, has_file: bool) -> Result<Self, CannotStart> {
+        logging::follow(&model.log);
         // First, so that a written address that is taken is found before a client is accepted.
         let admin = bind_admin(&model.admin).await?;
         let metrics = match model.metrics {
@@ -158,6 +160,7 @@ impl Weir {
             site: Some(proxy.site_source()),
             queues: Some(proxy.queue_source()),
             members: Some(proxy.member_control()),
+            log: logging::control(),
             configuration: Some(proxy.configuration_source()),
             reload: Some(Arc::new(asker)),
             drain: Some(Arc::<DrainRequest>::clone(&drain)),

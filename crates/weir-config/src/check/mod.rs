@@ -11,6 +11,7 @@ mod balance;
 pub(crate) mod dispatch;
 mod inventory;
 mod listen;
+pub(crate) mod log;
 mod mirror;
 mod own_fields;
 mod policy;
@@ -29,7 +30,7 @@ use std::time::SystemTime;
 
 use crate::file::limit::LimitsFile;
 use crate::file::top::File;
-use crate::model::{AccessLog, Limits, LogTarget, Model};
+use crate::model::{Limits, Model};
 use crate::problem::{Problem, Problems};
 use crate::report::Report;
 use crate::source::At;
@@ -58,6 +59,7 @@ pub(crate) fn model(
     problems: &mut Problems,
     reports: &mut Vec<Report>,
 ) -> Option<Model> {
+    log::check_believed(&file, problems);
     let limits = limits(&file.limits, problems);
     let (listen, policy_listen) = listen::open(file.listen, file.admin.as_ref(), around.base_dir, problems);
     let admin = admin::admin(file.admin.map(|admin| admin.value), DEFAULT_ADMIN, around.base_dir, problems);
@@ -73,7 +75,7 @@ pub(crate) fn model(
                 .hint("begin with `services: [{host: \"*\", upstream: [\"127.0.0.1:9001\"]}]`"),
         );
     }
-    let mut services = Services::new(around.base_dir, file.backend_server);
+    let mut services = Services::new(around.base_dir, file.backend_server, file.server_timing);
     for service in file.services {
         services.add(service, &mut upstreams, problems);
     }
@@ -97,6 +99,7 @@ pub(crate) fn model(
     let listen = tls::secure(listen, &services, &state, around.base_dir, around.now, problems);
     let subject_headers = listen.iter().filter_map(|listen| listen.tls.as_ref()?.subject_header.as_deref());
     own_fields.check(subject_headers, problems);
+    let access_log = log::access_log(file.access_log, &services, around.base_dir, problems);
     if problems.has_errors() {
         return None;
     }
@@ -108,7 +111,10 @@ pub(crate) fn model(
         metrics: None,
         written: None,
         state,
-        access_log: access_log(file.access_log, around.base_dir),
+        access_log,
+        log: file.log,
+        request_ids: file.request_id.ids,
+        trace: file.trace.trace,
         trusted_proxies: file.trusted_proxies,
         resolver: file.resolver,
         forwarded: file.forwarded,
@@ -152,16 +158,6 @@ pub(crate) fn state(written: Option<PathBuf>, base_dir: &Path, state_directory: 
     match first.filter(|directory| !directory.is_empty()) {
         Some(directory) => PathBuf::from(directory),
         None => base_dir.join(".weir"),
-    }
-}
-
-fn access_log(written: Option<AccessLog>, base_dir: &Path) -> AccessLog {
-    match written {
-        None => AccessLog::On { format: crate::model::AccessLogFormat::Common, target: LogTarget::Stderr },
-        Some(AccessLog::On { format, target: LogTarget::File(path) }) => {
-            AccessLog::On { format, target: LogTarget::File(base_dir.join(path)) }
-        }
-        Some(other) => other,
     }
 }
 

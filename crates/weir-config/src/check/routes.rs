@@ -25,6 +25,8 @@ pub(super) struct Defaults<'s> {
     pub(super) base_dir: &'s Path,
     /// `backend_server`
     pub(super) backend_server: bool,
+    /// `server_timing`
+    pub(super) server_timing: bool,
     /// `authenticate` of the service
     pub(super) authenticate: Option<Arc<Authenticate>>,
 }
@@ -73,6 +75,7 @@ impl<'s> Routes<'s> {
         let name = self.name(&file, &rule, problems);
         let answer_fields = std::mem::take(&mut file.answer_fields);
         let backend_server = file.backend_server.unwrap_or(self.defaults.backend_server);
+        let server_timing = file.server_timing.unwrap_or(self.defaults.server_timing);
         let sources = Sources { base_dir: self.defaults.base_dir, trust: upstreams.trust() };
         let own = file.authenticate.as_ref();
         let authenticate = authenticate(own, self.defaults.authenticate.as_ref(), &sources, problems);
@@ -105,6 +108,7 @@ impl<'s> Routes<'s> {
                 admit,
                 authenticate,
                 backend_server,
+                server_timing,
             });
         }
     }

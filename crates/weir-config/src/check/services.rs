@@ -26,6 +26,7 @@ const FOR_ALL_ROUTES: [&str; 5] = ["admit", "authenticate", "https_only", "mirro
 pub(super) struct Services<'s> {
     base_dir: &'s Path,
     backend_server: bool,
+    server_timing: bool,
     hosts: HashMap<HostPattern, Span>,
     names: HashMap<String, Span>,
     list: Vec<Service>,
@@ -36,11 +37,12 @@ pub(super) struct Services<'s> {
 }
 
 impl<'s> Services<'s> {
-    /// Begins with none. `backend_server` is what routes have that do not say.
-    pub(super) fn new(base_dir: &'s Path, backend_server: bool) -> Self {
+    /// Begins with none. `backend_server` and `server_timing` are what routes have that do not say.
+    pub(super) fn new(base_dir: &'s Path, backend_server: bool, server_timing: bool) -> Self {
         Self {
             base_dir,
             backend_server,
+            server_timing,
             hosts: HashMap::new(),
             names: HashMap::new(),
             list: Vec::new(),
@@ -60,8 +62,12 @@ impl<'s> Services<'s> {
         let At { value: file, span } = service;
         self.claim_hosts(&file.hosts, problems);
         let name = self.name(&file, problems);
-        let mut defaults =
-            Defaults { base_dir: self.base_dir, backend_server: self.backend_server, authenticate: None };
+        let mut defaults = Defaults {
+            base_dir: self.base_dir,
+            backend_server: self.backend_server,
+            server_timing: self.server_timing,
+            authenticate: None,
+        };
         if file.routes.is_some() {
             let own = file.own.authenticate.as_ref();
             let sources = Sources { base_dir: self.base_dir, trust: upstreams.trust() };

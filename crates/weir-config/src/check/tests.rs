@@ -3,6 +3,7 @@
 
 mod balance;
 mod dispatch;
+mod log;
 mod policy;
 
 use std::path::Path;

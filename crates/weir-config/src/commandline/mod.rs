@@ -16,16 +16,18 @@ use weir_core::balance::Strategy;
 use weir_core::health::{EjectionRule, PANIC_PERCENT};
 use weir_core::retry::RetryPolicy;
 use weir_core::route::{HostPattern, PathPattern, RouteRule};
+use weir_tls::target::ClientTls;
 
 use crate::address;
 use crate::check::DEFAULT_ADMIN;
+use crate::check::log::DEFAULT_ACCESS_LOG;
 use crate::check::upstream_tls::by_system;
 use crate::complaint::Complaint;
 use crate::file::balance::STRATEGY;
 use crate::model::{
-    AccessLog, AccessLogFormat, Action, Admin, Admit, Dispatches, Drain, FieldEdits, Forward, HostPolicy,
-    Limits, Listen, ListenAddress, LogTarget, Model, PathEdit, Replay, Route, Server, Service, Timeouts,
-    Upstream, UpstreamId,
+    Action, Admin, Admit, Dispatches, Drain, FieldEdits, Forward, HostPolicy, Limits, Listen, ListenAddress,
+    Model, OperationalLog, PathEdit, Replay, RequestIds, Route, Server, Service, Timeouts, Trace, Upstream,
+    UpstreamId,
 };
 
 /// The name of the one upstream and the one route of a model without a file.
@@ -55,22 +57,7 @@ fn model(
     mut servers: Vec<Server>,
 ) -> Result<Model, Vec<Complaint>> {
     let tls = by_system(&mut servers).map_err(|complaint| vec![complaint])?;
-    let upstream = Upstream {
-        name: NAME.to_owned(),
-        in_place: None,
-        servers,
-        inventory: None,
-        balance: strategy.into(),
-        health: None,
-        panic_percent: PANIC_PERCENT,
-        // The originals of the other modes ask every server, whatever became of the requests before.
-        eject: None,
-        limits: None,
-        slow_start: None,
-        retry: RetryPolicy::default(),
-        timeouts: Timeouts::default(),
-        tls,
-    };
+    let upstream = upstream(servers, strategy, tls);
     let forward = Forward {
         upstream: UpstreamId(0),
         dispatch: Box::new(dispatch),
@@ -95,6 +82,7 @@ fn model(
         https_only: None,
         admit: Admit::default(),
         backend_server: true,
+        server_timing: false,
         authenticate: None,
     };
     Ok(Model {
@@ -115,7 +103,10 @@ fn empty() -> Model {
         metrics: None,
         written: None,
         state: state(),
-        access_log: AccessLog::On { format: AccessLogFormat::Common, target: LogTarget::Stderr },
+        access_log: DEFAULT_ACCESS_LOG,
+        log: OperationalLog::default(),
+        request_ids: RequestIds::default(),
+        trace: Trace::default(),
         trusted_proxies: Vec::new(),
         resolver: Vec::new(),
         forwarded: false,
@@ -126,6 +117,26 @@ fn empty() -> Model {
         drain: Drain::default(),
         services: Vec::new(),
         upstreams: Vec::new(),
+    }
+}
+
+/// The one upstream.
+fn upstream(servers: Vec<Server>, strategy: Strategy, tls: Option<ClientTls>) -> Upstream {
+    Upstream {
+        name: NAME.to_owned(),
+        in_place: None,
+        servers,
+        inventory: None,
+        balance: strategy.into(),
+        health: None,
+        panic_percent: PANIC_PERCENT,
+        // The originals of the other modes ask every server, whatever became of the requests before.
+        eject: None,
+        limits: None,
+        slow_start: None,
+        retry: RetryPolicy::default(),
+        timeouts: Timeouts::default(),
+        tls,
     }
 }
 

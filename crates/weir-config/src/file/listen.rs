@@ -1,21 +1,16 @@
-//! An entry of `listen`, and `access_log`.
-
-use std::path::PathBuf;
+//! An entry of `listen`.
 
 use ipnet::IpNet;
 
 use crate::address;
-use crate::model::{AccessLog, AccessLogFormat, ListenAddress, LogTarget};
-use crate::node::{Node, NodeKind};
+use crate::model::ListenAddress;
 use crate::source::At;
 
-use super::decoder::Decoder;
 use super::describe::Presence::{Default as Unless, Optional, Required};
-use super::describe::Shape;
-use super::kind::{Either, Kind, Mapped, OneOrList, Placed};
+use super::kind::{Either, Mapped, OneOrList, Placed};
 use super::network::NETWORK;
 use super::policy::{POLICY_KEYS, PROTOCOL, PolicyFile, Protocol};
-use super::scalar::{Parsed, Text, Words};
+use super::scalar::Parsed;
 use super::table::{Field, Kept, Mapping, Part, Table};
 use super::tls::{LISTEN_TLS, TlsFile};
 
@@ -96,66 +91,3 @@ pub(crate) static LISTEN: Table<ListenFile> = Table {
     later: &[],
     note: None,
 };
-
-const FORMAT: Words<AccessLogFormat> = Words {
-    label: "access log format",
-    words: &[
-        ("common", AccessLogFormat::Common),
-        ("combined", AccessLogFormat::Combined),
-        ("json", AccessLogFormat::Json),
-    ],
-    later: &[],
-};
-
-#[derive(Debug, Default)]
-pub(crate) struct AccessLogFile {
-    format: AccessLogFormat,
-    file: Option<PathBuf>,
-}
-
-/// `access_log` as a mapping
-pub(crate) static ACCESS_LOG: Table<AccessLogFile> = Table {
-    name: "access log",
-    doc: "`access_log` as a mapping.",
-    fields: &[
-        Field {
-            name: "format",
-            presence: Unless("common"),
-            value: &Kept(FORMAT, |log: &mut AccessLogFile, format| log.format = format),
-            doc: "`common` (NCSA), `combined` (with Referer and User-Agent), both with our fields behind it, or `json`.",
-        },
-        Field {
-            name: "file",
-            presence: Optional,
-            value: &Kept(Text, |log: &mut AccessLogFile, file| log.file = Some(file.into())),
-            doc: "A file that lines are appended to; relative to the configuration's directory. Standard error without it.",
-        },
-    ],
-    within: None,
-    later: &[],
-    note: None,
-};
-
-/// `off`, a format, or a mapping.
-pub(crate) struct AccessLogKind;
-
-impl Kind for AccessLogKind {
-    type Value = AccessLog;
-
-    fn decode(&self, node: &Node, decoder: &mut Decoder<'_>) -> Option<AccessLog> {
-        let on = |format, target| AccessLog::On { format, target };
-        if let NodeKind::Mapping(_) = node.kind {
-            let log = Mapping(&ACCESS_LOG).decode(node, decoder)?;
-            return Some(on(log.format, log.file.map_or(LogTarget::Stderr, LogTarget::File)));
-        }
-        let scalar = decoder.scalar("`off`, a format or a mapping", node)?;
-        if scalar.text == "off" {
-            return Some(AccessLog::Off);
-        }
-        FORMAT.decode(node, decoder).map(|format| on(format, LogTarget::Stderr))
-    }
-
-    fn shape(&self) -> Shape {
-        Shape::Either(vec![Shape::Words(vec!["off"]), FORMAT.shape(), Shape::Mapping(&ACCESS_LOG)])
-    }
-}

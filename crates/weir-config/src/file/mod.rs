@@ -3,6 +3,7 @@
 //! `table` and `kind` are the machinery; the other files each hold the table of one part of the file. A new key is one
 //! line in a table: the decoder, the schema and the reference follow.
 
+pub(crate) mod access_log;
 pub(crate) mod action;
 pub(crate) mod admin;
 pub(crate) mod admit;
@@ -21,6 +22,7 @@ pub(crate) mod https_only;
 mod kind;
 pub(crate) mod limit;
 pub(crate) mod listen;
+mod log;
 pub(crate) mod mirror;
 pub(crate) mod named;
 pub(crate) mod network;

@@ -60,6 +60,8 @@ pub(crate) struct RouteFile {
     pub(crate) respond: Option<Respond>,
     /// `backend_server`
     pub(crate) backend_server: Option<bool>,
+    /// `server_timing`
+    pub(crate) server_timing: Option<bool>,
     /// `authenticate`
     pub(crate) authenticate: Option<AuthenticateKey>,
     /// `https_only`, when written; `None` inside for `false`
@@ -210,6 +212,12 @@ pub(crate) static ROUTE: Table<RouteFile> = Table {
             presence: Optional,
             value: &Kept(Boolean, |route: &mut RouteFile, on| route.backend_server = Some(on)),
             doc: "Whether answers carry `X-Backend-Server`; as at the top when not written.",
+        },
+        Field {
+            name: "server_timing",
+            presence: Optional,
+            value: &Kept(Boolean, |route: &mut RouteFile, on| route.server_timing = Some(on)),
+            doc: "Whether answers carry `Server-Timing`; as at the top when not written.",
         },
         Field {
             name: "authenticate",

@@ -70,6 +70,11 @@ fn written_defaults_are_the_defaults() {
         "listen: 127.0.0.1:8080",
         "access_log: common",
         "access_log: {format: common}",
+        "access_log: {sample: 100%}",
+        "request_id: {from: anyone, answer: true}",
+        "trace: continue",
+        "trace: {rule: continue, from: anyone, sampled: 100%}",
+        "server_timing: false",
         "forwarded: false",
         "backend_server: false",
     ] {
@@ -429,8 +434,8 @@ fn listening_and_logging() {
     check_top("listen: 127.0.0.1:80\nadmin: 127.0.0.1:80", Err(&["cannot share an address"]));
     check_top("listen: unix:/x\nadmin: {address: unix:/x}", Err(&["cannot share an address"]));
     check_top("access_log: off", Ok("access_log: Off"));
-    check_top("access_log: json", Ok("format: Json, target: Stderr"));
-    check_top("access_log: {file: a.log}", Ok("format: Common, target: File(\"a.log\")"));
+    check_top("access_log: json", Ok("format: Known(Json), target: Stderr"));
+    check_top("access_log: {file: a.log}", Ok("format: Known(Common), target: File(\"a.log\")"));
     check_top("access_log: jsn", Err(&["did you mean `json`?"]));
     check_top("access_log: []", Err(&["found a list"]));
     check_top("trusted_proxies: [10.0.0.0/8, \"::1\"]", Ok("[10.0.0.0/8, ::1/128]"));

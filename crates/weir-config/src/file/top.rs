@@ -6,15 +6,17 @@ use std::path::PathBuf;
 use ipnet::IpNet;
 
 use crate::complaint::Complaint;
-use crate::model::{AccessLog, Drain, Replay, Timeouts};
+use crate::model::{AccessLog, Drain, OperationalLog, Replay, Timeouts};
 use crate::node::shortened;
 use crate::source::{At, Span};
 
+use super::access_log::AccessLogKind;
 use super::admin::{ADMIN_KIND, AdminFile};
 use super::describe::Presence::{Default as Unless, Optional};
 use super::kind::{List, OneOrList, Placed};
 use super::limit::{DRAIN, LIMITS, LimitsFile, TIMEOUTS};
-use super::listen::{AccessLogKind, LISTEN_ENTRY, ListenFile};
+use super::listen::{LISTEN_ENTRY, ListenFile};
+use super::log::{LogKind, REQUEST_ID, RequestIdFile, TRACE_KIND, TraceFile};
 use super::named::Named;
 use super::network::NETWORK;
 use super::replay::REPLAY;
@@ -54,7 +56,15 @@ pub(crate) struct File {
     /// `state`
     pub(crate) state: Option<PathBuf>,
     /// `access_log`
-    pub(crate) access_log: Option<AccessLog>,
+    pub(crate) access_log: Option<At<AccessLog>>,
+    /// `log`
+    pub(crate) log: OperationalLog,
+    /// `request_id`
+    pub(crate) request_id: RequestIdFile,
+    /// `trace`
+    pub(crate) trace: TraceFile,
+    /// `server_timing`
+    pub(crate) server_timing: bool,
     /// `trusted_proxies`
     pub(crate) trusted_proxies: Vec<IpNet>,
     /// `resolver`
@@ -142,9 +152,34 @@ pub(crate) static FILE: Table<File> = Table {
         Field {
             name: "access_log",
             presence: Unless("common"),
-            value: &Kept(AccessLogKind, |file: &mut File, log| file.access_log = Some(log)),
-            doc: "One line per request to standard error: `off`, `common`, `combined` or `json`; or a mapping to write to a \
-                  file.",
+            value: &Kept(Placed(AccessLogKind), |file: &mut File, log| file.access_log = Some(log)),
+            doc: "One line per request to standard error: `off`, `common`, `combined`, `json` or a template; or a mapping to write to a \
+                  file, or to log a share of them.",
+        },
+        Field {
+            name: "log",
+            presence: Unless("info"),
+            value: &Kept(LogKind, |file: &mut File, log| file.log = log),
+            doc: "What the program tells of itself on standard error: a level, or a mapping with levels of modules. `--log` and \
+                  `WEIR_LOG` count before it, and the admin listener changes it.",
+        },
+        Field {
+            name: "request_id",
+            presence: Optional,
+            value: &Kept(Mapping(&REQUEST_ID), |file: &mut File, ids| file.request_id = ids),
+            doc: "What becomes of `X-Request-Id`.",
+        },
+        Field {
+            name: "trace",
+            presence: Unless("continue"),
+            value: &Kept(TRACE_KIND, |file: &mut File, trace| file.trace = trace),
+            doc: "What becomes of `traceparent` and `tracestate` (W3C Trace Context): `continue`, `begin` or `off`; or a mapping.",
+        },
+        Field {
+            name: "server_timing",
+            presence: Unless("false"),
+            value: &Kept(Boolean, |file: &mut File, on| file.server_timing = on),
+            doc: "Whether answers carry `Server-Timing`: how long they took, and where; a route may say otherwise.",
         },
         Field {
             name: "trusted_proxies",

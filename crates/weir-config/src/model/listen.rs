@@ -1,4 +1,4 @@
-//! Where clients, operators and log lines arrive.
+//! Where clients and operators arrive.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -75,63 +75,4 @@ impl AdminListen {
     pub fn open(address: ListenAddress) -> Self {
         Self { address, token: None, hosts: Vec::new(), mode: 0o600 }
     }
-}
-
-/// The access log.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub enum AccessLog {
-    /// None.
-    Off,
-    /// One line per request.
-    On {
-        /// The form of a line.
-        format: AccessLogFormat,
-        /// Where lines go.
-        target: LogTarget,
-    },
-    /// One sentence for people per request, as `weir race` writes it.
-    Plain {
-        /// What stands before it.
-        line: PlainLine,
-        /// Where lines go.
-        target: LogTarget,
-    },
-}
-
-/// The form of a line.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Hash)]
-pub enum AccessLogFormat {
-    /// NCSA common, with our fields behind it.
-    #[default]
-    Common,
-    /// Common plus Referer and User-Agent, with our fields behind it.
-    Combined,
-    /// One JSON object per line.
-    Json,
-}
-
-/// What stands before the sentence of [`AccessLog::Plain`].
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct PlainLine {
-    /// A text at the begin of each line, with a space behind it; empty for none.
-    pub prefix: Box<str>,
-    /// The date.
-    pub date: bool,
-    /// The time of day.
-    pub time: bool,
-    /// The time of day with microseconds.
-    pub microseconds: bool,
-    /// Both in UTC, and not as the clocks of this place show them.
-    pub utc: bool,
-}
-
-/// Where log lines go.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub enum LogTarget {
-    /// Standard output.
-    Stdout,
-    /// Standard error.
-    Stderr,
-    /// A file, appended to.
-    File(PathBuf),
 }

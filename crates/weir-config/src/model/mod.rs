@@ -10,6 +10,7 @@ mod dispatch;
 mod https_only;
 mod limit;
 mod listen;
+mod log;
 mod mirror;
 mod policy;
 mod upstream;
@@ -29,8 +30,10 @@ pub use authenticate::{ApiKey, Authenticate, Basic, Jwks, Jwt, Proof, TokenKeys}
 pub use dispatch::{Dispatch, Dispatches};
 pub use https_only::HttpsOnly;
 pub use limit::{Drain, Limits, Replay, Timeouts};
-pub use listen::{
-    AccessLog, AccessLogFormat, Admin, AdminListen, Listen, ListenAddress, ListenTls, LogTarget, PlainLine,
+pub use listen::{Admin, AdminListen, Listen, ListenAddress, ListenTls};
+pub use log::{
+    AccessLog, AccessLogFormat, Believed, LineForm, LogTarget, OperationalForm, OperationalLog, PlainLine,
+    RequestIds, Share, Trace, TraceRule,
 };
 pub use mirror::{Compare, Mirror};
 pub use policy::{PolicyLimits, PolicyListen, PolicyTimeouts, Register};
@@ -57,6 +60,12 @@ pub struct Model {
     pub state: PathBuf,
     /// The access log.
     pub access_log: AccessLog,
+    /// The operational log.
+    pub log: OperationalLog,
+    /// What becomes of request ids.
+    pub request_ids: RequestIds,
+    /// What becomes of traces.
+    pub trace: Trace,
     /// Peers whose X-Forwarded-* fields are believed.
     pub trusted_proxies: Vec<IpNet>,
     /// Who is asked for the addresses of names; whom the system asks when there are none.
@@ -107,6 +116,8 @@ pub struct Route {
     pub admit: Admit,
     /// Whether answers carry `X-Backend-Server`.
     pub backend_server: bool,
+    /// Whether answers carry `Server-Timing`.
+    pub server_timing: bool,
     /// What clients prove before their requests go on; routes of one service may share it.
     pub authenticate: Option<Arc<Authenticate>>,
 }
@@ -114,9 +125,18 @@ pub struct Route {
 impl Hash for Route {
     /// By all but what is asked of clients, which routes share and which may be long.
     fn hash<H: Hasher>(&self, state: &mut H) {
-        let Self { name, rule, action, answer_fields, https_only, admit, backend_server, authenticate } =
-            self;
-        (name, rule, action, answer_fields, https_only, admit, backend_server).hash(state);
+        let Self {
+            name,
+            rule,
+            action,
+            answer_fields,
+            https_only,
+            admit,
+            backend_server,
+            server_timing,
+            authenticate,
+        } = self;
+        (name, rule, action, answer_fields, https_only, admit, backend_server, server_timing).hash(state);
         authenticate.is_some().hash(state);
     }
 }

@@ -10,7 +10,9 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use weir_config::model::PlainLine;
 
-use super::line::{Entry, bare, seconds};
+use super::entry::Entry;
+use super::escape::bare;
+use super::field::seconds;
 use super::number::decimal;
 use super::timestamp;
 

@@ -20,8 +20,8 @@ use std::time::Duration;
 
 use weir_config::model::LogTarget;
 
+use super::entry::Entry;
 use super::form::Form;
-use super::line::Entry;
 
 /// Bytes at which a worker hands its buffer over without being asked to flush.
 const BUFFER_BYTES: usize = 32 * 1024;

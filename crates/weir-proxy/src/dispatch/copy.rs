@@ -6,6 +6,8 @@
 //!
 //! Dropping a copy closes its connection.
 
+mod lost;
+
 use std::cell::Cell;
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
@@ -15,9 +17,10 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use tokio::time::Instant;
-use weir_core::dispatch::{Happened, Reuse};
+use weir_core::dispatch::Reuse;
 use weir_core::health::Fault;
 use weir_core::retry::Cause;
+use weir_core::trace_context::TraceContext;
 use weir_http::field::KnownName as K;
 use weir_http::framing::Framing;
 use weir_http::head::Head;
@@ -41,7 +44,9 @@ use crate::exchange::Exchange;
 use crate::runtime::snapshot::{Forward, LocalSnapshot};
 use crate::runtime::worker::Worker;
 use crate::stages::failure::Failure;
-use crate::tries::TryOutcome;
+use crate::stages::trace;
+
+pub(super) use self::lost::Lost;
 
 /// What all copies of a request share.
 #[derive(Debug)]
@@ -57,6 +62,8 @@ pub(super) struct Original {
     /// Whether a copy may be sent again on another connection when the first one turns out to be dead
     /// (`semantics.md` §2.2).
     repeatable: bool,
+    /// The trace that it belongs to; each copy is a part of its own.
+    trace: Option<TraceContext>,
     /// So few servers are left that nobody is kept from trying one.
     ignores_health: bool,
     body: Option<Rc<Replay>>,
@@ -79,6 +86,7 @@ impl Original {
             snapshot: x.snapshot.clone(),
             place,
             head: x.request.clone(),
+            trace: trace::of_copy(x),
             framing: x.facts.framing,
             host_of_server,
             repeatable,
@@ -105,6 +113,8 @@ pub(super) struct Stage {
     pub written: Cell<bool>,
     /// When that was.
     pub written_at: Cell<Option<Instant>>,
+    /// How long connections were opened for it.
+    connecting: Cell<Duration>,
     /// Times that it was begun to be sent, without those of which nothing left.
     pub sent: Cell<u32>,
     /// Sending has failed, and not a byte had left.
@@ -131,6 +141,8 @@ pub(super) struct Held {
     pub head: LentHead,
     /// From the last byte of the request sent to the head.
     pub served: Duration,
+    /// How long its connection was opened.
+    pub connecting: Duration,
     /// How its body ends.
     pub framing: Framing,
     /// The body, unread.
@@ -149,60 +161,6 @@ pub(super) struct Held {
     idle: Option<Duration>,
     idle_max: Duration,
     in_flight: InFlight,
-}
-
-/// Why there is no answer.
-#[derive(Debug)]
-pub(super) enum Lost {
-    /// The server can't be connected to; not a byte was sent.
-    NotSent {
-        /// It did not answer in time.
-        timed_out: bool,
-        /// How it failed, for the client.
-        failure: Failure,
-    },
-    /// It failed before the head of its answer.
-    Failed {
-        /// How, for the mode.
-        cause: Cause,
-        /// How, for the client.
-        failure: Failure,
-    },
-    /// The body of the request can't be had; no copy can be sent to its end.
-    Request(Failure),
-}
-
-impl Lost {
-    /// The server has all that it may have at once.
-    fn full() -> Self {
-        Self::NotSent { timed_out: false, failure: Failure::TooMuchAtOnce }
-    }
-
-    /// What a mode is told of it, and how it failed, for the client.
-    ///
-    /// # Errors
-    /// It was not the server: no copy can be sent to its end.
-    pub(super) fn told_of(self, copy: u32) -> Result<(Happened, Failure), Failure> {
-        match self {
-            Self::NotSent { timed_out, failure } => Ok((Happened::NotSent { copy, timed_out }, failure)),
-            // Some of it may have left: on the safe side of `semantics.md` §2.2.
-            Self::Failed { cause, failure } => Ok((Happened::Failed { copy, cause, bytes_sent: 1 }, failure)),
-            Self::Request(failure) => Err(failure),
-        }
-    }
-
-    /// What the log says of it; nothing where the server is not to blame.
-    pub(super) fn outcome(&self) -> Option<TryOutcome> {
-        match self {
-            // It was not asked.
-            Self::NotSent { failure: Failure::TooMuchAtOnce, .. } => None,
-            Self::NotSent { failure: Failure::ServerTls(_), .. } => Some(TryOutcome::Tls),
-            Self::NotSent { timed_out: true, .. } => Some(TryOutcome::ConnectTimeout),
-            Self::NotSent { timed_out: false, .. } => Some(TryOutcome::Refused),
-            Self::Failed { cause, .. } => Some(TryOutcome::of(*cause)),
-            Self::Request(_) => None,
-        }
-    }
 }
 
 /// Sends a copy to this server.
@@ -274,7 +232,8 @@ impl Copy {
     }
 
     async fn fresh(&self) -> Result<Connection, Lost> {
-        let since = self.original.connecting.get().unwrap_or_else(now);
+        let begun = now();
+        let since = self.original.connecting.get().unwrap_or(begun);
         self.original.connecting.set(Some(since));
         self.deadlines.set_from(Wait::Connect, since, self.upstream.waits.connect);
         let (has_place, begun) = (Cell::new(false), now());
@@ -283,6 +242,7 @@ impl Copy {
         let connecting = pin!(obtain::connect(worker, server, &self.deadlines, &has_place));
         let outcome = self.deadlines.guard(connecting).await;
         self.deadlines.clear(Wait::Connect);
+        self.stage.connecting.set(self.stage.connecting.get() + (now() - begun));
         let lost = |timed_out, failure| Err(Lost::NotSent { timed_out, failure });
         match outcome {
             Ok(Ok(stream)) => {
@@ -325,8 +285,7 @@ impl Copy {
         let mut sending = self.begin_sending(&timed);
         let mut buffer = ReadBuffer::new();
         let mut head = LentHead::new();
-        let method = original.head.method();
-        let limits = original.snapshot.head_limits();
+        let (method, limits) = (original.head.method(), original.snapshot.head_limits());
         let found = {
             let mut reading =
                 pin!(answer::final_head(&timed, &mut buffer, &mut head, method, limits, &in_flight, begun));
@@ -366,6 +325,7 @@ impl Copy {
         Ok(Held {
             head,
             served: self.stage.served(),
+            connecting: self.stage.connecting.get(),
             framing,
             body: Body::H1(body),
             request_done: self.stage.written.get(),
@@ -388,9 +348,14 @@ impl Copy {
         let (timed, server, stage) = (timed.clone(), Arc::clone(&self.server), Rc::clone(&self.stage));
         Some(Box::pin(async move {
             let mut sink = H1Sink::new(&timed);
-            if original.host_of_server {
+            if original.host_of_server || original.trace.is_some() {
                 let mut head = original.head.clone();
-                head.replace(K::Host, server.host.as_bytes());
+                if original.host_of_server {
+                    head.replace(K::Host, server.host.as_bytes());
+                }
+                if let Some(context) = original.trace {
+                    trace::mark_copy(&mut head, context);
+                }
                 attempt::write_head(&head, original.framing, &server, &mut sink);
             } else {
                 attempt::write_head(&original.head, original.framing, &server, &mut sink);

@@ -14,6 +14,7 @@ use std::sync::Arc;
 use smallvec::SmallVec;
 use weir_core::compare::CompareOutcome;
 use weir_core::mirror::MirrorOutcome;
+use weir_core::trace_context::TraceContext;
 use weir_http::field::KnownName as K;
 use weir_http::head::Head;
 use weir_upstream::body::Body;
@@ -29,6 +30,7 @@ use crate::inbound::tap::{TapReader, tap};
 use crate::runtime::lanes::{LaneLimits, Load, Work};
 use crate::runtime::mirrors::{Beside, Comparing, Mirroring};
 use crate::runtime::worker::Worker;
+use crate::stages::trace;
 
 /// The field by which a mirror knows a copy.
 const MIRROR_FIELD: &str = "X-Weir-Mirror";
@@ -75,6 +77,8 @@ pub(crate) struct Copies {
     worker: Rc<Worker>,
     drawn: Drawn,
     head: Rc<Head>,
+    /// The trace that it belongs to; each copy is a part of its own.
+    trace: Option<TraceContext>,
     /// The path within its target.
     path: Range<usize>,
     client: IpAddr,
@@ -134,6 +138,7 @@ impl Copies {
             worker: Rc::clone(&x.worker),
             drawn,
             head: Rc::new(copy_head(x)),
+            trace: trace::of_copy(x),
             path: x.facts.path.clone(),
             client: x.facts.client,
             limits,
@@ -181,7 +186,14 @@ impl Copies {
         let bytes = content.map_or(0, |content| content.bytes());
         let is_short_of_memory = bytes > 0 && self.worker.replay.used_bytes() > self.limits.memory_bytes;
         let copied = |to: &Arc<Mirroring>| CopiedRequest {
-            head: Rc::clone(&self.head),
+            head: match self.trace {
+                None => Rc::clone(&self.head),
+                Some(context) => {
+                    let mut head = Head::clone(&self.head);
+                    trace::mark_copy(&mut head, context);
+                    Rc::new(head)
+                }
+            },
             content: content.map(Arc::clone),
             to: Arc::clone(to),
             worker: Rc::downgrade(&self.worker),

@@ -75,7 +75,7 @@ pub(super) async fn fresh(
     left: usize,
     in_flight: &InFlight,
 ) -> Result<Connection, Refused> {
-    let client = Rc::clone(&x.client);
+    let (client, since) = (Rc::clone(&x.client), x.now);
     let deadlines = &client.deadlines;
     deadlines.begin(Wait::Connect, upstream.waits.connect);
     if let left @ 2.. = left as u32
@@ -95,7 +95,8 @@ pub(super) async fn fresh(
     let outcome = deadlines.guard(pin!(connected)).await;
     deadlines.clear(Wait::ConnectTry);
     // Waiting took its time, and the next server is asked with what is left of it.
-    x.look();
+    let connected = x.look();
+    x.record.connecting += connected - since;
     // Only here, so that a connection that waits has no room for them.
     let (server, round) = (in_flight.server(), in_flight.round());
     let refused = match outcome {

@@ -36,7 +36,7 @@ pub(super) async fn on(
     responder: &mut Responder<'_>,
 ) -> Result<(), Failure> {
     x.record.upstream = Some(x.look() - x.begun);
-    x.record.served = Some(held.served);
+    (x.record.served, x.record.connecting) = (Some(held.served), held.connecting);
     respond::begin(x, &mut held.head, held.framing, respond::Source::Server, request_read, responder);
     let client = Rc::clone(&x.client);
     let hearing = Hearing::of(&mut held, &x.worker, linger::BYTES_MAX);

@@ -19,7 +19,7 @@ use super::rates::Rates;
 use super::snapshot::{Action, Admit, Forward, HttpsOnly, Respond, Route, Seldom, Service, Snapshot};
 use super::upstream_room::UpstreamRoom;
 use super::upstreams::{self, Upstreams};
-use crate::access_log::Form;
+use crate::access_log::Wanted;
 
 /// Builds what workers run on. A model can't hold nonsense, so this can't fail.
 pub fn snapshot(model: &Model, verifiers: &Verifiers, queues: &Queues) -> Snapshot {
@@ -79,7 +79,9 @@ fn build(model: &Model, verifiers: &Verifiers, queues: &Queues, before: Option<&
         forwarded: model.forwarded,
         own_fields: own_fields(model, &subject_headers),
         subject_headers,
-        access_log: Form::of(&model.access_log),
+        access_log: Wanted::of(&model.access_log),
+        request_ids: model.request_ids,
+        trace: model.trace,
         messages,
         written: model.written.as_ref().map(|written| Arc::clone(&written.0)),
         limits: model.limits,
@@ -216,6 +218,7 @@ fn route(service: &str, route: &model::Route, shared: &mut Shared<'_>) -> Route 
         action,
         answer_fields: edits(&route.answer_fields),
         backend_server: route.backend_server,
+        server_timing: route.server_timing,
         authenticate: route.authenticate.as_ref().map(|asked| shared.authentication(service, route, asked)),
         https_only: route.https_only.as_ref().map(|https| Box::new(https_only(https, shared.https_port))),
         admit: shared.admit(service, route),

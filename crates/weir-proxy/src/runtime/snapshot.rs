@@ -12,7 +12,9 @@ use std::time::Duration;
 use bytes::Bytes;
 use ipnet::IpNet;
 use tokio::time::Instant;
-use weir_config::model::{FieldEdits, HostPolicy, Limits, PathEdit, Redirect, Replay, Timeouts};
+use weir_config::model::{
+    FieldEdits, HostPolicy, Limits, PathEdit, Redirect, Replay, RequestIds, Timeouts, Trace,
+};
 use weir_core::address::AddressRules;
 use weir_core::route::RouteTable;
 use weir_upstream::body::BodyLimits;
@@ -31,7 +33,7 @@ use super::rates::Rates;
 use super::traffic::{LocalTraffic, RouteTally, TrafficRegistry};
 use super::upstream_mark::UpstreamMark;
 use super::upstream_room::UpstreamRoom;
-use crate::access_log::Form;
+use crate::access_log::Wanted;
 
 /// A running configuration.
 #[derive(Debug)]
@@ -55,8 +57,12 @@ pub struct Snapshot {
     /// Those, and the fields that claims become on some route. A server that reads one believes that we wrote it, so no client
     /// sets any of them, on any listener and any route.
     pub own_fields: Vec<Box<str>>,
-    /// The form of the access log's lines, if any are wanted.
-    pub access_log: Option<Form>,
+    /// The access log's lines, if any are wanted.
+    pub access_log: Option<Wanted>,
+    /// What becomes of request ids.
+    pub request_ids: RequestIds,
+    /// What becomes of traces.
+    pub trace: Trace,
     /// Messages by method and status, where somebody wants to know.
     pub messages: Option<Arc<MessageCounts>>,
     /// The configuration as people may see it.
@@ -216,6 +222,8 @@ pub struct Route {
     pub answer_fields: Option<Box<FieldEdits>>,
     /// Whether answers carry `X-Backend-Server`.
     pub backend_server: bool,
+    /// Whether answers carry `Server-Timing`.
+    pub server_timing: bool,
     /// What clients prove before their requests go on.
     pub authenticate: Option<Arc<Authentication>>,
     /// Whether clients must come over https.

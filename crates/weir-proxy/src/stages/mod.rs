@@ -20,6 +20,8 @@ mod local;
 pub(crate) mod receive;
 mod record;
 pub(crate) mod respond;
+pub(crate) mod timing;
+pub(crate) mod trace;
 
 use std::panic::AssertUnwindSafe;
 use std::pin::{Pin, pin};

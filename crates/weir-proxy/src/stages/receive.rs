@@ -20,6 +20,7 @@ use weir_http::upgrade::{self, Upgrade};
 use weir_http::version::Version;
 
 use super::failure::Failure;
+use super::trace;
 use crate::exchange::{Exchange, HostText, Origin};
 use crate::inbound::client::VIA;
 use crate::runtime::snapshot::Snapshot;
@@ -33,7 +34,7 @@ pub(super) fn receive(x: &mut Exchange) -> Result<(), Failure> {
     if snapshot.access_log.is_some() {
         x.origin.target = x.request.target().to_vec();
     }
-    request_id(x);
+    request_id(x, &snapshot);
     // Framing first: if it is in doubt, nothing else of the message can be believed.
     x.facts.framing = framing::decide(&mut x.request, Direction::Request).map_err(Failure::RequestFraming)?;
     if let (Framing::Sized(bytes), Some(max)) = (x.facts.framing, snapshot.limits.body_bytes)
@@ -55,6 +56,9 @@ pub(super) fn receive(x: &mut Exchange) -> Result<(), Failure> {
     expectation(x)?;
     x.facts.upgrade = asked_upgrade(x, options);
     forwarding_fields(x, &snapshot);
+    if trace::concerns(&x.request, &snapshot.trace) {
+        trace::receive(x, &snapshot);
+    }
     Ok(())
 }
 
@@ -319,11 +323,14 @@ pub(crate) fn via(version: Version) -> &'static [u8] {
     }
 }
 
-/// Keeps the client's request id or makes one.
-fn request_id(x: &mut Exchange) {
+/// Keeps the client's request id or makes one (`semantics.md` §1.8). One that stands twice is none.
+fn request_id(x: &mut Exchange, snapshot: &Snapshot) {
     let visible =
         |id: &&[u8]| (1..=REQUEST_ID_BYTES_MAX).contains(&id.len()) && id.iter().all(u8::is_ascii_graphic);
-    if let Some(id) = x.request.get(K::XRequestId).filter(visible) {
+    if x.request.has(K::XRequestId)
+        && trace::is_believed(x, snapshot, snapshot.request_ids.from)
+        && let Some(id) = x.request.only(K::XRequestId).filter(visible)
+    {
         x.origin.request_id = SmallVec::from_slice(id);
         return;
     }

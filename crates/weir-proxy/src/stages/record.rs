@@ -65,11 +65,15 @@ pub(super) fn record(x: &mut Exchange, responder: &Responder<'_>, failure: Optio
         messages.answer(Source::Proxy, x.record.status);
     }
     x.record.reason = failure.map(Failure::reason).or(x.record.reason);
-    if let Some(form) = &x.snapshot.access_log
+    if let Some(failure) = failure {
+        tell(x, failure);
+    }
+    if let Some(wanted) = &x.snapshot.access_log
+        && wanted.takes(x.record.status, x.record.reason)
         && let Some(log) = &mut *x.worker.log.borrow_mut()
     {
         let tries: SmallVec<[Try<'_>; 4]> = x.record.tries.iter().map(told).collect();
-        log.log(form, &Entry { tries: &tries, ..entry(x, duration) });
+        log.log(&wanted.form, &Entry { tries: &tries, ..entry(x, duration) });
     }
 }
 
@@ -109,15 +113,31 @@ pub(super) fn record_refused(worker: &Rc<Worker>, client: &Rc<Client>, failure: 
     if let Some(messages) = &snapshot.messages {
         messages.answer(Source::Proxy, failure.status());
     }
-    if let (Some(log), Some(form)) = (&mut *worker.log.borrow_mut(), &snapshot.access_log) {
+    tracing::debug!(client = %client.peer.ip(), reason = failure.reason(), "bytes that are no request were refused");
+    if let (Some(log), Some(wanted)) = (&mut *worker.log.borrow_mut(), &snapshot.access_log) {
         let entry = Entry {
             status: failure.status(),
             bytes_sent: sent_bytes,
             reason: Some(failure.reason()),
+            scheme: client.scheme(),
             ..Entry::of(client.peer.ip(), time_of_day())
         };
-        log.log(form, &entry);
+        log.log(&wanted.form, &entry);
     }
+}
+
+/// Says in the operational log what the access log and the client have a word for, under the same id.
+#[cold]
+fn tell(x: &Exchange, failure: &Failure) {
+    tracing::debug!(
+        request_id = %String::from_utf8_lossy(&x.origin.request_id),
+        route = x.route().map_or("", |route| &*route.name),
+        server = x.record.server.as_deref().map(weir_upstream::member::Server::name),
+        status = x.record.status,
+        reason = failure.reason(),
+        why = failure.text().as_str(),
+        "a request failed",
+    );
 }
 
 fn count_status(worker: &Worker, status: u16) {
@@ -134,12 +154,15 @@ fn told(tried: &Tried) -> Try<'_> {
 fn entry(x: &Exchange, duration: Duration) -> Entry<'_> {
     Entry {
         client: x.facts.client,
+        peer: x.client.peer.ip(),
         received: time_of_day() - duration,
         method: x.request.method_token(),
         target: &x.origin.target,
         version: x.facts.version.as_str(),
+        scheme: x.client.scheme(),
         status: x.record.status,
         bytes_sent: x.record.sent_bytes,
+        bytes_received: x.record.received_bytes,
         referer: x.request.get(K::Referer),
         user_agent: x.request.get(K::UserAgent),
         host: (!x.origin.authority.is_empty()).then_some(&*x.origin.authority),
@@ -147,13 +170,17 @@ fn entry(x: &Exchange, duration: Duration) -> Entry<'_> {
         route: x.route().map_or("", |route| &*route.name),
         server: x.record.server.as_deref().map(weir_upstream::member::Server::name),
         user: (!x.identity.is_empty()).then_some(&*x.identity),
+        head: Some(&x.request),
         attempts: x.record.attempts,
         tries: &[],
         mode: x.record.mode.map_or("", Mode::name),
         copies: x.record.copies,
+        queued: x.record.queued,
+        connecting: x.record.connecting,
         upstream_seconds: x.record.upstream,
         duration,
         request_id: &x.origin.request_id,
+        trace: x.origin.trace.as_deref().map(|(_, traced)| *traced),
         reason: x.record.reason,
     }
 }

@@ -11,7 +11,7 @@ use weir_upstream::member::Server;
 use weir_upstream::upstream::Upstream;
 
 use super::receive::via;
-use super::{admit, edit};
+use super::{admit, edit, timing};
 use crate::exchange::Exchange;
 use crate::inbound::responder::{Delivery, Responder};
 use crate::runtime::clock::seconds_of_day;
@@ -55,8 +55,11 @@ pub(crate) fn begin(
     if !head.has(K::Date) {
         head.append(K::Date, &x.worker.date.date(x.begun));
     }
-    if !x.origin.request_id.is_empty() {
+    if !x.origin.request_id.is_empty() && x.snapshot.request_ids.answer {
         head.replace(K::XRequestId, &x.origin.request_id);
+    }
+    if x.route().is_some_and(|route| route.server_timing) {
+        timing::tell(x, head);
     }
     route_fields(x, head);
     if source == Source::Server {

@@ -87,7 +87,7 @@ fn a_wrong_command_line_is_wrong_usage() {
     check(&["-t", "-c"], 2, &["FILE"]);
     check(&["-t", "run"], 2, &["run"]);
     check(&["-c", &file], 2, &["-c"]);
-    check(&["--log", "loud", "check"], 2, &["loud", "no such level", "hint: "]);
+    check(&["--log", "loud", "check"], 2, &["loud", "is no level of the log", "hint: "]);
     check(&["balance"], 2, &["SERVER"]);
     check(&["balance", "--listen", "8080", "a:1"], 2, &["hint: write `127.0.0.1:8080`"]);
     check(&["balance", "--strategy", "roundrobin", "a:1"], 2, &["did you mean `round_robin`"]);

@@ -24,6 +24,7 @@ mod inventory;
 mod kill;
 mod lifetime;
 mod load;
+mod logs;
 mod members;
 mod memory;
 mod mixture;

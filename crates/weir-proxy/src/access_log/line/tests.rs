@@ -8,16 +8,14 @@ use proptest::prelude::{any, prop, proptest};
 use serde_json::{Value, json};
 use weir_config::model::AccessLogFormat;
 
-use super::{Copies, Entry, Try, write};
+use super::super::entry::{Copies, Try};
+use super::{Entry, write};
 
 const FORMATS: [AccessLogFormat; 3] =
     [AccessLogFormat::Common, AccessLogFormat::Combined, AccessLogFormat::Json];
 
 fn entry() -> Entry<'static> {
     Entry {
-        client: IpAddr::V4(Ipv4Addr::new(192, 0, 2, 7)),
-        user: None,
-        received: UNIX_EPOCH + Duration::from_millis(1_795_269_900_123),
         method: b"GET",
         target: b"/a?b=c",
         version: "HTTP/1.1",
@@ -30,13 +28,14 @@ fn entry() -> Entry<'static> {
         route: "GET /",
         server: Some("127.0.0.1:9001"),
         attempts: 1,
-        tries: &[],
         mode: "balance",
-        copies: None,
         upstream_seconds: Some(Duration::from_micros(1234)),
         duration: Duration::from_nanos(2_000_345_999),
         request_id: b"abc-1",
-        reason: None,
+        ..Entry::of(
+            IpAddr::V4(Ipv4Addr::new(192, 0, 2, 7)),
+            UNIX_EPOCH + Duration::from_millis(1_795_269_900_123),
+        )
     }
 }
 

@@ -10,8 +10,8 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use weir_config::model::{AccessLogFormat, LogTarget};
 
+use super::super::entry::Entry;
 use super::super::form::Form;
-use super::super::line::Entry;
 use super::{AccessLogWriter, BUFFER_BYTES, LogHandle, QUEUE_BUFFERS};
 
 const LONG: Duration = Duration::from_secs(20);

@@ -36,8 +36,10 @@ async fn turn(x: &mut Exchange) -> Result<(), Failure> {
     let client = Rc::clone(&x.client);
     // They stay where they are left when the exchange is dropped.
     let (Some(limits), Some(places)) = (limits, &mut x.places) else { return Ok(()) };
+    let since = x.now;
     let outcome = until_complete(&client, limits, places).await;
-    x.look();
+    let over = x.look();
+    x.record.queued += over - since;
     outcome.map_err(|ended| ended.failure(x, Refusal::QueueFull, Refusal::QueueTimeout))
 }
 
@@ -66,8 +68,10 @@ pub(in crate::stages) async fn at_upstream(
 async fn turn_at_upstream(x: &mut Exchange, room: &UpstreamRoom) -> Result<(), Failure> {
     let client = Rc::clone(&x.client);
     let Some(place) = &mut x.upstream_place else { return Ok(()) };
+    let since = x.now;
     let outcome = until_complete(&client, room.places(), place).await;
-    x.look();
+    let over = x.look();
+    x.record.queued += over - since;
     outcome.map_err(|ended| ended.failure(x, Refusal::UpstreamQueueFull, Refusal::UpstreamQueueTimeout))
 }
 
