@@ -75,7 +75,7 @@ pub(super) async fn fresh(
     left: usize,
     in_flight: &InFlight,
 ) -> Result<Connection, Refused> {
-    let (client, since) = (Rc::clone(&x.client), x.now);
+    let client = Rc::clone(&x.client);
     let deadlines = &client.deadlines;
     deadlines.begin(Wait::Connect, upstream.waits.connect);
     if let left @ 2.. = left as u32
