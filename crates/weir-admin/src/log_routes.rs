@@ -74,7 +74,8 @@ mod tests {
 
     /// Asks, and gives the status and the body.
     fn ask(log: &Held, method: &str, query: &str) -> (u16, Value) {
-        let request = Request::builder().method(method).uri(format!("/api/v1/log-level{query}")).body(()).unwrap();
+        let request =
+            Request::builder().method(method).uri(format!("/api/v1/log-level{query}")).body(()).unwrap();
         let answer = answer(log, &request.into_parts().0);
         let status = answer.status().as_u16();
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();

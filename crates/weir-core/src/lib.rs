@@ -27,5 +27,5 @@ pub mod refusal;
 pub mod retry;
 pub mod route;
 pub mod server;
-pub mod traffic;
 pub mod trace_context;
+pub mod traffic;

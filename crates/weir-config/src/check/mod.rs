@@ -33,7 +33,7 @@ use crate::file::top::File;
 use crate::model::{Limits, Model};
 use crate::problem::{Problem, Problems};
 use crate::report::Report;
-use crate::source::At;
+use crate::source::{At, Span};
 
 use services::Services;
 use upstream_tls::Trust;
@@ -85,13 +85,7 @@ pub(crate) fn model(
         && file.trusted_proxies.is_empty()
         && !listen.iter().any(|listen| listen.tls.is_some())
     {
-        problems.push(
-            Problem::warning(
-                span,
-                "nobody can come over https: no listener has `tls`, and no proxy is trusted to say so",
-            )
-            .hint("give a listener `tls`, or name the proxy that speaks TLS in `trusted_proxies`"),
-        );
+        problems.push(https_nowhere(span));
     }
     services.rate_memory().warn(limits.client_entries, problems);
     let (services, own_fields) = services.into_list();
@@ -126,6 +120,14 @@ pub(crate) fn model(
         services,
         upstreams: upstreams.into_list(),
     })
+}
+
+fn https_nowhere(span: Span) -> Problem {
+    Problem::warning(
+        span,
+        "nobody can come over https: no listener has `tls`, and no proxy is trusted to say so",
+    )
+    .hint("give a listener `tls`, or name the proxy that speaks TLS in `trusted_proxies`")
 }
 
 /// Limits with `target` put below `head`.
