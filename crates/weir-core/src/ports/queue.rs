@@ -367,6 +367,21 @@ pub trait WriteQueue: Send + Sync {
     /// Other bounds, from now on. What is there stays.
     fn set_limits(&self, limits: QueueLimits);
 
+    /// Whether it delivers what it accepts. Not one of which another process has the file: what is accepted here waits until that
+    /// process lets go of it.
+    fn delivers(&self) -> bool {
+        true
+    }
+
+    /// Another process may put writes into the same file from now on; with `false` it does no more, and what it has left there is
+    /// taken in. Nothing where there is no file.
+    fn share(&self, _shared: bool) {}
+
+    /// Waits until nothing waits for a server. Cancel safe.
+    fn emptied(&self) -> LocalFuture<'_, ()> {
+        Box::pin(async {})
+    }
+
     /// Writes what is still to be written and gives the file free. Nothing is accepted afterwards. Blocks the thread until that is
     /// done; call it when nobody delivers any more. A second time is without effect.
     fn close(&self);

@@ -19,6 +19,7 @@ use std::time::Duration;
 use smallvec::SmallVec;
 
 use super::burial::Burial;
+use super::company::Company;
 use super::dead_letters::DeadLetters;
 use super::effect::Effects;
 use super::gate::{Gate, ServerId};
@@ -67,6 +68,7 @@ pub struct Ledger {
     next: u64,
     abandoned_total: u64,
     forgotten_total: u64,
+    company: Company,
 }
 
 impl Ledger {
@@ -83,7 +85,26 @@ impl Ledger {
             next: next.0,
             abandoned_total: 0,
             forgotten_total: 0,
+            company: Company::Alone,
         }
+    }
+
+    /// Whether somebody else puts writes into the same store, from now on.
+    ///
+    /// In company no server's number is given to another one: what the other ledger keeps for it isn't known here.
+    pub fn set_company(&mut self, company: Company, now: Duration) {
+        let waited = std::mem::replace(&mut self.company, company) == Company::Waits;
+        for server in self.ids() {
+            if waited && company != Company::Waits {
+                self.lanes[server.index()].wake(now);
+            }
+            self.move_gate(server);
+        }
+    }
+
+    /// Who else puts writes into the same store.
+    pub fn company(&self) -> Company {
+        self.company
     }
 
     /// The server of this name, which is an orphan until it is configured. A new one gets a number that nobody ever had.
@@ -111,6 +132,8 @@ impl Ledger {
             }
             lane.configured = configured;
         }
+        // A gate begins open, also where all are closed.
+        ids.iter().for_each(|id| self.move_gate(*id));
         ids.iter().map(|id| Arc::clone(&self.lanes[id.index()].gate)).collect()
     }
 
@@ -123,7 +146,9 @@ impl Ledger {
             return known.into_iter().flatten().collect();
         }
         let wanted: HashSet<ServerId> = known.iter().copied().flatten().collect();
-        let free = self.lanes.iter().filter(|lane| lane.is_forgotten()).map(|lane| lane.gate.server());
+        let alone = self.company == Company::Alone;
+        let forgotten = self.lanes.iter().filter(|lane| alone && lane.is_forgotten());
+        let free = forgotten.map(|lane| lane.gate.server());
         let free: Vec<ServerId> = free.filter(|id| !wanted.contains(id)).collect();
         let mut free = free.into_iter();
         let mut ids: Vec<ServerId> = Vec::with_capacity(names.len());
@@ -152,7 +177,8 @@ impl Ledger {
         }
     }
 
-    /// Puts back what was stored. Called before anything else happens, in the order of the numbers.
+    /// Puts back what was stored, in the order of the numbers: before anything else happens, or what another ledger has put into
+    /// the same store.
     pub fn restore(&mut self, restored: Restored) {
         let Restored { sequence, accepted, bytes, targets } = restored;
         debug_assert!(!targets.is_empty(), "a write without servers is not stored");
@@ -250,7 +276,8 @@ impl Ledger {
         let mut write = Write { accepted: now, bytes, whole, taken: false, targets: SmallVec::new() };
         for wanted in targets {
             let lane = &mut self.lanes[wanted.server.index()];
-            let state = if wanted.live && !lane.is_closed(self.limits.strict_order) {
+            let open = self.company != Company::Waits && !lane.is_closed(self.limits.strict_order);
+            let state = if wanted.live && open {
                 lane.live += 1;
                 live.push(wanted.server);
                 State::Live

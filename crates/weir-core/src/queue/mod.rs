@@ -9,6 +9,7 @@
 
 mod backoff;
 mod burial;
+mod company;
 mod dead_letters;
 mod effect;
 mod gate;
@@ -22,6 +23,7 @@ mod write;
 
 pub use backoff::{BACKOFF_MAX, RETRY_AFTER_MAX};
 pub use burial::Burial;
+pub use company::Company;
 pub use effect::{Effect, Effects};
 pub use gate::{Gate, ServerId};
 pub use lane::{Lane, LaneCounts};

@@ -6,14 +6,14 @@
 
 use std::collections::VecDeque;
 use std::mem;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
 use smallvec::SmallVec;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use weir_core::queue::{Effect, Sequence, ServerId};
+use weir_core::queue::{Effect, Restored, Sequence, ServerId};
 
 /// Bytes of heads and bodies that may wait to be written. More waits outside.
 const WAITING_KIB_MAX: usize = 16 << 10;
@@ -52,6 +52,18 @@ pub(crate) type Acceptance = Box<dyn FnOnce(Result<Sequence, Arc<str>>) + Send>;
 /// Called on the writing thread when it is durable or has failed.
 pub(crate) type Done = Box<dyn FnOnce(Result<(), Arc<str>>) + Send>;
 
+/// Called on the writing thread with what others have put into the file, between two transactions: all that this process has put
+/// there is in its books.
+pub(crate) type Arrival = Box<dyn FnOnce(Result<Arrived, Arc<str>>) + Send>;
+
+/// What others have put into the file.
+pub(crate) struct Arrived {
+    /// Names of servers, by their numbers.
+    pub(crate) servers: Vec<Arc<str>>,
+    /// Their writes, in the order of the numbers.
+    pub(crate) writes: Vec<Restored>,
+}
+
 /// One thing to write.
 pub(super) enum Command {
     /// A piece of a body whose write follows. Held until it is written: the permit.
@@ -62,6 +74,8 @@ pub(super) enum Command {
     Discard { body: BodyNumber },
     /// Tells when all changes before it are durable.
     Flush { done: Done },
+    /// Reads what others have put into the file; nobody else does any more.
+    TakeIn { done: Arrival },
 }
 
 /// What the writing thread takes at once.
@@ -80,30 +94,66 @@ struct Waiting {
     failed: bool,
 }
 
+/// Numbers for bodies. Two processes that put some into one file count away from each other.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct BodyNumbers {
+    pub(super) next: i64,
+    pub(super) step: i64,
+}
+
 /// The inbox.
 pub(crate) struct Inbox {
     waiting: Mutex<Waiting>,
     wake: Condvar,
     room: Arc<Semaphore>,
-    next_body: AtomicU64,
+    bodies: Mutex<BodyNumbers>,
+    /// Whether another process puts writes into the file too.
+    shared: AtomicBool,
     commits: AtomicU64,
 }
 
 impl Inbox {
-    pub(super) fn new(next_body: u64, servers: Vec<Arc<str>>) -> Self {
+    pub(super) fn new(bodies: BodyNumbers, servers: Vec<Arc<str>>) -> Self {
         let batch = Batch { servers: Arc::new(servers), ..Batch::default() };
         Self {
             waiting: Mutex::new(Waiting { batch, ..Waiting::default() }),
             wake: Condvar::new(),
             room: Arc::new(Semaphore::new(WAITING_KIB_MAX)),
-            next_body: AtomicU64::new(next_body),
+            bodies: Mutex::new(bodies),
+            shared: AtomicBool::new(false),
             commits: AtomicU64::new(0),
         }
     }
 
     /// A number for a body.
     pub(crate) fn number_body(&self) -> BodyNumber {
-        BodyNumber(self.next_body.fetch_add(1, Relaxed))
+        let mut bodies = self.bodies.lock().unwrap_or_else(PoisonError::into_inner);
+        let number = bodies.next;
+        bodies.next += bodies.step;
+        BodyNumber(number.cast_unsigned())
+    }
+
+    /// Nobody else numbers bodies in this file any more: those of a process that counted down are numbered upwards, from here.
+    pub(super) fn number_bodies_upwards(&self, next: i64) {
+        let mut bodies = self.bodies.lock().unwrap_or_else(PoisonError::into_inner);
+        if bodies.step < 0 {
+            *bodies = BodyNumbers { next, step: 1 };
+        }
+    }
+
+    /// Whether another process puts writes into the file too, from now on.
+    pub(crate) fn share(&self, shared: bool) {
+        self.shared.store(shared, Relaxed);
+    }
+
+    /// Whether another process does.
+    pub(super) fn is_shared(&self) -> bool {
+        self.shared.load(Relaxed)
+    }
+
+    /// Reads what others have put into the file. `false` when the queue is closed; `done` is not called then.
+    pub(crate) fn take_in(&self, done: Arrival) -> bool {
+        self.push(Command::TakeIn { done })
     }
 
     /// Brings a piece of a body. Pieces are numbered from 0, without gaps. `false` when the queue is closed.

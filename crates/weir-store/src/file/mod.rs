@@ -5,14 +5,17 @@
 
 mod body;
 mod inbox;
+mod numbers;
 mod open;
 mod problem;
 mod reader;
 mod schema;
+mod stored;
 mod writer;
 
 pub(crate) use body::FileBody;
-pub(crate) use inbox::{BodyNumber, Inbox, StoredWrite};
-pub(crate) use open::open;
+pub(crate) use inbox::{Arrived, BodyNumber, Inbox, StoredWrite};
+pub(crate) use open::{Lock, Opened, open, open_shared};
 pub use problem::OpenError;
 pub(crate) use reader::Reader;
+pub(crate) use stored::Stored;

@@ -3,24 +3,22 @@
 //! A new file is made beside its place and moved there when its tables are in it. So a file that is there and has none is a damaged
 //! one, and is never taken for a new one.
 
-use std::collections::HashSet;
 use std::fs::{self, DirBuilder, File, OpenOptions, Permissions, TryLockError};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::thread::JoinHandle;
-use std::time::Duration;
 
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
-use smallvec::SmallVec;
-use weir_core::queue::{Burial, Restored, Sequence, ServerId};
+use weir_core::queue::Sequence;
 
-use super::inbox::Inbox;
+use super::inbox::{BodyNumbers, Inbox};
 use super::problem::OpenError;
 use super::reader::{self, Reader};
 use super::schema;
+use super::stored::{self, Stored};
 use super::writer::Writer;
 
 /// A file that is ready.
@@ -28,19 +26,20 @@ pub(crate) struct Opened {
     pub(crate) inbox: Arc<Inbox>,
     pub(crate) reader: Reader,
     pub(crate) writer: JoinHandle<()>,
-    /// Held as long as the queue is used; the system gives it up with the process, however that ends.
-    pub(crate) lock: File,
+    /// Held by whoever delivers, as long as the queue is used; the system gives it up with the process, however that ends.
+    pub(crate) lock: Lock,
 }
 
-/// What was in it.
-pub(crate) struct Stored {
-    /// The number of the next write.
-    pub(crate) next: Sequence,
-    /// Names of servers, by their numbers.
-    pub(crate) servers: Vec<Arc<str>>,
-    /// All writes, in the order of their numbers.
-    pub(crate) writes: Vec<Restored>,
+/// Who delivers.
+pub(crate) enum Lock {
+    /// This process.
+    Ours(File),
+    /// Another one, which puts writes into the file too. Whoever waits for this file's lock delivers next.
+    Awaited(File),
 }
+
+/// Numbers of bodies that a process which counts down leaves to the one before, which may have given them and not used them yet.
+const BODIES_LEFT_OUT: i64 = 1 << 24;
 
 /// Opens the queue of this name in the directory, or makes it. `pages_max` bounds the file, for tests of a full disk.
 ///
@@ -53,33 +52,81 @@ pub(crate) fn open(
 ) -> Result<(Opened, Stored), OpenError> {
     make_directory(directory)?;
     let path = directory.join(format!("{}.sqlite", file_name(name)));
-    let lock = lock(&path)?;
+    let lock = Lock::Ours(lock(&path)?);
     if !exists(&path)? {
         create(&path)?;
     }
     restrict(&path)?;
-    let connection = connect(&path)?;
-    check(&connection, &path)?;
-    make_durable(&connection, &path)?;
-    let stored = load(&connection, &path)?;
+    let connection = trusted(&path)?;
+    let stored = stored::load(&connection, &path)?;
     if let Some(pages) = pages_max {
-        connection.pragma_update(None, "max_page_count", pages).map_err(|error| sqlite(&path, &error))?;
+        connection
+            .pragma_update(None, "max_page_count", pages)
+            .map_err(|error| OpenError::sqlite(&path, &error))?;
     }
-    let next_body = forget_unused_bodies(&connection).map_err(|error| sqlite(&path, &error))?;
-    let inbox = Arc::new(Inbox::new(next_body, stored.servers.clone()));
+    let forgotten = stored::forget_unused_bodies(&connection);
+    let bodies = forgotten.and_then(|()| stored::bodies(&connection));
+    let (_, last) = bodies.map_err(|error| OpenError::sqlite(&path, &error))?;
+    let bodies = BodyNumbers { next: last + 1, step: 1 };
+    let opened = begin(&path, name, connection, lock, (stored.next, bodies, stored.servers.clone()))?;
+    Ok((opened, stored))
+}
+
+/// Opens the queue of this name also while another process delivers from it, only to put writes there; what is there already is not
+/// read then.
+///
+/// # Errors
+/// As [`open`].
+pub(crate) fn open_shared(directory: &Path, name: &str) -> Result<(Opened, Stored), OpenError> {
+    let path = directory.join(format!("{}.sqlite", file_name(name)));
+    let lock = match open(directory, name, None) {
+        Err(OpenError::InUse { .. }) => Lock::Awaited(open_lock(&path)?),
+        opened => return opened,
+    };
+    if !exists(&path)? {
+        // Whoever has the lock has not come as far as that.
+        return Err(OpenError::InUse { path });
+    }
+    let connection = trusted(&path)?;
+    let servers = stored::servers(&connection, &path)?;
+    let bodies = stored::bodies(&connection).map_err(|error| OpenError::sqlite(&path, &error))?;
+    let bodies = BodyNumbers { next: bodies.0 - BODIES_LEFT_OUT, step: -1 };
+    let opened = begin(&path, name, connection, lock, (Sequence(0), bodies, servers.clone()))?;
+    opened.inbox.share(true);
+    Ok((opened, Stored { next: Sequence(0), servers, writes: Vec::new() }))
+}
+
+/// A connection to a file that has been looked through, and promises what a durable queue needs.
+fn trusted(path: &Path) -> Result<Connection, OpenError> {
+    let mut connection = connect(path)?;
+    check(&connection, path)?;
+    make_durable(&connection, path)?;
+    schema::take_turns(&mut connection).map_err(|error| OpenError::sqlite(path, &error))?;
+    Ok(connection)
+}
+
+/// Starts the threads.
+fn begin(
+    path: &Path,
+    name: &str,
+    connection: Connection,
+    lock: Lock,
+    (known, bodies, servers): (Sequence, BodyNumbers, Vec<Arc<str>>),
+) -> Result<Opened, OpenError> {
+    let inbox = Arc::new(Inbox::new(bodies, servers.clone()));
     connection
         .set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false)
-        .map_err(|error| sqlite(&path, &error))?;
-    let reading = reader::connect(&path).map_err(|error| sqlite(&path, &error))?;
-    let reader = Reader::start(reading, name).map_err(|error| OpenError::io(&path, error))?;
-    let writer = Writer::new(connection, Arc::clone(&inbox), stored.next.0, stored.servers.clone());
+        .map_err(|error| OpenError::sqlite(path, &error))?;
+    let reading = reader::connect(path).map_err(|error| OpenError::sqlite(path, &error))?;
+    let reader = Reader::start(reading, name).map_err(|error| OpenError::io(path, error))?;
+    let writer = Writer::new(connection, Arc::clone(&inbox), known, servers);
     // Only the last one to close a file moves its log into it, and one that can't write is no good for that.
     let beside = reader.clone();
     let writer = std::thread::Builder::new()
         .name(format!("weir-queue-{name}"))
         .spawn(move || writer.run(|| beside.close()))
-        .map_err(|error| OpenError::io(&path, error))?;
-    Ok((Opened { inbox, reader, writer, lock }, stored))
+        .map_err(|error| OpenError::io(path, error))?;
+    Ok(Opened { inbox, reader, writer, lock })
 }
 
 /// The name of a queue as the name of a file: what is not a letter, a digit, `-` or `_` is written in hexadecimal, so that two names
@@ -99,16 +146,20 @@ fn make_directory(directory: &Path) -> Result<(), OpenError> {
         .map_err(|error| OpenError::io(directory, error))
 }
 
-/// One deliverer per queue. The lock is on a file of its own: closing any handle of SQLite's file would give up SQLite's locks.
+/// One deliverer per queue.
 fn lock(path: &Path) -> Result<File, OpenError> {
-    let lock = path.with_extension("lock");
-    let file =
-        private().create(true).truncate(false).open(&lock).map_err(|error| OpenError::io(&lock, error))?;
+    let file = open_lock(path)?;
     match file.try_lock() {
         Ok(()) => Ok(file),
         Err(TryLockError::WouldBlock) => Err(OpenError::InUse { path: path.to_owned() }),
-        Err(TryLockError::Error(error)) => Err(OpenError::io(&lock, error)),
+        Err(TryLockError::Error(error)) => Err(OpenError::io(path, error)),
     }
+}
+
+/// The lock is on a file of its own: closing any handle of SQLite's file would give up SQLite's locks.
+fn open_lock(path: &Path) -> Result<File, OpenError> {
+    let lock = path.with_extension("lock");
+    private().create(true).truncate(false).open(&lock).map_err(|error| OpenError::io(&lock, error))
 }
 
 fn private() -> OpenOptions {
@@ -140,8 +191,8 @@ fn create(path: &Path) -> Result<(), OpenError> {
     }
     let file = private().create_new(true).open(&new).map_err(failed)?;
     let connection = connect(&new)?;
-    schema::create(&connection).map_err(|error| sqlite(&new, &error))?;
-    connection.close().map_err(|(_, error)| sqlite(&new, &error))?;
+    schema::create(&connection).map_err(|error| OpenError::sqlite(&new, &error))?;
+    connection.close().map_err(|(_, error)| OpenError::sqlite(&new, &error))?;
     file.sync_all().map_err(failed)?;
     fs::rename(&new, path).map_err(failed)?;
     let directory = path.parent().unwrap_or(Path::new("."));
@@ -156,12 +207,13 @@ fn restrict(path: &Path) -> Result<(), OpenError> {
 
 fn connect(path: &Path) -> Result<Connection, OpenError> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection = Connection::open_with_flags(path, flags).map_err(|error| sqlite(path, &error))?;
-    connection.busy_timeout(schema::BUSY_TIMEOUT).map_err(|error| sqlite(path, &error))?;
+    let connection =
+        Connection::open_with_flags(path, flags).map_err(|error| OpenError::sqlite(path, &error))?;
+    connection.busy_timeout(schema::BUSY_TIMEOUT).map_err(|error| OpenError::sqlite(path, &error))?;
     // A file that is refused stays as it is, its log too.
     connection
         .set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)
-        .map_err(|error| sqlite(path, &error))?;
+        .map_err(|error| OpenError::sqlite(path, &error))?;
     Ok(connection)
 }
 
@@ -173,17 +225,17 @@ fn check(connection: &Connection, path: &Path) -> Result<(), OpenError> {
     if empty {
         return Err(OpenError::Damaged { path: path.to_owned(), what: "it is empty".to_owned() });
     }
-    let application = ask("application_id").map_err(|error| sqlite(path, &error))?;
+    let application = ask("application_id").map_err(|error| OpenError::sqlite(path, &error))?;
     if application != schema::APPLICATION {
         return Err(OpenError::Foreign { path: path.to_owned() });
     }
-    let version = ask("user_version").map_err(|error| sqlite(path, &error))?;
+    let version = ask("user_version").map_err(|error| OpenError::sqlite(path, &error))?;
     if version > schema::VERSION {
         return Err(OpenError::TooNew { path: path.to_owned(), version });
     }
     let verdict: String = connection
         .query_row("PRAGMA integrity_check(1)", [], |row| row.get(0))
-        .map_err(|error| sqlite(path, &error))?;
+        .map_err(|error| OpenError::sqlite(path, &error))?;
     if verdict == "ok" {
         return Ok(());
     }
@@ -198,9 +250,9 @@ fn make_durable(connection: &Connection, path: &Path) -> Result<(), OpenError> {
              PRAGMA checkpoint_fullfsync = ON; PRAGMA journal_size_limit = 67108864;
              PRAGMA trusted_schema = OFF; PRAGMA cell_size_check = ON;",
         )
-        .map_err(|error| sqlite(path, &error))?;
+        .map_err(|error| OpenError::sqlite(path, &error))?;
     for (setting, wanted) in DURABLE {
-        let is = read_setting(connection, setting).map_err(|error| sqlite(path, &error))?;
+        let is = read_setting(connection, setting).map_err(|error| OpenError::sqlite(path, &error))?;
         if is != wanted {
             return Err(OpenError::NotDurable { path: path.to_owned(), setting, is });
         }
@@ -220,99 +272,6 @@ fn read_setting(connection: &Connection, setting: &str) -> rusqlite::Result<Stri
             other => format!("{other:?}"),
         })
     })
-}
-
-/// Everything that is in it, bodies aside.
-fn load(connection: &Connection, path: &Path) -> Result<Stored, OpenError> {
-    let damaged = |what: &str| OpenError::Damaged { path: path.to_owned(), what: what.to_owned() };
-    let servers = load_servers(connection).map_err(|error| sqlite(path, &error))?;
-    let servers = servers.ok_or_else(|| damaged("its list of servers has gaps"))?;
-    let writes = load_writes(connection, servers.len()).map_err(|error| sqlite(path, &error))?;
-    let writes = writes.ok_or_else(|| damaged("a write is for a server that is not in its list"))?;
-    let next: i64 = connection
-        .query_row(
-            "SELECT max((SELECT next FROM numbers), (SELECT coalesce(max(sequence), 0) + 1 FROM write))",
-            [],
-            |row| row.get(0),
-        )
-        .map_err(|error| sqlite(path, &error))?;
-    Ok(Stored { next: Sequence(next.cast_unsigned()), servers, writes })
-}
-
-fn load_servers(connection: &Connection) -> rusqlite::Result<Option<Vec<Arc<str>>>> {
-    let mut select = connection.prepare("SELECT id, name FROM server ORDER BY id")?;
-    let rows = select.query_map([], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, String>(1)?)))?;
-    let rows: Vec<_> = rows.collect::<Result<_, _>>()?;
-    let gapless = rows.iter().enumerate().all(|(index, (id, _))| *id == index as i64);
-    Ok(gapless.then(|| rows.into_iter().map(|(_, name)| name.into()).collect()))
-}
-
-fn load_writes(connection: &Connection, servers: usize) -> rusqlite::Result<Option<Vec<Restored>>> {
-    let mut writes: Vec<Restored> = Vec::new();
-    let mut select = connection.prepare(
-        "SELECT w.sequence, w.accepted, w.body_bytes + length(w.head) + length(w.trailers),
-                t.server, t.burial, t.status, t.since
-         FROM write w JOIN target t ON t.sequence = w.sequence ORDER BY w.sequence, t.server",
-    )?;
-    let mut rows = select.query([])?;
-    while let Some(row) = rows.next()? {
-        let sequence = Sequence(row.get::<_, i64>(0)?.cast_unsigned());
-        if writes.last().is_none_or(|last| last.sequence != sequence) {
-            let (accepted, bytes) = (moment(row.get(1)?), row.get::<_, i64>(2)?.cast_unsigned());
-            writes.push(Restored { sequence, accepted, bytes, targets: SmallVec::new() });
-        }
-        let server = row.get::<_, u32>(3)?;
-        if server as usize >= servers {
-            return Ok(None);
-        }
-        let burial = match row.get::<_, Option<String>>(4)? {
-            // A reason that this version does not know is still one.
-            Some(name) => Some(Burial::of(&name, row.get(5)?).unwrap_or(Burial::Dropped)),
-            None => None,
-        };
-        if let Some(write) = writes.last_mut() {
-            write.targets.push((ServerId(server), burial, moment(row.get(6)?)));
-        }
-    }
-    Ok(Some(writes))
-}
-
-/// Bodies whose write never came, and writes that nobody needs: what was between two transactions when a process died. Gives the
-/// number of the next body.
-fn forget_unused_bodies(connection: &Connection) -> rusqlite::Result<u64> {
-    connection.execute_batch("DELETE FROM write WHERE sequence NOT IN (SELECT sequence FROM target)")?;
-    let mut select = connection.prepare("SELECT body FROM write WHERE body != 0")?;
-    let used: HashSet<i64> = select.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?;
-    let mut last = 0;
-    let mut next_chunk = connection.prepare("SELECT min(id) FROM chunk WHERE id >= ?1")?;
-    while let Some(id) =
-        next_chunk.query_row([(last + 1) * schema::CHUNKS_PER_BODY], |row| row.get::<_, Option<i64>>(0))?
-    {
-        last = id / schema::CHUNKS_PER_BODY;
-        if !used.contains(&last) {
-            let first = last * schema::CHUNKS_PER_BODY;
-            connection.execute(
-                "DELETE FROM chunk WHERE id >= ?1 AND id < ?2",
-                [first, first + schema::CHUNKS_PER_BODY],
-            )?;
-        }
-    }
-    Ok((last + 1).cast_unsigned())
-}
-
-fn moment(milliseconds: i64) -> Duration {
-    Duration::from_millis(u64::try_from(milliseconds).unwrap_or(0))
-}
-
-/// SQLite's error; what it can't make sense of is damaged.
-fn sqlite(path: &Path, error: &rusqlite::Error) -> OpenError {
-    use rusqlite::ErrorCode as Code;
-    let path: PathBuf = path.to_owned();
-    let what = error.to_string();
-    let damaged = matches!(error.sqlite_error_code(), Some(Code::DatabaseCorrupt | Code::NotADatabase))
-        || matches!(error, rusqlite::Error::InvalidColumnType(..) | rusqlite::Error::QueryReturnedNoRows)
-        || error.sqlite_error().is_some_and(|error| error.extended_code == 1);
-    if damaged { OpenError::Damaged { path, what } } else { OpenError::Sqlite { path, what } }
 }
 
 #[cfg(test)]

@@ -61,6 +61,17 @@ impl OpenError {
         Self::Io { path: path.to_owned(), source }
     }
 
+    /// SQLite's error; what it can't make sense of is damaged.
+    pub(super) fn sqlite(path: &Path, error: &rusqlite::Error) -> Self {
+        use rusqlite::ErrorCode as Code;
+        let path: PathBuf = path.to_owned();
+        let what = error.to_string();
+        let damaged = matches!(error.sqlite_error_code(), Some(Code::DatabaseCorrupt | Code::NotADatabase))
+            || matches!(error, rusqlite::Error::InvalidColumnType(..) | rusqlite::Error::QueryReturnedNoRows)
+            || error.sqlite_error().is_some_and(|error| error.extended_code == 1);
+        if damaged { Self::Damaged { path, what } } else { Self::Sqlite { path, what } }
+    }
+
     /// What to do about it.
     pub fn hint(&self) -> Option<String> {
         Some(match self {

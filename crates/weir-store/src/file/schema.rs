@@ -23,6 +23,29 @@ pub(super) const CHUNKS_PER_BODY: i64 = 1 << 20;
 /// How long SQLite waits for somebody who looks at the file from outside.
 pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// How long one who wants to write looks away while another process writes.
+const TURN: Duration = Duration::from_millis(1);
+
+/// Waits for other processes in short steps, for [`BUSY_TIMEOUT`] at most: SQLite's own grow to a tenth of a second, and while a
+/// program is replaced two of them write in turn.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the lock of SQLite has no event, and this is a thread for that"
+)]
+pub(super) fn take_turns(connection: &mut Connection) -> rusqlite::Result<()> {
+    let most = i32::try_from(BUSY_TIMEOUT.as_millis() / TURN.as_millis()).unwrap_or(i32::MAX);
+    connection.busy_handler(Some(move |times| {
+        std::thread::sleep(TURN);
+        times < most
+    }))
+}
+
+/// Leaves the file to another process for a moment, after a transaction.
+#[expect(clippy::disallowed_methods, reason = "see `take_turns`; longer than the steps of the other one")]
+pub(super) fn give_way() {
+    std::thread::sleep(TURN * 3);
+}
+
 /// Makes the tables in an empty file.
 pub(super) fn create(connection: &Connection) -> rusqlite::Result<()> {
     connection.execute_batch(&format!(

@@ -6,8 +6,10 @@ use std::sync::Arc;
 use rusqlite::{Connection, params};
 use weir_core::queue::{Effect, Sequence};
 
-use super::inbox::{Acceptance, Batch, BodyNumber, Command, Done, Inbox, StoredWrite};
-use super::schema::{CHUNKS_PER_BODY, NUMBERS_PER_STEP};
+use super::inbox::{Acceptance, Arrival, Arrived, Batch, BodyNumber, Command, Done, Inbox, StoredWrite};
+use super::numbers::Numbers;
+use super::schema::{self, CHUNKS_PER_BODY};
+use super::stored;
 
 /// Free pages (4 KiB) that a file may have; more are given back to the disk.
 const FREE_PAGES_MAX: i64 = 16 << 10;
@@ -19,10 +21,7 @@ const PAGES_PER_STEP: i64 = 1 << 10;
 pub(super) struct Writer {
     connection: Connection,
     inbox: Arc<Inbox>,
-    /// The number of the next write.
-    next: u64,
-    /// Numbers below are set aside in the file.
-    set_aside: u64,
+    numbers: Numbers,
     /// Servers that the file knows, by their numbers.
     servers: Arc<Vec<Arc<str>>>,
     /// Bodies of which a piece could not be written.
@@ -55,15 +54,20 @@ struct Bodies {
 enum Answer {
     Accepted(Acceptance, Result<Sequence, Arc<str>>),
     Flushed(Done),
+    TakenIn(Arrival, Result<Arrived, Arc<str>>),
 }
 
 impl Writer {
-    pub(super) fn new(connection: Connection, inbox: Arc<Inbox>, next: u64, servers: Vec<Arc<str>>) -> Self {
+    pub(super) fn new(
+        connection: Connection,
+        inbox: Arc<Inbox>,
+        known: Sequence,
+        servers: Vec<Arc<str>>,
+    ) -> Self {
         Self {
             connection,
             inbox,
-            next,
-            set_aside: next,
+            numbers: Numbers::new(known),
             servers: Arc::new(servers),
             broken: HashSet::new(),
             leftovers: Vec::new(),
@@ -82,7 +86,7 @@ impl Writer {
     }
 
     fn write(&mut self, mut batch: Batch) {
-        let before = (self.next, self.set_aside, Arc::clone(&self.servers));
+        let before = (self.numbers.mark(), Arc::clone(&self.servers));
         let mut answers = Vec::with_capacity(batch.commands.len());
         let mut bodies = Bodies::default();
         let commands = std::mem::take(&mut batch.commands);
@@ -101,13 +105,17 @@ impl Writer {
                 if !std::mem::replace(&mut self.failing, true) {
                     tracing::error!(%error, "the queue can't be written: durable writes are refused");
                 }
-                (self.next, self.set_aside, self.servers) = before;
+                self.numbers.back(before.0);
+                self.servers = before.1;
                 self.broken.extend(bodies.arriving);
                 self.broken.retain(|body| !bodies.ended.contains(body));
                 self.leftovers.extend(bodies.ended);
                 self.inbox.put_back(batch.changes);
                 answers.into_iter().for_each(|answer| answer.give(Some(&error)));
             }
+        }
+        if self.inbox.is_shared() {
+            schema::give_way();
         }
     }
 
@@ -135,10 +143,10 @@ impl Writer {
                         result = result.and_then(|()| delete_pieces(&self.connection, write.body));
                         Err("a part of its body could not be written".into())
                     } else {
-                        let sequence = Sequence(self.next);
-                        self.next += 1;
-                        result = result.and_then(|()| insert_write(&self.connection, sequence, &write));
-                        Ok(sequence)
+                        let inserted = result.and_then(|()| self.insert(&write));
+                        let answer = inserted.as_ref().map_err(|error| error.to_string().into()).copied();
+                        result = inserted.map(|_| ());
+                        answer
                     };
                     answers.push(Answer::Accepted(done, answer));
                     permits.push(_permit);
@@ -149,9 +157,17 @@ impl Writer {
                     result = result.and_then(|()| delete_pieces(&self.connection, body));
                 }
                 Command::Flush { done } => answers.push(Answer::Flushed(done)),
+                Command::TakeIn { done } => {
+                    let arrived = result.and_then(|()| self.take_in());
+                    let (answer, so_far) = match arrived {
+                        Ok(arrived) => (Ok(arrived), Ok(())),
+                        Err(error) => (Err(error.to_string().into()), Err(error)),
+                    };
+                    result = so_far;
+                    answers.push(Answer::TakenIn(done, answer));
+                }
             }
         }
-        result = result.and_then(|()| self.set_numbers_aside());
         let end = match result {
             Ok(()) => self.connection.execute_batch("COMMIT"),
             Err(error) => Err(error),
@@ -165,6 +181,9 @@ impl Writer {
 
     fn begin(&mut self, batch: &Batch) -> rusqlite::Result<()> {
         self.connection.execute_batch("BEGIN IMMEDIATE")?;
+        if self.inbox.is_shared() {
+            self.numbers.begin_block();
+        }
         if !Arc::ptr_eq(&self.servers, &batch.servers) {
             self.name_servers(&batch.servers)?;
             self.servers = Arc::clone(&batch.servers);
@@ -174,13 +193,22 @@ impl Writer {
     }
 
     /// Writes the servers that the file does not know yet, or knows under another number. A row that is in the way is one that is
-    /// written here too.
+    /// written here too; where another process writes, it is that one's, and nothing is written until it has gone.
     fn name_servers(&self, servers: &[Arc<str>]) -> rusqlite::Result<()> {
-        let mut insert =
-            self.connection.prepare_cached("INSERT OR REPLACE INTO server (id, name) VALUES (?1, ?2)")?;
+        let sql = match self.inbox.is_shared() {
+            false => "INSERT OR REPLACE INTO server (id, name) VALUES (?1, ?2)",
+            true => {
+                "INSERT INTO server (id, name) VALUES (?1, ?2) ON CONFLICT (id) DO UPDATE SET id = id WHERE name = ?2 RETURNING id"
+            }
+        };
+        let mut insert = self.connection.prepare_cached(sql)?;
         for (id, name) in servers.iter().enumerate() {
             if self.servers.get(id) != Some(name) {
-                insert.execute(params![number(id as u64), &**name])?;
+                let written = insert.query(params![number(id as u64), &**name])?.next()?.is_some();
+                if !written && self.inbox.is_shared() {
+                    // The number is another server's there.
+                    return Err(rusqlite::Error::QueryReturnedNoRows);
+                }
             }
         }
         Ok(())
@@ -221,14 +249,20 @@ impl Writer {
         Ok(())
     }
 
-    /// A number is never given twice, so the file knows more than have been given.
-    fn set_numbers_aside(&mut self) -> rusqlite::Result<()> {
-        if self.next > self.set_aside {
-            self.set_aside = self.next + NUMBERS_PER_STEP;
-            let mut update = self.connection.prepare_cached("UPDATE numbers SET next = ?1")?;
-            update.execute([number(self.set_aside)])?;
-        }
-        Ok(())
+    fn insert(&mut self, write: &StoredWrite) -> rusqlite::Result<Sequence> {
+        let block = if self.inbox.is_shared() { 1 } else { schema::NUMBERS_PER_STEP };
+        let sequence = self.numbers.next(&self.connection, block)?;
+        insert_write(&self.connection, sequence, write)?;
+        Ok(sequence)
+    }
+
+    /// What others have put into the file. From now on numbers are larger than theirs.
+    fn take_in(&mut self) -> rusqlite::Result<Arrived> {
+        let arrived = stored::arrived(&self.connection, &self.numbers)?;
+        let (_, last) = stored::bodies(&self.connection)?;
+        self.inbox.number_bodies_upwards(last + 1);
+        self.numbers.begin_block();
+        Ok(arrived)
     }
 
     /// After a long backlog has gone, the file is made smaller step by step. Best effort: if it fails, the next write will say so.
@@ -246,6 +280,7 @@ impl Answer {
         match self {
             Self::Accepted(done, answer) => done(error.map(failed).map_or(answer, Err)),
             Self::Flushed(done) => done(error.map(failed).map_or(Ok(()), Err)),
+            Self::TakenIn(done, answer) => done(error.map(failed).map_or(answer, Err)),
         }
     }
 }
@@ -305,8 +340,10 @@ mod tests {
     use smallvec::smallvec;
     use weir_core::queue::ServerId;
 
-    use super::super::schema;
+    use super::super::inbox::BodyNumbers;
     use super::*;
+
+    const BODIES: BodyNumbers = BodyNumbers { next: 1, step: 1 };
 
     fn write() -> StoredWrite {
         StoredWrite {
@@ -326,8 +363,8 @@ mod tests {
     fn names_move_among_numbers() {
         let connection = Connection::open_in_memory().unwrap();
         schema::create(&connection).unwrap();
-        let inbox = Arc::new(Inbox::new(1, Vec::new()));
-        let mut writer = Writer::new(connection, Arc::clone(&inbox), 1, Vec::new());
+        let inbox = Arc::new(Inbox::new(BODIES, Vec::new()));
+        let mut writer = Writer::new(connection, Arc::clone(&inbox), Sequence(1), Vec::new());
         for names in [&["a", "b"][..], &["b", "c", "a"], &["c", "x", "b"], &["c", "x", "b", "d"]] {
             let servers: Vec<Arc<str>> = names.iter().map(|name| (*name).into()).collect();
             writer.write(Batch { servers: Arc::new(servers), ..Batch::default() });
@@ -344,8 +381,8 @@ mod tests {
     fn nobody_waits_for_a_writer_that_has_panicked() {
         let connection = Connection::open_in_memory().unwrap();
         schema::create(&connection).unwrap();
-        let inbox = Arc::new(Inbox::new(1, vec!["a:1".into()]));
-        let writer = Writer::new(connection, Arc::clone(&inbox), 1, Vec::new());
+        let inbox = Arc::new(Inbox::new(BODIES, vec!["a:1".into()]));
+        let writer = Writer::new(connection, Arc::clone(&inbox), Sequence(1), Vec::new());
         let thread = std::thread::spawn(move || writer.run(|| {}));
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         runtime.block_on(async {

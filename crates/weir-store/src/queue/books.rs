@@ -4,6 +4,8 @@
 //! (`semantics.md` §3.2): they meet here, in a lock that is held for a few lookups and never over an await.
 
 use std::collections::HashMap;
+use std::pin::pin;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -45,8 +47,11 @@ pub(super) struct Books {
     pub(super) name: Arc<str>,
     pub(super) clock: Clock,
     pub(super) place: Place,
-    /// Something may be deliverable that was not.
+    /// Something may be deliverable that was not, or nothing is any more.
     pub(super) changed: Notify,
+    /// Nothing waits any more.
+    emptied: Notify,
+    closed: AtomicBool,
     state: Mutex<State>,
 }
 
@@ -62,7 +67,39 @@ impl Books {
             effects: Effects::new(),
             watches: HashMap::new(),
         };
-        Self { name: name.into(), clock, place, changed: Notify::new(), state: Mutex::new(state) }
+        Self {
+            name: name.into(),
+            clock,
+            place,
+            changed: Notify::new(),
+            emptied: Notify::new(),
+            closed: AtomicBool::new(false),
+            state: Mutex::new(state),
+        }
+    }
+
+    /// Nothing is delivered any more.
+    pub(super) fn close(&self) {
+        self.closed.store(true, Ordering::Relaxed);
+        self.changed.notify_one();
+    }
+
+    /// Whether nothing is delivered any more.
+    pub(super) fn is_closed(&self) -> bool {
+        self.closed.load(Ordering::Relaxed)
+    }
+
+    /// Waits until no server has yet to get anything. Cancel safe.
+    pub(super) async fn emptied(&self) {
+        loop {
+            // Registered before the look, so that no change between the look and the wait is missed.
+            let mut emptied = pin!(self.emptied.notified());
+            emptied.as_mut().enable();
+            if self.lock().ledger.backlog_writes() == 0 {
+                return;
+            }
+            emptied.await;
+        }
     }
 
     pub(super) fn lock(&self) -> MutexGuard<'_, State> {
@@ -80,6 +117,9 @@ impl Books {
         if state.ledger.has_backlog() {
             self.changed.notify_one();
         }
+        if state.ledger.backlog_writes() == 0 {
+            self.emptied.notify_waiters();
+        }
         let complaint = state.complaints.after_change(&state.ledger, now);
         drop(guard);
         if let Some(complaint) = complaint {
@@ -90,6 +130,12 @@ impl Books {
 
     pub(super) fn configure(&self, servers: &[&str]) -> Vec<Arc<Gate>> {
         let gates = self.change(|ledger, now, _| ledger.configure(servers, now));
+        self.learn_names();
+        gates
+    }
+
+    /// Servers may have been added to the ledger, or have other numbers.
+    pub(super) fn learn_names(&self) {
         let mut guard = self.lock();
         let state = &mut *guard;
         let lanes = state.ledger.lanes();
@@ -100,7 +146,6 @@ impl Books {
                 inbox.name_servers(Arc::clone(&state.names));
             }
         }
-        gates
     }
 
     /// The gates of these servers: as long as somebody holds them, no other servers get their numbers.

@@ -15,12 +15,15 @@ use weir_core::queue::{Failure, Next, Outcome, Sequence, ServerId};
 
 use super::books::Books;
 
-/// Delivers for as long as it is polled.
+/// Delivers for as long as it is polled, or until the books are closed.
 pub(super) async fn run(books: Arc<Books>, deliver: Rc<dyn Deliver>) {
     let mut flights: Vec<LocalFuture<'static, ()>> = Vec::new();
     loop {
         // Registered before the look, so that no change between the look and the wait is missed.
         let changed = books.changed.notified();
+        if books.is_closed() {
+            return;
+        }
         let until = loop {
             match books.next() {
                 Next::Deliver { server, sequence, failures } => {

@@ -8,6 +8,7 @@ mod deliverer;
 mod incoming;
 mod people;
 mod place;
+mod succession;
 mod write_queue;
 
 #[cfg(test)]

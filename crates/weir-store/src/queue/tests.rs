@@ -6,6 +6,7 @@ mod crash;
 mod file;
 mod rig;
 mod speed;
+mod succession;
 
 use std::rc::Rc;
 use std::sync::Arc;

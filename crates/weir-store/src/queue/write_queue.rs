@@ -14,15 +14,15 @@ use weir_core::ports::queue::{
     AcceptError, AcceptedWrite, Deliver, Done, LocalFuture, NewWrite, QueueStatus, QueuedWrite, Selection,
     WriteBody, WriteQueue,
 };
-use weir_core::queue::{Gate, Ledger, QueueLimits, Sequence};
+use weir_core::queue::{Company, Gate, Ledger, QueueLimits, Sequence};
 
 use super::accepted::Accepted;
 use super::books::Books;
 use super::clock::Clock;
 use super::people::Act;
 use super::place::Place;
-use super::{deliverer, incoming};
-use crate::file::{self, OpenError};
+use super::{deliverer, incoming, succession};
+use crate::file::{self, Lock, OpenError};
 
 /// A queue of writes, in memory or in a file. Dropping it writes what is still to be written and gives the file free.
 pub struct Queue {
@@ -30,19 +30,20 @@ pub struct Queue {
     /// Held by whoever delivers.
     deliverer: Semaphore,
     file: Mutex<Option<OpenFile>>,
+    /// Says that this process delivers. Given up when the file is closed.
+    lock: Arc<Mutex<Option<File>>>,
 }
 
 /// What keeps a file ours.
 struct OpenFile {
     writer: JoinHandle<()>,
-    _lock: File,
 }
 
 impl Queue {
     /// One in memory: what waits in it is lost with the process.
     pub fn in_memory(name: &str, limits: QueueLimits) -> Self {
         let ledger = Ledger::new(limits, Sequence(1));
-        Self::over(Books::new(name, Clock::new(), Place::in_memory(), ledger, Vec::new()), None)
+        Self::over(Books::new(name, Clock::new(), Place::in_memory(), ledger, Vec::new()), None, None)
     }
 
     /// One in a file of this name in the directory, which are made where they are not there. All that is in the file waits again,
@@ -73,7 +74,32 @@ impl Queue {
         limits: QueueLimits,
         pages_max: Option<u32>,
     ) -> Result<Self, OpenError> {
-        let (opened, stored) = file::open(directory, name, pages_max)?;
+        Ok(Self::over_file(name, limits, file::open(directory, name, pages_max)?).0)
+    }
+
+    /// As [`open`](Self::open), also while another process has the queue: then writes are put into the file beside those of the other
+    /// one, nothing is delivered, and every server counts as having a backlog. When the other process lets go of the queue this one
+    /// takes it over, with all that waits.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub fn open_shared(directory: &Path, name: &str, limits: QueueLimits) -> Result<Self, OpenError> {
+        let (queue, awaited) = Self::over_file(name, limits, file::open_shared(directory, name)?);
+        if let (Some(awaited), Place::File { inbox, .. }) = (awaited, &queue.books.place) {
+            queue.books.change(|ledger, now, _| ledger.set_company(Company::Waits, now));
+            let (books, inbox) = (Arc::clone(&queue.books), Arc::clone(inbox));
+            succession::await_lock(books, inbox, awaited, Arc::clone(&queue.lock))
+                .map_err(|source| OpenError::Io { path: directory.to_owned(), source })?;
+        }
+        Ok(queue)
+    }
+
+    /// Over a file that is open; and its lock, if that is another process's.
+    fn over_file(
+        name: &str,
+        limits: QueueLimits,
+        (opened, stored): (file::Opened, file::Stored),
+    ) -> (Self, Option<File>) {
         let mut ledger = Ledger::new(limits, stored.next);
         for server in &stored.servers {
             ledger.server(server);
@@ -83,12 +109,21 @@ impl Queue {
         }
         let place = Place::File { inbox: opened.inbox, reader: opened.reader };
         let books = Books::new(name, Clock::new(), place, ledger, stored.servers);
-        let file = OpenFile { writer: opened.writer, _lock: opened.lock };
-        Ok(Self::over(books, Some(file)))
+        let file = OpenFile { writer: opened.writer };
+        let (ours, awaited) = match opened.lock {
+            Lock::Ours(lock) => (Some(lock), None),
+            Lock::Awaited(lock) => (None, Some(lock)),
+        };
+        (Self::over(books, Some(file), ours), awaited)
     }
 
-    fn over(books: Books, file: Option<OpenFile>) -> Self {
-        Self { books: Arc::new(books), deliverer: Semaphore::new(1), file: Mutex::new(file) }
+    fn over(books: Books, file: Option<OpenFile>, lock: Option<File>) -> Self {
+        Self {
+            books: Arc::new(books),
+            deliverer: Semaphore::new(1),
+            file: Mutex::new(file),
+            lock: Arc::new(Mutex::new(lock)),
+        }
     }
 
     /// The time of its clock, for tests.
@@ -159,10 +194,11 @@ impl WriteQueue for Queue {
 
     fn run(&self, deliver: Rc<dyn Deliver>) -> LocalFuture<'_, ()> {
         Box::pin(async {
-            match self.deliverer.acquire().await {
-                Ok(_alone) => deliverer::run(Arc::clone(&self.books), deliver).await,
-                Err(_) => pending().await,
+            if let Ok(_alone) = self.deliverer.acquire().await {
+                deliverer::run(Arc::clone(&self.books), deliver).await;
             }
+            // It is closed; whoever runs it has no more to do than to drop this.
+            pending::<()>().await;
         })
     }
 
@@ -195,12 +231,35 @@ impl WriteQueue for Queue {
         self.books.change(|ledger, _, _| ledger.set_limits(limits));
     }
 
+    fn delivers(&self) -> bool {
+        self.books.lock().ledger.company() != Company::Waits
+    }
+
+    fn share(&self, shared: bool) {
+        let Place::File { inbox, .. } = &self.books.place else { return };
+        if !self.delivers() {
+            return;
+        }
+        inbox.share(shared);
+        if shared {
+            self.books.change(|ledger, now, _| ledger.set_company(Company::Delivers, now));
+        } else {
+            succession::take_in(&self.books, inbox);
+        }
+    }
+
+    fn emptied(&self) -> LocalFuture<'_, ()> {
+        Box::pin(self.books.emptied())
+    }
+
     fn close(&self) {
+        self.books.close();
         let file = self.file.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let (Place::File { inbox, .. }, Some(file)) = (&self.books.place, file) {
             inbox.close();
             // A writer that panicked has said so; what it did not write is delivered again.
             let _ = file.writer.join();
+            self.lock.lock().unwrap_or_else(PoisonError::into_inner).take();
         }
     }
 }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::super::burial::Burial;
+use super::super::company::Company;
 use super::super::effect::Effects;
 use super::super::gate::ServerId;
 use super::super::next::Next;
@@ -13,6 +14,9 @@ use super::Ledger;
 impl Ledger {
     /// What to deliver next. Writes that nobody got within `keep` become dead letters here.
     pub fn next(&mut self, now: Duration, effects: &mut Effects) -> Next {
+        if self.company == Company::Waits {
+            return Next::Nothing;
+        }
         let mut until: Option<Duration> = None;
         let mut sooner = |moment: Duration| until = Some(until.map_or(moment, |until| until.min(moment)));
         for server in self.ids() {

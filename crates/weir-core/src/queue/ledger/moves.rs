@@ -5,6 +5,7 @@ use std::time::Duration;
 use smallvec::SmallVec;
 
 use super::super::burial::Burial;
+use super::super::company::Company;
 use super::super::effect::{Effect, Effects};
 use super::super::gate::ServerId;
 use super::super::write::{Sequence, State};
@@ -27,7 +28,7 @@ impl Ledger {
 
     pub(super) fn move_gate(&self, server: ServerId) {
         let lane = &self.lanes[server.index()];
-        lane.gate.set_closed(lane.is_closed(self.limits.strict_order));
+        lane.gate.set_closed(self.company == Company::Waits || lane.is_closed(self.limits.strict_order));
     }
 
     pub(super) fn has_room(&self, bytes: u64) -> bool {

@@ -2,11 +2,13 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod company;
+
 use std::time::Duration;
 
 use super::super::{
-    Burial, Effect, Effects, Failure, Full, Ledger, Next, NoRoom, Outcome, QueueLimits, Refusal, Sequence,
-    ServerId, State, Verdict, WantedTarget,
+    Burial, Effect, Effects, Failure, Full, Ledger, Next, NoRoom, Outcome, QueueLimits, Refusal, Restored,
+    Sequence, ServerId, State, Verdict, WantedTarget,
 };
 
 const OK: Outcome = Outcome::Answered { status: 200, retry_after: None };

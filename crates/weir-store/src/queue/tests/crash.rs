@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, BufRead, BufReader, Write};
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -29,7 +29,7 @@ fn say(line: &str) {
 #[ignore = "started by the other tests here"]
 fn child() {
     let Some(directory) = std::env::var_os(DIRECTORY) else { return };
-    let queue = Queue::open(Path::new(&directory), "q", QueueLimits::default()).unwrap();
+    let queue = Queue::open_shared(Path::new(&directory), "q", QueueLimits::default()).unwrap();
     queue.configure(&SERVERS);
     std::thread::scope(|scope| {
         for _ in 0..3 {
@@ -82,6 +82,17 @@ impl Deliver for Flaky {
     }
 }
 
+fn start(directory: &Path) -> Child {
+    Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "queue::tests::crash::child", "--include-ignored", "--nocapture"])
+        .env(DIRECTORY, directory)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap()
+}
+
 /// What all children together have said.
 #[derive(Default)]
 struct Said {
@@ -92,17 +103,19 @@ struct Said {
 impl Said {
     /// Runs a child and kills it after so many lines.
     fn run(&mut self, directory: &Path, lines: usize) {
-        let mut child = Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", "queue::tests::crash::child", "--include-ignored", "--nocapture"])
-            .env(DIRECTORY, directory)
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
+        self.kill_after(start(directory), lines);
+    }
+
+    /// Kills a child after so many lines.
+    fn kill_after(&mut self, mut child: Child, lines: usize) {
         let mut count = 0;
-        for line in BufReader::new(child.stderr.take().unwrap()).lines() {
+        let mut lines_of = BufReader::new(child.stderr.take().unwrap()).lines();
+        while let Some(line) = lines_of.next() {
             let line = line.unwrap();
+            if line.is_empty() {
+                let rest: Vec<_> = lines_of.map_while(Result::ok).collect();
+                panic!("the child panicked: {}", rest.join("\n"));
+            }
             self.note(&line);
             count += 1;
             if count == lines {
@@ -164,6 +177,41 @@ fn kill_and_count(times: usize) {
     block_on_for(600, drain(&queue, &server));
     assert!(said.accepted.len() >= times, "{} writes in {times} lives", said.accepted.len());
     assert_eq!(queue.status().backlog_writes, 0);
+}
+
+/// While one lives the next one begins, which puts its writes into the same file until the first is killed, and takes over then; it
+/// may be killed before that as well.
+fn kill_one_after_the_other(times: usize) {
+    let directory = Directory::new();
+    // The file is there before somebody looks who does not make it.
+    drop(Queue::open(directory.path(), "q", QueueLimits::default()).unwrap());
+    let mut said = Said::default();
+    let mut before = start(directory.path());
+    for _ in 0..times {
+        let next = start(directory.path());
+        let (first, second) = if fastrand::u32(0..4) == 0 { (next, before) } else { (before, next) };
+        said.kill_after(first, fastrand::usize(1..1000));
+        before = second;
+    }
+    said.kill_after(before, fastrand::usize(1..1000));
+    let queue = Queue::open(directory.path(), "q", QueueLimits::default()).unwrap();
+    said.check(&queue);
+    queue.configure(&SERVERS);
+    let server = Rc::new(Server::new(|_| OK));
+    block_on_for(600, drain(&queue, &server));
+    assert!(said.accepted.len() >= times, "{} writes in {times} lives", said.accepted.len());
+    assert_eq!(queue.status().backlog_writes, 0);
+}
+
+#[test]
+fn whoever_takes_over_from_one_that_was_killed_has_all_that_was_acknowledged() {
+    kill_one_after_the_other(4);
+}
+
+#[test]
+#[ignore = "takes minutes: `cargo xtask test --full`"]
+fn fifty_who_take_over_have_all_that_was_acknowledged() {
+    kill_one_after_the_other(50);
 }
 
 #[test]
