@@ -14,6 +14,7 @@ use weir_upstream::io::deadline::Wait;
 use weir_upstream::io::timed::{Patience, Timed};
 
 use crate::exchange::Exchange;
+use crate::inbound::registry::Tunnel;
 use crate::inbound::responder::{Progress, Responder};
 use crate::stages::failure::Failure;
 
@@ -30,6 +31,7 @@ pub(super) async fn run(
 ) -> Result<(), Failure> {
     // The connection is no HTTP any more, whatever happens.
     x.close = true;
+    let _tunnel = Tunnel::begin(&x.worker.registry);
     responder.flush().await?;
     let timeouts = &x.snapshot.timeouts;
     let idle = Some(Patience { wait: Wait::ClientIdle, at_most: timeouts.upgraded_idle });

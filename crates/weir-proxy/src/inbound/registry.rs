@@ -20,8 +20,31 @@ pub struct Registry {
     /// The identity of the next connection. None is given twice: who asks for a connection to be cut may have looked long
     /// ago, and its place may be another one's now.
     next_id: Cell<usize>,
+    /// Connections that have switched to another protocol: none of them brings a request any more.
+    tunnels: Cell<usize>,
     /// Whoever waits for the last connection to end.
     emptied: RefCell<Option<Waker>>,
+    /// Whoever waits for the last one that may bring a request.
+    quiet: RefCell<Option<Waker>>,
+}
+
+/// A connection that has switched to another protocol, for as long as this lives.
+#[derive(Debug)]
+pub(crate) struct Tunnel(Rc<Registry>);
+
+impl Tunnel {
+    /// Counts one.
+    pub(crate) fn begin(registry: &Rc<Registry>) -> Self {
+        registry.tunnels.set(registry.tunnels.get() + 1);
+        registry.wake_who_waits();
+        Self(Rc::clone(registry))
+    }
+}
+
+impl Drop for Tunnel {
+    fn drop(&mut self) {
+        self.0.tunnels.set(self.0.tunnels.get() - 1);
+    }
 }
 
 #[derive(Debug)]
@@ -71,18 +94,43 @@ impl Drop for Registration {
     fn drop(&mut self) {
         self.registry.entries.borrow_mut().remove(self.place);
         self.registry.counters.connections_open.subtract(1);
-        if self.registry.len() == 0
-            && let Some(waker) = self.registry.emptied.take()
-        {
-            waker.wake();
-        }
+        self.registry.wake_who_waits();
     }
 }
 
 impl Registry {
     /// No connections yet; they are counted there.
     pub(crate) fn new(counters: Arc<WorkerCounters>) -> Self {
-        Self { counters, entries: RefCell::default(), next_id: Cell::new(0), emptied: RefCell::default() }
+        Self {
+            counters,
+            entries: RefCell::default(),
+            next_id: Cell::new(0),
+            tunnels: Cell::new(0),
+            emptied: RefCell::default(),
+            quiet: RefCell::default(),
+        }
+    }
+
+    fn wake_who_waits(&self) {
+        let emptied = (self.len() == 0).then(|| self.emptied.take()).flatten();
+        let quiet = self.is_quiet().then(|| self.quiet.take()).flatten();
+        emptied.into_iter().chain(quiet).for_each(Waker::wake);
+    }
+
+    fn is_quiet(&self) -> bool {
+        self.len() == self.tunnels.get()
+    }
+
+    /// Waits until no connection can bring a request any more, if none comes.
+    pub(crate) async fn quiet(&self) {
+        poll_fn(|cx| {
+            if self.is_quiet() {
+                return Poll::Ready(());
+            }
+            self.quiet.replace(Some(cx.waker().clone()));
+            Poll::Pending
+        })
+        .await;
     }
 
     /// Connections.

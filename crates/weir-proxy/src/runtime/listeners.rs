@@ -8,6 +8,7 @@ use weir_config::model::{Listen, ListenAddress, Model};
 use super::certificates::ListenerTls;
 use super::clock::time_of_day;
 use super::fingerprint::Fingerprint;
+use super::inherited::Inherited;
 use super::sockets::{BoundAddress, Listener};
 use super::start_error::StartError;
 use crate::inbound::door::{Door, Terms};
@@ -33,8 +34,17 @@ impl OpenListener {
     /// # Errors
     /// The address can't be had, or there is nothing to serve TLS with.
     pub(super) fn open(listen: &Listen, sockets: usize, is_ours: bool) -> Result<Self, StartError> {
-        let listener =
-            Listener::bind_beside(&listen.address, sockets, is_ours).map_err(StartError::Listen)?;
+        Self::over(
+            listen,
+            Listener::bind_beside(&listen.address, sockets, is_ours).map_err(StartError::Listen)?,
+        )
+    }
+
+    /// Over sockets that are open.
+    ///
+    /// # Errors
+    /// There is nothing to serve TLS with.
+    fn over(listen: &Listen, listener: Listener) -> Result<Self, StartError> {
         let terms = terms(listen, listener.address())?;
         let (door, mark) = (Door::new(terms), Fingerprint::of(listen));
         Ok(Self { listener, door, written: listen.address.clone(), mark })
@@ -57,12 +67,20 @@ pub(super) fn terms(listen: &Listen, address: &BoundAddress) -> Result<Terms, St
     Ok(Terms { tls, proxy_protocol: listen.proxy_protocol.clone().map(Arc::new) })
 }
 
-/// Opens what a model says.
+/// Opens what a model says, where it does not listen already.
 ///
 /// # Errors
 /// One can't be had; none is open then.
-pub(super) fn open_all(model: &Model, workers: usize) -> Result<Vec<OpenListener>, StartError> {
-    model.listen.iter().map(|listen| OpenListener::open(listen, workers, false)).collect()
+pub(super) fn open_all(
+    model: &Model,
+    workers: usize,
+    inherited: &mut Inherited,
+) -> Result<Vec<OpenListener>, StartError> {
+    let open = |listen: &Listen| match inherited.take(&listen.address) {
+        Some(listener) => OpenListener::over(listen, listener),
+        None => OpenListener::open(listen, workers, false),
+    };
+    model.listen.iter().map(open).collect()
 }
 
 /// Where this one of so many workers accepts clients.

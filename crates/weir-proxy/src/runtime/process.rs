@@ -27,12 +27,14 @@ use super::control::Control;
 use super::descriptors::Descriptors;
 use super::fleet::Fleet;
 use super::inbox::{INBOX_MESSAGES_MAX, Inspection, Message, Query};
+use super::inherited::Inherited;
 use super::keepers;
 use super::listeners::{self, OpenListener};
 use super::marks::Marks;
 use super::percentiles;
 use super::permits::Permits;
 use super::queues::{OpenQueue, Queues};
+use super::quiet::Quiet;
 use super::retired::{self, Retired};
 use super::run::Setup;
 use super::snapshot::Snapshot;
@@ -60,6 +62,8 @@ pub struct Proxy {
     pub(super) status: Arc<ProcessStatus>,
     pub(super) log: Option<AccessLogWriter>,
     pub(super) drain: Drain,
+    /// Whether any worker may still bring a write.
+    pub(super) quiet: Quiet,
     /// What proofs are looked at with.
     pub(super) verifiers: Arc<Verifiers>,
     /// Where writes wait.
@@ -82,11 +86,23 @@ impl Proxy {
     /// # Errors
     /// See [`StartError`]; nothing is left running then.
     pub fn start(model: &Model, open_queue: Arc<OpenQueue>) -> Result<Self, StartError> {
+        Self::start_with(model, open_queue, &mut Inherited::default())
+    }
+
+    /// The same with sockets that listen already, where they are those of an address of the model; what is not, stays there.
+    ///
+    /// # Errors
+    /// See [`start`](Self::start).
+    pub fn start_with(
+        model: &Model,
+        open_queue: Arc<OpenQueue>,
+        inherited: &mut Inherited,
+    ) -> Result<Self, StartError> {
         raise_file_limit();
         let queues = Queues::new(open_queue);
         queues.prepare(model).map_err(StartError::Queue)?;
         let workers = worker_count(model);
-        let listeners = listeners::open_all(model, workers)?;
+        let listeners = listeners::open_all(model, workers, inherited)?;
         let log = access_log(&model.access_log, LogCounts::default())?;
         let control = Arc::new(Control::start().map_err(StartError::Worker)?);
         let verifiers = Arc::new(Verifiers::new(&control));
@@ -114,6 +130,7 @@ impl Proxy {
             status,
             log,
             drain: model.drain,
+            quiet: Quiet::default(),
             verifiers,
             queues,
             control,
@@ -141,6 +158,7 @@ impl Proxy {
                 log: self.log.as_ref().map(AccessLogWriter::handle),
                 permits: self.permits.clone(),
                 replay: self.replay.clone(),
+                teller: self.quiet.teller(),
                 inbox: receiver,
             };
             self.fleet.enlist(setup, inbox)?;

@@ -132,6 +132,41 @@ impl Queues {
         }
     }
 
+    /// The names of those that have files.
+    pub(super) fn durable(&self) -> Vec<String> {
+        let durable = self.queues().into_iter().filter(|queue| queue.is_durable());
+        durable.map(|queue| queue.status().name.to_string()).collect()
+    }
+
+    /// One that waits for another process to let go of its file.
+    pub(super) fn not_taken_over(&self) -> Option<String> {
+        let waits = self.queues().into_iter().find(|queue| !queue.delivers())?;
+        Some(waits.status().name.to_string())
+    }
+
+    /// See [`WriteQueue::share`].
+    pub(super) fn share(&self, shared: bool) {
+        self.queues().iter().for_each(|queue| queue.share(shared));
+    }
+
+    /// Gives the files free, and takes no write for them any more. Blocks.
+    pub(super) fn close_durable(&self) {
+        self.queues().iter().filter(|queue| queue.is_durable()).for_each(|queue| queue.close());
+    }
+
+    /// Waits until servers have all that waits in memory. Cancel safe.
+    pub(super) async fn delivered_from_memory(&self) {
+        for queue in self.queues().iter().filter(|queue| !queue.is_durable()) {
+            queue.emptied().await;
+        }
+    }
+
+    /// Writes in memory that some server has not got.
+    pub(super) fn writes_in_memory(&self) -> usize {
+        let in_memory = self.queues().into_iter().filter(|queue| !queue.is_durable());
+        in_memory.map(|queue| queue.status().backlog_writes).sum()
+    }
+
     /// All queues with their states, by the names of their upstreams.
     pub fn status(&self) -> Vec<QueueStatus> {
         self.queues().iter().map(|queue| queue.status()).collect()

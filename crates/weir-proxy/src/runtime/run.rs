@@ -12,6 +12,7 @@ use super::counters::WorkerCounters;
 use super::inbox::{Change, Message};
 use super::permits::Permits;
 use super::posts::{AcceptEnded, Posts};
+use super::quiet::Teller;
 use super::snapshot::Snapshot;
 use super::worker::Worker;
 use crate::access_log::LogHandle;
@@ -38,6 +39,8 @@ pub(super) struct Setup {
     pub permits: Permits,
     /// Where bodies are kept that more than one server gets.
     pub replay: ReplayPool,
+    /// Dropped when it drains and gets no request any more.
+    pub teller: Teller,
     /// Where it is told what to do.
     pub inbox: mpsc::Receiver<Message>,
 }
@@ -47,7 +50,8 @@ pub(super) struct Setup {
 /// # Errors
 /// It can't accept any more although nobody told it to stop: connections would wait for ever in the queues of its sockets.
 pub(super) async fn run(setup: Setup) -> Result<usize, AcceptEnded> {
-    let Setup { snapshot, sockets, counters, log, permits, replay, mut inbox } = setup;
+    let Setup { snapshot, sockets, counters, log, permits, replay, teller, mut inbox } = setup;
+    let mut teller = Some(teller);
     let worker = Rc::new(Worker::new(snapshot, counters, log, permits, replay));
     let mut posts = Posts::default();
     sockets.into_iter().for_each(|entrance| posts.man(&worker, entrance));
@@ -74,6 +78,14 @@ pub(super) async fn run(setup: Setup) -> Result<usize, AcceptEnded> {
             Some(Message::Drain(idle)) => {
                 worker.begin_drain(idle);
                 posts.close_all(Closing { since: now(), idle }).await;
+                if let Some(teller) = teller.take() {
+                    let worker = Rc::clone(&worker);
+                    tokio::task::spawn_local(async move {
+                        worker.registry.quiet().await;
+                        worker.tracker.emptied().await;
+                        drop(teller);
+                    });
+                }
             }
             Some(Message::Inspect(query, reply)) => {
                 // Whoever asked may have gone.

@@ -7,6 +7,7 @@
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::FileTypeExt;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
@@ -57,6 +58,10 @@ impl std::error::Error for ListenError {
 pub struct Listener {
     sockets: Vec<ListeningSocket>,
     address: BoundAddress,
+    /// The address as it is in the configuration.
+    written: String,
+    /// Another process has the sockets too, and the file of a Unix socket is that one's.
+    is_left: bool,
 }
 
 /// An address that is listened on; a port 0 has become the one that the system chose.
@@ -105,7 +110,37 @@ impl Listener {
             ListenAddress::Tcp(address) => bind_tcp(*address, count, is_ours),
             ListenAddress::Unix(path) => bind_unix(path, count),
         };
-        bound.map_err(|source| ListenError { address: written(address), source })
+        let (sockets, bound) = bound.map_err(|source| ListenError { address: written(address), source })?;
+        Ok(Self { sockets, address: bound, written: written(address), is_left: false })
+    }
+
+    /// One of sockets that listen already.
+    pub(super) fn inherited(written: String, address: BoundAddress, sockets: Vec<ListeningSocket>) -> Self {
+        Self { sockets, address, written, is_left: false }
+    }
+
+    /// The address as it is in the configuration.
+    pub fn written(&self) -> &str {
+        &self.written
+    }
+
+    /// Its sockets once more, for another process.
+    ///
+    /// # Errors
+    /// The system has no file descriptor left.
+    pub(super) fn duplicates(&self) -> io::Result<Vec<OwnedFd>> {
+        let duplicate = |socket: &ListeningSocket| {
+            Ok(match socket.try_clone()? {
+                ListeningSocket::Tcp(socket) => socket.into(),
+                ListeningSocket::Unix(socket) => socket.into(),
+            })
+        };
+        self.sockets.iter().map(duplicate).collect()
+    }
+
+    /// Another process has the sockets now: the file of a Unix socket stays where it is.
+    pub(super) fn leave(&mut self) {
+        self.is_left = true;
     }
 
     /// The address.
@@ -131,21 +166,26 @@ impl Listener {
 
 impl Drop for Listener {
     fn drop(&mut self) {
-        if let BoundAddress::Unix(path) = &self.address {
+        if let BoundAddress::Unix(path) = &self.address
+            && !self.is_left
+        {
             // Somebody may have removed it already.
             let _ = std::fs::remove_file(path);
         }
     }
 }
 
-fn written(address: &ListenAddress) -> String {
+pub(super) fn written(address: &ListenAddress) -> String {
     match address {
         ListenAddress::Tcp(address) => address.to_string(),
         ListenAddress::Unix(path) => format!("unix:{}", path.display()),
     }
 }
 
-fn bind_tcp(address: SocketAddr, count: usize, is_ours: bool) -> io::Result<Listener> {
+/// Sockets, and where they listen.
+type Bound = (Vec<ListeningSocket>, BoundAddress);
+
+fn bind_tcp(address: SocketAddr, count: usize, is_ours: bool) -> io::Result<Bound> {
     if address.port() != 0 && !is_ours {
         // A probe without SO_REUSEPORT fails where any other socket listens; the group below would quietly join it. The system gives
         // a port of its own choice to nobody else, and between a probe and the group somebody else could be given it.
@@ -157,7 +197,7 @@ fn bind_tcp(address: SocketAddr, count: usize, is_ours: bool) -> io::Result<List
     for _ in 1..count {
         sockets.push(listening(tcp_socket(bound, true)?)?);
     }
-    Ok(Listener { sockets, address: BoundAddress::Tcp(bound) })
+    Ok((sockets, BoundAddress::Tcp(bound)))
 }
 
 fn listening(socket: Socket) -> io::Result<ListeningSocket> {
@@ -179,7 +219,7 @@ fn tcp_socket(address: SocketAddr, shared: bool) -> io::Result<Socket> {
 }
 
 /// A Unix socket can't be shared as a port can; its one socket is cloned, and all workers accept from it.
-fn bind_unix(path: &Path, count: usize) -> io::Result<Listener> {
+fn bind_unix(path: &Path, count: usize) -> io::Result<Bound> {
     if std::fs::symlink_metadata(path).is_ok_and(|found| found.file_type().is_socket()) {
         // One that nobody listens on was left behind by a process that died.
         if UnixStream::connect(path).is_ok() {
@@ -194,7 +234,7 @@ fn bind_unix(path: &Path, count: usize) -> io::Result<Listener> {
         let clone = sockets[0].try_clone()?;
         sockets.push(clone);
     }
-    Ok(Listener { sockets, address: BoundAddress::Unix(path.to_owned()) })
+    Ok((sockets, BoundAddress::Unix(path.to_owned())))
 }
 
 #[cfg(test)]
