@@ -4,7 +4,8 @@
 //! reads through the port [`StatusSource`](weir_core::ports::StatusSource), changes queues of writes through
 //! [`QueueSource`](weir_core::ports::queue::QueueSource), members of upstreams through
 //! [`MemberControl`](weir_core::ports::members::MemberControl) and levels of the log through
-//! [`LogControl`](weir_core::ports::log::LogControl), and knows nothing of how a proxy works.
+//! [`LogControl`](weir_core::ports::log::LogControl), lets the program be replaced through
+//! [`UpgradeControl`](weir_core::ports::upgrade::UpgradeControl), and knows nothing of how a proxy works.
 //! On the loopback interface it has no password, and the guard keeps web pages from reaching it there; beyond it, it has a token.
 
 mod access;
@@ -27,6 +28,7 @@ mod site;
 mod socket;
 mod sources;
 mod table;
+mod upgrade_route;
 mod upstream_routes;
 mod upstreams;
 

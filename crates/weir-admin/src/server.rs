@@ -39,7 +39,7 @@ use crate::problem::{allowed, not_allowed, problem, shown};
 use crate::socket::{Connected, Socket};
 use crate::sources::Sources;
 use crate::table::{self, Deed, Entry};
-use crate::{queue_routes, reload_routes, routes, site, upstream_routes};
+use crate::{queue_routes, reload_routes, routes, site, upgrade_route, upstream_routes};
 
 /// Connections at the same time; further ones wait in the listen queue until one ends.
 const CONNECTIONS_MAX: usize = 64;
@@ -245,6 +245,7 @@ impl Service {
                 Some(log) => log_routes::answer(&**log, head),
                 None => absent(),
             },
+            Deed::Upgrade => upgrade_route::answer(self.sources.upgrade.as_ref(), head).await,
             Deed::Drain => match &self.sources.drain {
                 Some(drain) => drained(&**drain),
                 None => absent(),

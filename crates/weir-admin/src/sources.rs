@@ -10,6 +10,7 @@ use weir_core::ports::members::SharedMemberControl;
 use weir_core::ports::queue::SharedQueueSource;
 use weir_core::ports::reload::SharedReloadControl;
 use weir_core::ports::site::SharedSiteSource;
+use weir_core::ports::upgrade::SharedUpgradeControl;
 
 /// See the module. What is not there is answered with 404.
 #[derive(Clone)]
@@ -28,6 +29,8 @@ pub struct Sources {
     pub reload: Option<SharedReloadControl>,
     /// What the operational log tells.
     pub log: Option<SharedLogControl>,
+    /// The program itself, which can be replaced.
+    pub upgrade: Option<SharedUpgradeControl>,
     /// Who lets the process drain.
     pub drain: Option<SharedDrainControl>,
 }
@@ -42,6 +45,7 @@ impl Sources {
             members: None,
             configuration: None,
             reload: None,
+            upgrade: None,
             log: None,
             drain: None,
         }

@@ -23,6 +23,7 @@ pub(crate) enum Deed {
     Configuration,
     LogLevel,
     Drain,
+    Upgrade,
     /// See [`reload_routes`](crate::reload_routes).
     Reload,
     /// See [`upstream_routes`](crate::upstream_routes).
@@ -87,6 +88,7 @@ pub(crate) const ALL: &[Entry] = &[
     read("/api/v1/configuration", Deed::Configuration),
     done("/api/v1/reload", Deed::Reload),
     done("/api/v1/drain", Deed::Drain),
+    done("/api/v1/upgrade", Deed::Upgrade),
     Entry { path: "/api/v1/log-level", methods: &[Method::GET, Method::PUT], deed: Deed::LogLevel },
 ];
 

@@ -12,6 +12,7 @@ pub mod queue;
 pub mod reload;
 pub mod site;
 pub mod traffic;
+pub mod upgrade;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
