@@ -25,7 +25,6 @@ use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use serde_json::{Value, json};
-use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use weir_core::ports::SharedStatusSource;
@@ -74,13 +73,13 @@ pub async fn serve(
 /// Answers with metrics and nothing else, under `/metrics` and `/`, whatever Host is named: for an address that scrapers of
 /// other machines reach. Otherwise as [`serve`].
 pub async fn serve_metrics(
-    listener: TcpListener,
+    socket: impl Into<Socket>,
     source: SharedStatusSource,
     shutdown: impl Future<Output = ()>,
 ) {
     let sources = Sources::of_status(source);
     let service = Service::new(false, sources, Arc::default(), table::METRICS);
-    accept(listener.into(), service, shutdown).await;
+    accept(socket.into(), service, shutdown).await;
 }
 
 #[expect(

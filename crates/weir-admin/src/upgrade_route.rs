@@ -6,14 +6,11 @@ use bytes::Bytes;
 use http_body_util::Full;
 use hyper::http::request::Parts;
 use hyper::{Method, Response, StatusCode};
-use serde_json::json;
-use weir_core::ports::upgrade::{SharedUpgradeControl, UPGRADE_TIME_MAX, Upgrade, UpgradeError};
+use serde_json::{Value, json};
+use weir_core::ports::upgrade::{NewProcess, SharedUpgradeControl, UPGRADE_TIME_MAX, Upgrade, UpgradeError};
 
 use crate::parameters::Parameters;
 use crate::problem::{allowed, not_allowed, problem, shown};
-
-/// Where it is asked for.
-pub(crate) const PATH: &str = "/api/v1/upgrade";
 
 /// Answers a request whose Host and Origin were checked.
 pub(crate) async fn answer(control: Option<&SharedUpgradeControl>, head: &Parts) -> Response<Full<Bytes>> {
@@ -29,7 +26,7 @@ pub(crate) async fn answer(control: Option<&SharedUpgradeControl>, head: &Parts)
         Err((status, text)) => return problem(status, &text),
     };
     match control.upgrade(wish).await {
-        Ok(new) => shown(StatusCode::OK, &json!({ "pid": new.pid, "version": new.version })),
+        Ok(new) => shown(StatusCode::OK, &done(&new)),
         Err(error) => {
             let status = match error {
                 UpgradeError::Bad(_) => StatusCode::BAD_REQUEST,
@@ -39,6 +36,11 @@ pub(crate) async fn answer(control: Option<&SharedUpgradeControl>, head: &Parts)
             problem(status, &error.to_string())
         }
     }
+}
+
+/// What is told of the new process.
+pub(crate) fn done(new: &NewProcess) -> Value {
+    json!({ "pid": new.pid, "version": new.version })
 }
 
 fn wish(query: &str) -> Result<Upgrade, (StatusCode, String)> {
@@ -60,7 +62,7 @@ mod tests {
 
     use http_body_util::BodyExt;
     use hyper::Request;
-    use weir_core::ports::upgrade::{NewProcess, UpgradeAnswer, UpgradeControl};
+    use weir_core::ports::upgrade::{UpgradeAnswer, UpgradeControl};
 
     use super::*;
 
@@ -74,7 +76,8 @@ mod tests {
     }
 
     async fn ask(control: &Arc<Told>, method: &str, query: &str) -> (u16, String) {
-        let request = Request::builder().method(method).uri(format!("{PATH}{query}")).body(()).unwrap();
+        let request =
+            Request::builder().method(method).uri(format!("/api/v1/upgrade{query}")).body(()).unwrap();
         let control: SharedUpgradeControl = control.clone();
         let answer = answer(Some(&control), &request.into_parts().0).await;
         let status = answer.status().as_u16();

@@ -6,7 +6,7 @@ use clap::{Parser, Subcommand};
 
 use crate::commands::{
     balance, cert, check, completions, demo, duplicate, explain, hedge, help, man, mock, policy, queue, race,
-    reload, run, top, upstreams,
+    reload, run, top, upgrade, upstreams,
 };
 use crate::logging::{self, LogWords};
 
@@ -39,7 +39,7 @@ const fn bold(color: AnsiColor) -> Style {
     version,
     about = "A reverse proxy that brings each request to the right server",
     after_help = MORE,
-    help_template = "{about}\n\n{usage-heading} {usage}\nCommands:\n{subcommands}{after-help}",
+    help_template = "{about}\n{usage-heading} {usage}\nCommands:\n{subcommands}{after-help}",
     disable_help_subcommand = true,
     max_term_width = HELP_COLUMNS_MAX,
     styles = STYLES,
@@ -88,6 +88,8 @@ pub(crate) enum Command {
     Reload(reload::Arguments),
     /// Watch the servers of a running Weir, take them out, put them back
     Top(top::Arguments),
+    /// Replace a running Weir by a new one, without dropping a connection
+    Upgrade(upgrade::Arguments),
     /// Show the servers of a running Weir and what was changed of them
     Upstreams(upstreams::Arguments),
     /// Show, retry or drop what waits for servers in a running Weir

@@ -41,6 +41,16 @@ impl Failure {
         })
     }
 
+    /// What [`tell`](Self::tell) shows, without colour.
+    pub(crate) fn text(&self) -> String {
+        match self {
+            Self::Running(text) => text.clone(),
+            Self::Usage(texts) => texts.join("\n"),
+            Self::Configuration(report) | Self::Refused(report) => report.render(false),
+            Self::ConfigurationShown => "its configuration is invalid".to_owned(),
+        }
+    }
+
     /// Shows it to a person.
     pub(crate) fn tell(&self) {
         let color = output::messages_have_color();

@@ -1,16 +1,19 @@
 //! From the start of a proxy to its end: what signals do to it, and what it says at the end.
 
 use std::pin::pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::runtime::Builder;
 use weir_config::model::Model;
+use weir_core::ports::upgrade::NewProcess;
 use weir_proxy::Proxy;
 
 use crate::debug::Shown;
 use crate::failure::Failure;
 use crate::reloading::{Reloader, Step};
 use crate::signals::{Signal, Signals};
+use crate::upgrade::{Event, Legacy, Succession, Successor, Upgrades};
 use crate::watching::WatchedFile;
 use crate::wiring::{PolicyListeners, Weir};
 
@@ -66,20 +69,40 @@ pub(crate) struct Extras {
 /// See [`run`].
 pub(crate) async fn run_with(model: &Model, extras: Extras) -> Result<(), Failure> {
     let mut signals = listen()?;
-    let mut weir = Weir::start_of(model, extras.file.is_some()).await?;
+    let (succession, legacy) = match Succession::receive()? {
+        Some(Succession { link, legacy }) => (Some(link), legacy),
+        None => (None, Legacy::default()),
+    };
+    let mut upgrades = Upgrades::new();
+    let control = Arc::new(upgrades.counter());
+    let mut weir = Weir::start_after(model, legacy, extras.file.is_some(), Some(control)).await?;
     let reloader = extras.file.map(|file| Reloader::new(file, model));
     announce(&weir);
+    if let Some(link) = succession
+        && let Err(failure) = link.take_charge()
+    {
+        weir.proxy.stop().await;
+        return Err(failure);
+    }
     if let Some(introduction) = extras.introduction {
         tracing::info!("{introduction}");
     }
     let shown = extras.debug.then(|| Shown::begin(weir.proxy.status_source()));
-    let ended = until_signal(&mut weir, &mut signals, reloader, extras.stop_after).await;
+    let wishes = (reloader, &mut upgrades);
+    let ended = until_signal(&mut weir, &mut signals, wishes, extras.stop_after).await;
     // What is said while draining has the terminal for itself.
     if let Some(shown) = shown {
         shown.end().await;
     }
     match ended {
-        Ended::Signal => end(weir, &mut signals).await,
+        Ended::Signal => {
+            upgrades.give_up().await;
+            end(weir, &mut signals).await
+        }
+        Ended::Replaced(process) => {
+            upgrades.done(&process);
+            end_beside(weir, &process, &mut signals).await
+        }
         Ended::Worker => Err(worker_died(weir).await),
     }
 }
@@ -111,19 +134,25 @@ enum Ended {
     Signal,
     /// A worker died (`semantics.md` §4.2).
     Worker,
+    /// Another process is in charge.
+    Replaced(NewProcess),
 }
 
 /// Serves until somebody wants it to end, or it can't go on.
 async fn until_signal(
     weir: &mut Weir,
     signals: &mut Signals,
-    mut reloader: Option<Reloader>,
+    (mut reloader, upgrades): (Option<Reloader>, &mut Upgrades),
     stop_after: Option<Duration>,
 ) -> Ended {
     let mut over = pin!(pass(stop_after));
     loop {
         let signal = tokio::select! {
             signal = signals.next() => signal,
+            event = upgrades.next() => match replaced(weir, upgrades, event) {
+                Some(process) => return Ended::Replaced(process),
+                None => continue,
+            },
             () = &mut over => {
                 tracing::info!("the time to stop after is over");
                 Signal::Drain
@@ -156,7 +185,25 @@ async fn until_signal(
                 Some(reloader) => reloader.want(None, weir),
                 None => tracing::warn!("there is no configuration file to read again"),
             },
-            Signal::Replace => warn_of(signal),
+            Signal::Replace => upgrades.begin(weir, None),
+        }
+    }
+}
+
+/// The process that is in charge from now on, if one has become ready.
+fn replaced(weir: &Weir, upgrades: &mut Upgrades, event: Event) -> Option<NewProcess> {
+    let ended = match event {
+        Event::Asked(asked) => {
+            upgrades.begin(weir, Some(asked));
+            return None;
+        }
+        Event::Ended(ended) => ended,
+    };
+    match ended.and_then(Successor::put_in_charge) {
+        Ok(process) => Some(process),
+        Err(error) => {
+            upgrades.failed(weir, &error);
+            None
         }
     }
 }
@@ -202,6 +249,36 @@ pub(crate) async fn end(weir: Weir, signals: &mut Signals) -> Result<(), Failure
     Ok(())
 }
 
+/// Ends beside a process that is in charge, and says how that went.
+async fn end_beside(mut weir: Weir, process: &NewProcess, signals: &mut Signals) -> Result<(), Failure> {
+    tracing::info!(pid = process.pid, version = process.version, "another process is in charge; draining");
+    weir.proxy.begin_drain().await;
+    // Whoever asks from now on asks the other one, which has the same sockets.
+    for listener in [weir.admin.take(), weir.metrics.take()].into_iter().flatten() {
+        listener.leave().await;
+    }
+    let remains = tokio::select! {
+        remains = weir.proxy.drained_beside_successor() => Some(remains),
+        () = impatience(signals) => None,
+    };
+    let (connections_cut, writes_lost) = match remains {
+        Some(remains) => {
+            weir.proxy.finish();
+            (remains.connections, remains.writes)
+        }
+        None => {
+            let writes = weir.proxy.writes_in_memory();
+            (weir.proxy.stop().await, writes)
+        }
+    };
+    match (connections_cut, writes_lost) {
+        (0, 0) => tracing::info!(connections_cut, "stopped"),
+        (_, 0) => tracing::warn!(connections_cut, "stopped"),
+        _ => tracing::warn!(connections_cut, writes_lost, "stopped"),
+    }
+    Ok(())
+}
+
 /// Drains, and cuts what is left after the deadline or at a second TERM or INT. Returns how many connections were cut.
 async fn drain(mut proxy: Proxy, mut policy: Option<PolicyListeners>, signals: &mut Signals) -> usize {
     let in_order = async {
@@ -213,19 +290,9 @@ async fn drain(mut proxy: Proxy, mut policy: Option<PolicyListeners>, signals: &
         };
         tokio::join!(proxy.drained(), policy).0
     };
-    let impatient = async {
-        loop {
-            match signals.next().await {
-                Signal::Stop => return,
-                signal @ (Signal::Reload | Signal::Replace) => warn_of(signal),
-                // Draining already; and what is left to log may go where the rest went.
-                Signal::Drain | Signal::ReopenLogs => {}
-            }
-        }
-    };
     let drained = tokio::select! {
         cut = in_order => Some(cut),
-        () = impatient => None,
+        () = impatience(signals) => None,
     };
     let also_cut = match policy {
         Some(policy) => policy.stop().await,
@@ -241,10 +308,22 @@ async fn drain(mut proxy: Proxy, mut policy: Option<PolicyListeners>, signals: &
         }
 }
 
+/// Waits until somebody wants a process that drains to stop at once.
+async fn impatience(signals: &mut Signals) {
+    loop {
+        match signals.next().await {
+            Signal::Stop => return,
+            signal @ (Signal::Reload | Signal::Replace) => warn_of(signal),
+            // Draining already; and what is left to log may go where the rest went.
+            Signal::Drain | Signal::ReopenLogs => {}
+        }
+    }
+}
+
 /// A signal that changes nothing must not end the process, as it would by itself.
 fn warn_of(signal: Signal) {
     match signal {
         Signal::Reload => tracing::warn!("it is draining, and takes no other configuration any more"),
-        _ => tracing::warn!("replacing the program is not in this version; restart to use another one"),
+        _ => tracing::warn!("this process ends already, and is not replaced"),
     }
 }

@@ -19,6 +19,7 @@ mod reload_requests;
 mod reloading;
 mod signals;
 mod table;
+mod upgrade;
 mod upstreams;
 mod watching;
 mod wiring;
@@ -47,6 +48,7 @@ fn main() -> ExitCode {
     match commands::run(line.command) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
+            upgrade::explain(&failure);
             failure.tell();
             failure.exit_code()
         }

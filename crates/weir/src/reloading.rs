@@ -11,6 +11,7 @@ use tokio::task::{JoinHandle, spawn_blocking};
 use weir_config::model::{Admin, ListenAddress, Model, OperationalLog};
 use weir_config::{LoadError, Loaded};
 use weir_core::ports::reload::{CHANGES_TOLD_MAX, ReloadError, Reloaded};
+use weir_proxy::runtime::inherited::Inherited;
 use weir_proxy::runtime::reload::{Adopted, Prepared, Standing};
 use weir_proxy::runtime::sockets::BoundAddress;
 
@@ -125,7 +126,7 @@ impl Reloader {
         logging::follow(&log);
         let Adopted { mut changes, pause } = weir.proxy.adopt(prepared).await;
         if let Some(bound) = bound {
-            weir.exchange_admin(bound);
+            weir.exchange_admin(bound, &admin);
         } else if let Some(listener) = &weir.admin {
             listener.admit(&admin);
         }
@@ -197,7 +198,7 @@ async fn prepare(
     let (new_admin, watch) = (model.admin.clone(), model.watch);
     let bound = match another(&new_admin, &admin, bound.as_ref()) {
         true => {
-            let bound = bind_admin(&new_admin).await;
+            let bound = bind_admin(&new_admin, &mut Inherited::default());
             Some(bound.map_err(|error| ReloadError::Refused(error.to_string()))?)
         }
         false => None,

@@ -3,20 +3,25 @@
 //! The data plane has its own threads. The admin listener runs on the thread that calls this, the control thread, so that
 //! it answers whatever the workers do; it reads them through a port of `weir-core` and knows nothing of them.
 
+use std::collections::HashSet;
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, UnixListener};
 use tokio::sync::{Notify, oneshot};
 use tokio::task::JoinHandle;
 use weir_admin::{Admission, Door, Socket, Sources};
 use weir_config::model::{Admin, ListenAddress, Model};
 use weir_core::dispatch::CatchUp;
 use weir_core::ports::drain::DrainControl;
+use weir_core::ports::upgrade::SharedUpgradeControl;
 use weir_policy::{PolicyListenError, PolicyPlane};
+use weir_proxy::runtime::inherited::Inherited;
 use weir_proxy::runtime::queues::OpenQueue;
 use weir_proxy::runtime::sockets::BoundAddress;
 use weir_proxy::{Proxy, StartError};
@@ -26,6 +31,7 @@ use crate::admin_socket;
 use crate::failure::Failure;
 use crate::logging;
 use crate::reload_requests::{self, Requests};
+use crate::upgrade::Legacy;
 
 /// A running Weir.
 #[derive(Debug)]
@@ -52,8 +58,14 @@ pub(crate) struct PolicyListeners {
     deadline: Duration,
 }
 
-/// An address that the admin listener has, before it serves there.
-pub(crate) type AdminBound = (Socket, BoundAddress, Admission);
+/// A socket that listens for operators, before anybody serves there.
+#[derive(Debug)]
+pub(crate) struct AdminBound {
+    socket: Socket,
+    address: BoundAddress,
+    written: String,
+    duplicate: OwnedFd,
+}
 
 /// Why there is no running Weir.
 #[derive(Debug)]
@@ -123,6 +135,10 @@ fn reason(error: &io::Error) -> String {
 pub(crate) struct AdminListener {
     /// Where it listens.
     pub(crate) address: BoundAddress,
+    /// The address as it is in the configuration.
+    pub(crate) written: String,
+    /// The socket once more, for a process that follows.
+    pub(crate) socket: OwnedFd,
     stop: oneshot::Sender<()>,
     serving: JoinHandle<()>,
     door: Arc<Door>,
@@ -134,25 +150,35 @@ impl Weir {
     /// # Errors
     /// An address is taken, or something else is not to be had; nothing is left running then.
     pub(crate) async fn start(model: &Model) -> Result<Self, CannotStart> {
-        Self::start_of(model, false).await
+        Self::start_after(model, Legacy::default(), false, None).await
     }
 
-    /// The same; with `has_file` there is a file that can be read again.
+    /// The same with what a process before this one has handed over; with `has_file` there is a file that can be read again, and
+    /// `upgrade` is who replaces this one.
     ///
     /// # Errors
     /// See [`start`](Self::start).
-    pub(crate) async fn start_of(model: &Model, has_file: bool) -> Result<Self, CannotStart> {
+    pub(crate) async fn start_after(
+        model: &Model,
+        mut legacy: Legacy,
+        has_file: bool,
+        upgrade: Option<SharedUpgradeControl>,
+    ) -> Result<Self, CannotStart> {
         logging::follow(&model.log);
         // First, so that a written address that is taken is found before a client is accepted.
-        let admin = bind_admin(&model.admin).await?;
+        let admin = bind_admin(&model.admin, &mut legacy.admin)?;
         let metrics = match model.metrics {
             Some(address) => {
-                let bound = bind(address).await;
+                let bound = bind(address, &mut legacy.metrics);
                 Some(bound.map_err(|source| CannotStart::Metrics { address, source })?)
             }
             None => None,
         };
-        let proxy = Proxy::start(model, queues(model)).map_err(CannotStart::Proxy)?;
+        let queues = queues(model, legacy.queues);
+        let proxy = Proxy::start_with(model, queues, &mut legacy.clients).map_err(CannotStart::Proxy)?;
+        for address in legacy.clients.left() {
+            tracing::info!(%address, "no longer listening");
+        }
         let (asker, reloads) = reload_requests::requests(has_file);
         let drain = Arc::new(DrainRequest::default());
         let sources = Sources {
@@ -163,13 +189,13 @@ impl Weir {
             log: logging::control(),
             configuration: Some(proxy.configuration_source()),
             reload: Some(Arc::new(asker)),
+            upgrade,
             drain: Some(Arc::<DrainRequest>::clone(&drain)),
         };
-        let admin = admin.map(|bound| serve_admin(bound, &sources));
-        let metrics = metrics.map(|(listener, address)| {
-            let door = Arc::default();
-            AdminListener::start(BoundAddress::Tcp(address), door, |stopped, _| {
-                tokio::spawn(weir_admin::serve_metrics(listener, proxy.status_source(), stopped.wait()))
+        let admin = admin.map(|bound| serve_admin(bound, admission(&model.admin), &sources));
+        let metrics = metrics.map(|bound| {
+            AdminListener::start(bound, Arc::default(), |socket, stopped, _| {
+                tokio::spawn(weir_admin::serve_metrics(socket, proxy.status_source(), stopped.wait()))
             })
         });
         let policy = PolicyListeners::start(model, &proxy).map_err(CannotStart::Policy)?;
@@ -177,8 +203,8 @@ impl Weir {
     }
 
     /// Lets the admin listener be at another address, or nowhere. Answers in progress at the old one are finished.
-    pub(crate) fn exchange_admin(&mut self, bound: Option<AdminBound>) {
-        let new = bound.map(|bound| serve_admin(bound, &self.sources));
+    pub(crate) fn exchange_admin(&mut self, bound: Option<AdminBound>, admin: &Admin) {
+        let new = bound.map(|bound| serve_admin(bound, admission(admin), &self.sources));
         if let Some(admin) = &new {
             tracing::info!(address = %admin.address, "admin listening");
         }
@@ -216,9 +242,9 @@ impl PolicyListeners {
     }
 }
 
-fn serve_admin((socket, address, admission): AdminBound, sources: &Sources) -> AdminListener {
+fn serve_admin(bound: AdminBound, admission: Admission, sources: &Sources) -> AdminListener {
     let sources = sources.clone();
-    AdminListener::start(address, Arc::new(Door::new(admission)), |stopped, door| {
+    AdminListener::start(bound, Arc::new(Door::new(admission)), |socket, stopped, door| {
         tokio::spawn(weir_admin::serve(socket, sources, door, stopped.wait()))
     })
 }
@@ -241,11 +267,15 @@ impl Stopped {
     }
 }
 
-/// Where writes wait for servers: in memory, or in a file under `state`.
-fn queues(model: &Model) -> Arc<OpenQueue> {
+/// Where writes wait for servers: in memory, or in a file under `state`. Those in `shared` may be a process's that ends.
+fn queues(model: &Model, shared: HashSet<String>) -> Arc<OpenQueue> {
     let directory = model.state.join("queue");
+    let open = move |name: &str, limits| match shared.contains(name) {
+        true => Queue::open_shared(&directory, name, limits),
+        false => Queue::open(&directory, name, limits),
+    };
     Arc::new(move |name, catch_up, limits| match catch_up {
-        CatchUp::Durable => match Queue::open(&directory, name, limits) {
+        CatchUp::Durable => match open(name, limits) {
             Ok(queue) => Ok(Arc::new(queue)),
             Err(error) => Err(with_hint(&error)),
         },
@@ -263,12 +293,14 @@ fn with_hint(error: &OpenError) -> String {
 
 impl AdminListener {
     fn start(
-        address: BoundAddress,
+        bound: AdminBound,
         door: Arc<Door>,
-        serve: impl FnOnce(Stopped, Arc<Door>) -> JoinHandle<()>,
+        serve: impl FnOnce(Socket, Stopped, Arc<Door>) -> JoinHandle<()>,
     ) -> Self {
         let (stop, stopped) = oneshot::channel();
-        Self { address, stop, serving: serve(Stopped(stopped), Arc::clone(&door)), door }
+        let AdminBound { socket, address, written, duplicate } = bound;
+        let serving = serve(socket, Stopped(stopped), Arc::clone(&door));
+        Self { address, written, socket: duplicate, stop, serving, door }
     }
 
     /// Who may ask from now on is whom this says, at the address that it has.
@@ -283,13 +315,19 @@ impl AdminListener {
 
     /// Finishes the answers in progress, for at most a second.
     pub(crate) async fn stop(self) {
-        // It may have ended already.
-        let _ = self.stop.send(());
-        let _ = self.serving.await;
-        if let BoundAddress::Unix(path) = &self.address {
+        let address = self.address.clone();
+        self.leave().await;
+        if let BoundAddress::Unix(path) = &address {
             // Somebody may have removed it already.
             let _ = std::fs::remove_file(path);
         }
+    }
+
+    /// The same where another process has the socket: the file of a Unix socket stays where it is.
+    pub(crate) async fn leave(self) {
+        // It may have ended already.
+        let _ = self.stop.send(());
+        let _ = self.serving.await;
     }
 }
 
@@ -310,15 +348,16 @@ impl DrainRequest {
     }
 }
 
-/// The default address may be taken, a written one may not (`semantics.md` §4.5).
-pub(crate) async fn bind_admin(admin: &Admin) -> Result<Option<AdminBound>, CannotStart> {
+/// The default address may be taken, a written one may not (`semantics.md` §4.5). Needs a tokio runtime with network.
+pub(crate) fn bind_admin(
+    admin: &Admin,
+    inherited: &mut Inherited,
+) -> Result<Option<AdminBound>, CannotStart> {
     let written = match admin {
         Admin::Off => return Ok(None),
         Admin::Default(address) => {
-            return match bind(*address).await {
-                Ok((listener, address)) => {
-                    Ok(Some((listener.into(), BoundAddress::Tcp(address), Admission::default())))
-                }
+            return match bind(*address, inherited) {
+                Ok(bound) => Ok(Some(bound)),
                 Err(error) => {
                     tracing::warn!(%address, %error, "there is no admin listener: its default address can't be had");
                     Ok(None)
@@ -327,30 +366,38 @@ pub(crate) async fn bind_admin(admin: &Admin) -> Result<Option<AdminBound>, Cann
         }
         Admin::At(written) => written,
     };
-    let admission = admission(admin);
-    let bound = match &written.address {
-        ListenAddress::Tcp(address) => {
-            bind(*address).await.map(|(listener, bound)| (listener.into(), BoundAddress::Tcp(bound)))
+    let (bound, address) = match &written.address {
+        ListenAddress::Tcp(address) => (bind(*address, inherited), BoundAddress::Tcp(*address)),
+        ListenAddress::Unix(path) => {
+            (bind_unix(path, written.mode, inherited), BoundAddress::Unix(path.clone()))
         }
-        ListenAddress::Unix(path) => admin_socket::bind(path, written.mode)
-            .map(|listener| (Socket::Unix(listener), BoundAddress::Unix(path.clone()))),
     };
-    match bound {
-        Ok((socket, address)) => Ok(Some((socket, address, admission))),
-        Err(source) => {
-            let address = match &written.address {
-                ListenAddress::Tcp(address) => BoundAddress::Tcp(*address),
-                ListenAddress::Unix(path) => BoundAddress::Unix(path.clone()),
-            };
-            Err(CannotStart::Admin { address, source })
-        }
-    }
+    bound.map(Some).map_err(|source| CannotStart::Admin { address, source })
 }
 
-async fn bind(address: SocketAddr) -> io::Result<(TcpListener, SocketAddr)> {
-    let listener = TcpListener::bind(address).await?;
-    let address = listener.local_addr()?;
-    Ok((listener, address))
+fn bind(address: SocketAddr, inherited: &mut Inherited) -> io::Result<AdminBound> {
+    let written = address.to_string();
+    let listener = match inherited.take_tcp(address) {
+        Some(listener) => listener,
+        None => std::net::TcpListener::bind(address)?,
+    };
+    listener.set_nonblocking(true)?;
+    let (address, duplicate) = (listener.local_addr()?, listener.as_fd().try_clone_to_owned()?);
+    let socket = TcpListener::from_std(listener)?.into();
+    Ok(AdminBound { socket, address: BoundAddress::Tcp(address), written, duplicate })
+}
+
+fn bind_unix(path: &Path, mode: u32, inherited: &mut Inherited) -> io::Result<AdminBound> {
+    let listener = match inherited.take_unix(path) {
+        Some(listener) => {
+            admin_socket::set_mode(path, mode)?;
+            UnixListener::from_std(listener)?
+        }
+        None => admin_socket::bind(path, mode)?,
+    };
+    let (address, duplicate) = (BoundAddress::Unix(path.to_owned()), listener.as_fd().try_clone_to_owned()?);
+    let written = address.to_string();
+    Ok(AdminBound { socket: Socket::Unix(listener), address, written, duplicate })
 }
 
 #[cfg(test)]

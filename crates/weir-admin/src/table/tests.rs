@@ -269,6 +269,7 @@ fn examples() -> BTreeMap<String, Value> {
     let upstreams = "/api/v1/upstreams";
     let of_server = format!("{upstreams}/{{upstream}}/servers/{{server}}");
     let queues = "/api/v1/queues";
+    let process = weir_core::ports::upgrade::NewProcess { pid: 4711, version: "0.2.0".to_owned() };
     let levels = weir_core::log_level::Levels::parse("info,weir_proxy=debug").unwrap();
     let document = |status: &Status| {
         let mut document = crate::live::of_status(status, Duration::from_secs(1_790_000_100));
@@ -294,6 +295,7 @@ fn examples() -> BTreeMap<String, Value> {
         ("GET /api/v1/events".to_owned(), document(&status)),
         ("POST /api/v1/reload".to_owned(), crate::reload_routes::told(&reloaded())),
         ("POST /api/v1/drain".to_owned(), json!({ "draining": true })),
+        ("POST /api/v1/upgrade".to_owned(), crate::upgrade_route::done(&process)),
         ("PUT /api/v1/log-level".to_owned(), crate::log_routes::levels_json(&levels)),
     ]
     .into()

@@ -7,6 +7,8 @@ use std::fmt;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixListener;
+use std::path::Path;
 
 use socket2::{Domain, Socket, Type};
 use weir_config::model::ListenAddress;
@@ -102,6 +104,14 @@ impl Inherited {
         self.take(&ListenAddress::Tcp(address))?.duplicates().ok()?.pop().map(TcpListener::from)
     }
 
+    /// The same for a Unix socket, whose file stays where it is.
+    pub fn take_unix(&mut self, path: &Path) -> Option<UnixListener> {
+        let mut listener = self.take(&ListenAddress::Unix(path.to_owned()))?;
+        let sockets = listener.duplicates();
+        listener.leave();
+        sockets.ok()?.pop().map(UnixListener::from)
+    }
+
     /// The addresses that nobody has taken.
     pub fn left(&self) -> impl Iterator<Item = &BoundAddress> {
         self.groups.iter().map(|group| &group.address)
@@ -144,7 +154,6 @@ mod tests {
     #![allow(clippy::unwrap_used)]
 
     use std::net::{TcpStream, UdpSocket};
-    use std::os::unix::net::UnixListener;
 
     use super::*;
 

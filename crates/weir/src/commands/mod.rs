@@ -18,6 +18,7 @@ pub(crate) mod race;
 pub(crate) mod reload;
 pub(crate) mod run;
 pub(crate) mod top;
+pub(crate) mod upgrade;
 pub(crate) mod upstreams;
 
 use clap::CommandFactory;
@@ -41,6 +42,7 @@ pub(crate) fn run(command: Command) -> Result<(), Failure> {
         Command::Explain(arguments) => explain::run(arguments),
         Command::Cert(arguments) => cert::run(arguments),
         Command::Top(arguments) => top::run(arguments),
+        Command::Upgrade(arguments) => upgrade::run(arguments),
         Command::Upstreams(arguments) => upstreams::run(arguments),
         Command::Reload(arguments) => reload::run(arguments),
         Command::Queue(arguments) => queue::run(arguments),

@@ -14,7 +14,8 @@ use crate::watching::WatchedFile;
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Signals: TERM, INT and QUIT end it when what runs has finished, a second TERM or
-INT at once; HUP reads the configuration again; USR1 opens the log files anew.
+INT at once; HUP reads the configuration again; USR1 opens the log files anew;
+USR2 replaces the program.
 Exit codes: 1 can't start or failed, 2 wrong usage, 3 invalid configuration.
 
 Example:

@@ -125,18 +125,6 @@ fn readiness_ends_with_the_first_signal() {
 }
 
 #[test]
-fn signals_of_later_versions_end_nothing() {
-    let scratch = Scratch::new("hangup");
-    let text = "listen: ['127.0.0.1:0']\nadmin: off\nservices: [{host: '*', respond: {body: x}}]\n";
-    let (mut proxy, address) = Running::proxy(&["run", "-c", &scratch.file("weir.yaml", text)]);
-    proxy.signal(Signal::SIGUSR2);
-    proxy.line("WARN replacing the program is not in this version");
-    assert!(answer(ask(address, "a.example", "/")).ends_with("\r\n\r\nx"));
-    proxy.signal(Signal::SIGTERM);
-    assert_eq!(proxy.end().0, Some(0));
-}
-
-#[test]
 fn the_access_log_moves_to_a_new_file() {
     let scratch = Scratch::new("reopen");
     let log = scratch.path("access.log");

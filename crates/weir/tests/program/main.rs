@@ -43,5 +43,6 @@ mod stall;
 mod testssl;
 mod tls_to_servers;
 mod top;
+mod upgrade;
 mod upstreams;
 mod write_back;

@@ -79,6 +79,13 @@ impl Running {
         Self::spawn(&mut limited)
     }
 
+    /// Starts another program, or this one by another path.
+    pub(crate) fn start_program(program: &str, arguments: &[&str]) -> Self {
+        let mut other = Command::new(program);
+        other.args(arguments).env_clear().stdin(Stdio::null()).stdout(Stdio::null());
+        Self::spawn(other.env("PATH", std::env::var_os("PATH").unwrap_or_default()))
+    }
+
     /// Starts it with its stdout there.
     pub(crate) fn start_to(arguments: &[&str], stdout: impl Into<Stdio>) -> Self {
         Self::spawn(command(arguments).stdout(stdout))
@@ -113,6 +120,16 @@ impl Running {
                 Ok(line) => self.seen.push(line),
                 Err(error) => panic!("no line with `{part}`: {error}\n{}", self.seen.join("\n")),
             }
+        }
+    }
+
+    /// Waits for lines that hold these, in any order.
+    pub(crate) fn lines(&mut self, parts: &[&str]) {
+        let mut missing = parts.to_vec();
+        while !missing.is_empty() {
+            let line = self.line("");
+            missing.retain(|part| !line.contains(part));
+            self.seen.push(line);
         }
     }
 
