@@ -11,13 +11,14 @@ use crate::workspace;
 
 /// Real clients that some tests drive through the proxy, a server whose TLS is another one, a terminal, and who
 /// collects metrics.
-const CLIENTS: [Need; 7] = [
+const CLIENTS: [Need; 8] = [
     Need { program: "curl", package: "curl" },
     Need { program: "python3", package: "python3" },
     Need { program: "httpx", package: "python3-httpx" },
     Need { program: "node", package: "nodejs" },
     Need { program: "openssl", package: "openssl" },
     Need { program: "tmux", package: "tmux" },
+    Need { program: "chromedriver", package: "chromium-driver" },
     Need { program: "prometheus", package: "prometheus" },
 ];
 

@@ -15,6 +15,7 @@ use hyper::body::{Body, Frame};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::{Instant, Interval, MissedTickBehavior};
 
+use crate::history::History;
 use crate::live;
 use crate::sources::Sources;
 
@@ -35,11 +36,22 @@ pub(crate) struct Broadcast {
     sources: Sources,
     places: Arc<Semaphore>,
     last: Mutex<Option<(Instant, Bytes)>>,
+    history: History,
 }
 
 impl Broadcast {
     pub(crate) fn new(sources: Sources) -> Self {
-        Self { sources, places: Arc::new(Semaphore::new(LISTENERS_MAX)), last: Mutex::default() }
+        Self {
+            sources,
+            places: Arc::new(Semaphore::new(LISTENERS_MAX)),
+            last: Mutex::default(),
+            history: History::default(),
+        }
+    }
+
+    /// Keeps a look at this moment, for those who come later.
+    pub(crate) fn remember(&self) {
+        self.history.take(&self.sources.status.status(), live::now());
     }
 
     /// A stream for one more listener, if there is a place. It ends when the sender of `stopped` is gone.
@@ -58,6 +70,7 @@ impl Broadcast {
         });
         Some(Events {
             broadcast: Arc::clone(self),
+            history: Some(Bytes::from(format!("event: history\ndata: {}\n\n", self.history.document()))),
             ticks,
             stopped,
             ends: Instant::now() + STREAM_LIFETIME,
@@ -85,6 +98,8 @@ impl Broadcast {
 /// The stream of one listener.
 pub(crate) struct Events {
     broadcast: Arc<Broadcast>,
+    /// What was before, until it has been told.
+    history: Option<Bytes>,
     ticks: Interval,
     stopped: Pin<Box<dyn Future<Output = ()> + Send>>,
     ends: Instant,
@@ -102,6 +117,9 @@ impl Body for Events {
         let this = self.get_mut();
         if this.stopped.as_mut().poll(cx).is_ready() {
             return Poll::Ready(None);
+        }
+        if let Some(history) = this.history.take() {
+            return Poll::Ready(Some(Ok(Frame::data(history))));
         }
         let now = ready!(this.ticks.poll_tick(cx));
         if now >= this.ends {

@@ -9,11 +9,14 @@
 //! On the loopback interface it has no password, and the guard keeps web pages from reaching it there; beyond it, it has a token.
 
 mod access;
+mod certificates;
 mod comparison;
 mod configuration;
+mod dashboard;
 mod events;
 mod failures;
 mod guard;
+mod history;
 mod live;
 mod log_routes;
 mod metrics;

@@ -9,6 +9,7 @@ use weir_core::ports::traffic::RouteTraffic;
 use weir_core::ports::{EjectionStatus, Histogram, ServerStatus, Status, UpstreamStatus};
 use weir_core::traffic::STATUS_CLASSES;
 
+use crate::certificates::certificate;
 use crate::configuration::configuration;
 use crate::metrics::bucket_counts;
 use crate::sources::Sources;
@@ -46,6 +47,10 @@ pub(crate) fn of_status(status: &Status, now: Duration) -> Value {
         "uptime_seconds": status.uptime_seconds,
         "ready": status.ready,
         "workers": status.workers,
+        "listeners": status.listeners,
+        "certificates": status.certificates.iter().map(certificate).collect::<Vec<_>>(),
+        "panics_total": status.panics_total,
+        "log_lines_dropped": status.log_lines_dropped,
         "stalled_seconds": status.stalled.as_secs_f64(),
         "configuration": configuration(&status.configuration),
         "connections_open": status.connections_open,

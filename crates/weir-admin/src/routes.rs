@@ -8,11 +8,10 @@ use hyper::{Response, StatusCode};
 use serde_json::{Value, json};
 use weir_core::limit_hit::LimitHit;
 use weir_core::metric::ANSWER_CLASSES;
-use weir_core::ports::{
-    AuthenticatedStatus, CertificateStatus, DURATION_BOUNDS_SECONDS, Histogram, Status, StatusSource,
-};
+use weir_core::ports::{AuthenticatedStatus, DURATION_BOUNDS_SECONDS, Histogram, Status, StatusSource};
 use weir_core::refusal::Refusal;
 
+use crate::certificates::certificate;
 use crate::comparison::{comparison_json, comparison_status_json, mirror_json};
 use crate::configuration::configuration;
 use crate::failures::failure;
@@ -67,7 +66,7 @@ pub(crate) fn compare(source: &dyn StatusSource) -> Answer {
 
 /// Certificates that listeners serve.
 pub(crate) fn certificates(source: &dyn StatusSource) -> Answer {
-    let certificates: Vec<_> = source.status().certificates.iter().map(certificate_json).collect();
+    let certificates: Vec<_> = source.status().certificates.iter().map(certificate).collect();
     shown(StatusCode::OK, &json!({ "certificates": certificates }))
 }
 
@@ -100,7 +99,7 @@ pub(crate) fn status_json(status: &Status) -> Value {
         "uptime_seconds": status.uptime_seconds,
         "ready": status.ready,
         "listeners": status.listeners,
-        "certificates": status.certificates.iter().map(certificate_json).collect::<Vec<_>>(),
+        "certificates": status.certificates.iter().map(certificate).collect::<Vec<_>>(),
         "configuration": configuration(&status.configuration),
         "workers": status.workers,
         "stalled_seconds": status.stalled.as_secs_f64(),
@@ -126,19 +125,6 @@ pub(crate) fn status_json(status: &Status) -> Value {
         "mirrors": status.mirrors.iter().map(mirror_json).collect::<Vec<_>>(),
         "comparisons": status.comparisons.iter().map(comparison_status_json).collect::<Vec<_>>(),
         "upstreams": status.upstreams.iter().map(upstream).collect::<Vec<_>>(),
-    })
-}
-
-fn certificate_json(certificate: &CertificateStatus) -> Value {
-    json!({
-        "listener": certificate.listener,
-        "file": certificate.file,
-        "names": certificate.names,
-        "issuer": certificate.issuer,
-        "key": certificate.key,
-        "sha256": certificate.fingerprint,
-        "begins_seconds": certificate.begins_seconds,
-        "expires_seconds": certificate.expires_seconds,
     })
 }
 

@@ -27,12 +27,15 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use serde_json::{Value, json};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
+use tokio::time::MissedTickBehavior;
 use weir_core::ports::SharedStatusSource;
 use weir_core::ports::drain::DrainControl;
 
 use crate::access::Door;
+use crate::dashboard;
 use crate::events::{Broadcast, Events};
 use crate::guard::{Guard, Refusal};
+use crate::history;
 use crate::log_routes;
 use crate::problem::{allowed, not_allowed, problem, shown};
 use crate::socket::{Connected, Socket};
@@ -91,9 +94,16 @@ async fn accept(listener: Socket, service: Service, shutdown: impl Future<Output
     let (stop, stopped) = watch::channel(());
     let mut connections = JoinSet::new();
     let mut shutdown = pin!(shutdown);
+    let mut remembering = tokio::time::interval(history::PERIOD);
+    remembering.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         tokio::select! {
             () = &mut shutdown => break,
+            _ = remembering.tick() => {
+                let live = Arc::clone(&service.live);
+                // By itself, so that a fault of who is asked does not end this loop.
+                tokio::spawn(async move { live.remember() });
+            }
             Some(_) = connections.join_next() => {}
             accepted = listener.accept(), if connections.len() < CONNECTIONS_MAX => match accepted {
                 Ok(stream) => {
@@ -201,7 +211,9 @@ impl Service {
         if !found.peek().is_some_and(|entry| entry.is_open()) && !gate.token.admits(&head.headers) {
             return Err(unauthorised().into());
         }
-        let Some(entry) = found.next() else { return Err(nothing_here(self.entries).into()) };
+        let Some(entry) = found.next() else {
+            return Err(nothing_here(self.entries, head.uri.path()).into());
+        };
         match allowed(entry.methods, &head.method) {
             Some(_) => Ok(entry.deed),
             None => Err(not_allowed(entry.methods).into()),
@@ -216,6 +228,8 @@ impl Service {
             Err((status, text)) => problem(status, &text),
         };
         match deed {
+            Deed::Page => dashboard::file(head.uri.path())
+                .unwrap_or_else(|| nothing_here(self.entries, head.uri.path())),
             Deed::Healthz => routes::healthz(),
             Deed::Readyz => routes::readyz(status),
             Deed::Metrics => routes::metrics(status, &head.headers),
@@ -297,9 +311,15 @@ fn unauthorised() -> Response<Full<Bytes>> {
     answer
 }
 
-fn nothing_here(entries: &[Entry]) -> Response<Full<Bytes>> {
-    // The long table is told shortly.
-    let paths: Vec<_> = entries.iter().map(|entry| entry.path).filter(|path| !path.contains('{')).collect();
+fn nothing_here(entries: &[Entry], asked: &str) -> Response<Full<Bytes>> {
+    // Who is near is told what is there; who is not, what there is at all.
+    let kind = |path: &str| path.split('/').take(4).collect::<Vec<_>>().join("/");
+    let near = |path: &&str| kind(path) == kind(asked) && kind(path).len() > 1;
+    let all = || entries.iter().map(|entry| entry.path);
+    let mut paths: Vec<_> = all().filter(near).collect();
+    if paths.is_empty() {
+        paths = all().filter(|path| !path.contains('{')).collect();
+    }
     problem(StatusCode::NOT_FOUND, &format!("there is nothing here; there are {}", paths.join(", ")))
 }
 

@@ -9,6 +9,8 @@ mod tests;
 /// What answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Deed {
+    /// See [`dashboard`](crate::dashboard).
+    Page,
     Healthz,
     Readyz,
     Metrics,
@@ -53,6 +55,8 @@ const fn done(path: &'static str, deed: Deed) -> Entry {
 
 /// Everything there is.
 pub(crate) const ALL: &[Entry] = &[
+    read("/", Deed::Page),
+    read("/dashboard/{file}", Deed::Page),
     read("/healthz", Deed::Healthz),
     read("/readyz", Deed::Readyz),
     read("/metrics", Deed::Metrics),
@@ -111,6 +115,6 @@ impl Entry {
 
     /// Whether everybody may ask, also without the token.
     pub(crate) fn is_open(&self) -> bool {
-        matches!(self.deed, Deed::Healthz | Deed::Readyz)
+        matches!(self.deed, Deed::Page | Deed::Healthz | Deed::Readyz)
     }
 }

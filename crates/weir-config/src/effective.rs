@@ -16,8 +16,21 @@ use crate::source::{Source, Span};
 const HIDDEN: &str = "(hidden)";
 
 /// Names of fields and keys whose values are secrets, in lower case.
-const SECRET_NAMES: [&str; 8] =
-    ["authorization", "cookie", "token", "secret", "password", "passwd", "api-key", "apikey"];
+const SECRET_NAMES: [&str; 13] = [
+    "authorization",
+    "cookie",
+    "token",
+    "secret",
+    "password",
+    "passwd",
+    "api-key",
+    "apikey",
+    "access-key",
+    "x-auth",
+    "credential",
+    "private",
+    "signature",
+];
 
 /// The document. `hidden` are the places that a report hides.
 pub(crate) fn effective(
@@ -103,7 +116,8 @@ impl Making<'_> {
         if scalar.replaced {
             // As it was written, with the names of the variables. Where that can't be told, nothing is.
             let written = self.source.text().get(span.start..span.end).unwrap_or(HIDDEN);
-            return written.trim_matches(['"', '\'']).into();
+            let written = written.trim_matches(['"', '\'']);
+            return if is_hidden { names_alone(written) } else { without_user(written) }.into();
         }
         if is_hidden && !scalar.text.starts_with("file:") {
             return HIDDEN.into();
@@ -148,6 +162,13 @@ fn fitting(shape: &Shape, is_it: impl Fn(&Shape) -> bool + Copy) -> Option<Shape
 fn is_secret(name: &str) -> bool {
     let name = name.to_ascii_lowercase().replace('_', "-");
     SECRET_NAMES.iter().any(|secret| name.contains(secret))
+}
+
+/// Of a text that is a secret: the names of its variables, without their defaults and without what stands around them.
+fn names_alone(written: &str) -> String {
+    let names = written.split("${").skip(1).filter_map(|rest| rest.split([':', '}']).next());
+    let names: Vec<String> = names.map(|name| format!("${{{name}}}")).collect();
+    if names.is_empty() { HIDDEN.to_owned() } else { names.join(" ") }
 }
 
 /// A URL without user and password.

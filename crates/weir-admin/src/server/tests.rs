@@ -231,7 +231,16 @@ pub(super) fn check_problem(answer: &Answer, status: u16) {
 #[tokio::test]
 async fn what_is_not_there_and_what_cannot_be_written() {
     let admin = start().await;
-    for path in ["/", "/nothing", "/healthz/", "/HEALTHZ", "//healthz", "/api/v1/status/", "/%6detrics"] {
+    for path in [
+        "/dashboard/",
+        "/dashboard/other.js",
+        "/nothing",
+        "/healthz/",
+        "/HEALTHZ",
+        "//healthz",
+        "/api/v1/status/",
+        "/%6detrics",
+    ] {
         check_problem(&admin.ask("GET", path, "").await, 404);
     }
     check_problem(&admin.ask("POST", "/nothing", "").await, 404);

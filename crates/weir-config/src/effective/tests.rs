@@ -53,6 +53,23 @@ fn secrets_are_not_in_it_wherever_they_stand() {
     assert_eq!(shown["admin"]["address"], ":9180");
 }
 
+/// The default of a variable was shown, and what stands beside one.
+#[test]
+fn of_a_secret_with_variables_their_names_alone_are_told() {
+    let shown = shown(
+        "services:\n  - host: '*'\n    upstream: ['http://127.0.0.1:${PORT:-9002}']\n    \
+         authenticate: {api_key: {keys: {shop: '${NONE:-swordfish-of-some-length}', other: 'swordfish-${SECRET}'}}}\n    \
+         request_headers: {set: {X-Access-Key: '${NONE:-swordfish}', X-Auth: swordfish}}\n",
+    );
+    let service = &shown["services"][0];
+    assert_eq!(service["upstream"][0], "http://127.0.0.1:${PORT:-9002}");
+    let keys = &service["authenticate"]["api_key"]["keys"];
+    assert_eq!(keys, &json!({"shop": "${NONE}", "other": "${SECRET}"}));
+    let set = &service["request_headers"]["set"];
+    assert_eq!(set, &json!({"X-Access-Key": HIDDEN, "X-Auth": HIDDEN}));
+    assert_eq!((names_alone("${A:-b}c${D}"), names_alone("a")), ("${A} ${D}".to_owned(), HIDDEN.to_owned()));
+}
+
 #[test]
 fn urls_lose_their_users() {
     assert_eq!(without_user("https://a:b@c.example/d@e"), "https://(hidden)@c.example/d@e");

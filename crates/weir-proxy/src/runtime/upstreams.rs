@@ -2,7 +2,7 @@
 //!
 //! One of which the configuration says what it said before is the same one: with its connections, what is known of its servers,
 //! and the tasks that look after it. One that has changed is made anew, and takes over what became of its members when it comes
-//! into force ([`take_over`]).
+//! into force (`take_over`).
 
 use std::collections::HashMap;
 use std::sync::Arc;

@@ -82,6 +82,7 @@ async fn show(arguments: Arguments) -> Result<(), Failure> {
     tokio::select! {
         () = signals.end() => lifetime::end(weir, &mut signals).await,
         _ = weir.proxy.worker_ended() => Err(lifetime::worker_died(weir).await),
+        never = burst::trickle(address) => match never {},
     }
 }
 
@@ -146,8 +147,15 @@ fn introduce(address: SocketAddr, servers: &[String]) {
 
 fn suggest(address: SocketAddr, weir: &Weir) {
     let color = output::messages_have_color();
-    let mut text = "\nTry it in another terminal:\n".to_owned();
     let admin = weir.admin.as_ref().map(|admin| &admin.address);
+    let mut text = match admin {
+        Some(admin) => {
+            let shown = Paint::Strong.on(color, format_args!("http://{admin}/"));
+            format!("\nDashboard: {shown}  (a few requests go on, so that there is something to see)\n")
+        }
+        None => String::new(),
+    };
+    text += "\nTry it in another terminal:\n";
     let mut line = |command: String, effect: &str| {
         let command = Paint::Hint.on(color, format_args!("{command:<43}"));
         text += format!("  {command}  {effect}").trim_end();

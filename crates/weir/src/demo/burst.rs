@@ -2,6 +2,7 @@
 //!
 //! The client is hyper's, not ours: if both sides were the same code, it could agree with itself on something wrong.
 
+use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -19,6 +20,9 @@ use tokio::time::Instant;
 const CONNECTIONS_MAX: usize = 8;
 /// How long one request may take. It goes from this machine to this machine.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Between two requests of those that go on after the burst.
+const TRICKLE_PAUSE: Duration = Duration::from_millis(100);
 
 /// What came back of a burst.
 #[derive(Debug, Default)]
@@ -56,6 +60,18 @@ pub(crate) async fn send(address: SocketAddr, requests: usize) -> Outcome {
         }
     }
     outcome
+}
+
+/// Sends a request now and then, for ever, so that who opens the dashboard sees a proxy at work.
+///
+/// Dropping the future closes its connection.
+#[expect(clippy::disallowed_methods, reason = "it is for eyes: there is no event to wait for")]
+pub(crate) async fn trickle(address: SocketAddr) -> Infallible {
+    loop {
+        tokio::time::sleep(TRICKLE_PAUSE).await;
+        // How it ends is what the dashboard shows.
+        let _shown = send(address, 1).await;
+    }
 }
 
 /// One connection's requests, one after the other. After a failure the next one gets a new connection.

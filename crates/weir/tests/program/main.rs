@@ -7,8 +7,10 @@
 mod admin;
 mod admin_listener;
 mod bad_input;
+mod browser;
 mod cert;
 mod check;
+mod dashboard;
 mod demo;
 mod descriptors;
 mod duplicate;

@@ -228,7 +228,7 @@ fn nonsense_is_refused_with_a_reason_and_changes_nothing() {
         ("PUT", format!("{base}/nix/servers/127.0.0.1:1"), 404, "web"),
         ("DELETE", other.clone(), 404, ""),
         ("GET", other.clone(), 404, ""),
-        ("GET", format!("{base}/web/nix"), 404, "/NAME/servers/ADDRESS"),
+        ("GET", format!("{base}/web/nix"), 404, "/{upstream}/servers/{server}"),
         ("PUT", format!("{own}?weight=1001"), 400, "from 0 to 1000"),
         ("POST", format!("{own}/register"), 409, "the configuration names this server"),
         ("PUT", format!("{own}?weight=heavy"), 400, "`weight` takes a number"),
