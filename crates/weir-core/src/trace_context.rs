@@ -1,6 +1,6 @@
 //! `traceparent` of W3C Trace Context: which trace a request belongs to, and which part of it asks.
 //!
-//! What is not exactly as the recommendation has it (https://www.w3.org/TR/trace-context/ §3.2) is no trace: guessing would join
+//! What is not exactly as the recommendation has it (<https://www.w3.org/TR/trace-context/> §3.2) is no trace: guessing would join
 //! requests that have nothing to do with each other. `tracestate` is others' and goes on as it is, or not at all.
 
 use std::num::{NonZeroU64, NonZeroU128};

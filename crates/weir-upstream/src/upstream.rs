@@ -157,7 +157,7 @@ impl Upstream {
         Self { verdicts: Arc::clone(&before.verdicts), rotation, ..self }
     }
 
-    /// Takes over what became of the members of the one of this name until now: see [`Roster::succeed`]. `before` has no members
+    /// Takes over what became of the members of the one of this name until now: see `Roster::succeed`. `before` has no members
     /// afterwards, so that nothing that is found out about them is noted in the wrong place; its group stays for requests that
     /// began with it. `has_same_terms` says that servers are reached and watched as before, so that those that are there stay
     /// what they are, connections included.
