@@ -1,6 +1,6 @@
 //! Accepting connections from a socket that belongs to the process.
 
-use std::future::{pending, poll_fn};
+use std::future::poll_fn;
 use std::io;
 use std::os::fd::{AsRawFd, RawFd};
 use std::rc::Rc;
@@ -158,7 +158,8 @@ pub(crate) async fn accept(worker: Rc<Worker>, entrance: Entrance, post: Rc<Post
     true
 }
 
-/// Waits until the connection that was just accepted may be served; not at all once the worker drains.
+/// Waits until the connection that was just accepted may be served; not at all once this post is relieved, also where another
+/// worker accepts from now on: what was taken from the queue can't be given back, and a worker that goes waits for its posts.
 ///
 /// Not before accepting: a worker that held a permit while nobody came would keep it from another worker where somebody
 /// waits. So each socket may hold one connection beyond the limit, accepted and not served.
@@ -167,15 +168,9 @@ async fn permit(worker: &Worker, post: &Post) -> Option<Permit> {
         worker.counters.hit(LimitHit::Connections);
     }
     tokio::select! {
+        biased;
         permit = worker.permits.connection() => Some(permit),
-        () = closed(post) => None,
-    }
-}
-
-/// Waits until what waits is accepted beyond any limit.
-async fn closed(post: &Post) {
-    if post.relieved().await != Relief::Closed {
-        pending::<()>().await;
+        _ = post.relieved() => None,
     }
 }
 

@@ -23,6 +23,7 @@ fn config(round: usize, servers: [&str; 3]) -> String {
     let web = if round.is_multiple_of(2) { format!("'{a}', '{b}'") } else { format!("'{b}'") };
     format!(
         "workers: {}
+drain: {{idle: 60s}}
 limits: {{fields: {}}}
 timeouts: {{idle: {}s}}
 services:
