@@ -158,6 +158,14 @@ impl ServerTls {
         Ok(Self { choices, exact, below, tickets, checked })
     }
 
+    /// Whether clients see the same certificates, and are checked with the same.
+    pub fn is_same(&self, other: &Self) -> bool {
+        let prints = |tls: &Self| -> Vec<_> {
+            tls.choices.iter().map(|choice| choice.certificate.fingerprint.to_string()).collect()
+        };
+        self.checked == other.checked && prints(self) == prints(other)
+    }
+
     /// The certificate for a client that says this of itself.
     pub fn choose(&self, hello: &ClientHello<'_>) -> &Arc<Choice> {
         self.choose_by(hello.server_name().map(without_dot), |choice| choice.suits(hello))

@@ -109,10 +109,7 @@ impl ListenerTls {
     pub(super) fn renewal(of: &Arc<Self>, now: SystemTime) -> Result<Option<Renewal>, CertificateError> {
         let error = |problems| CertificateError { listener: of.listener.clone(), problems };
         let loaded = of.source.load(Some(&of.current()), now).map_err(error)?;
-        let prints = |tls: &ServerTls| -> Vec<String> {
-            tls.choices().iter().map(|choice| choice.certificate.fingerprint.to_string()).collect()
-        };
-        let is_another = prints(&loaded.tls) != prints(&of.current());
+        let is_another = !loaded.tls.is_same(&of.current());
         Ok(is_another.then(|| Renewal { of: Arc::clone(of), loaded }))
     }
 

@@ -135,6 +135,29 @@ fn a_listener_may_begin_to_speak_tls_and_end_it() {
     chat.lives();
 }
 
+/// The certificate may be the same and who is let in be another: an authority that is believed no more, or a revocation.
+#[test]
+fn another_authority_of_clients_in_the_same_file_is_used_at_once() {
+    let server = Server::saying("ok");
+    let port = ReservedPort::new();
+    let (root, files) = (Authority::new("Root"), Files::new());
+    let certificate = root.issue(&["a.test"]);
+    let secured = format!(
+        "listen: [{{address: '{}', tls: {{certificate: '{}', key: '{}', issuer: '{}', client: {{ca: '{}'}}}}}}]\n\
+         services: [{{host: '*', upstream: ['{server}']}}]\n",
+        port.address(),
+        files.write("a.pem", &certificate.chain),
+        files.write("a.key", &certificate.key),
+        files.write("root.pem", &root.pem),
+        files.write("clients.pem", Authority::new("Clients").pem),
+    );
+    let proxy = proxy::start(&secured);
+    assert_eq!(reload(&proxy, &secured), [""; 0]);
+    files.write("clients.pem", Authority::new("Clients").pem);
+    assert_eq!(reload(&proxy, &secured), [format!("certificates {} changed", port.address())]);
+    assert_eq!(reload(&proxy, &secured), [""; 0]);
+}
+
 #[test]
 fn the_limit_of_connections_may_change() {
     let server = Server::saying("ok");
