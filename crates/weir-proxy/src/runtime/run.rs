@@ -100,6 +100,8 @@ pub(super) async fn run(setup: Setup) -> Result<usize, AcceptEnded> {
     }
     ticking.abort();
     worker.counters.end_ticking();
+    // Its connections to servers end with it; the counters are somebody else's next.
+    worker.counters.pool_idle.set(0);
     pooling.abort();
     Ok(cut)
 }
