@@ -11,7 +11,7 @@ use super::fingerprint::Fingerprint;
 use super::inherited::Inherited;
 use super::sockets::{BoundAddress, Listener};
 use super::start_error::StartError;
-use crate::inbound::door::{Door, Terms};
+use crate::inbound::door::{Door, DoorId, Terms};
 use crate::inbound::listener::Entrance;
 
 /// A listener that is open.
@@ -54,6 +54,17 @@ impl OpenListener {
     pub(super) fn address(&self) -> &BoundAddress {
         self.listener.address()
     }
+}
+
+/// A socket of a listener that a worker should accept from, and does not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Unmanned {
+    /// The listener.
+    pub door: DoorId,
+    /// The number of the socket.
+    pub number: usize,
+    /// The index of the worker.
+    pub worker: usize,
 }
 
 /// What the configuration wants to be spoken at this address.

@@ -29,7 +29,7 @@ use super::fleet::Fleet;
 use super::inbox::{INBOX_MESSAGES_MAX, Inspection, Message, Query};
 use super::inherited::Inherited;
 use super::keepers;
-use super::listeners::{self, OpenListener};
+use super::listeners::{self, OpenListener, Unmanned};
 use super::marks::Marks;
 use super::percentiles;
 use super::permits::Permits;
@@ -59,6 +59,8 @@ pub struct Proxy {
     pub(super) fleet: Fleet,
     /// Held until the end: the sockets belong to the process.
     pub(super) listeners: Vec<OpenListener>,
+    /// Sockets that a worker should have got and the system did not give, until the next reload.
+    pub(super) unmanned: Vec<Unmanned>,
     pub(super) status: Arc<ProcessStatus>,
     pub(super) log: Option<AccessLogWriter>,
     pub(super) drain: Drain,
@@ -127,6 +129,7 @@ impl Proxy {
         let mut proxy = Self {
             fleet: Fleet::new(),
             listeners,
+            unmanned: Vec::new(),
             status,
             log,
             drain: model.drain,

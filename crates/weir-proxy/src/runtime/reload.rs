@@ -23,7 +23,7 @@ use super::clock::time_of_day;
 use super::fingerprint::Fingerprint;
 use super::found;
 use super::inbox::{Change, Message};
-use super::listeners::{self, OpenListener};
+use super::listeners::{self, OpenListener, Unmanned};
 use super::marks::{self, Marks, change};
 use super::process::{FIND_TIME, LOG_FINISH_TIME, Proxy, access_log, worker_count};
 use super::queues::{QueueError, Queues};
@@ -282,7 +282,7 @@ impl Proxy {
         let (replay_bytes, changes) = (prepared.replay_bytes, prepared.changes);
         renewals.into_iter().for_each(Renewal::serve);
         let is_same = *marks == *self.marks && changes.iter().all(|it| it.what == Changed::Certificates);
-        if is_same {
+        if is_same && self.unmanned.is_empty() {
             return Adopted { changes, pause: Duration::ZERO };
         }
         self.publish(&snapshot);
@@ -291,6 +291,10 @@ impl Proxy {
         self.permits.resize(&limits);
         self.replay.resize(replay_bytes);
         let (new, gone) = self.rearrange(listeners);
+        // Before workers are told: each has a descriptor of its own until it has accepted what waits, and with the last one the
+        // system stops queueing. One that was held for longer would have it fill queues that nobody empties any more.
+        let closing: Vec<DoorId> = gone.iter().map(|gone| gone.door.id).collect();
+        drop(gone);
         let log_is_new = log.is_some();
         let old_log = log.and_then(|log| std::mem::replace(&mut self.log, log));
         let before = self.fleet.len();
@@ -301,11 +305,9 @@ impl Proxy {
             // Some of the sockets were meant for those that are not there.
             now_there = before;
         }
-        let pause = self.tell_of_change(&snapshot, (before, now_there), &new, &gone, log_is_new).await;
+        let pause = self.tell_of_change(&snapshot, (before, now_there), &new, &closing, log_is_new).await;
         self.fleet.dismiss(now_there, self.drain.idle).await;
         self.note_workers();
-        // Nobody accepts from those any more.
-        drop(gone);
         if let Some(log) = old_log {
             // It may have to wait for a slow disk.
             drop(std::thread::Builder::new().name("access-log-end".to_owned()).spawn(move || {
@@ -367,14 +369,14 @@ impl Proxy {
 
     /// Tells every worker, and waits until all have done it. How long one of them did nothing else at most.
     async fn tell_of_change(
-        &self,
+        &mut self,
         snapshot: &Arc<Snapshot>,
         (before, workers): (usize, usize),
         new: &[DoorId],
-        gone: &[OpenListener],
+        closing: &[DoorId],
         log_is_new: bool,
     ) -> Duration {
-        let mut done = Vec::new();
+        let (mut done, mut unmanned) = (Vec::new(), Vec::new());
         let message = |index: Option<usize>| {
             let (told, has_done) = oneshot::channel();
             done.push(has_done);
@@ -388,11 +390,17 @@ impl Proxy {
                 let is_new = new.contains(&listener.door.id);
                 let (after, before) = (served(workers, listener), served(before, listener));
                 let before = if is_new { &[][..] } else { &before };
-                for number in after.iter().filter(|number| !before.contains(number)) {
-                    match listener.entrance(*number) {
+                // Without an index nothing is served.
+                let place =
+                    |number| Unmanned { door: listener.door.id, number, worker: index.unwrap_or_default() };
+                let has = |number| before.contains(&number) && !self.unmanned.contains(&place(number));
+                for number in after.iter().copied().filter(|number| !has(*number)) {
+                    match listener.entrance(number) {
                         Ok(entrance) => open.push(entrance),
                         Err(error) => {
-                            tracing::error!(%error, "a worker can't have a socket; others accept from it");
+                            let address = listener.address();
+                            tracing::error!(%error, %address, "a worker can't have a socket; the next reload tries again");
+                            unmanned.push(place(number));
                         }
                     }
                 }
@@ -403,13 +411,14 @@ impl Proxy {
                 snapshot: Arc::clone(snapshot),
                 open,
                 hand_over,
-                close: gone.iter().map(|gone| gone.door.id).collect(),
+                close: closing.to_vec(),
                 idle: self.drain.idle,
                 log: log_is_new.then(|| self.log.as_ref().map(AccessLogWriter::handle)),
                 done: told,
             })
         };
         self.fleet.tell_all(message).await;
+        self.unmanned = unmanned;
         let mut pause = Duration::ZERO;
         for done in done {
             // One that is gone has nothing to do.
