@@ -11,6 +11,10 @@ impl WireLimits {
     /// How deep lists and dictionaries may lie in each other. Real messages are flat.
     pub const DEPTH_MAX: usize = 32;
 
+    /// How much a message may hold: values, names among them, and in a pickle also its marks and what it remembers. Each costs
+    /// far more memory than the byte it may be written with. Real messages hold a dozen.
+    pub const ITEMS_MAX: usize = 4096;
+
     /// The least that a message may have beside its payload.
     const BESIDE_BYTES: usize = 16 * 1024;
 

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use super::limits::WireLimits;
+
 /// Why bytes are no message. Where the next one begins is not known then, so the connection ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum WireProblem {
@@ -9,6 +11,8 @@ pub enum WireProblem {
     NoMessage,
     /// It is longer than messages may be.
     TooLong,
+    /// It holds more values than messages may.
+    TooMany,
     /// What it holds lies too deep in each other.
     TooDeep,
     /// It is no JSON; what is wrong.
@@ -24,6 +28,9 @@ impl fmt::Display for WireProblem {
         match self {
             Self::NoMessage => f.write_str("a message is a JSON object or a pickled dictionary"),
             Self::TooLong => f.write_str("the message is too long"),
+            Self::TooMany => {
+                write!(f, "the message holds too much: at most {} values", WireLimits::ITEMS_MAX)
+            }
             Self::TooDeep => f.write_str("what the message holds lies too deep in each other"),
             Self::Json(what) => write!(f, "the message is no JSON: {what}"),
             Self::Pickle(what) => write!(f, "the message is no pickle of plain data: {what}"),

@@ -220,14 +220,49 @@ fn depth_and_length_are_bounded() {
     deep.extend([0x85; 1000]);
     deep.extend_from_slice(b"s.");
     assert_eq!(problem(&deep), Some(WireProblem::TooDeep));
-    let mut long = b"\x80\x02}(".to_vec();
-    long.extend([b'N'; 70_000]);
-    assert_eq!(problem(&long), Some(WireProblem::TooLong));
     // White space alone is no message, and needs no memory.
     let mut framer = Framer::new(WireLimits::default());
     assert_eq!(framer.advance(&[b' '; 100]), Ok(None));
     assert_eq!((framer.take_blank(), framer.is_inside()), (100, false));
     assert_eq!(framer.advance(b"{}").unwrap().map(|frame| (frame.start, frame.end)), Some((0, 2)));
+}
+
+/// One byte may be a value that takes dozens, of a message that may never end.
+#[test]
+fn what_a_message_holds_is_bounded() {
+    const MAX: usize = WireLimits::ITEMS_MAX;
+    // The dictionary, a name and a list take three.
+    let list = |count: usize| format!("{{\"a\":[{}0]}}", "0,".repeat(count - 4));
+    assert_eq!(problem(list(MAX).as_bytes()), None);
+    assert_eq!(problem(list(MAX + 1).as_bytes()), Some(WireProblem::TooMany));
+    // Names count, and what is nested.
+    let names = |count: usize| format!("{{{}\"\":{{}}}}", "\"\":[],".repeat((count - 3) / 2));
+    assert_eq!(problem(names(MAX - 1).as_bytes()), None);
+    assert_eq!(problem(names(MAX + 1).as_bytes()), Some(WireProblem::TooMany));
+    // Refused while they come; what is allowed is waited for.
+    const UNITS: [(&[u8], usize, &[u8], usize); 10] = [
+        (b"\x80\x02}", 1, b"(", 1),
+        (b"\x80\x02}", 1, b"N", 1),
+        (b"\x80\x02}", 1, b"]", 1),
+        (b"(", 1, b"I1\n", 1),
+        (b"\x80\x04}N", 2, b"\x94", 1),
+        (b"\x80\x02}N", 2, b"q\x00", 1),
+        (b"\x80\x02}K\x01q\x00", 3, b"h\x00", 1),
+        // Also what has been put into a list or is in a tuple.
+        (b"\x80\x02}](", 3, b"Ne(", 2),
+        (b"\x80\x02}]", 2, b"Na", 1),
+        (b"\x80\x02}", 1, b"N\x85", 2),
+    ];
+    for (begin, taken, unit, each) in UNITS {
+        let of = |count: usize| [begin, &unit.repeat(count)].concat();
+        let most = (MAX - taken) / each;
+        assert_eq!(problem(&of(most)), None, "{}", unit.escape_ascii());
+        assert_eq!(problem(&of(most + 1)), Some(WireProblem::TooMany), "{}", unit.escape_ascii());
+    }
+    let whole =
+        |count: usize| [&b"\x80\x02}X\x01\0\0\0a]("[..], &b"N".repeat(count - 4)[..], b"es."].concat();
+    assert_eq!(one(&whole(MAX)).member("a"), Some(&Value::List(vec![Value::None; MAX - 4])));
+    assert_eq!(problem(&whole(MAX + 1)), Some(WireProblem::TooMany));
 }
 
 /// A pickle is a program. Each of these would do something where it is loaded, or take memory without end.

@@ -1,15 +1,17 @@
 //! From the text of an object to what it holds.
 
+use super::super::limits::WireLimits;
 use super::super::problem::WireProblem;
 use super::super::value::Value;
 
-/// Reads one object, which [`Scan`](super::scan::Scan) has found: so its depth is bounded.
+/// Reads one object, which [`Scan`](super::scan::Scan) has found: so its depth is bounded. How much it holds is
+/// counted here.
 ///
 /// # Errors
-/// It is no JSON.
+/// It is no JSON, or holds too much.
 pub(crate) fn read(bytes: &[u8]) -> Result<Value, WireProblem> {
     let text = std::str::from_utf8(bytes).map_err(|_| WireProblem::Json("it is not UTF-8"))?;
-    let mut reader = Reader { text, at: 0 };
+    let mut reader = Reader { text, at: 0, items_left: WireLimits::ITEMS_MAX };
     let value = reader.value()?;
     reader.blank();
     match reader.at == text.len() {
@@ -21,6 +23,8 @@ pub(crate) fn read(bytes: &[u8]) -> Result<Value, WireProblem> {
 struct Reader<'t> {
     text: &'t str,
     at: usize,
+    /// Values and names that may still come.
+    items_left: usize,
 }
 
 type Read<T> = Result<T, WireProblem>;
@@ -42,7 +46,14 @@ impl Reader<'_> {
         is_next
     }
 
+    /// Counts one more value or name.
+    fn count(&mut self) -> Read<()> {
+        self.items_left = self.items_left.checked_sub(1).ok_or(WireProblem::TooMany)?;
+        Ok(())
+    }
+
     fn value(&mut self) -> Read<Value> {
+        self.count()?;
         self.blank();
         match self.bytes().first() {
             Some(b'{') => self.object(),
@@ -66,6 +77,7 @@ impl Reader<'_> {
             if self.bytes().first() != Some(&b'"') {
                 return Err(WireProblem::Json("a name is a text in quotes"));
             }
+            self.count()?;
             let name = Value::Text(self.string()?);
             self.blank();
             if !self.takes(b':') {

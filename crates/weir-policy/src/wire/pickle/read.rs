@@ -113,10 +113,7 @@ impl Reader {
             0x80 => Err(WireProblem::Pickle("there is no such protocol")),
             // How many instructions follow; they are followed one by one.
             0x95 => Ok(()),
-            b'(' => {
-                stack.mark();
-                Ok(())
-            }
+            b'(' => stack.mark(),
             b')' => stack.push(Value::Tuple(Vec::new())),
             b']' => stack.push(Value::List(Vec::new())),
             b'}' => stack.push(Value::Dict(Vec::new())),

@@ -32,11 +32,19 @@ pub(super) struct Stack {
     memo: HashMap<u32, Option<Value>>,
     /// Bytes of texts that may still be made. The memo multiplies texts with two bytes each.
     bytes_left: usize,
+    /// Slots and entries of the memo that may still be made. One byte makes one, and what is taken from the stack is held by
+    /// what it was put into.
+    items_left: usize,
 }
 
 impl Stack {
     pub(super) fn new(bytes_max: usize) -> Self {
-        Self { slots: Vec::new(), memo: HashMap::new(), bytes_left: bytes_max }
+        Self {
+            slots: Vec::new(),
+            memo: HashMap::new(),
+            bytes_left: bytes_max,
+            items_left: WireLimits::ITEMS_MAX,
+        }
     }
 
     fn spend(&mut self, value: &Value) -> Read<()> {
@@ -46,16 +54,27 @@ impl Stack {
         Ok(())
     }
 
-    pub(super) fn mark(&mut self) {
-        self.slots.push(Slot::Mark);
+    /// Counts one more slot or entry of the memo.
+    fn count(&mut self) -> Read<()> {
+        self.items_left = self.items_left.checked_sub(1).ok_or(WireProblem::TooMany)?;
+        Ok(())
+    }
+
+    fn push_slot(&mut self, slot: Slot) -> Read<()> {
+        self.count()?;
+        self.slots.push(slot);
+        Ok(())
+    }
+
+    pub(super) fn mark(&mut self) -> Read<()> {
+        self.push_slot(Slot::Mark)
     }
 
     /// Puts something on top that holds nothing.
     pub(super) fn push(&mut self, value: Value) -> Read<()> {
         self.spend(&value)?;
         let depth = usize::from(matches!(value, Value::List(_) | Value::Dict(_) | Value::Tuple(_)));
-        self.slots.push(Slot::Piece(Piece { value, depth }));
-        Ok(())
+        self.push_slot(Slot::Piece(Piece { value, depth }))
     }
 
     fn pop(&mut self) -> Read<Piece> {
@@ -85,8 +104,7 @@ impl Stack {
     fn push_holding(&mut self, pieces: Vec<Piece>, hold: fn(Vec<Value>) -> Read<Value>) -> Read<()> {
         let depth = deeper(&pieces)?;
         let value = hold(pieces.into_iter().map(|piece| piece.value).collect())?;
-        self.slots.push(Slot::Piece(Piece { value, depth }));
-        Ok(())
+        self.push_slot(Slot::Piece(Piece { value, depth }))
     }
 
     pub(super) fn tuple_of(&mut self, count: usize) -> Read<()> {
@@ -148,6 +166,7 @@ impl Stack {
 
     /// Remembers the one on top at this place; without one at the next.
     pub(super) fn put(&mut self, place: Option<u32>) -> Read<()> {
+        self.count()?;
         let Some(Slot::Piece(top)) = self.slots.last() else { return Err(EMPTY) };
         let kept = (top.depth == 0).then(|| top.value.clone());
         if let Some(kept) = &kept {
