@@ -1,6 +1,7 @@
 //! Accepting connections, each served in a task of its own, until there is nothing more to be served.
 
 use std::io;
+use std::os::fd::AsRawFd;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -71,7 +72,11 @@ async fn accept(worker: &Rc<Worker>, listener: &TcpListener) {
             () = worker.drain_begun() => return,
         };
         match accepted {
-            Ok((stream, peer)) => begin(worker, stream, peer.ip(), Some(place)),
+            Ok((stream, peer)) => match with_room(worker, stream).await {
+                Ok(stream) => begin(worker, stream, peer.ip(), Some(place)),
+                // Closed without a word, like one that could not be accepted.
+                Err(_) => pause(ERROR_PAUSE).await,
+            },
             Err(error) if is_exhaustion(&error) => {
                 tracing::warn!(%error, "accepting messages of policy groups pauses");
                 worker.pools.shed();
@@ -79,6 +84,28 @@ async fn accept(worker: &Rc<Worker>, listener: &TcpListener) {
             }
             // It was about a connection that is gone, or it may last.
             Err(_) => pause(ERROR_PAUSE).await,
+        }
+    }
+}
+
+/// Waits while clients have as many descriptors as they may, like the listeners for HTTP (`semantics.md` §4.2): the others are for
+/// connections to servers, of either. Not at all once it drains.
+///
+/// Who has waited gets another number: on its own one it would be served with what is kept.
+async fn with_room(worker: &Worker, stream: TcpStream) -> io::Result<TcpStream> {
+    let descriptors = worker.shared.descriptors;
+    if !descriptors.keep(stream.as_raw_fd()) {
+        return Ok(stream);
+    }
+    tracing::warn!("nearly all file descriptors are taken: accepting messages of policy groups pauses");
+    loop {
+        worker.pools.shed();
+        tokio::select! {
+            () = pause(EXHAUSTED_PAUSE) => {}
+            () = worker.drain_begun() => return Ok(stream),
+        }
+        if descriptors.have_room() {
+            return TcpStream::from_std(stream.into_std()?.try_clone()?);
         }
     }
 }

@@ -17,6 +17,7 @@ use tokio::sync::{Semaphore, mpsc, watch};
 use weir_config::model::PolicyListen;
 use weir_core::limit::RateLimit;
 use weir_upstream::io::deadline::{now, pause, since_epoch};
+use weir_upstream::io::descriptors::Descriptors;
 use weir_upstream::policy_groups::PolicyGroups;
 
 use crate::accept;
@@ -89,6 +90,7 @@ impl PolicyPlane {
             let shared = Arc::new(Shared {
                 listen: listen.clone(),
                 registry: Arc::clone(&registry),
+                descriptors: Descriptors::of_process(),
                 places: Arc::new(Semaphore::new(listen.limits.connections.min(Semaphore::MAX_PERMITS))),
                 rate: listen.limits.messages.map(|rate| RateLimit::together(rate, rate.count)),
                 since: now(),

@@ -10,6 +10,7 @@ use tokio::time::Instant;
 use weir_config::model::PolicyListen;
 use weir_core::limit::RateLimit;
 use weir_upstream::io::deadline::now;
+use weir_upstream::io::descriptors::Descriptors;
 use weir_upstream::local_groups::LocalGroups;
 use weir_upstream::pool::Pools;
 
@@ -20,6 +21,8 @@ use crate::registry::Registry;
 pub(crate) struct Shared {
     pub(crate) listen: PolicyListen,
     pub(crate) registry: Arc<Registry>,
+    /// Which file descriptors connections of clients may have.
+    pub(crate) descriptors: Descriptors,
     /// Places for connections.
     pub(crate) places: Arc<Semaphore>,
     /// How many messages may come.

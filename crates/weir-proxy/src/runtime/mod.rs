@@ -9,7 +9,6 @@ pub mod configuration_record;
 pub(crate) mod control;
 mod counter;
 pub mod counters;
-pub mod descriptors;
 pub(crate) mod dial;
 mod differences;
 pub mod dispatch;

@@ -5,8 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::Semaphore;
 use weir_config::model::Limits;
-
-use super::descriptors::Descriptors;
+use weir_upstream::io::descriptors::Descriptors;
 
 /// Permits that all workers share. Each is asked for once per connection.
 #[derive(Debug, Clone)]

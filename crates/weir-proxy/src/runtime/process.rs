@@ -17,6 +17,7 @@ use weir_core::ports::queue::SharedQueueSource;
 use weir_core::ports::site::SharedSiteSource;
 use weir_upstream::body::replay::ReplayPool;
 use weir_upstream::io::deadline::{now, pause, since_epoch};
+use weir_upstream::io::descriptors::Descriptors;
 use weir_upstream::policy_groups::PolicyGroups;
 
 use super::authentication::verifiers::Verifiers;
@@ -24,7 +25,6 @@ use super::build;
 use super::certificates;
 use super::configuration_record::ConfigurationRecord;
 use super::control::Control;
-use super::descriptors::Descriptors;
 use super::fleet::Fleet;
 use super::inbox::{INBOX_MESSAGES_MAX, Inspection, Message, Query};
 use super::inherited::Inherited;

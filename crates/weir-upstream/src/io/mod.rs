@@ -3,6 +3,7 @@
 pub mod buffer;
 pub mod conduit;
 pub mod deadline;
+pub mod descriptors;
 pub mod exhaustion;
 pub mod lent;
 pub mod pipe;

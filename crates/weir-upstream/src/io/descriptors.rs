@@ -37,12 +37,12 @@ impl Descriptors {
     }
 
     /// Whether this one is kept for other things than clients.
-    pub(crate) fn keep(self, descriptor: RawFd) -> bool {
+    pub fn keep(self, descriptor: RawFd) -> bool {
         descriptor >= self.for_clients
     }
 
     /// Whether there is one for a client: the system is asked for one, which is given back.
-    pub(crate) fn have_room(self) -> bool {
+    pub fn have_room(self) -> bool {
         let free = io::stdin().as_fd().try_clone_to_owned();
         free.is_ok_and(|free| !self.keep(free.as_raw_fd()))
     }
