@@ -1,5 +1,6 @@
 //! Bringing a message to a server of its policy: the one whose turn it is, and the next one when that fails.
 
+use std::cell::Cell;
 use std::collections::BTreeSet;
 use std::fmt;
 use std::pin::pin;
@@ -43,6 +44,8 @@ enum Failure {
     Unreachable(String),
     /// We have nothing left to connect to it with.
     Exhausted,
+    /// It has as many connections as its group lets it have, and none has ended in time.
+    Full,
     /// It was silent for too long.
     Timeout,
     /// The connection broke before its answer.
@@ -56,7 +59,7 @@ impl Failure {
     fn fault(&self) -> Option<Fault> {
         match self {
             Self::Unreachable(_) => Some(Fault::Unreachable),
-            Self::Exhausted => None,
+            Self::Exhausted | Self::Full => None,
             Self::Timeout => Some(Fault::Timeout),
             Self::Broken => Some(Fault::Reset),
             Self::Garbage(_) => Some(Fault::Garbage),
@@ -69,6 +72,9 @@ impl fmt::Display for Failure {
         match self {
             Self::Unreachable(why) => write!(f, "can't be connected to: {why}"),
             Self::Exhausted => f.write_str("could not be connected to for want of ports or descriptors"),
+            Self::Full => {
+                f.write_str("had no room for one more connection in time (`connections` of its group)")
+            }
             Self::Timeout => f.write_str("did not answer in time"),
             Self::Broken => f.write_str("ended the connection without an answer"),
             Self::Garbage(why) => write!(f, "answered otherwise than expected: {why}"),
@@ -152,8 +158,12 @@ async fn connect(
     server: &Arc<Server>,
     deadlines: &Deadlines,
 ) -> Result<Connection, Failure> {
+    let has_place = Cell::new(false);
     let connecting = async {
         let place = worker.pools.place(server).await;
+        has_place.set(true);
+        // The wait for our own limit takes nothing from the time that the server has.
+        deadlines.set(Wait::Connect, upstream.waits.connect);
         connect::connect(server).await.map(|stream| stream.with_place(place))
     };
     deadlines.set(Wait::Connect, upstream.waits.connect);
@@ -169,6 +179,8 @@ async fn connect(
             return Err(Failure::Exhausted);
         }
         Ok(Err(error)) => Failure::Unreachable(error.to_string()),
+        // The limit is ours, and nobody has asked the server anything.
+        Err(_) if !has_place.get() => return Err(Failure::Full),
         Err(_) => Failure::Unreachable(format!("not within {:?}", upstream.waits.connect)),
     };
     if server.connect_failed(None) {
