@@ -248,24 +248,22 @@ impl Registry {
 
     /// Lets those leave that can't be reached, and have not been since `since_epoch` at the latest.
     pub(crate) fn forget_unreachable(&self, since_epoch: std::time::Duration) {
+        let is_gone = |member: &Member| {
+            member.origin == Origin::Lease
+                && member.checked == State::Unreachable
+                && member.since <= since_epoch
+        };
         for group in self.groups.all() {
-            let gone: Vec<String> = group.look(|roster| {
-                let is_gone = |member: &&Member| {
-                    member.origin == Origin::Lease
-                        && member.checked == State::Unreachable
-                        && member.since <= since_epoch
-                };
-                roster
-                    .members()
-                    .iter()
-                    .filter(is_gone)
-                    .map(|member| member.server.name().to_owned())
-                    .collect()
-            });
-            if gone.is_empty() {
+            if !group.look(|roster| roster.members().iter().any(is_gone)) {
                 continue;
             }
-            group.change(|roster| gone.iter().all(|name| roster.leave(name).is_ok()));
+            // Looked at again in the change itself: one that registers meanwhile is there.
+            let gone: Vec<String> = group.change(|roster| {
+                let gone = roster.members().iter().filter(|member| is_gone(member));
+                let mut gone: Vec<_> = gone.map(|member| member.server.name().to_owned()).collect();
+                gone.retain(|name| roster.leave(name).is_ok());
+                gone
+            });
             for server in gone {
                 tracing::info!(
                     upstream = &*group.name,
