@@ -2,6 +2,7 @@
 
 mod commands;
 mod forwarding;
+mod limits;
 mod listener;
 mod python;
 mod scripted;

@@ -7,12 +7,16 @@ use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use weir_testkit::port::ReservedPort;
+
 /// Far more than a loaded machine needs.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A server that is told what to do with each message.
 pub(super) struct Server {
     pub(super) address: SocketAddr,
+    /// Stays ours when nobody listens any more: another test must not get it while it counts as gone.
+    _port: ReservedPort,
     /// The messages that have come.
     pub(super) received: Arc<Mutex<Vec<String>>>,
     is_over: Arc<AtomicBool>,
@@ -21,8 +25,9 @@ pub(super) struct Server {
 
 impl Server {
     pub(super) fn start(act: impl Fn(&str, &mut TcpStream) + Send + Sync + 'static) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let address = listener.local_addr().unwrap();
+        let port = ReservedPort::new();
+        let address = port.address();
+        let listener = TcpListener::bind(address).unwrap();
         let (received, is_over) = (Arc::new(Mutex::new(Vec::new())), Arc::new(AtomicBool::new(false)));
         let (noted, over, act) = (Arc::clone(&received), Arc::clone(&is_over), Arc::new(act));
         let thread = std::thread::spawn(move || {
@@ -40,7 +45,7 @@ impl Server {
                 });
             }
         });
-        Self { address, received, is_over, thread: Some(thread) }
+        Self { address, _port: port, received, is_over, thread: Some(thread) }
     }
 
     /// One that answers with its own number as the payload.
