@@ -245,7 +245,8 @@ impl<'p> Balance<'p> {
     fn reuse(&self) -> Reuse {
         let survives = self.repeats.is_safe() && self.body_survives;
         let policy = self.repeats.policy();
-        let repeats = policy.wants(Cause::Reset) && self.attempts + 1 < policy.attempts;
+        let repeats =
+            policy.wants(Cause::Reset) && self.attempts + 1 < policy.attempts && !self.repeats.is_held_up();
         match (self.fresh, survives && repeats) {
             (true, _) => Reuse::Never,
             (false, true) => Reuse::Any,

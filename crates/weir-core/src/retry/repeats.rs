@@ -73,6 +73,7 @@ pub struct Repeats<'p> {
     again_at: Duration,
     /// Until then some server wants to be left alone.
     rests_until: Duration,
+    held_up: bool,
     granted: Option<RetryReason>,
     unpaid: bool,
 }
@@ -87,6 +88,7 @@ impl<'p> Repeats<'p> {
             waits: 0,
             again_at: Duration::ZERO,
             rests_until: Duration::ZERO,
+            held_up: false,
             granted: None,
             unpaid: false,
         }
@@ -149,6 +151,12 @@ impl<'p> Repeats<'p> {
     /// A server that was asked wants to be left alone for so long, whatever is made of its answer.
     pub fn note_rest(&mut self, asked: Duration, now: Duration) {
         self.rests_until = self.rests_until.max(now.saturating_add(asked));
+        self.held_up |= asked > self.patience();
+    }
+
+    /// Whether some server wants to be left alone for longer than is waited for: then a repeat may be impossible for want of others.
+    pub fn is_held_up(&self) -> bool {
+        self.held_up
     }
 
     /// Nobody is left who was not asked: how long to wait before those are asked again that were; `None` when they may not be.
