@@ -135,7 +135,7 @@ pub(crate) struct Exchange {
     /// What `receive` found out.
     pub facts: Facts,
     /// The service and route that `identify` found.
-    pub found: Option<(usize, usize)>,
+    pub found: Option<usize>,
     /// Who the client proved to be: the name of its key, its user name or the subject of its token, several of them with
     /// pluses between; empty when nothing was asked for.
     pub identity: IdentityText,
@@ -279,12 +279,12 @@ impl Exchange {
 
     /// The service, once it is identified.
     pub(crate) fn service(&self) -> Option<&Service> {
-        self.found.map(|(service, _)| &self.snapshot.services[service])
+        self.route().map(|route| &self.snapshot.services[route.service as usize])
     }
 
     /// The route, once it is identified.
     pub(crate) fn route(&self) -> Option<&Route> {
-        self.found.map(|(service, route)| &self.snapshot.services[service].routes[route])
+        self.found.map(|route| &self.snapshot.routes[route])
     }
 
     /// The scheme of the URLs that the client knows. What `receive` has left in X-Forwarded-Proto is ours, or that of a proxy

@@ -24,10 +24,12 @@ use super::texts::TextMap;
 /// One service: its hosts, and its routes in the order in which they are tried. What every request reads is in two
 /// neighbouring lines of the cache.
 #[derive(Debug)]
-#[repr(align(64))]
+#[repr(align(128))]
 pub(super) struct Service {
     /// Its hosts, in the order of the file.
     pub(super) hosts: Box<[HostPattern]>,
+    /// How many routes the services before it have.
+    pub(super) routes_before: u32,
     routes: Box<[RankedRoute]>,
     /// `None` where no path is exact.
     exact: Option<Box<TextMap<Run>>>,
@@ -83,7 +85,7 @@ fn number(at: usize) -> u32 {
 
 impl Service {
     /// Sorts the routes and makes the lookups.
-    pub(super) fn new(hosts: Vec<HostPattern>, rules: Vec<RouteRule>) -> Self {
+    pub(super) fn new(hosts: Vec<HostPattern>, rules: Vec<RouteRule>, routes_before: usize) -> Self {
         let mut routes: Vec<RankedRoute> =
             rules.into_iter().enumerate().map(|(index, rule)| RankedRoute { index, rule }).collect();
         routes.sort_by(|a, b| rank(a).cmp(&rank(b)));
@@ -108,6 +110,7 @@ impl Service {
         prefixes.shrink_to_fit();
         Self {
             hosts: hosts.into(),
+            routes_before: number(routes_before),
             routes: routes.into(),
             exact: (!exact.is_empty()).then(|| Box::new(exact)),
             regexes,

@@ -41,14 +41,27 @@ pub enum Found {
 impl RouteTable {
     /// A table of services, each with its hosts and its routes in the order of the file.
     pub fn new(services: Vec<(Vec<HostPattern>, Vec<RouteRule>)>) -> Self {
-        let services: Vec<Service> =
-            services.into_iter().map(|(hosts, rules)| Service::new(hosts, rules)).collect();
+        let mut routes_before = 0;
+        let services: Vec<Service> = services
+            .into_iter()
+            .map(|(hosts, rules)| {
+                let before = routes_before;
+                routes_before += rules.len();
+                Service::new(hosts, rules, before)
+            })
+            .collect();
         Self { hosts: HostIndex::new(services.iter().map(|service| &*service.hosts)), services }
     }
 
     /// The hosts of the service with this index, in the order of the file.
     pub fn hosts(&self, service: usize) -> &[HostPattern] {
         &self.services[service].hosts
+    }
+
+    /// The number of a route among those of all services, in the order of the file: whoever keeps them in one list finds a route
+    /// without looking at its service.
+    pub fn number(&self, service: usize, route: usize) -> usize {
+        self.services[service].routes_before as usize + route
     }
 
     /// What each route of the service with this index asks, in the order in which they are tried, with its index in the file.

@@ -54,7 +54,7 @@ pub(super) struct Original {
     /// The worker they run on.
     pub worker: Rc<Worker>,
     snapshot: LocalSnapshot,
-    place: (usize, usize),
+    place: usize,
     head: Head,
     framing: Framing,
     /// Whether servers get their own name as Host.
@@ -75,7 +75,7 @@ impl Original {
     /// The request of `x`, whose body is in this replay, if it has one. `place` is that of its route.
     pub(super) fn new(
         x: &Exchange,
-        place: (usize, usize),
+        place: usize,
         host_of_server: bool,
         repeatable: bool,
         ignores_health: bool,

@@ -37,7 +37,7 @@ use crate::stages::failure::Failure;
 /// What a route says of its requests.
 pub(crate) struct Route<'r> {
     /// The service and the route.
-    pub place: (usize, usize),
+    pub place: usize,
     /// Where it sends them.
     pub forward: &'r Forward,
     /// To how many servers.

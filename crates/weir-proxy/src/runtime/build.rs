@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use weir_config::model::{self, FieldEdits, HostPolicy, ListenAddress, Model, PathEdit, Redirect};
 use weir_core::route::RouteTable;
@@ -52,7 +53,13 @@ fn build(model: &Model, verifiers: &Verifiers, queues: &Queues, before: Option<&
         client_entries,
         https_port: https_port(model),
     };
-    let services: Vec<_> = model.services.iter().map(|service| self::service(service, &mut shared)).collect();
+    let mut routes = Vec::with_capacity(model.services.iter().map(|service| service.routes.len()).sum());
+    let mut services = Vec::with_capacity(model.services.len());
+    for (number, service) in (0..).zip(&model.services) {
+        let begin = routes.len();
+        routes.extend(service.routes.iter().map(|it| route((number, &service.name), it, &mut shared)));
+        services.push(Service { name: service.name.as_str().into(), routes: begin..routes.len() });
+    }
     let table = RouteTable::new(
         model
             .services
@@ -66,9 +73,10 @@ fn build(model: &Model, verifiers: &Verifiers, queues: &Queues, before: Option<&
     let subject_headers = subject_headers(model, before);
     Snapshot {
         table,
-        hedging: hedging(&services),
+        hedging: (0..).zip(&routes).filter(|(_, route)| route.hedges()).map(|(number, _)| number).collect(),
         replay: model.replay,
         services,
+        routes,
         rooms,
         inventories,
         upstreams,
@@ -91,19 +99,10 @@ fn build(model: &Model, verifiers: &Verifiers, queues: &Queues, before: Option<&
     }
 }
 
-/// The routes that hedge.
-fn hedging(services: &[Service]) -> Vec<(usize, usize)> {
-    let routes = services.iter().enumerate().flat_map(|(number, service)| {
-        service.routes.iter().enumerate().map(move |(route, it)| ((number, route), it))
-    });
-    routes.filter(|(_, route)| route.hedges()).map(|(place, _)| place).collect()
-}
-
 fn routes_by_name(before: Option<&Snapshot>) -> HashMap<(&str, &str), &Route> {
-    let services = before.into_iter().flat_map(|before| &before.services);
-    let routes = services
-        .flat_map(|service| service.routes.iter().map(move |route| ((&*service.name, &*route.name), route)));
-    routes.collect()
+    let Some(before) = before else { return HashMap::new() };
+    let service = |route: &Route| &*before.services[route.service as usize].name;
+    before.routes.iter().map(|route| ((service(route), &*route.name), route)).collect()
 }
 
 /// What routes share.
@@ -196,14 +195,7 @@ impl Shared<'_> {
     }
 }
 
-fn service(service: &model::Service, shared: &mut Shared<'_>) -> Service {
-    Service {
-        name: service.name.as_str().into(),
-        routes: service.routes.iter().map(|route| self::route(&service.name, route, shared)).collect(),
-    }
-}
-
-fn route(service: &str, route: &model::Route, shared: &mut Shared<'_>) -> Route {
+fn route((number, service): (u32, &str), route: &model::Route, shared: &mut Shared<'_>) -> Route {
     let action = match &route.action {
         model::Action::Forward(forward) => Action::Forward(shared.forward(service, route, forward)),
         model::Action::Redirect(redirect) => Action::Redirect(redirect.clone()),
@@ -214,11 +206,13 @@ fn route(service: &str, route: &model::Route, shared: &mut Shared<'_>) -> Route 
         }),
     };
     Route {
+        service: number,
         name: route.name.as_str().into(),
         action,
         answer_fields: edits(&route.answer_fields),
         backend_server: route.backend_server,
         server_timing: route.server_timing,
+        is_among_others: AtomicBool::new(false),
         authenticate: route.authenticate.as_ref().map(|asked| shared.authentication(service, route, asked)),
         https_only: route.https_only.as_ref().map(|https| Box::new(https_only(https, shared.https_port))),
         admit: shared.admit(service, route),

@@ -144,7 +144,8 @@ fn routes(marks: &Marks, snapshot: &Snapshot, but: &[String]) -> Vec<(String, Fi
     let services = snapshot.services.iter().zip(&marks.services);
     let told = services.filter(|(service, _)| !but.contains(&*service.name));
     let routes = told.flat_map(|(service, (_, marks))| {
-        let names = service.routes.iter().map(|route| format!("{} {}", service.name, route.name));
+        let names =
+            snapshot.routes_of(service).iter().map(|route| format!("{} {}", service.name, route.name));
         names.zip(marks.iter().copied())
     });
     routes.collect()

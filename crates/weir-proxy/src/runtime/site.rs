@@ -48,7 +48,8 @@ fn routes(snapshot: &Snapshot, service: usize, begin: usize, count: usize) -> Ve
         snapshot.table.rules(service).filter(|(index, _)| wanted.contains(index)).collect();
     rules.sort_by_key(|(index, _)| *index);
     let service = &snapshot.services[service];
-    rules.into_iter().map(|(index, rule)| route(&service.name, &service.routes[index], rule)).collect()
+    let routes = snapshot.routes_of(service);
+    rules.into_iter().map(|(index, rule)| route(&service.name, &routes[index], rule)).collect()
 }
 
 fn route(service: &str, route: &Route, rule: &RouteRule) -> RouteStatus {

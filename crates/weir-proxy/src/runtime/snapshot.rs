@@ -4,9 +4,10 @@
 //! route does not use costs it nothing.
 
 use std::net::SocketAddr;
-use std::ops::Deref;
+use std::ops::{Deref, Range};
 use std::rc::Rc;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -30,7 +31,7 @@ use super::dispatch::{Dispatches, Hedging};
 use super::inventory::WatchedInventory;
 use super::mirrors::Beside;
 use super::rates::Rates;
-use super::traffic::{LocalTraffic, RouteTally, TrafficRegistry};
+use super::traffic::{LocalTraffic, Place, RouteTally, TrafficRegistry};
 use super::upstream_mark::UpstreamMark;
 use super::upstream_room::UpstreamRoom;
 use crate::access_log::Wanted;
@@ -42,6 +43,8 @@ pub struct Snapshot {
     pub table: RouteTable,
     /// Services; indexed by what the table finds.
     pub services: Vec<Service>,
+    /// The routes of all services, by the table's numbers.
+    pub routes: Vec<Route>,
     /// Upstreams, in the order of the configuration.
     pub upstreams: Vec<Arc<Upstream>>,
     /// Upstreams whose servers register themselves, whether a route uses them or not; every snapshot has the same.
@@ -79,8 +82,8 @@ pub struct Snapshot {
     pub inventories: Vec<Option<Arc<WatchedInventory>>>,
     /// What the configuration said of each upstream.
     pub marks: Vec<UpstreamMark>,
-    /// Routes that hedge, by service and route.
-    pub hedging: Vec<(usize, usize)>,
+    /// Routes that hedge, by number.
+    pub hedging: Vec<usize>,
     /// What routes have done; the same one from one snapshot to the next.
     pub traffic: Arc<TrafficRegistry>,
     /// The moment from which the time of rates is counted.
@@ -103,14 +106,14 @@ impl LocalSnapshot {
         Self(Rc::new(Held { snapshot, traffic: LocalTraffic::default() }))
     }
 
-    /// This worker's counters of what the table has found.
+    /// This worker's counters of the route with this number.
     #[inline]
-    pub fn tally(&self, place: (usize, usize)) -> &RouteTally {
+    pub fn tally(&self, number: usize) -> &RouteTally {
         let snapshot = &*self.0.snapshot;
-        let service = || &snapshot.services[place.0];
-        let shape = || (snapshot.services.len(), service().routes.len());
-        let names = || (&*service().name, &*service().routes[place.1].name);
-        self.0.traffic.tally(place, &snapshot.traffic, shape, names)
+        let route = &snapshot.routes[number];
+        let names = || (&*snapshot.services[route.service as usize].name, &*route.name);
+        let place = Place { number, routes: snapshot.routes.len(), is_among_others: &route.is_among_others };
+        self.0.traffic.tally(place, &snapshot.traffic, names)
     }
 }
 
@@ -123,9 +126,14 @@ impl Deref for LocalSnapshot {
 }
 
 impl Snapshot {
-    /// What the table has found.
-    pub fn route(&self, (service, route): (usize, usize)) -> &Route {
-        &self.services[service].routes[route]
+    /// The route with this number.
+    pub fn route(&self, number: usize) -> &Route {
+        &self.routes[number]
+    }
+
+    /// The routes of a service, in the order of the file.
+    pub fn routes_of(&self, service: &Service) -> &[Route] {
+        &self.routes[service.routes.clone()]
     }
 
     /// Groups of policies that no route uses: they are not among the upstreams of the configuration.
@@ -137,16 +145,15 @@ impl Snapshot {
 
     /// How often a key took over the entry of another one, in all rates.
     pub fn rate_takeovers(&self) -> u64 {
-        let routes = self.services.iter().flat_map(|service| &service.routes);
-        let rates = routes.filter_map(|route| route.admit.as_ref()).flat_map(|admit| admit.rates.all());
+        let rates =
+            self.routes.iter().filter_map(|route| route.admit.as_ref()).flat_map(|admit| admit.rates.all());
         rates.map(|rate| rate.limit.taken_over()).sum()
     }
 
     /// How many requests wait for their turn.
     pub fn waiting(&self) -> u64 {
-        let routes = self.services.iter().flat_map(|service| &service.routes);
-        let of_routes: u64 =
-            routes.filter_map(Route::concurrency).map(|limits| u64::from(limits.waiting())).sum();
+        let limits = self.routes.iter().filter_map(Route::concurrency);
+        let of_routes: u64 = limits.map(|limits| u64::from(limits.waiting())).sum();
         let rooms = self.rooms.iter().flatten();
         of_routes + rooms.map(|room| u64::from(room.places().waiting())).sum::<u64>()
     }
@@ -158,17 +165,17 @@ impl Snapshot {
 
     /// Who gets copies, by route.
     pub(super) fn besides(&self) -> impl Iterator<Item = (&Service, &Route, &Beside)> {
-        let routes =
-            self.services.iter().flat_map(|service| service.routes.iter().map(move |it| (service, it)));
-        routes.filter_map(|(service, route)| match &route.action {
-            Action::Forward(forward) => Some((service, route, forward.beside.as_deref()?)),
+        self.routes.iter().filter_map(|route| match &route.action {
+            Action::Forward(forward) => {
+                Some((&self.services[route.service as usize], route, forward.beside.as_deref()?))
+            }
             Action::Redirect(_) | Action::Respond(_) => None,
         })
     }
 
     /// Where a route sends requests, if it does.
-    pub fn forward(&self, (service, route): (usize, usize)) -> Option<&Forward> {
-        match &self.services[service].routes[route].action {
+    pub fn forward(&self, number: usize) -> Option<&Forward> {
+        match &self.routes[number].action {
             Action::Forward(forward) => Some(forward),
             Action::Redirect(_) | Action::Respond(_) => None,
         }
@@ -205,15 +212,17 @@ impl Snapshot {
 pub struct Service {
     /// Its name.
     pub name: Box<str>,
-    /// Its routes; indexed by what the table finds.
-    pub routes: Vec<Route>,
+    /// The numbers of its routes.
+    pub routes: Range<usize>,
 }
 
 /// One route. There may be very many, and a request waits for each line of memory that it reads of its own: what most routes
 /// do not have lies elsewhere.
 #[derive(Debug)]
-#[repr(align(64))]
+#[repr(align(128))]
 pub struct Route {
+    /// Which service it belongs to.
+    pub service: u32,
     /// Its name.
     pub name: Box<str>,
     /// What it does.
@@ -224,6 +233,8 @@ pub struct Route {
     pub backend_server: bool,
     /// Whether answers carry `Server-Timing`.
     pub server_timing: bool,
+    /// Whether it is counted together with others, see [`traffic`](super::traffic).
+    pub is_among_others: AtomicBool,
     /// What clients prove before their requests go on.
     pub authenticate: Option<Arc<Authentication>>,
     /// Whether clients must come over https.

@@ -26,7 +26,7 @@ use super::counters::WorkerCounters;
 use super::lookout::Lookout;
 use super::queues::Queues;
 use super::recent_failures;
-use super::snapshot::{Route, Service, Snapshot};
+use super::snapshot::{Route, Snapshot};
 use super::{differences, mirrors};
 use crate::access_log::LogCounts;
 
@@ -196,12 +196,9 @@ impl ProcessStatus {
 }
 
 fn hedging(snapshot: &Snapshot) -> Vec<HedgingStatus> {
-    let routes = snapshot.hedging.iter().map(|(service, route)| {
-        let service = &snapshot.services[*service];
-        (service, &service.routes[*route])
-    });
-    let status = |(service, route): (&Service, &Route)| HedgingStatus {
-        service: service.name.to_string(),
+    let routes = snapshot.hedging.iter().map(|number| snapshot.route(*number));
+    let status = |route: &Route| HedgingStatus {
+        service: snapshot.services[route.service as usize].name.to_string(),
         route: route.name.to_string(),
         percentile_seconds: route.hedge_percentile().map(|time| time.as_secs_f64()),
     };
@@ -210,7 +207,7 @@ fn hedging(snapshot: &Snapshot) -> Vec<HedgingStatus> {
 
 /// What is counted of names, each once, however many routes it may use.
 fn authenticated(snapshot: &Snapshot) -> Vec<AuthenticatedStatus> {
-    let routes = snapshot.services.iter().flat_map(|service| &service.routes);
+    let routes = snapshot.routes.iter();
     // Routes of a service share what they ask for, and it is counted there.
     let shared: BTreeMap<_, _> = routes
         .filter_map(|route| route.authenticate.as_ref())

@@ -8,6 +8,7 @@
 
 use std::cell::OnceCell;
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
@@ -224,38 +225,63 @@ fn sum<'t>(mut traffic: RouteTraffic, tallies: impl Iterator<Item = &'t RouteTal
     traffic
 }
 
-/// A row of cells that are filled when they are first needed.
-type Row<T> = Box<[OnceCell<T>]>;
-
-fn row<T>(length: usize) -> Row<T> {
-    std::iter::repeat_with(OnceCell::new).take(length).collect()
+/// Where a worker finds the counters of a route of its snapshot.
+#[derive(Debug, Clone, Copy)]
+pub struct Place<'s> {
+    /// Its number.
+    pub number: usize,
+    /// How many routes there are.
+    pub routes: usize,
+    /// Whether it has no counters of its own. Set once in the life of a snapshot, and kept with the route, which is looked at anyhow: with
+    /// very many routes a look at a list of them all would be one more wait for memory.
+    pub is_among_others: &'s AtomicBool,
 }
 
 /// The counters of one worker for the routes of one snapshot, by their places in it.
 #[derive(Debug, Default)]
 pub struct LocalTraffic {
-    services: OnceCell<Row<Row<Arc<RouteTally>>>>,
+    own: OnceCell<Box<[OnceCell<Arc<RouteTally>>]>>,
     others: OnceCell<Arc<RouteTally>>,
 }
 
 impl LocalTraffic {
-    /// The counters of the route at this place. The shape of the snapshot, so many services and so many routes in this one, and
-    /// the names are only asked for the first time.
+    /// The counters of the route at this place. The names, of its service and its own, are only asked for the first time.
     #[inline]
     pub fn tally<'n>(
         &self,
-        (service, route): (usize, usize),
+        place: Place<'_>,
         registry: &TrafficRegistry,
-        shape: impl Fn() -> (usize, usize),
         names: impl FnOnce() -> (&'n str, &'n str),
     ) -> &RouteTally {
-        let routes = self.services.get_or_init(|| row(shape().0))[service].get_or_init(|| row(shape().1));
-        routes[route].get_or_init(|| self.claim(registry, names()))
+        if place.is_among_others.load(Ordering::Relaxed) {
+            return self.others(registry);
+        }
+        let row = || std::iter::repeat_with(OnceCell::new).take(place.routes).collect();
+        let own = &self.own.get_or_init(row)[place.number];
+        match own.get() {
+            Some(tally) => tally,
+            None => self.claim(own, place.is_among_others, registry, names()),
+        }
     }
 
     #[cold]
-    fn claim(&self, registry: &TrafficRegistry, (service, route): (&str, &str)) -> Arc<RouteTally> {
-        let others = || Arc::clone(self.others.get_or_init(|| registry.claim_others()));
-        registry.claim(service, route).unwrap_or_else(others)
+    fn claim<'t>(
+        &'t self,
+        own: &'t OnceCell<Arc<RouteTally>>,
+        is_among_others: &AtomicBool,
+        registry: &TrafficRegistry,
+        (service, route): (&str, &str),
+    ) -> &'t RouteTally {
+        match registry.claim(service, route) {
+            Some(tally) => own.get_or_init(|| tally),
+            None => {
+                is_among_others.store(true, Ordering::Relaxed);
+                self.others(registry)
+            }
+        }
+    }
+
+    fn others(&self, registry: &TrafficRegistry) -> &RouteTally {
+        self.others.get_or_init(|| registry.claim_others())
     }
 }

@@ -39,8 +39,8 @@ pub(super) fn is_asked(x: &Exchange) -> bool {
 /// Finds out who the client of `x` is.
 pub(super) async fn authenticate(x: &mut Exchange) -> Result<(), Failure> {
     let snapshot = x.snapshot.clone();
-    let Some((service, route)) = x.found else { return Ok(()) };
-    let Some(asked) = &snapshot.services[service].routes[route].authenticate else { return Ok(()) };
+    let Some(route) = x.found else { return Ok(()) };
+    let Some(asked) = &snapshot.routes[route].authenticate else { return Ok(()) };
     let outcome = prove(x, asked).await;
     if let Err(Failure::Unauthenticated { refusal, .. }) = &outcome {
         x.worker.counters.refusals[*refusal as usize].add(1);

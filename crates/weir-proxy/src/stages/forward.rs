@@ -24,10 +24,10 @@ pub(super) async fn forward(
     responder: &mut Responder<'_>,
 ) -> Result<(), Failure> {
     let snapshot = x.snapshot.clone();
-    let Some((service, route)) = x.found else {
+    let Some(place) = x.found else {
         return local::options(x, request, responder).await;
     };
-    match &snapshot.services[service].routes[route].action {
+    match &snapshot.routes[place].action {
         Action::Redirect(redirect) => local::redirect(x, redirect, request, responder).await,
         Action::Respond(respond) => local::respond(x, respond, request, responder).await,
         Action::Forward(forward) => {
@@ -47,7 +47,6 @@ pub(super) async fn forward(
                 Some(beside) => copies(x, beside, dispatch, request, responder),
             };
             let outcome = {
-                let place = (service, route);
                 let mut main = pin!(hand_over(x, place, forward, dispatch, request, responder));
                 poll_fn(|cx| {
                     let outcome = main.as_mut().poll(cx);
@@ -70,7 +69,7 @@ pub(super) async fn forward(
 #[allow(clippy::manual_async_fn, reason = "an async fn keeps its arguments twice")]
 fn hand_over(
     x: &mut Exchange,
-    place: (usize, usize),
+    place: usize,
     forward: &Forward,
     dispatch: &Dispatch,
     request: &mut RequestBody,

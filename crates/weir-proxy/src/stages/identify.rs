@@ -19,7 +19,7 @@ pub(super) fn identify(x: &mut Exchange) -> Result<(), Failure> {
     };
     match x.snapshot.table.find(&query) {
         Found::Route { service, route } => {
-            x.found = Some((service, route));
+            x.found = Some(x.snapshot.table.number(service, route));
             Ok(())
         }
         Found::NoService => Err(Failure::NoService { host: String::from_utf8_lossy(&x.facts.host).into() }),

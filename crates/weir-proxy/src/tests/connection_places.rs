@@ -89,7 +89,7 @@ upstreams:
             say(&mut server, OK).await;
             head(&mut client).await;
             pause(seconds(600)).await;
-            let found = mirrors::status(rig.snapshot.forward((0, 0)).unwrap().beside.as_deref().into_iter());
+            let found = mirrors::status(rig.snapshot.forward(0).unwrap().beside.as_deref().into_iter());
             let dropped = MirrorOutcome::DroppedQueue as usize;
             let expected = std::array::from_fn(|place| u64::from(place == dropped));
             assert_eq!(found[0].copies, expected, "{limit}");

@@ -15,7 +15,9 @@ fn get(status: u16) -> Over {
 /// Counts one request of a route of a snapshot with so many routes in one service.
 fn count(local: &LocalTraffic, registry: &TrafficRegistry, routes: usize, route: usize) {
     let name = format!("r{route}");
-    local.tally((0, route), registry, || (1, routes), || ("s", &name)).note(&get(200));
+    let is_among_others = AtomicBool::new(false);
+    let place = Place { number: route, routes, is_among_others: &is_among_others };
+    local.tally(place, registry, || ("s", &name)).note(&get(200));
 }
 
 fn told(registry: &TrafficRegistry) -> Vec<(String, u64)> {
@@ -25,7 +27,9 @@ fn told(registry: &TrafficRegistry) -> Vec<(String, u64)> {
 #[test]
 fn requests_are_told_apart_by_mode_method_and_status() {
     let (registry, local) = (TrafficRegistry::default(), LocalTraffic::default());
-    let tally = local.tally((0, 0), &registry, || (1, 1), || ("shop", "/"));
+    let is_among_others = AtomicBool::new(false);
+    let place = Place { number: 0, routes: 1, is_among_others: &is_among_others };
+    let tally = local.tally(place, &registry, || ("shop", "/"));
     tally.note(&get(200));
     tally.note(&Over { head: Some(Duration::from_millis(700)), ..get(200) });
     tally.note(&over(Some(Mode::Race), Method::Post, 503));
@@ -55,7 +59,9 @@ fn routes_without_requests_do_not_appear_and_cost_nothing() {
     count(&local, &registry, 100_000, 77_777);
     assert_eq!(told(&registry), [("r77777".to_owned(), 1)]);
     // One that has begun and not ended is not told yet.
-    local.tally((0, 1), &registry, || (1, 100_000), || ("s", "r1"));
+    let is_among_others = AtomicBool::new(false);
+    let place = Place { number: 1, routes: 100_000, is_among_others: &is_among_others };
+    local.tally(place, &registry, || ("s", "r1"));
     assert_eq!(told(&registry).len(), 1);
 }
 
@@ -98,6 +104,22 @@ fn beyond_the_bound_routes_are_counted_together() {
     assert_eq!(told.last().unwrap(), &(OTHERS.to_owned(), 2000));
     assert_eq!(told.iter().map(|(_, count)| count).sum::<u64>(), 2 * routes as u64);
     assert_eq!(registry.known().others.len(), 1, "a worker needs one tally for all of them");
+}
+
+/// Who is refused once is not refused again with every request: that would be a lock each time.
+#[test]
+fn a_route_without_a_place_is_remembered_for_all_workers() {
+    let (registry, local, other) =
+        (TrafficRegistry::default(), LocalTraffic::default(), LocalTraffic::default());
+    (0..ROUTES_MAX).for_each(|route| count(&local, &registry, ROUTES_MAX + 1, route));
+    let is_among_others = AtomicBool::new(false);
+    let place = Place { number: ROUTES_MAX, routes: ROUTES_MAX + 1, is_among_others: &is_among_others };
+    for worker in [&local, &local, &other] {
+        worker.tally(place, &registry, || ("s", "late")).note(&get(200));
+    }
+    assert!(is_among_others.load(Ordering::Relaxed));
+    assert_eq!(registry.known().refused, 1);
+    assert_eq!(told(&registry).last().unwrap(), &(OTHERS.to_owned(), 3));
 }
 
 /// A site whose routes have other names with every reload would have used up all places for good.
