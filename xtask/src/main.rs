@@ -70,6 +70,9 @@ enum Task {
     /// The servers and clients of `bench policy`.
     #[command(hide = true)]
     PolicyLoad(bench::policy_load::Options),
+    /// What `bench policy` holds the proxy against: messages brought to servers unread.
+    #[command(hide = true)]
+    PolicyRelay,
     /// The load generator of `bench tls-handshakes`.
     #[command(hide = true)]
     Handshakes(bench::handshakes::Options),
@@ -88,6 +91,7 @@ fn main() -> ExitCode {
         Task::Idle(options) => bench::idle::serve(&options).map(|()| true),
         Task::Sink(options) => bench::sink::serve(&options).map(|()| true),
         Task::Deaf { listen } => bench::deaf::serve(listen).map(|()| true),
+        Task::PolicyRelay => bench::policy_relay::run().map(|()| true),
         Task::PolicyLoad(options) => bench::policy_load::serve(&options).map(|()| true),
         Task::Handshakes(options) => bench::handshakes::serve(&options).map(|()| true),
     };

@@ -164,7 +164,7 @@ async fn connect(
         has_place.set(true);
         // The wait for our own limit takes nothing from the time that the server has.
         deadlines.set(Wait::Connect, upstream.waits.connect);
-        connect::connect(server).await.map(|stream| stream.with_place(place))
+        connect::connect_for_message(server).await.map(|stream| stream.with_place(place))
     };
     deadlines.set(Wait::Connect, upstream.waits.connect);
     let connected = deadlines.guard(pin!(connecting)).await;
@@ -213,6 +213,9 @@ async fn exchange(
     let mut talk = Talk::new(Rc::clone(&connection.stream), limits);
     let asking = async {
         talk::write(&talk.stream, bytes).await.map_err(|_| Failure::Broken)?;
+        if !connection.reused {
+            talk.stream.acknowledge_at_once();
+        }
         match talk.next(deadlines, None).await {
             Ok(Some(frame)) => Ok(frame),
             Ok(None) | Err(TalkError::Connection(_)) => Err(Failure::Broken),

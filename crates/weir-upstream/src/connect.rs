@@ -17,6 +17,10 @@ use crate::io::stream::Stream;
 use crate::io::tls::Input;
 use crate::member::Server;
 
+mod tcp;
+
+use tcp::LastWord;
+
 /// Why there is no connection.
 #[derive(Debug)]
 pub enum ConnectError {
@@ -62,6 +66,19 @@ impl std::error::Error for ConnectError {
 /// # Errors
 /// See [`ConnectError`].
 pub async fn connect(server: &Server) -> Result<Stream, ConnectError> {
+    connect_with(server, LastWord::AtOnce).await
+}
+
+/// The same for one message that is sent at once: the server of a new connection hears of it with the message, where the system can do
+/// that. [`Stream::acknowledge_at_once`] is called when it is sent.
+///
+/// # Errors
+/// See [`ConnectError`].
+pub async fn connect_for_message(server: &Server) -> Result<Stream, ConnectError> {
+    connect_with(server, LastWord::WithTheFirstBytes).await
+}
+
+async fn connect_with(server: &Server, last_word: LastWord) -> Result<Stream, ConnectError> {
     let target = match (server.address.scheme, &server.target) {
         (Scheme::Http, _) => None,
         (Scheme::Https, Some(target)) => Some(target),
@@ -73,7 +90,7 @@ pub async fn connect(server: &Server) -> Result<Stream, ConnectError> {
         }
     };
     let to = &server.address.transport;
-    let stream = open(to).await.map_err(ConnectError::Network)?;
+    let stream = open(to, last_word).await.map_err(ConnectError::Network)?;
     let Some(target) = target else { return Ok(stream) };
     let stream = secure(stream, target, target.connection()).await?;
     if stream.tls(|connection| target.is_overdue(connection)) != Some(true) {
@@ -84,7 +101,7 @@ pub async fn connect(server: &Server) -> Result<Stream, ConnectError> {
     stream.say_goodbye();
     // There is never more than one of the two.
     drop(stream);
-    let stream = open(to).await.map_err(ConnectError::Network)?;
+    let stream = open(to, last_word).await.map_err(ConnectError::Network)?;
     secure(stream, target, target.connection_in_full()).await
 }
 
@@ -101,15 +118,15 @@ pub async fn connect(server: &Server) -> Result<Stream, ConnectError> {
 /// The system's, of the last address that was tried.
 pub async fn reach(to: &Transport) -> io::Result<()> {
     match to {
-        Transport::Ip(ip, port) => TcpStream::connect((*ip, *port)).await.map(drop),
+        Transport::Ip(ip, port) => tcp::connect((*ip, *port).into(), LastWord::AtOnce).await.map(drop),
         Transport::Name(name, port) => TcpStream::connect((&**name, *port)).await.map(drop),
         Transport::Unix(path) => UnixStream::connect(path).await.map(drop),
     }
 }
 
-async fn open(to: &Transport) -> io::Result<Stream> {
+async fn open(to: &Transport, last_word: LastWord) -> io::Result<Stream> {
     match to {
-        Transport::Ip(ip, port) => TcpStream::connect((*ip, *port)).await.map(Stream::tcp),
+        Transport::Ip(ip, port) => tcp::connect((*ip, *port).into(), last_word).await.map(Stream::tcp),
         Transport::Name(name, port) => TcpStream::connect((&**name, *port)).await.map(Stream::tcp),
         Transport::Unix(path) => UnixStream::connect(path).await.map(Stream::unix),
     }

@@ -23,6 +23,7 @@ mod peer;
 mod plot;
 mod policy;
 pub(crate) mod policy_load;
+pub(crate) mod policy_relay;
 mod report;
 mod sample;
 mod scenario;

@@ -1,6 +1,6 @@
 //! `bench policy`: how many packets of policy groups the proxy brings to servers in a second, and how long one takes.
 //!
-//! Nobody else does this, so there are no peers: what counts are figures. The proxy has one core, with one thread that serves;
+//! Nobody else does this, so what counts are figures; beside them stands a relay that does the least that this can cost. The proxy has one core, with one thread that serves;
 //! servers and clients share the other one. Connections to servers are opened for each packet, as servers of old expect it.
 
 use std::fs;
@@ -100,10 +100,29 @@ const LINES: [Line; 5] = [
     },
 ];
 
+/// Who brings packets to servers.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Between {
+    Weir,
+    Relay,
+}
+
+impl Between {
+    const ALL: [Self; 2] = [Self::Weir, Self::Relay];
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Weir => "weir",
+            Self::Relay => "relay",
+        }
+    }
+}
+
 /// One line in one round.
 #[derive(Clone, Copy)]
 struct Sample {
     line: usize,
+    between: Between,
     per_second: f64,
     p50_us: f64,
     p99_us: f64,
@@ -121,14 +140,23 @@ pub(crate) fn run(options: &Options) -> Result<bool> {
     ["weir", "xtask"].into_iter().try_for_each(peer::build)?;
     let directory = workspace::target_directory().join("bench");
     fs::create_dir_all(&directory).with_context(|| format!("cannot make `{}`", directory.display()))?;
-    let (proxy, address) = start_proxy(&directory)?;
     let (mut samples, mut is_valid) = (Vec::new(), true);
     for round in 1..=options.rounds {
-        for (number, line) in LINES.iter().enumerate() {
-            let (sample, troubles) = measure(number, line, options.seconds, &proxy, address)?;
-            let Sample { per_second, p50_us, p99_us, core_share, .. } = sample;
+        for ((number, line), between) in
+            LINES.iter().enumerate().flat_map(|it| Between::ALL.map(|who| (it, who)))
+        {
+            if between == Between::Relay && line.clients == 0 {
+                continue;
+            }
+            // Another one each time: the servers of one line are gone in the next, and would be asked and checked all the same.
+            let proxy = start(between, &directory)?;
+            let (sample, troubles) = measure(number, between, options.seconds, &proxy)?;
+            drop(proxy);
+            let Sample { per_second, p50_us, p99_us, cpu_us, core_share, .. } = sample;
             eprintln!(
-                "round {round}  {}: {per_second:.0} in a second, p50 {p50_us:.0} µs, p99 {p99_us:.0} µs, {:.0} % of a core{}",
+                "round {round}  {:<5} {}: {per_second:.0} in a second, p50 {p50_us:.0} µs, p99 {p99_us:.0} µs, {cpu_us:.1} µs \
+                 for one, {:.0} % of a core{}",
+                between.name(),
                 line.name,
                 core_share * 100.0,
                 troubles.iter().map(|trouble| format!("  ERROR {trouble}")).collect::<String>(),
@@ -137,7 +165,6 @@ pub(crate) fn run(options: &Options) -> Result<bool> {
             samples.push(sample);
         }
     }
-    drop(proxy);
     match options.json {
         true => println!("{:#}", to_json(&samples, is_valid)),
         false => print(&samples),
@@ -145,15 +172,26 @@ pub(crate) fn run(options: &Options) -> Result<bool> {
     Ok(is_valid)
 }
 
-/// The proxy on its core, and where it listens.
-fn start_proxy(directory: &Path) -> Result<(Running, SocketAddr)> {
-    let file = directory.join("policy.yaml");
-    let text = "workers: 1\nadmin: off\nlisten: [{address: '127.0.0.1:0', protocol: policy, timeouts: {idle: 1m}}]\n";
-    fs::write(&file, text)?;
+/// The proxy or the relay on its core, and where it listens.
+fn start(between: Between, directory: &Path) -> Result<(Running, SocketAddr)> {
+    let release = workspace::target_directory().join("release");
+    let mut command = match between {
+        Between::Weir => {
+            let file = directory.join("policy.yaml");
+            let text = "workers: 1\nadmin: off\nlisten: [{address: '127.0.0.1:0', protocol: policy, timeouts: {idle: 1m}}]\n";
+            fs::write(&file, text)?;
+            let mut command = Command::new(release.join("weir"));
+            command.arg("run").arg("-c").arg(&file);
+            command
+        }
+        Between::Relay => {
+            let mut command = Command::new(release.join("xtask"));
+            command.arg("policy-relay");
+            command
+        }
+    };
     let log = directory.join("policy.log");
-    let program = workspace::target_directory().join("release/weir");
-    let mut command = Command::new(program);
-    command.arg("run").arg("-c").arg(&file).stdin(Stdio::null()).stderr(fs::File::create(&log)?);
+    command.stdin(Stdio::null()).stderr(fs::File::create(&log)?);
     let mut running = Running::start_on(CORES.0, &mut command)?;
     loop {
         let said = fs::read_to_string(&log)?;
@@ -171,11 +209,11 @@ fn start_proxy(directory: &Path) -> Result<(Running, SocketAddr)> {
 
 fn measure(
     number: usize,
-    line: &Line,
+    between: Between,
     seconds: u32,
-    proxy: &Running,
-    address: SocketAddr,
+    (proxy, address): &(Running, SocketAddr),
 ) -> Result<(Sample, Vec<String>)> {
+    let line = &LINES[number];
     let mut command = Command::new(workspace::target_directory().join("release/xtask"));
     command.args(["policy-load", &address.to_string(), "--seconds", &seconds.to_string()]);
     command.args(["--servers", &line.servers.to_string(), "--clients", &line.clients.to_string()]);
@@ -203,6 +241,7 @@ fn measure(
     }
     let sample = Sample {
         line: number,
+        between,
         per_second: done / took,
         p50_us: figure("p50_us"),
         p99_us: figure("p99_us"),
@@ -216,32 +255,54 @@ fn micros(time: Duration) -> f64 {
     time.as_secs_f64() * 1e6
 }
 
-/// The median of a figure of a line.
-fn median(samples: &[Sample], line: usize, figure: impl Fn(&Sample) -> f64) -> f64 {
-    let mut figures: Vec<f64> = samples.iter().filter(|sample| sample.line == line).map(figure).collect();
+/// The median of a figure of a line; `None` where nothing was measured.
+fn median(
+    samples: &[Sample],
+    (line, between): (usize, Between),
+    figure: impl Fn(&Sample) -> f64,
+) -> Option<f64> {
+    let of_line = samples.iter().filter(|sample| (sample.line, sample.between) == (line, between));
+    let mut figures: Vec<f64> = of_line.map(figure).collect();
     figures.sort_by(f64::total_cmp);
-    figures.get(figures.len() / 2).copied().unwrap_or(0.0)
+    figures.get(figures.len() / 2).copied()
 }
 
 fn print(samples: &[Sample]) {
-    println!("\n| policy groups | packets/s | p50 ms | p99 ms | CPU µs for one | of a core | goal | |");
-    println!("|---|---|---|---|---|---|---|---|");
-    for (number, line) in LINES.iter().enumerate() {
-        let of = |figure: fn(&Sample) -> f64| median(samples, number, figure);
-        let (per_second, p99_us, core) = (of(|it| it.per_second), of(|it| it.p99_us), of(|it| it.core_share));
+    println!(
+        "\n| policy groups | | packets/s | p50 ms | p99 ms | CPU µs for one | ÷ relay | of a core | goal | |"
+    );
+    println!("|---|---|---|---|---|---|---|---|---|---|");
+    for ((number, line), between) in LINES.iter().enumerate().flat_map(|it| Between::ALL.map(|who| (it, who)))
+    {
+        let of = |figure: fn(&Sample) -> f64| median(samples, (number, between), figure);
+        let (Some(per_second), Some(p50_us), Some(p99_us), Some(cpu_us), Some(core)) = (
+            of(|it| it.per_second),
+            of(|it| it.p50_us),
+            of(|it| it.p99_us),
+            of(|it| it.cpu_us),
+            of(|it| it.core_share),
+        ) else {
+            continue;
+        };
+        let relay_us = median(samples, (number, Between::Relay), |it| it.cpu_us);
         let (goal, is_met) = match line.goal {
             Goal::PerSecond(least) => (format!("{least:.0} in a second"), per_second >= least),
             Goal::P99(most) => (format!("p99 under {most} ms"), p99_us < most * 1000.0),
             Goal::Core(most) => (format!("{:.0} % of a core", most * 100.0), core < most),
         };
+        let verdict = match (between, is_met) {
+            (Between::Relay, _) => "",
+            (Between::Weir, true) => "met",
+            (Between::Weir, false) => "MISSED",
+        };
         println!(
-            "| {} | {per_second:.0} | {:.2} | {:.2} | {:.1} | {:.0} % | {goal} | {} |",
+            "| {} | {} | {per_second:.0} | {:.2} | {:.2} | {cpu_us:.1} | {} | {:.0} % | {goal} | {verdict} |",
             line.name,
-            of(|it| it.p50_us) / 1000.0,
+            between.name(),
+            p50_us / 1000.0,
             p99_us / 1000.0,
-            of(|it| it.cpu_us),
+            relay_us.map_or_else(|| "–".to_owned(), |relay| format!("{:.2}", cpu_us / relay)),
             core * 100.0,
-            if is_met { "met" } else { "MISSED" },
         );
     }
     println!("\n{}", report::machine().join("; "));
@@ -250,7 +311,7 @@ fn print(samples: &[Sample]) {
 fn to_json(samples: &[Sample], is_valid: bool) -> Value {
     let lines = samples.iter().map(|sample| {
         json!({
-            "line": LINES[sample.line].name, "per_second": sample.per_second, "p50_us": sample.p50_us,
+            "line": LINES[sample.line].name, "between": sample.between.name(), "per_second": sample.per_second, "p50_us": sample.p50_us,
             "p99_us": sample.p99_us, "cpu_us": sample.cpu_us, "core_share": sample.core_share,
         })
     });

@@ -158,12 +158,17 @@ pub(super) fn poll_write(
     cx: &mut Context<'_>,
     slices: &[IoSlice<'_>],
 ) -> Poll<io::Result<usize>> {
+    let write = || match slices {
+        [only] => Ok(send(socket, only, SendFlags::NOSIGNAL)?),
+        several => write_several(socket, several),
+    };
+    // A connection that has just been made is writable before the runtime has heard of it.
+    match write() {
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+        done => return Poll::Ready(done),
+    }
     loop {
-        let attempted = socket.attempt(Interest::WRITABLE, || match slices {
-            [only] => Ok(send(socket, only, SendFlags::NOSIGNAL)?),
-            several => write_several(socket, several),
-        });
-        match attempted {
+        match socket.attempt(Interest::WRITABLE, write) {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => ready!(socket.poll_write_ready(cx))?,
             done => return Poll::Ready(done),
         }

@@ -336,6 +336,13 @@ impl Stream {
         }
     }
 
+    /// Lets the system say at once that it has what the other side sends, as it does on a new connection that was not
+    /// [made for a message](crate::connect::connect_for_message): an answer that is written in two pieces may wait for that between
+    /// them (RFC 896). Without effect on what is not TCP.
+    pub fn acknowledge_at_once(&self) {
+        self.kind.borrow().transport().acknowledge_at_once();
+    }
+
     /// Makes closing this stream a reset, so that the other side can't take what it got for the whole
     /// (`semantics.md` §1.7). Without effect on what is not TCP.
     pub fn reset_when_closed(&self) {

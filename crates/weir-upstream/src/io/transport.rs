@@ -182,6 +182,14 @@ impl Transport {
         }
     }
 
+    /// Lets the system say at once that it has what the other side sends. Without effect on what is not TCP.
+    pub(super) fn acknowledge_at_once(&self) {
+        if let Self::Tcp(stream) = self {
+            // Otherwise it says so a little later.
+            let _ = SockRef::from(stream).set_tcp_quickack(true);
+        }
+    }
+
     /// Makes closing a reset. Without effect on what is not TCP.
     pub(super) fn reset_when_closed(&self) {
         if let Self::Tcp(stream) = self {
