@@ -20,8 +20,9 @@ const CONNECTIONS: usize = 150;
 /// before and the worker keeps for the next, and the exchange.
 const HEAD_BYTES_MAX: usize = 96 << 10;
 /// What one may cost in the middle of a message: a buffer of 256 KiB for each direction, what is gathered to be written, and
-/// the exchange.
-const BUSY_BYTES_MAX: usize = 768 << 10;
+/// the exchange. With 768 KiB this failed once in some twenty times: what those of one round have freed stays with their worker
+/// for a while, and the next ones may come to the other one.
+const BUSY_BYTES_MAX: usize = 1 << 20;
 /// What one may cost beside that whose body is kept for a repeat: the default of `replay.memory`, and as much again while what has
 /// been copied is not given back yet.
 const KEPT_BODY_BYTES_MAX: usize = 512 << 10;
