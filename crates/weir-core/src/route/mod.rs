@@ -8,6 +8,7 @@ mod explain;
 mod host;
 mod hosts;
 mod path;
+mod prefixes;
 mod query;
 mod rule;
 mod service;
