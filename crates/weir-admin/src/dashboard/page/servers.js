@@ -29,7 +29,7 @@ function about(upstream) {
 function row(upstream, server, now, history) {
   return [
     [element("span", { class: "mono" }, server.address), reasons(upstream, server)],
-    [state(server), element("span", { class: "quiet" }, ` ${age(now.at - server.since_seconds)}`)],
+    [state(server), element("span", { class: "quiet" }, ` ${since(server, now)}`)],
     rate(history.rate(serverKey(upstream.name, server.address))),
     count(server.requests_in_flight),
     duration(server.p50_seconds),
@@ -76,4 +76,9 @@ function actions(upstream, server) {
   return taken
     ? [button("Enable", "enable", false)]
     : [button("Drain", "drain", false), " ", button("Disable", "disable", true)];
+}
+
+// One whose state has never changed has it since the process began, which the head of the page says.
+function since(server, now) {
+  return server.since_seconds > 0 ? age(now.at - server.since_seconds) : "";
 }
