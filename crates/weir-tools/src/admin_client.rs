@@ -18,6 +18,9 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, UnixStream};
 use weir_auth::secret::Secret;
 
+/// Where it listens when the configuration says nothing.
+pub const DEFAULT_ADDRESS: &str = "127.0.0.1:9180";
+
 /// How long an answer may take; a queue may have to write much to a disk before.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -90,6 +93,8 @@ impl fmt::Display for AskError {
                 f,
                 "{detail} (401)\n\nhint: name the file of the token with `--admin-token file:PATH`, or set `WEIR_ADMIN_TOKEN`"
             ),
+            // A report has an end of its own.
+            Self::Refused { detail, .. } if detail.contains('\n') => f.write_str(detail.trim_end()),
             Self::Refused { status, detail } => write!(f, "{detail} ({status})"),
         }
     }

@@ -6,18 +6,18 @@ use clap::{Parser, Subcommand};
 
 use crate::commands::{
     balance, cert, check, completions, demo, duplicate, explain, hedge, help, man, mock, policy, queue, race,
-    reload, run, top, upgrade, upstreams,
+    reload, run, status, top, upgrade, upstreams,
 };
 use crate::logging::{self, LogWords};
 
 /// Columns that help may take. Wider lines are harder to read, however wide the terminal is.
 const HELP_COLUMNS_MAX: usize = 80;
 
-/// The end of the help of the whole program; shorter than a list of its options, so that all commands fit on a screen.
-const MORE: &str = "\
-More: `weir COMMAND --help`, completions, man; `--log LEVEL` or WEIR_LOG
-Example:
-  weir demo";
+/// The help of the whole program; a line instead of a list of options, so that all commands fit on a screen.
+const HELP: &str = "{about}
+{usage-heading} weir [--log LEVEL] COMMAND; more: `weir COMMAND --help`, completions, man
+Commands:
+{subcommands}{after-help}";
 
 const STYLES: Styles = Styles::styled()
     .header(bold(AnsiColor::Green))
@@ -38,8 +38,8 @@ const fn bold(color: AnsiColor) -> Style {
     name = "weir",
     version,
     about = "A reverse proxy that brings each request to the right server",
-    after_help = MORE,
-    help_template = "{about}\n{usage-heading} {usage}\nCommands:\n{subcommands}{after-help}",
+    after_help = "Example:\n  weir demo",
+    help_template = HELP,
     disable_help_subcommand = true,
     max_term_width = HELP_COLUMNS_MAX,
     styles = STYLES,
@@ -84,6 +84,8 @@ pub(crate) enum Command {
     Explain(explain::Arguments),
     /// Show the certificates that are served, and until when
     Cert(cert::Arguments),
+    /// Tell what is wrong with a running Weir
+    Status(status::Arguments),
     /// Let a running Weir read its configuration again
     Reload(reload::Arguments),
     /// Watch the servers of a running Weir, take them out, put them back

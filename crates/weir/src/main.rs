@@ -18,6 +18,7 @@ mod queue;
 mod reload_requests;
 mod reloading;
 mod signals;
+mod status;
 mod table;
 mod upgrade;
 mod upstreams;

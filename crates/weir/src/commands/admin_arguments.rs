@@ -4,7 +4,7 @@ use std::path::Path;
 
 use clap::Args;
 use weir_auth::secret::Secret;
-use weir_tools::admin_client::AdminClient;
+use weir_tools::admin_client::{AdminClient, DEFAULT_ADDRESS};
 
 use crate::failure::Failure;
 
@@ -18,7 +18,7 @@ const TOKEN_FILE_BYTES_MAX: u64 = 4096;
 #[derive(Debug, Args)]
 pub(crate) struct AdminArguments {
     /// Admin listener
-    #[arg(long, global = true, value_name = "ADDRESS", default_value = "127.0.0.1:9180")]
+    #[arg(long, global = true, value_name = "ADDRESS", default_value = DEFAULT_ADDRESS)]
     admin: String,
 
     /// Its token, file:PATH; else $WEIR_ADMIN_TOKEN

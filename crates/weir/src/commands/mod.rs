@@ -17,6 +17,7 @@ pub(crate) mod queue;
 pub(crate) mod race;
 pub(crate) mod reload;
 pub(crate) mod run;
+pub(crate) mod status;
 pub(crate) mod top;
 pub(crate) mod upgrade;
 pub(crate) mod upstreams;
@@ -41,6 +42,7 @@ pub(crate) fn run(command: Command) -> Result<(), Failure> {
         Command::Check(arguments) => check::run(arguments),
         Command::Explain(arguments) => explain::run(arguments),
         Command::Cert(arguments) => cert::run(arguments),
+        Command::Status(arguments) => status::run(arguments),
         Command::Top(arguments) => top::run(arguments),
         Command::Upgrade(arguments) => upgrade::run(arguments),
         Command::Upstreams(arguments) => upstreams::run(arguments),

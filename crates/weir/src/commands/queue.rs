@@ -13,13 +13,16 @@ use crate::lifetime;
 use crate::output;
 use crate::queue::text;
 
+/// Writes that are listed when nobody says how many.
+const WRITES_LISTED: u16 = 100;
+
 /// What `weir queue` takes.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 It asks the admin listener of the Weir that runs. What is dropped is gone.
 
 Example:
-  weir queue list --writes --dead")]
+  weir queue list --dead")]
 pub(crate) struct Arguments {
     /// What to do
     #[command(subcommand)]
@@ -72,20 +75,36 @@ struct List {
     writes: bool,
 
     /// Only those that this server has yet to get
-    #[arg(long, value_name = "SERVER", requires = "writes")]
+    #[arg(long, value_name = "SERVER")]
     server: Option<String>,
 
     /// Only dead letters
-    #[arg(long, requires = "writes")]
+    #[arg(long)]
     dead: bool,
 
     /// From this number on
-    #[arg(long, value_name = "N", default_value_t = 0, hide_default_value = true, requires = "writes")]
-    from: u64,
+    #[arg(long, value_name = "N")]
+    from: Option<u64>,
 
-    /// At most so many, up to 1000
-    #[arg(long, value_name = "N", default_value_t = 100, requires = "writes")]
-    max: u16,
+    /// At most so many, up to 1000 [default: 100]
+    #[arg(long, value_name = "N")]
+    max: Option<u16>,
+}
+
+impl List {
+    /// Whether single writes are meant: whoever says which ones wants to see them.
+    fn is_of_writes(&self) -> bool {
+        self.writes || self.dead || self.server.is_some() || self.from.is_some() || self.max.is_some()
+    }
+
+    /// As parameters of the admin API.
+    fn query(&self) -> Vec<String> {
+        let mut query = vec![format!("from={}", self.from.unwrap_or(0))];
+        query.push(format!("max={}", self.max.unwrap_or(WRITES_LISTED)));
+        query.extend(self.server.as_ref().map(|server| format!("server={}", encoded(server))));
+        query.extend(self.dead.then(|| "dead=true".to_owned()));
+        query
+    }
 }
 
 /// Which writes.
@@ -138,7 +157,7 @@ async fn perform(arguments: &Arguments) -> Result<(), Failure> {
     let client = arguments.admin.client()?;
     let wanted = arguments.queue.as_deref();
     match &arguments.act {
-        Act::List(List { writes: false, .. }) => {
+        Act::List(list) if !list.is_of_writes() => {
             let mut value = client.ask(Method::GET, "/queues").await?;
             if let (Some(name), Some(queues)) = (wanted, value["queues"].as_array_mut()) {
                 // The error that there is no such queue is the listener's.
@@ -148,10 +167,7 @@ async fn perform(arguments: &Arguments) -> Result<(), Failure> {
             show(arguments, &value, text::queues)
         }
         Act::List(list) => {
-            let mut query = vec![format!("from={}", list.from), format!("max={}", list.max)];
-            query.extend(list.server.as_ref().map(|server| format!("server={}", encoded(server))));
-            query.extend(list.dead.then(|| "dead=true".to_owned()));
-            let path = format!("{}/writes?{}", the_queue(&client, wanted).await?, query.join("&"));
+            let path = format!("{}/writes?{}", the_queue(&client, wanted).await?, list.query().join("&"));
             show(arguments, &client.ask(Method::GET, &path).await?, text::writes)
         }
         Act::Show { write } => {

@@ -4,8 +4,9 @@ use std::path::PathBuf;
 
 use clap::Args;
 use hyper::Method;
-use weir_tools::admin_client::{AdminClient, encoded};
+use weir_tools::admin_client::encoded;
 
+use super::admin_arguments::AdminArguments;
 use crate::failure::Failure;
 use crate::lifetime;
 use crate::output;
@@ -27,9 +28,8 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "TIME", default_value = "30s")]
     timeout: String,
 
-    /// Where the admin listener is
-    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:9180")]
-    admin: String,
+    #[command(flatten)]
+    admin: AdminArguments,
 
     /// Print JSON
     #[arg(long)]
@@ -42,7 +42,7 @@ pub(crate) fn run(arguments: Arguments) -> Result<(), Failure> {
 }
 
 async fn perform(arguments: &Arguments) -> Result<(), Failure> {
-    let client = AdminClient::new(&arguments.admin)?;
+    let client = arguments.admin.client()?;
     let mut query = vec![format!("timeout={}", encoded(&arguments.timeout))];
     if let Some(program) = &arguments.program {
         // Weir has another working directory.

@@ -47,6 +47,11 @@ fn with_a_token_only_those_who_know_it_are_answered() {
     assert!(table.contains("127.0.0.1:1"), "{table}");
     let (_, told) = finished(&["queue", "list", "--admin", &address, "--admin-token", TOKEN], 1);
     assert!(told.contains("not written on the command line") && !told.contains(TOKEN), "{told}");
+    // A hint that the command at hand does not know is worse than none. A time that is none is refused behind the token.
+    let upgrade = ["upgrade", "--timeout", "never", "--admin", &address];
+    assert!(finished(&upgrade, 1).1.contains("(401)"));
+    let (_, told) = finished(&[&upgrade[..], &["--admin-token", &token]].concat(), 1);
+    assert!(told.contains("(400)"), "{told}");
     // What it tells of itself has the token nowhere.
     for path in ["/api/v1/configuration", "/api/v1/status", "/metrics", "/api/v1/routes"] {
         let told = with_token(admin, "GET", path);

@@ -42,6 +42,7 @@ mod scratch;
 mod screen;
 mod slow_clients;
 mod stall;
+mod status;
 mod testssl;
 mod tls_to_servers;
 mod top;
