@@ -68,10 +68,17 @@ fn cargo_deny(advisories: bool) -> Outcome {
             false => Outcome::Skipped(why.into()),
         };
     }
-    let mut deny = workspace::cargo();
-    deny.args(["deny", "--workspace", "check", "licenses", "bans", "sources"]);
-    if advisories {
-        deny.arg("advisories");
+    let deny = |manifest: &str| {
+        let mut deny = workspace::cargo();
+        deny.args(["deny", "--manifest-path", manifest, "--config", "deny.toml", "--workspace"]);
+        deny.args(["check", "licenses", "bans", "sources"]);
+        if advisories {
+            deny.arg("advisories");
+        }
+        command(&mut deny)
+    };
+    match deny("Cargo.toml") {
+        Outcome::Passed => deny("fuzz/Cargo.toml"),
+        other => other,
     }
-    command(&mut deny)
 }

@@ -16,15 +16,24 @@ use policy::Policy;
 
 use crate::workspace;
 
-/// Checks every package of the lock file. The findings, one line each; none when all is well.
+/// Checks every package of the lock file, and of that of the fuzz targets. The findings, one line each; none when all is well.
 ///
 /// # Errors
 /// When `deny.toml` cannot be read or `cargo metadata` fails.
 pub(crate) fn check() -> Result<Vec<String>> {
     let policy = Policy::read(&workspace::root().join("deny.toml"))?;
-    let metadata = workspace::metadata(&["--locked"])?;
-    let packages = metadata["packages"].as_array().map_or(&[][..], Vec::as_slice);
-    Ok(check_packages(&policy, packages, &workspace::built_packages()?))
+    let mut found = check_packages(&policy, &packages(&["--locked"])?, &workspace::built_packages()?);
+    let of_targets = packages(&["--locked", "--manifest-path", "fuzz/Cargo.toml"])?;
+    let all = of_targets.iter().filter_map(|package| package["name"].as_str()).map(str::to_owned).collect();
+    found.extend(check_packages(&policy, &of_targets, &all));
+    found.sort_unstable();
+    found.dedup();
+    Ok(found)
+}
+
+fn packages(arguments: &[&str]) -> Result<Vec<Value>> {
+    let metadata = workspace::metadata(arguments)?;
+    Ok(metadata["packages"].as_array().cloned().unwrap_or_default())
 }
 
 /// `built` holds the names of what a build contains. The lock file knows more: what a feature would bring that nobody asks
