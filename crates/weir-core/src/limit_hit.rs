@@ -23,11 +23,15 @@ pub enum LimitHit {
     Backlog,
     /// The head of a server's answer.
     AnswerHead,
+    /// `payload_max` of a listener for policy groups, or what its messages may hold beside.
+    Payload,
+    /// `limits.registrations` of such a listener, where a server had to wait, or its `servers` or `policies`.
+    Registrations,
 }
 
 impl LimitHit {
     /// All of them, in the order of their counters.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 11] = [
         Self::Head,
         Self::Target,
         Self::Body,
@@ -37,6 +41,8 @@ impl LimitHit {
         Self::Replay,
         Self::Backlog,
         Self::AnswerHead,
+        Self::Payload,
+        Self::Registrations,
     ];
 
     /// The value of the label `limit`.
@@ -51,6 +57,8 @@ impl LimitHit {
             Self::Replay => "replay",
             Self::Backlog => "backlog",
             Self::AnswerHead => "answer_head",
+            Self::Payload => "payload",
+            Self::Registrations => "registrations",
         }
     }
 }

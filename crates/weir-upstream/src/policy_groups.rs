@@ -16,6 +16,8 @@ use weir_core::policy_group;
 use weir_core::retry::RetryPolicy;
 
 use crate::breakers::Breakers;
+use crate::group_places::GroupPlaces;
+use crate::policy_counts::PolicyCounts;
 use crate::recruit::Recruit;
 use crate::roster::{Moment, Roster};
 use crate::upstream::{Upstream, Waits};
@@ -31,8 +33,11 @@ const WAITS: Waits = Waits {
 
 /// A group.
 #[derive(Debug, Clone)]
-struct Known {
-    upstream: Arc<Upstream>,
+pub struct PolicyGroup {
+    /// Its servers, and how one of them is chosen.
+    pub upstream: Arc<Upstream>,
+    /// Places for messages, where a configuration limits how much is in progress.
+    pub places: Option<Arc<dyn GroupPlaces>>,
     /// Whether a configuration has asked for it, so that routes may use it.
     is_configured: bool,
 }
@@ -40,10 +45,12 @@ struct Known {
 /// The groups of all policies.
 #[derive(Debug, Default)]
 pub struct PolicyGroups {
-    known: ArcSwap<BTreeMap<i64, Known>>,
+    known: ArcSwap<BTreeMap<i64, PolicyGroup>>,
     /// Held by whoever changes them.
     changing: Mutex<()>,
     changed: Arc<Notify>,
+    /// What listeners for them have to tell.
+    pub counts: PolicyCounts,
 }
 
 impl PolicyGroups {
@@ -52,19 +59,54 @@ impl PolicyGroups {
         self.known.load().get(&policy).map(|known| Arc::clone(&known.upstream))
     }
 
+    /// The same with what belongs to it, for one message.
+    pub fn group(&self, policy: i64) -> Option<PolicyGroup> {
+        self.known.load().get(&policy).cloned()
+    }
+
     /// Lets this be the group of a policy, as a configuration that comes into force says that it is. Whoever has registered stays.
     /// `has_members` says that it has the members of the one before already.
-    pub fn configure(&self, policy: i64, upstream: &Arc<Upstream>, has_members: bool) {
+    pub fn configure(
+        &self,
+        policy: i64,
+        upstream: &Arc<Upstream>,
+        places: Option<Arc<dyn GroupPlaces>>,
+        has_members: bool,
+    ) {
         let _changing = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
+        let new = PolicyGroup { upstream: Arc::clone(upstream), places, is_configured: true };
+        self.exchange(vec![(policy, new)], has_members);
+    }
+
+    /// Notes of which policies alone a configuration that comes into force says something. What another one has said of others
+    /// holds no more: they are as usual again.
+    pub fn are_configured(&self, policies: &[i64]) {
+        let _changing = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = self.known.load();
+        let is_over =
+            |(policy, known): &(&i64, &PolicyGroup)| known.is_configured && !policies.contains(policy);
+        let over = known.iter().filter(is_over).map(|(policy, _)| (*policy, PolicyGroup::usual(*policy)));
+        self.exchange(over.collect(), false);
+    }
+
+    /// Lets these be the groups of their policies. Whoever calls holds `changing`.
+    fn exchange(&self, new: Vec<(i64, PolicyGroup)>, have_members: bool) {
+        if new.is_empty() {
+            return;
+        }
         let mut known = BTreeMap::clone(&self.known.load());
-        let new = Known { upstream: Arc::clone(upstream), is_configured: true };
-        let before = known.insert(policy, new).map(|known| known.upstream);
-        let before = before.filter(|before| !Arc::ptr_eq(before, upstream));
-        if let Some(before) = before.as_ref().filter(|_| !has_members) {
-            upstream.take_over(before, false);
+        let mut succeeded = Vec::new();
+        for (policy, group) in new {
+            let upstream = Arc::clone(&group.upstream);
+            let before = known.insert(policy, group).map(|known| known.upstream);
+            let Some(before) = before.filter(|before| !Arc::ptr_eq(before, &upstream)) else { continue };
+            if !have_members {
+                upstream.take_over(&before, false);
+            }
+            succeeded.push((before, upstream));
         }
         self.known.store(Arc::new(known));
-        if let Some(before) = before {
+        for (before, upstream) in succeeded {
             // Those who have registered while nobody was looking.
             let late = before.look(|roster| roster.members().to_vec());
             let moment = Moment::now();
@@ -73,14 +115,6 @@ impl PolicyGroups {
             });
         }
         self.changed.notify_one();
-    }
-
-    /// Notes which policies a configuration that comes into force says something of.
-    pub fn are_configured(&self, policies: &[i64]) {
-        let _changing = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut known = BTreeMap::clone(&self.known.load());
-        known.iter_mut().for_each(|(policy, known)| known.is_configured = policies.contains(policy));
-        self.known.store(Arc::new(known));
     }
 
     /// The group of this policy, made as usual if there is none. `None` when there are `groups_max` and none of them is without servers.
@@ -102,8 +136,9 @@ impl PolicyGroups {
         if known.len() >= groups_max {
             return None;
         }
-        let upstream = Arc::new(usual(policy));
-        known.insert(policy, Known { upstream: Arc::clone(&upstream), is_configured: false });
+        let group = PolicyGroup::usual(policy);
+        let upstream = Arc::clone(&group.upstream);
+        known.insert(policy, group);
         self.known.store(Arc::new(known));
         self.changed.notify_one();
         Some(upstream)
@@ -120,7 +155,13 @@ impl PolicyGroups {
     }
 }
 
-/// A group of which no configuration says anything.
+impl PolicyGroup {
+    /// One of which no configuration says anything.
+    fn usual(policy: i64) -> Self {
+        Self { upstream: Arc::new(usual(policy)), places: None, is_configured: false }
+    }
+}
+
 fn usual(policy: i64) -> Upstream {
     let roster = Roster::new(Vec::new(), policy_group::PANIC_PERCENT);
     let breakers = Some(Arc::new(Breakers::new(EjectionRule::default())));
@@ -167,7 +208,7 @@ mod tests {
         drop(second);
         // One that a route uses stays, and takes nobody's place.
         let configured = Arc::new(usual(7));
-        groups.configure(7, &configured, false);
+        groups.configure(7, &configured, None, false);
         assert!(groups.obtain(8, 3).is_none());
         assert!(Arc::ptr_eq(&configured, &groups.of(7).unwrap()));
         groups.are_configured(&[]);
@@ -181,7 +222,7 @@ mod tests {
         let before = groups.obtain(111, 9).unwrap();
         join(&before, "a");
         let next = Arc::new(usual(111));
-        groups.configure(111, &next, false);
+        groups.configure(111, &next, None, false);
         let names = |upstream: &Upstream| {
             upstream.group().servers.iter().map(|server| server.name().to_owned()).collect::<Vec<_>>()
         };
@@ -191,7 +232,38 @@ mod tests {
         let last = Arc::new(usual(111));
         last.take_over(&next, false);
         join(&next, "late");
-        groups.configure(111, &last, true);
+        groups.configure(111, &last, None, true);
         assert_eq!(names(&last), ["a", "late"]);
+    }
+
+    /// What a configuration had said of a group held until the process ended, although the one in force did not say it.
+    #[test]
+    fn what_a_configuration_no_longer_says_of_a_group_holds_no_more() {
+        #[derive(Debug)]
+        struct NoPlaces;
+        impl GroupPlaces for NoPlaces {
+            fn take(self: Arc<Self>, _: Arc<Upstream>) -> crate::group_places::TakingPlace {
+                Box::pin(async { Err(crate::group_places::NoPlace::Full) })
+            }
+        }
+        let groups = PolicyGroups::default();
+        join(&groups.obtain(111, 9).unwrap(), "a");
+        let roster = Roster::new(Vec::new(), 0);
+        let written = Upstream::new("policy:111", roster, Strategy::Random, RetryPolicy::default(), WAITS);
+        let written = Arc::new(written);
+        groups.configure(111, &written, Some(Arc::new(NoPlaces)), false);
+        groups.are_configured(&[111]);
+        let group = groups.group(111).unwrap();
+        assert!(Arc::ptr_eq(&group.upstream, &written) && group.places.is_some());
+        join(&written, "b");
+        groups.are_configured(&[]);
+        let group = groups.group(111).unwrap();
+        assert_eq!((group.upstream.balance_name(), group.places.is_none()), ("round_robin", true));
+        let names: Vec<_> =
+            group.upstream.group().servers.iter().map(|server| server.name().to_owned()).collect();
+        assert_eq!(names, ["a", "b"], "who has registered stays");
+        let same = groups.of(111).unwrap();
+        groups.are_configured(&[]);
+        assert!(Arc::ptr_eq(&same, &groups.of(111).unwrap()), "and nothing changes any more");
     }
 }

@@ -40,7 +40,7 @@ pub const ROUTE_HEAD_DURATION: Metric = Metric {
 pub const LIMITS_HIT: Metric = Metric {
     name: "weir_limits_hit_total",
     kind: Kind::Counter,
-    help: "Times that a limit was reached: what did not fit was refused (head, target, body, replay, backlog, answer_head) or had to wait (connections, handshakes, descriptors).",
+    help: "Times that a limit was reached: what did not fit was refused (head, target, body, replay, backlog, answer_head, payload) or had to wait (connections, handshakes, descriptors); registrations for policy groups were or did.",
     labels: &["limit"],
 };
 

@@ -128,6 +128,7 @@ impl StatusSource for ProcessStatus {
         for worker in &**self.counters.load() {
             worker.add_to(&mut status);
         }
+        snapshot.policy_groups.counts.add_to(&mut status);
         status
     }
 

@@ -13,6 +13,7 @@ use weir_core::health::State;
 use weir_core::policy_group;
 use weir_upstream::breakers::Breakers;
 use weir_upstream::connections::ConnectionRoom;
+use weir_upstream::group_places::GroupPlaces;
 use weir_upstream::io::deadline::now;
 use weir_upstream::message_counts::MessageCounts;
 use weir_upstream::recruit::{NamedServers, Recruit};
@@ -97,10 +98,11 @@ pub(super) fn take_over(snapshot: &Snapshot, before: &Snapshot) {
 pub(super) fn adopt_policy_groups(snapshot: &Snapshot, before: Option<&Snapshot>) {
     let known = by_name(before);
     let mut policies = Vec::new();
-    for upstream in &snapshot.upstreams {
+    for (upstream, room) in snapshot.upstreams.iter().zip(&snapshot.rooms) {
         let Some(policy) = policy_group::number(&upstream.name) else { continue };
         policies.push(policy);
-        snapshot.policy_groups.configure(policy, upstream, known.contains_key(&*upstream.name));
+        let places = room.clone().map(|room| -> Arc<dyn GroupPlaces> { room });
+        snapshot.policy_groups.configure(policy, upstream, places, known.contains_key(&*upstream.name));
     }
     snapshot.policy_groups.are_configured(&policies);
 }

@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use weir_core::limit_hit::LimitHit;
 use weir_core::ports::configuration::ConfigurationStatus;
 use weir_core::ports::traffic::{OTHERS, ROUTES_MAX, RequestCount, RouteTraffic};
 use weir_core::ports::{Histogram, Status};
@@ -56,7 +57,7 @@ fn the_configuration_and_the_pace_of_workers() {
         reloads_refused: 2,
         problem: Some("weir.yaml:1:1: an unknown key".to_owned()),
     };
-    let mut limits_hit = [0; 9];
+    let mut limits_hit = [0; LimitHit::ALL.len()];
     limits_hit[2] = 5;
     let status = Status {
         configuration,
