@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::OwnedSemaphorePermit;
+use weir_core::limit_hit::LimitHit;
 use weir_upstream::io::deadline::pause;
 use weir_upstream::io::exhaustion::is_exhaustion;
 use weir_upstream::io::stream::Stream;
@@ -59,12 +60,6 @@ pub(crate) async fn run(worker: Rc<Worker>, socket: std::net::TcpListener) -> io
 
 async fn accept(worker: &Rc<Worker>, listener: &TcpListener) {
     loop {
-        let place = tokio::select! {
-            place = Arc::clone(&worker.shared.places).acquire_owned() => place,
-            () = worker.drain_begun() => return,
-        };
-        // The places are never closed.
-        let Ok(place) = place else { return };
         // Biased, so that connections which wait are taken before the end of accepting is noticed.
         let accepted = tokio::select! {
             biased;
@@ -73,18 +68,41 @@ async fn accept(worker: &Rc<Worker>, listener: &TcpListener) {
         };
         match accepted {
             Ok((stream, peer)) => match with_room(worker, stream).await {
-                Ok(stream) => begin(worker, stream, peer.ip(), Some(place)),
+                Ok(stream) => {
+                    let place = place(worker).await;
+                    begin(worker, stream, peer.ip(), place);
+                }
                 // Closed without a word, like one that could not be accepted.
                 Err(_) => pause(ERROR_PAUSE).await,
             },
             Err(error) if is_exhaustion(&error) => {
                 tracing::warn!(%error, "accepting messages of policy groups pauses");
+                worker.counts().hit(LimitHit::Descriptors);
                 worker.pools.shed();
                 pause(EXHAUSTED_PAUSE).await;
             }
             // It was about a connection that is gone, or it may last.
             Err(_) => pause(ERROR_PAUSE).await,
         }
+    }
+}
+
+/// Waits until the connection that was just accepted may be served; not at all once it drains, because what was taken from the queue
+/// can't be given back.
+///
+/// Not before accepting, like the listeners for HTTP: a thread that held a place while nobody came would keep it from another thread
+/// where somebody waits, and nobody could say whether anybody waits. So each thread may hold one connection beyond the limit.
+async fn place(worker: &Worker) -> Option<OwnedSemaphorePermit> {
+    let places = Arc::clone(&worker.shared.places);
+    if let Ok(place) = Arc::clone(&places).try_acquire_owned() {
+        return Some(place);
+    }
+    worker.counts().hit(LimitHit::Connections);
+    tokio::select! {
+        biased;
+        // They are never closed.
+        place = places.acquire_owned() => place.ok(),
+        () = worker.drain_begun() => None,
     }
 }
 
@@ -98,6 +116,7 @@ async fn with_room(worker: &Worker, stream: TcpStream) -> io::Result<TcpStream> 
         return Ok(stream);
     }
     tracing::warn!("nearly all file descriptors are taken: accepting messages of policy groups pauses");
+    worker.counts().hit(LimitHit::Descriptors);
     loop {
         worker.pools.shed();
         tokio::select! {

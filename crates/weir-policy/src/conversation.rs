@@ -4,10 +4,13 @@ use std::net::IpAddr;
 use std::pin::pin;
 use std::rc::Rc;
 
+use weir_core::limit_hit::LimitHit;
+use weir_core::refusal::Refusal;
 use weir_upstream::io::deadline::{Deadlines, Wait};
 use weir_upstream::io::stream::Stream;
 
 use crate::forward::{self, Question};
+use crate::registry::NotRegistered;
 use crate::talk::{self, Patience, Talk, TalkError};
 use crate::wire::message::{Message, Registration, Request};
 use crate::wire::{Frame, WireLimits, answer};
@@ -25,6 +28,9 @@ pub(crate) async fn serve(worker: &Worker, stream: Rc<Stream>, peer: IpAddr) {
             Ok(Some(frame)) => frame,
             Ok(None) | Err(TalkError::Connection(_)) => return,
             Err(TalkError::Wire(problem)) => {
+                if problem.is_limit() {
+                    worker.counts().hit(LimitHit::Payload);
+                }
                 let form = talk.form().unwrap_or_default();
                 let refusal = answer::refusal(form, None, &problem.to_string());
                 if say(&talk, &deadlines, patience, &refusal).await {
@@ -97,7 +103,7 @@ async fn reply(
                 Err(reason) => refused(&reason),
             }
         }
-        Ok(Message::Registration(registration)) => match register(worker, frame, &registration, peer) {
+        Ok(Message::Registration(registration)) => match register(worker, frame, &registration, peer).await {
             Ok(()) => registration.confirm.then(|| answer::confirmation(frame.form, &frame.value)),
             Err(reason) => refused(&reason),
         },
@@ -111,20 +117,37 @@ async fn reply(
 /// Whether a message may go on.
 fn admit(worker: &Worker, request: &Request) -> Result<(), String> {
     let max = worker.shared.listen.payload_characters_max;
+    let counts = worker.counts();
     if request.payload_characters > max {
+        counts.hit(LimitHit::Payload);
         return Err(format!("the payload has {} characters, and may have {max}", request.payload_characters));
     }
-    match worker.admits_message() {
-        true => Ok(()),
-        false => Err("there are too many messages; try again later".to_owned()),
+    if !worker.admits_message() {
+        counts.refuse(Refusal::Rate);
+        return Err("there are too many messages; try again later".to_owned());
     }
+    Ok(())
 }
 
-fn register(worker: &Worker, frame: &Frame, registration: &Registration, peer: IpAddr) -> Result<(), String> {
+async fn register(
+    worker: &Worker,
+    frame: &Frame,
+    registration: &Registration,
+    peer: IpAddr,
+) -> Result<(), String> {
     let listen = &worker.shared.listen;
     let registry = &worker.shared.registry;
-    let outcome = registry.register(peer, frame.form, registration, &listen.register, &listen.limits);
+    let is_news = registry.is_news(peer, frame.form, registration, &listen.register);
+    let outcome = match is_news {
+        Ok(true) if !worker.admits_registration(listen.timeouts.message).await => Err(NotRegistered::Rate),
+        Ok(_) => registry.register(peer, frame.form, registration, &listen.register, &listen.limits),
+        Err(refused) => Err(refused),
+    };
     outcome.map_err(|refused| {
+        // One who has waited in vain is counted already.
+        if matches!(refused, NotRegistered::Servers(_) | NotRegistered::Policies(_)) {
+            worker.counts().hit(LimitHit::Registrations);
+        }
         let reason = refused.to_string();
         if worker.may_tell() {
             let (policy, id) = (registration.policy, registration.id);

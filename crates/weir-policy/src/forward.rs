@@ -8,9 +8,12 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use weir_core::health::Fault;
+use weir_core::refusal::Refusal;
 use weir_upstream::connect::{self, ConnectError};
+use weir_upstream::group_places::NoPlace;
 use weir_upstream::io::deadline::{Deadlines, Wait, now};
 use weir_upstream::member::{InFlight, Server};
+use weir_upstream::policy_groups::PolicyGroup;
 use weir_upstream::pool::Connection;
 use weir_upstream::select;
 use weir_upstream::upstream::Upstream;
@@ -93,7 +96,17 @@ pub(crate) async fn forward(
 ) -> Result<Vec<u8>, String> {
     let policy = question.request.policy;
     let nobody = || format!("there is no server for the policy {policy}");
-    let upstream = worker.shared.registry.group(policy).ok_or_else(nobody)?;
+    let PolicyGroup { upstream, places, .. } = worker.shared.registry.group(policy).ok_or_else(nobody)?;
+    let _place = match places {
+        Some(places) => Some(places.take(Arc::clone(&upstream)).await.map_err(|none| {
+            worker.counts().refuse(match none {
+                NoPlace::Full => Refusal::UpstreamQueueFull,
+                NoPlace::Timeout => Refusal::UpstreamQueueTimeout,
+            });
+            format!("the policy {policy} takes no more messages now: {none}; try again later")
+        })?),
+        None => None,
+    };
     let group = worker.groups.of(&upstream);
     let turn = select::turn(&upstream, &group, None, None);
     let mut asked = BTreeSet::new();

@@ -15,7 +15,7 @@ use std::time::Duration;
 use tokio::runtime::{Builder, LocalOptions};
 use tokio::sync::{Semaphore, mpsc, watch};
 use weir_config::model::PolicyListen;
-use weir_core::limit::RateLimit;
+use weir_core::limit::{Rate, RateLimit};
 use weir_upstream::io::deadline::{now, pause, since_epoch};
 use weir_upstream::io::descriptors::Descriptors;
 use weir_upstream::policy_groups::PolicyGroups;
@@ -92,7 +92,9 @@ impl PolicyPlane {
                 registry: Arc::clone(&registry),
                 descriptors: Descriptors::of_process(),
                 places: Arc::new(Semaphore::new(listen.limits.connections.min(Semaphore::MAX_PERMITS))),
-                rate: listen.limits.messages.map(|rate| RateLimit::together(rate, rate.count)),
+                messages: listen.limits.messages.map(together),
+                registrations: listen.limits.registrations.map(together),
+                registering: Semaphore::new(1),
                 since: now(),
             });
             for number in 0..threads {
@@ -145,6 +147,11 @@ impl Drop for PolicyPlane {
     fn drop(&mut self) {
         self.phase.send_replace(Phase::Stop);
     }
+}
+
+/// For all threads and connections of a listener together, so many of them at once.
+fn together(rate: Rate) -> RateLimit {
+    RateLimit::together(rate, rate.count)
 }
 
 fn open(address: SocketAddr) -> io::Result<std::net::TcpListener> {

@@ -14,7 +14,8 @@ use weir_core::health::State;
 use weir_core::server::{ServerAddress, Transport};
 use weir_http::target::Scheme;
 use weir_upstream::member::Server;
-use weir_upstream::policy_groups::PolicyGroups;
+use weir_upstream::policy_counts::PolicyCounts;
+use weir_upstream::policy_groups::{PolicyGroup, PolicyGroups};
 use weir_upstream::roster::{Member, Moment, Origin};
 use weir_upstream::upstream::Upstream;
 
@@ -56,6 +57,8 @@ pub(crate) enum NotRegistered {
     Policies(usize),
     /// The group takes no servers of this kind.
     Unfit,
+    /// More servers register than may in the time, and its turn did not come.
+    Rate,
 }
 
 impl fmt::Display for NotRegistered {
@@ -82,6 +85,9 @@ impl fmt::Display for NotRegistered {
                 )
             }
             Self::Unfit => f.write_str("the group of this policy takes no such server"),
+            Self::Rate => {
+                f.write_str("too many servers register (`limits: {registrations: …}`); try again later")
+            }
         }
     }
 }
@@ -105,8 +111,34 @@ impl Registry {
     }
 
     /// The servers of this policy.
-    pub(crate) fn group(&self, policy: i64) -> Option<Arc<Upstream>> {
-        self.groups.of(policy)
+    pub(crate) fn group(&self, policy: i64) -> Option<PolicyGroup> {
+        self.groups.group(policy)
+    }
+
+    /// What listeners have to tell.
+    pub(crate) fn counts(&self) -> &PolicyCounts {
+        &self.groups.counts
+    }
+
+    /// Whether registering this would change something, and is no server's word that it is still there.
+    ///
+    /// # Errors
+    /// Who says it may not register.
+    pub(crate) fn is_news(
+        &self,
+        peer: IpAddr,
+        form: Form,
+        registration: &Registration,
+        rule: &Register,
+    ) -> Result<bool, NotRegistered> {
+        may_register(peer.to_canonical(), registration, rule)?;
+        let (name, entry) = told(peer, form, registration);
+        Ok(!self.is_known(&name.to_string(), &entry))
+    }
+
+    /// Whether a server has said the same of itself, and is there.
+    fn is_known(&self, name: &str, entry: &Entry) -> bool {
+        self.book.load().get(name) == Some(entry) && self.is_reached(entry.policy, name)
     }
 
     /// How this server is spoken with; as most are, where it has not said so itself.
@@ -126,16 +158,14 @@ impl Registry {
         rule: &Register,
         limits: &PolicyLimits,
     ) -> Result<(), NotRegistered> {
-        let peer = peer.to_canonical();
-        may_register(peer, registration, rule)?;
-        let Registration { id, policy, port, keep, .. } = *registration;
-        let address = registration.address.unwrap_or(peer).to_canonical();
-        let name = SocketAddr::new(address, port).to_string();
-        let entry = Entry { policy, id, manner: Manner { form, keep } };
-        if self.book.load().get(&*name) == Some(&entry) && self.is_reached(policy, &name) {
+        may_register(peer.to_canonical(), registration, rule)?;
+        let (place, entry) = told(peer, form, registration);
+        let name = place.to_string();
+        if self.is_known(&name, &entry) {
             // It only says that it is still there.
             return Ok(());
         }
+        let Entry { policy, id, manner: Manner { keep, .. } } = entry;
         let _changing = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
         let group = self.groups.obtain(policy, limits.policies);
         let group = group.ok_or(NotRegistered::Policies(limits.policies))?;
@@ -152,7 +182,7 @@ impl Registry {
         }
         let mut group = group;
         loop {
-            self.join(&group, &name, (address, port))?;
+            self.join(&group, &name, place)?;
             match self.groups.of(policy) {
                 // Another configuration came into force, with another group that may not have heard of this one.
                 Some(now) if !Arc::ptr_eq(&now, &group) => group = now,
@@ -202,11 +232,11 @@ impl Registry {
 
     /// Lets the server at this address be a member that is asked at once. One that is out is another one from now on: what checks
     /// have said is about the one that was there.
-    fn join(&self, group: &Upstream, name: &str, (ip, port): (IpAddr, u16)) -> Result<(), NotRegistered> {
+    fn join(&self, group: &Upstream, name: &str, place: SocketAddr) -> Result<(), NotRegistered> {
         let address = ServerAddress {
             written: name.into(),
             scheme: Scheme::Http,
-            transport: Transport::Ip(ip, port),
+            transport: Transport::Ip(place.ip(), place.port()),
             base: "".into(),
         };
         let made = group.recruit.server(address).map_err(|_| NotRegistered::Unfit)?;
@@ -273,6 +303,13 @@ impl Registry {
             }
         }
     }
+}
+
+/// Where a server is that says this of itself, and what it says.
+fn told(peer: IpAddr, form: Form, registration: &Registration) -> (SocketAddr, Entry) {
+    let Registration { id, policy, port, keep, .. } = *registration;
+    let address = registration.address.unwrap_or(peer).to_canonical();
+    (SocketAddr::new(address, port), Entry { policy, id, manner: Manner { form, keep } })
 }
 
 fn may_register(peer: IpAddr, registration: &Registration, rule: &Register) -> Result<(), NotRegistered> {

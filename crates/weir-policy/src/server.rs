@@ -11,6 +11,7 @@ use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::task::{JoinSet, LocalSet};
+use weir_auth::secret::Secret;
 use weir_upstream::io::deadline::{Deadlines, Wait, pause};
 use weir_upstream::io::stream::Stream;
 
@@ -50,7 +51,7 @@ pub struct ServerOptions {
     /// Whether it registers with a pickle, and so gets pickles.
     pub form: Form,
     /// What it shows to be let in.
-    pub token: Option<String>,
+    pub token: Option<Arc<Secret>>,
 }
 
 /// Why there is no server.
@@ -117,7 +118,9 @@ fn registration(options: &ServerOptions, port: u16) -> Value {
         members.push((Value::text("keep"), Value::Bool(true)));
     }
     if let Some(token) = &options.token {
-        members.push((Value::text("token"), Value::text(token.as_str())));
+        // One that is no text could not be shown in a message.
+        let token = String::from_utf8_lossy(token.expose());
+        members.push((Value::text("token"), Value::text(token)));
     }
     Value::Dict(members)
 }
@@ -141,11 +144,18 @@ async fn register(stream: TcpStream, bytes: &[u8]) -> io::Result<Result<(), Stri
 }
 
 async fn stay_registered(proxy: &str, bytes: &[u8]) {
+    let mut refused = None;
     loop {
         pause(REGISTER_INTERVAL).await;
         // One that is away may be back the next time.
-        if let Ok(stream) = TcpStream::connect(proxy).await {
-            let _ = register(stream, bytes).await;
+        let Ok(stream) = TcpStream::connect(proxy).await else { continue };
+        match register(stream, bytes).await {
+            Ok(Ok(())) => refused = None,
+            Ok(Err(reason)) if refused.as_ref() != Some(&reason) => {
+                tracing::warn!(proxy, reason, "the proxy does not register it any more");
+                refused = Some(reason);
+            }
+            Ok(Err(_)) | Err(_) => {}
         }
     }
 }

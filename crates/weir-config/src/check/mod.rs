@@ -18,7 +18,7 @@ mod policy;
 mod queues;
 mod rate_memory;
 mod routes;
-mod secrets;
+pub(crate) mod secrets;
 mod services;
 mod tls;
 pub(crate) mod upstream_tls;

@@ -77,8 +77,13 @@ fn register(file: RegisterFile, base_dir: &Path, problems: &mut Problems) -> Reg
             // The kind takes none.
             SecretSource::Sha256(_) => return None,
         };
-        if secret.expose().is_empty() {
-            problems.push(Problem::error(span, "the token is empty"));
+        match std::str::from_utf8(secret.expose()) {
+            Ok("") => problems.push(Problem::error(span, "the token is empty")),
+            Ok(_) => {}
+            Err(_) => problems.push(
+                Problem::error(span, "the token is no text, and servers could not show it in a message")
+                    .hint("make one with `openssl rand -hex 32`"),
+            ),
         }
         Some(Arc::new(secret))
     });

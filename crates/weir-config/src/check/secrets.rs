@@ -40,7 +40,7 @@ pub(super) fn read(base_dir: &Path, path: &Path) -> Result<Secret, Complaint> {
 ///
 /// # Errors
 /// As [`read`].
-pub(super) fn read_one(base_dir: &Path, path: &Path) -> Result<Secret, Complaint> {
+pub(crate) fn read_one(base_dir: &Path, path: &Path) -> Result<Secret, Complaint> {
     let content = read(base_dir, path)?;
     let bytes = content.expose();
     let line = bytes.strip_suffix(b"\n").unwrap_or(bytes);

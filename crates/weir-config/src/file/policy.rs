@@ -172,6 +172,15 @@ pub(crate) static POLICY_LIMITS: Table<PolicyLimits> = Table {
             value: &Kept(OrWord("unlimited", RATE), |limits: &mut PolicyLimits, rate| limits.messages = rate),
             doc: "How many messages of clients pass, as `5000/s`, so many of them at once. Those over it are refused.",
         },
+        Field {
+            name: "registrations",
+            presence: Unless("1000/s"),
+            value: &Kept(OrWord("unlimited", RATE), |limits: &mut PolicyLimits, rate| {
+                limits.registrations = rate;
+            }),
+            doc: "How many registrations that change something pass, so many of them at once. One over it waits for its turn, for \
+                  `timeouts.message` at most, and is refused then. Who only says again that it is there is not counted.",
+        },
     ],
     within: None,
     later: &[],

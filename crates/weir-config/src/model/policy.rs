@@ -47,6 +47,8 @@ pub struct PolicyLimits {
     pub servers: usize,
     /// Messages over all connections; `None` for any number.
     pub messages: Option<Rate>,
+    /// Registrations over all connections that change something; `None` for any number.
+    pub registrations: Option<Rate>,
 }
 
 /// How long things may take.
@@ -104,7 +106,8 @@ impl Register {
 
 impl Default for PolicyLimits {
     fn default() -> Self {
-        Self { connections: 8192, policies: 256, servers: 1024, messages: None }
+        let registrations = Some(Rate { count: 1000, per: Duration::from_secs(1) });
+        Self { connections: 8192, policies: 256, servers: 1024, messages: None, registrations }
     }
 }
 

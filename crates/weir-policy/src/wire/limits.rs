@@ -12,8 +12,9 @@ impl WireLimits {
     pub const DEPTH_MAX: usize = 32;
 
     /// How much a message may hold: values, names among them, and in a pickle also its marks and what it remembers. Each costs
-    /// far more memory than the byte it may be written with. Real messages hold a dozen.
-    pub const ITEMS_MAX: usize = 4096;
+    /// far more memory than the byte it may be written with: a message that has begun, of which there may be one on each
+    /// connection, takes about as much for what it holds as for its bytes. Real messages hold a dozen.
+    pub const ITEMS_MAX: usize = 1024;
 
     /// The least that a message may have beside its payload.
     const BESIDE_BYTES: usize = 16 * 1024;

@@ -23,6 +23,13 @@ pub enum WireProblem {
     Instruction(&'static str),
 }
 
+impl WireProblem {
+    /// Whether it might be a message, and is beyond a limit.
+    pub(crate) fn is_limit(self) -> bool {
+        matches!(self, Self::TooLong | Self::TooMany | Self::TooDeep)
+    }
+}
+
 impl fmt::Display for WireProblem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -227,6 +227,31 @@ fn depth_and_length_are_bounded() {
     assert_eq!(framer.advance(b"{}").unwrap().map(|frame| (frame.start, frame.end)), Some((0, 2)));
 }
 
+/// What has come is looked at once: a message of a million bytes that comes byte by byte would be looked at a million times in full
+/// otherwise, which is not over before anybody has lost patience.
+#[test]
+fn what_has_come_is_not_looked_at_again() {
+    const LENGTH: usize = 1_000_000;
+    let limits = WireLimits::for_payload(LENGTH);
+    let text = "x".repeat(LENGTH);
+    let nested = format!("{}{}", "[1],".repeat(100), "9".repeat(LENGTH));
+    let count = u32::try_from(LENGTH).unwrap().to_le_bytes();
+    for message in [
+        format!(r#"{{"a": "{text}"}}"#).into_bytes(),
+        format!(r#"{{"a": "{}"}}"#, r"\n".repeat(LENGTH / 2)).into_bytes(),
+        format!("{{\"a\": [{nested}]}}").into_bytes(),
+        [&b"(dVa\nV"[..], text.as_bytes(), b"\ns."].concat(),
+        [&b"\x80\x02}X\x01\0\0\0aX"[..], &count, text.as_bytes(), b"s."].concat(),
+    ] {
+        let mut framer = Framer::new(limits);
+        for end in 1..message.len() {
+            assert_eq!(framer.advance(&message[..end]), Ok(None));
+        }
+        let frame = framer.advance(&message).unwrap().unwrap();
+        assert_eq!((frame.start, frame.end), (0, message.len()));
+    }
+}
+
 /// One byte may be a value that takes dozens, of a message that may never end.
 #[test]
 fn what_a_message_holds_is_bounded() {

@@ -4,9 +4,11 @@ use std::fs::File;
 use std::io::{self, IsTerminal, Read};
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use clap::{Args, Subcommand};
-use weir_config::commandline::policy::policy;
+use weir_config::commandline::policy::{Pace, PolicyProxy, pace, policy, token};
+use weir_config::model::PolicyLimits;
 use weir_policy::client::{FILE_BYTES_MAX, Packet, Transmission};
 use weir_policy::server::{self, ServeError, ServerOptions};
 use weir_policy::wire::Form;
@@ -32,7 +34,9 @@ pub(crate) struct Arguments {
 #[derive(Debug, Subcommand)]
 enum Role {
     /// Bring messages of clients to servers that register
-    #[command(after_help = "Example:\n  weir policy proxy 10000")]
+    #[command(
+        after_help = "Example:\n  weir policy proxy 10000 --listen 0.0.0.0 --allow 10.0.0.0/8 --token-file token"
+    )]
     Proxy(ProxyArguments),
     /// Register for a policy and answer with the SHA-1 of the payload
     #[command(after_help = "Example:\n  weir policy server 7 111 2105")]
@@ -56,9 +60,65 @@ struct ProxyArguments {
     #[arg(short, long, value_name = "IP", default_value = "127.0.0.1")]
     listen: IpAddr,
 
-    /// From where servers may register; only this machine without it
+    /// From where servers may register [default: here]
     #[arg(long, value_name = "NETWORK")]
     allow: Vec<String>,
+
+    /// For which addresses others may register servers
+    #[arg(long, value_name = "NETWORK")]
+    elsewhere: Vec<String>,
+
+    /// A file with the token that servers must show
+    #[arg(long, value_name = "FILE")]
+    token_file: Option<PathBuf>,
+
+    /// Characters of a payload
+    #[arg(long, value_name = "N", default_value = "1024",
+          value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    payload_max: u32,
+
+    /// Connections at the same time
+    #[arg(long, value_name = "N", default_value = "8192",
+          value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    connections: u32,
+
+    /// Policies that have servers
+    #[arg(long, value_name = "N", default_value = "256",
+          value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    policies: u32,
+
+    /// Servers of one policy
+    #[arg(long, value_name = "N", default_value = "1024",
+          value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    servers: u32,
+
+    /// Messages, as 5000/s
+    #[arg(long, value_name = "RATE", default_value = "unlimited", value_parser = pace)]
+    messages: Pace,
+
+    /// Registrations that are new
+    #[arg(long, value_name = "RATE", default_value = "1000/s", value_parser = pace)]
+    registrations: Pace,
+}
+
+impl ProxyArguments {
+    /// What the proxy is asked for.
+    fn wanted(&self) -> PolicyProxy<'_> {
+        PolicyProxy {
+            address: SocketAddr::new(self.listen, self.port),
+            allow: &self.allow,
+            elsewhere: &self.elsewhere,
+            token_file: self.token_file.as_deref(),
+            payload_characters_max: self.payload_max as usize,
+            limits: PolicyLimits {
+                connections: self.connections as usize,
+                policies: self.policies as usize,
+                servers: self.servers as usize,
+                messages: self.messages.0,
+                registrations: self.registrations.0,
+            },
+        }
+    }
 }
 
 #[derive(Debug, Args)]
@@ -117,21 +177,15 @@ pub(crate) fn run(arguments: Arguments) -> Result<(), Failure> {
 }
 
 fn be_proxy(arguments: &ProxyArguments) -> Result<(), Failure> {
-    let address = SocketAddr::new(arguments.listen, arguments.port);
-    let model = policy(address, &arguments.allow).map_err(Failure::usage)?;
+    let model = policy(arguments.wanted()).map_err(Failure::usage)?;
     lifetime::on_control_thread(lifetime::run(&model))
 }
 
 async fn be_server(arguments: ServerArguments) -> Result<(), Failure> {
     let ServerArguments { id, policy, port, proxy, keep, pickle, token_file } = arguments;
     let form = if pickle { Form::Pickle } else { Form::Json };
-    let token = token_file.map(|path| {
-        let read = std::fs::read_to_string(&path);
-        let failed =
-            |error| Failure::Running(format!("the file `{}` can't be read: {error}", path.display()));
-        read.map(|token| token.trim_end_matches(['\r', '\n']).to_owned()).map_err(failed)
-    });
-    let token = token.transpose()?;
+    let token = token_file.map(|path| token(&path)).transpose();
+    let token = token.map_err(|complaint| Failure::usage(vec![complaint]))?.map(Arc::new);
     let mut signals = lifetime::listen()?;
     let options = ServerOptions { id, policy, port, proxy, keep, form, token };
     let registered = |address| {
@@ -220,5 +274,65 @@ fn proxy(text: &str) -> Result<String, String> {
         _ => Err(format!(
             "`{text}` is no place of a proxy\n\nhint: write its port, as `10000`, or `HOST:PORT`"
         )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Debug, Parser)]
+    struct Line {
+        #[command(subcommand)]
+        role: Role,
+    }
+
+    fn proxy_of(words: &str) -> ProxyArguments {
+        let line = Line::try_parse_from(words.split(' ')).unwrap();
+        let Role::Proxy(arguments) = line.role else { panic!("{words}") };
+        arguments
+    }
+
+    /// The words of the help are those of the configuration's reference.
+    #[test]
+    fn what_is_not_written_is_as_in_a_file() {
+        let arguments = proxy_of("policy proxy 10000");
+        let usual = PolicyProxy::at("127.0.0.1:10000".parse().unwrap());
+        assert_eq!(format!("{:?}", arguments.wanted()), format!("{usual:?}"));
+    }
+
+    #[test]
+    fn every_limit_has_a_word() {
+        let arguments = proxy_of(
+            "policy proxy 1 -l ::1 --allow 10.0.0.1 --allow 10.0.0.2 --elsewhere 10.0.0.3 --token-file t --payload-max 2 \
+             --connections 3 --policies 4 --servers 5 --messages 6/s --registrations 7/m",
+        );
+        let wanted = format!("{:?}", arguments.wanted());
+        assert_eq!(
+            wanted,
+            "PolicyProxy { address: [::1]:1, allow: [\"10.0.0.1\", \"10.0.0.2\"], elsewhere: [\"10.0.0.3\"], token_file: \
+             Some(\"t\"), payload_characters_max: 2, limits: PolicyLimits { connections: 3, policies: 4, servers: 5, messages: \
+             Some(Rate { count: 6, per: 1s }), registrations: Some(Rate { count: 7, per: 60s }) } }"
+        );
+        for words in ["--payload-max 0", "--servers 1000001", "--messages 5", "--registrations 0/s"] {
+            let line = format!("policy proxy 1 {words}");
+            assert!(Line::try_parse_from(line.split(' ')).is_err(), "{words}");
+        }
+    }
+
+    /// The original's server finds its proxy without being told.
+    #[test]
+    fn a_server_looks_for_its_proxy_where_the_document_starts_one() {
+        let line = Line::try_parse_from("policy server 7 111 2105".split(' ')).unwrap();
+        let Role::Server(arguments) = line.role else { panic!() };
+        assert_eq!((arguments.id, arguments.policy, arguments.port), (7, 111, 2105));
+        assert_eq!(arguments.proxy, "127.0.0.1:10000");
+        let line = Line::try_parse_from("policy client 1 10000 client_packet_1.json".split(' ')).unwrap();
+        let Role::Client(arguments) = line.role else { panic!() };
+        assert_eq!(arguments.proxy, "127.0.0.1:10000");
     }
 }

@@ -39,6 +39,7 @@ fn every_help_fits_on_a_screen_and_ends_with_an_example() {
     for command in commands().iter().filter(|command| *command != "help") {
         check(&[command]);
     }
+    ["proxy", "server", "client"].iter().for_each(|role| check(&["policy", role]));
 }
 
 #[test]

@@ -26,13 +26,19 @@ fn a_listener_for_policy_groups_needs_no_services_and_no_other_listener() {
 #[test]
 fn what_such_a_listener_has() {
     let full = "listen: [{address: '127.0.0.1:0', protocol: policy, payload_max: 9, register: {allow: [10.0.0.0/8], elsewhere: \
-                10.0.0.1}, limits: {connections: 3, policies: 4, servers: 5, messages: 6/s}, timeouts: {idle: 1s, message: 2s, \
+                10.0.0.1}, limits: {connections: 3, policies: 4, servers: 5, messages: 6/s, registrations: 7/m}, timeouts: {idle: 1s, message: 2s, \
                 answer: 3s, forget: 4s}}]";
     check(full, &[]);
     check_model(full, "payload_characters_max: 9");
     check_model(
         full,
-        "PolicyLimits { connections: 3, policies: 4, servers: 5, messages: Some(Rate { count: 6, per: 1s }) }",
+        "PolicyLimits { connections: 3, policies: 4, servers: 5, messages: Some(Rate { count: 6, per: 1s }), registrations: \
+         Some(Rate { count: 7, per: 60s }) }",
+    );
+    check_model(LISTEN, "messages: None, registrations: Some(Rate { count: 1000, per: 1s }) }");
+    check_model(
+        "listen: [{address: '127.0.0.1:0', protocol: policy, limits: {registrations: unlimited}}]",
+        "messages: None, registrations: None }",
     );
     check_model(full, "PolicyTimeouts { idle: 1s, message: 2s, answer: 3s, forget: 4s }");
     check(

@@ -150,7 +150,8 @@ fn the_rotation_stays_whole_when_servers_go() {
     assert_eq!(round(2), ["4", "4"]);
 }
 
-/// A connection that a server lets us keep is used again; one that it has closed meanwhile costs nobody anything.
+/// A connection that a server lets us keep is used again; one that it has closed meanwhile costs nobody anything. A message that is
+/// there before the server closes is read by it all the same, so what comes on that connection afterwards is not counted.
 #[test]
 fn kept_connections_are_used_again_and_closed_ones_are_no_failure() {
     let scratch = Scratch::new("policy-kept");
@@ -158,10 +159,19 @@ fn kept_connections_are_used_again_and_closed_ones_are_no_failure() {
     let (_proxy, address) = Running::proxy(&["run", "-c", &scratch.file("weir.yaml", text)]);
     let count = std::sync::Arc::new(AtomicUsize::new(0));
     let counted = std::sync::Arc::clone(&count);
+    let closed = std::sync::Mutex::new(None);
     let server = Server::start(move |_, stream: &mut TcpStream| {
+        let Ok(peer) = stream.peer_addr() else { return };
+        let mut closed = closed.lock().unwrap();
+        if *closed == Some(peer) {
+            return;
+        }
         let number = counted.fetch_add(1, Ordering::SeqCst);
-        reply(stream, &answer(7, "1"));
         // The third one is the last that it wants.
+        if number == 2 {
+            *closed = Some(peer);
+        }
+        reply(stream, &answer(7, "1"));
         if number == 2 {
             let _ = stream.shutdown(Shutdown::Both);
         }
@@ -175,4 +185,113 @@ fn kept_connections_are_used_again_and_closed_ones_are_no_failure() {
         assert_eq!(ask(address, &packet(111, "x")), answer(7, "1"));
     }
     assert_eq!(count.load(Ordering::SeqCst), 6);
+}
+
+/// Whoever says that nothing more will come, gets the answers to what has come.
+#[test]
+fn who_half_closes_after_its_messages_gets_all_answers() {
+    let scratch = Scratch::new("policy-half");
+    let (_proxy, address) = proxy(&scratch, "30s");
+    let _server = Server::numbered(7).registered(address, 7, 111);
+    let mut stream = connect(address);
+    stream.write_all([packet(111, "a"), packet(112, "b"), packet(111, "c")].concat().as_bytes()).unwrap();
+    stream.shutdown(Shutdown::Write).unwrap();
+    assert_eq!(message(&mut stream).unwrap(), answer(7, "1"));
+    assert!(message(&mut stream).unwrap().contains("no server for the policy 112"));
+    assert_eq!(message(&mut stream).unwrap(), answer(7, "1"));
+    assert_eq!(message(&mut stream), None);
+    // In the middle of a message there is nothing to be said.
+    let mut half = connect(address);
+    half.write_all(b"{\"type\": 0").unwrap();
+    half.shutdown(Shutdown::Write).unwrap();
+    assert_eq!(message(&mut half), None);
+}
+
+/// Servers of old take a check for a client: it must say nothing, and end like one that has nothing to say.
+#[test]
+fn a_check_connects_and_closes() {
+    let scratch = Scratch::new("policy-check");
+    let (_proxy, address) = proxy(&scratch, "30s");
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    register(address, 7, 111, listener.local_addr().unwrap().port());
+    for _ in 0..2 {
+        let (mut stream, _) = listener.accept().unwrap();
+        let mut said = Vec::new();
+        assert_eq!(stream.read_to_end(&mut said).unwrap(), 0, "a FIN and no reset");
+    }
+    // One after the other, as the oldest servers work: a check is no message, and the next connection may be one.
+    let serving = std::thread::spawn(move || {
+        loop {
+            let (mut stream, _) = listener.accept().unwrap();
+            if message(&mut stream).is_some() {
+                return reply(&mut stream, &answer(7, "1"));
+            }
+        }
+    });
+    assert_eq!(ask(address, &packet(111, "x")), answer(7, "1"));
+    serving.join().unwrap();
+}
+
+#[test]
+fn who_replaces_whom_is_logged() {
+    let scratch = Scratch::new("policy-replaced");
+    let (mut proxy, address) = proxy(&scratch, "30s");
+    let (old, new) = (Server::numbered(1), Server::numbered(2));
+    register(address, 7, 111, old.address.port());
+    let line = proxy.line("a server has registered");
+    assert!(line.contains(&format!("server=\"{}\"", old.address)) && line.contains("id=7"), "{line}");
+    assert_eq!(ask(address, &packet(111, "x")), answer(1, "1"));
+    register(address, 7, 111, new.address.port());
+    let line = proxy.line("in place of another one");
+    assert!(line.contains(&format!("replaced={}", old.address)), "{line}");
+    for _ in 0..3 {
+        assert_eq!(ask(address, &packet(111, "x")), answer(2, "1"));
+    }
+    // The same address under another number.
+    register(address, 8, 111, new.address.port());
+    let line = proxy.line("registered otherwise than before");
+    assert!(line.contains("id=8"), "{line}");
+    assert_eq!(ask(address, &packet(111, "x")), answer(2, "1"));
+}
+
+/// A client loads what its proxy gives it: what a server says must be plain data too.
+#[test]
+fn a_pickle_of_a_server_that_would_do_something_reaches_nobody() {
+    let scratch = Scratch::new("policy-hostile");
+    let (_proxy, address) = proxy(&scratch, "30s");
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port().to_le_bytes();
+    let serving = std::thread::spawn(move || {
+        loop {
+            let (mut stream, _) = listener.accept().unwrap();
+            let mut said = [0; 1000];
+            // A check says nothing.
+            if stream.read(&mut said).unwrap() > 0 {
+                assert_eq!(&said[..2], b"\x80\x02", "it gets what it registered with");
+                stream.write_all(b"\x80\x02}X\x04\0\0\0typecos\nsystem\nX\x02\0\0\0id\x85Rs.").unwrap();
+                return;
+            }
+        }
+    });
+    let mut stream = connect(address);
+    let names: [(&str, &[u8]); 5] = [
+        ("type", b"K\x01"),
+        ("id", b"K\x07"),
+        ("privPolyId", b"K\x6f"),
+        ("confirm", b"\x88"),
+        ("listenport", &[b'M', port[0], port[1]]),
+    ];
+    stream.write_all(b"\x80\x02}(").unwrap();
+    for (name, value) in names {
+        let name = [&[b'X', name.len() as u8, 0, 0, 0], name.as_bytes(), value].concat();
+        stream.write_all(&name).unwrap();
+    }
+    stream.write_all(b"u.").unwrap();
+    assert_eq!(stream.read(&mut [0; 1000]).unwrap().min(1), 1, "it is registered");
+    let refused = ask(address, &packet(111, "x"));
+    assert!(
+        refused.contains("answered otherwise than expected: the pickle is not loaded: `GLOBAL`"),
+        "{refused}"
+    );
+    serving.join().unwrap();
 }
