@@ -432,6 +432,11 @@ pub trait StatusSource: Send + Sync {
         if self.status().ready { Vec::new() } else { vec![DRAINING.to_owned()] }
     }
 
+    /// By how much the worker that is latest is overdue now. Cheaper than all of the status.
+    fn stalled(&self) -> Duration {
+        self.status().stalled
+    }
+
     /// Requests that failed lately by a fault that is not their clients', the newest first. A bounded number.
     fn failures(&self) -> Vec<RecentFailure> {
         Vec::new()

@@ -39,6 +39,16 @@ pub(crate) fn set_mode(path: &Path, mode: u32) -> io::Result<()> {
     fs::set_permissions(path, Permissions::from_mode(mode))
 }
 
+/// From now on nobody else may open it than these permissions say. One that is somebody else's need not be changed when it is as strict.
+///
+/// # Errors
+/// The system's word.
+pub(crate) fn restrict(path: &Path, mode: u32) -> io::Result<()> {
+    let Err(error) = set_mode(path, mode) else { return Ok(()) };
+    let is_strict = fs::metadata(path).is_ok_and(|found| found.permissions().mode() & 0o777 & !mode == 0);
+    if is_strict { Ok(()) } else { Err(error) }
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]

@@ -1,11 +1,15 @@
 //! From the start of a proxy to its end: what signals do to it, and what it says at the end.
 
+use std::convert::Infallible;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::runtime::Builder;
+use tokio::time::interval;
 use weir_config::model::Model;
+use weir_core::ports::SharedStatusSource;
+use weir_core::ports::reload::ReloadError;
 use weir_core::ports::upgrade::NewProcess;
 use weir_proxy::Proxy;
 
@@ -13,9 +17,16 @@ use crate::debug::Shown;
 use crate::failure::Failure;
 use crate::reloading::{Reloader, Step};
 use crate::signals::{Signal, Signals};
-use crate::upgrade::{Event, Legacy, Succession, Successor, Upgrades};
+use crate::systemd::{self, Notifier, Watchdog};
+use crate::upgrade::{Event, Link, Succession, Upgrades};
 use crate::watching::WatchedFile;
 use crate::wiring::{PolicyListeners, Weir};
+
+/// How long what comes after the drain takes at most: the last answers of the admin listener, files of queues, lines of the log.
+const END_TIME: Duration = Duration::from_secs(10);
+
+/// How often a service manager is told how many connections are left.
+const TELL_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Runs a future on the control thread's runtime, which is this thread.
 ///
@@ -71,24 +82,29 @@ pub(crate) async fn run_with(model: &Model, extras: Extras) -> Result<(), Failur
     let mut signals = listen()?;
     let (succession, legacy) = match Succession::receive()? {
         Some(Succession { link, legacy }) => (Some(link), legacy),
-        None => (None, Legacy::default()),
+        None => (None, systemd::legacy(systemd::receive(), model)),
     };
     let mut upgrades = Upgrades::new();
     let control = Arc::new(upgrades.counter());
     let mut weir = Weir::start_after(model, legacy, extras.file.is_some(), Some(control)).await?;
-    let reloader = extras.file.map(|file| Reloader::new(file, model));
+    let notifier = Notifier::of_environment();
+    let reloader = extras.file.map(|file| Reloader::new(file, model, notifier.clone()));
     announce(&weir);
-    if let Some(link) = succession
-        && let Err(failure) = link.take_charge()
-    {
-        weir.proxy.stop().await;
-        return Err(failure);
+    match succession.map(Link::take_charge) {
+        None => notifier.ready(&systemd::serving(&weir)),
+        Some(Ok(())) => notifier.in_charge(&systemd::serving(&weir)),
+        Some(Err(failure)) => {
+            weir.proxy.stop().await;
+            return Err(failure);
+        }
     }
+    let watching = Watchdog::of_environment().filter(|_| notifier.is_heard());
+    let watching = watching.map(|it| it.watch(notifier.clone(), weir.proxy.status_source()));
     if let Some(introduction) = extras.introduction {
         tracing::info!("{introduction}");
     }
     let shown = extras.debug.then(|| Shown::begin(weir.proxy.status_source()));
-    let wishes = (reloader, &mut upgrades);
+    let wishes = Wishes { reloader, upgrades: &mut upgrades, notifier: &notifier };
     let ended = until_signal(&mut weir, &mut signals, wishes, extras.stop_after).await;
     // What is said while draining has the terminal for itself.
     if let Some(shown) = shown {
@@ -97,13 +113,18 @@ pub(crate) async fn run_with(model: &Model, extras: Extras) -> Result<(), Failur
     match ended {
         Ended::Signal => {
             upgrades.give_up().await;
-            end(weir, &mut signals).await
+            end(weir, &mut signals, &notifier).await
         }
         Ended::Replaced(process) => {
+            // From now on all that is told is about that one.
+            drop((watching, notifier));
             upgrades.done(&process);
             end_beside(weir, &process, &mut signals).await
         }
-        Ended::Worker => Err(worker_died(weir).await),
+        Ended::Worker => {
+            notifier.status("a worker died, so the process ends");
+            Err(worker_died(weir).await)
+        }
     }
 }
 
@@ -138,18 +159,25 @@ enum Ended {
     Replaced(NewProcess),
 }
 
+/// Who does what somebody may want while it runs.
+struct Wishes<'a> {
+    reloader: Option<Reloader>,
+    upgrades: &'a mut Upgrades,
+    notifier: &'a Notifier,
+}
+
 /// Serves until somebody wants it to end, or it can't go on.
 async fn until_signal(
     weir: &mut Weir,
     signals: &mut Signals,
-    (mut reloader, upgrades): (Option<Reloader>, &mut Upgrades),
+    Wishes { mut reloader, upgrades, notifier }: Wishes<'_>,
     stop_after: Option<Duration>,
 ) -> Ended {
     let mut over = pin!(pass(stop_after));
     loop {
         let signal = tokio::select! {
             signal = signals.next() => signal,
-            event = upgrades.next() => match replaced(weir, upgrades, event) {
+            event = upgrades.next() => match replaced(weir, upgrades, event, notifier) {
                 Some(process) => return Ended::Replaced(process),
                 None => continue,
             },
@@ -183,7 +211,12 @@ async fn until_signal(
             }
             Signal::Reload => match &mut reloader {
                 Some(reloader) => reloader.want(None, weir),
-                None => tracing::warn!("there is no configuration file to read again"),
+                None => {
+                    tracing::warn!("there is no configuration file to read again");
+                    // Whoever has sent the signal may wait for an end of it.
+                    notifier.reloading();
+                    notifier.ready(&systemd::reloaded(weir, Some(&ReloadError::NoFile)));
+                }
             },
             Signal::Replace => upgrades.begin(weir, None),
         }
@@ -191,7 +224,7 @@ async fn until_signal(
 }
 
 /// The process that is in charge from now on, if one has become ready.
-fn replaced(weir: &Weir, upgrades: &mut Upgrades, event: Event) -> Option<NewProcess> {
+fn replaced(weir: &Weir, upgrades: &mut Upgrades, event: Event, notifier: &Notifier) -> Option<NewProcess> {
     let ended = match event {
         Event::Asked(asked) => {
             upgrades.begin(weir, Some(asked));
@@ -199,10 +232,13 @@ fn replaced(weir: &Weir, upgrades: &mut Upgrades, event: Event) -> Option<NewPro
         }
         Event::Ended(ended) => ended,
     };
-    match ended.and_then(Successor::put_in_charge) {
+    let farewell = |process: &NewProcess| notifier.succeeded_by(process.pid);
+    match ended.and_then(|successor| successor.put_in_charge(farewell)) {
         Ok(process) => Some(process),
         Err(error) => {
             upgrades.failed(weir, &error);
+            let serving = systemd::serving(weir);
+            notifier.status(&format!("the last upgrade failed, see the log; {serving}"));
             None
         }
     }
@@ -232,12 +268,17 @@ pub(crate) async fn worker_died(weir: Weir) -> Failure {
 }
 
 /// Drains and says how that went.
-pub(crate) async fn end(weir: Weir, signals: &mut Signals) -> Result<(), Failure> {
+pub(crate) async fn end(weir: Weir, signals: &mut Signals, notifier: &Notifier) -> Result<(), Failure> {
     tracing::info!("draining; a second signal stops at once");
+    notifier.stopping(weir.proxy.drain_deadline() + END_TIME, "draining");
     let Weir { proxy, admin, metrics, policy, reloads, .. } = weir;
     // Whoever waits for another configuration is told that there will be none.
     drop(reloads);
-    let cut = drain(proxy, policy, signals).await;
+    let status = proxy.status_source();
+    let cut = tokio::select! {
+        cut = drain(proxy, policy, signals) => cut,
+        never = tell_what_is_left(notifier, status) => match never {},
+    };
     // Last, so that readiness could be asked for until the end.
     for listener in [admin, metrics].into_iter().flatten() {
         listener.stop().await;
@@ -247,6 +288,23 @@ pub(crate) async fn end(weir: Weir, signals: &mut Signals) -> Result<(), Failure
         cut => tracing::warn!(connections_cut = cut, "stopped"),
     }
     Ok(())
+}
+
+/// Tells a service manager how many connections are left, until nobody wants to know.
+async fn tell_what_is_left(notifier: &Notifier, status: SharedStatusSource) -> Infallible {
+    if !notifier.is_heard() {
+        return std::future::pending().await;
+    }
+    let mut times = interval(TELL_INTERVAL);
+    let mut told = None;
+    loop {
+        times.tick().await;
+        let left = status.status().connections_open;
+        if told.replace(left) != Some(left) {
+            let connections = if left == 1 { "connection" } else { "connections" };
+            notifier.status(&format!("draining: {left} {connections} left"));
+        }
+    }
 }
 
 /// Ends beside a process that is in charge, and says how that went.

@@ -19,6 +19,7 @@ mod reload_requests;
 mod reloading;
 mod signals;
 mod status;
+mod systemd;
 mod table;
 mod upgrade;
 mod upstreams;

@@ -18,6 +18,7 @@ use weir_proxy::runtime::sockets::BoundAddress;
 use crate::logging;
 use crate::output;
 use crate::reload_requests::{Reply, since_epoch};
+use crate::systemd::{self, Notifier};
 use crate::watching::{WatchedFile, Watcher};
 use crate::wiring::{AdminBound, Weir, bind_admin};
 
@@ -34,6 +35,7 @@ pub(crate) struct Reloader {
     generation: u64,
     /// Whoever looks whether the file has changed, where that is wanted.
     watcher: Option<Watcher>,
+    notifier: Notifier,
 }
 
 #[derive(Debug)]
@@ -65,11 +67,20 @@ pub(crate) struct Ready {
 }
 
 impl Reloader {
-    /// Reads this file, of which this model was made.
-    pub(crate) fn new(file: WatchedFile, model: &Model) -> Self {
+    /// Reads this file, of which this model was made, and tells this one when it does.
+    pub(crate) fn new(file: WatchedFile, model: &Model, notifier: Notifier) -> Self {
         let watcher = model.watch.then(|| Watcher::begin(file.clone()));
         let admin = model.admin.clone();
-        Self { file, waiting: Vec::new(), is_wanted: false, under_way: None, admin, generation: 1, watcher }
+        Self {
+            file,
+            waiting: Vec::new(),
+            is_wanted: false,
+            under_way: None,
+            admin,
+            generation: 1,
+            watcher,
+            notifier,
+        }
     }
 
     /// Waits until something is to be done: the file has changed, or what is under way can be put in use, or can't. Cancel safe.
@@ -94,6 +105,7 @@ impl Reloader {
             return;
         }
         self.is_wanted = false;
+        self.notifier.reloading();
         self.file = WatchedFile::before_reading(self.file.path.clone());
         let admin = (self.admin.clone(), weir.admin.as_ref().map(|admin| admin.address.clone()));
         let work = prepare(self.file.path.clone(), weir.proxy.standing(), admin);
@@ -114,6 +126,7 @@ impl Reloader {
         self.tell(&outcome);
         weir.proxy.note_reload(outcome.as_ref().err().map(ToString::to_string));
         weir.reloads.note(outcome.is_ok(), self.generation, since_epoch());
+        self.notifier.ready(&systemd::reloaded(weir, outcome.as_ref().err()));
         for reply in replies {
             // Whoever asked may have gone.
             let _ = reply.send(outcome.clone());

@@ -65,6 +65,7 @@ pub(crate) struct AdminBound {
     address: BoundAddress,
     written: String,
     duplicate: OwnedFd,
+    is_foreign: bool,
 }
 
 /// Why there is no running Weir.
@@ -139,6 +140,8 @@ pub(crate) struct AdminListener {
     pub(crate) written: String,
     /// The socket once more, for a process that follows.
     pub(crate) socket: OwnedFd,
+    /// Whether somebody who is no Weir has it too, and the file of a Unix socket is theirs.
+    pub(crate) is_foreign: bool,
     stop: oneshot::Sender<()>,
     serving: JoinHandle<()>,
     door: Arc<Door>,
@@ -174,11 +177,9 @@ impl Weir {
             }
             None => None,
         };
-        let queues = queues(model, legacy.queues);
+        let queues = queues(model, std::mem::take(&mut legacy.queues));
         let proxy = Proxy::start_with(model, queues, &mut legacy.clients).map_err(CannotStart::Proxy)?;
-        for address in legacy.clients.left() {
-            tracing::info!(%address, "no longer listening");
-        }
+        legacy.tell_left();
         let (asker, reloads) = reload_requests::requests(has_file);
         let drain = Arc::new(DrainRequest::default());
         let sources = Sources {
@@ -298,9 +299,9 @@ impl AdminListener {
         serve: impl FnOnce(Socket, Stopped, Arc<Door>) -> JoinHandle<()>,
     ) -> Self {
         let (stop, stopped) = oneshot::channel();
-        let AdminBound { socket, address, written, duplicate } = bound;
+        let AdminBound { socket, address, written, duplicate, is_foreign } = bound;
         let serving = serve(socket, Stopped(stopped), Arc::clone(&door));
-        Self { address, written, socket: duplicate, stop, serving, door }
+        Self { address, written, socket: duplicate, is_foreign, stop, serving, door }
     }
 
     /// Who may ask from now on is whom this says, at the address that it has.
@@ -315,9 +316,11 @@ impl AdminListener {
 
     /// Finishes the answers in progress, for at most a second.
     pub(crate) async fn stop(self) {
-        let address = self.address.clone();
+        let (address, is_foreign) = (self.address.clone(), self.is_foreign);
         self.leave().await;
-        if let BoundAddress::Unix(path) = &address {
+        if let BoundAddress::Unix(path) = &address
+            && !is_foreign
+        {
             // Somebody may have removed it already.
             let _ = std::fs::remove_file(path);
         }
@@ -384,20 +387,20 @@ fn bind(address: SocketAddr, inherited: &mut Inherited) -> io::Result<AdminBound
     listener.set_nonblocking(true)?;
     let (address, duplicate) = (listener.local_addr()?, listener.as_fd().try_clone_to_owned()?);
     let socket = TcpListener::from_std(listener)?.into();
-    Ok(AdminBound { socket, address: BoundAddress::Tcp(address), written, duplicate })
+    Ok(AdminBound { socket, address: BoundAddress::Tcp(address), written, duplicate, is_foreign: false })
 }
 
 fn bind_unix(path: &Path, mode: u32, inherited: &mut Inherited) -> io::Result<AdminBound> {
-    let listener = match inherited.take_unix(path) {
-        Some(listener) => {
-            admin_socket::set_mode(path, mode)?;
-            UnixListener::from_std(listener)?
+    let (listener, is_foreign) = match inherited.take_unix(path) {
+        Some((listener, is_foreign)) => {
+            admin_socket::restrict(path, mode)?;
+            (UnixListener::from_std(listener)?, is_foreign)
         }
-        None => admin_socket::bind(path, mode)?,
+        None => (admin_socket::bind(path, mode)?, false),
     };
     let (address, duplicate) = (BoundAddress::Unix(path.to_owned()), listener.as_fd().try_clone_to_owned()?);
     let written = address.to_string();
-    Ok(AdminBound { socket: Socket::Unix(listener), address, written, duplicate })
+    Ok(AdminBound { socket: Socket::Unix(listener), address, written, duplicate, is_foreign })
 }
 
 #[cfg(test)]

@@ -100,6 +100,11 @@ impl WorkerCounters {
         self.limits_hit[limit as usize].add(1);
     }
 
+    /// The worker will come to what it does at regular times, after `period` for the first time.
+    pub fn begin_ticking(&self, period: Duration) {
+        self.due_nanos.set(nanos_since_beginning(now() + period));
+    }
+
     /// The worker has come to what it does at regular times, which was due at `due`, and will come again after `period`.
     pub fn tick(&self, due: Instant, period: Duration) {
         let now = now();
@@ -168,4 +173,25 @@ impl WorkerCounters {
 
 fn nanos_since_beginning(now: Instant) -> u64 {
     u64::try_from(now.saturating_duration_since(*BEGINNING).as_nanos()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// One that hung in its first second was never late, because it had never been on time.
+    #[test]
+    fn a_worker_that_never_comes_to_it_is_overdue_too() {
+        let counters = WorkerCounters::default();
+        assert_eq!(counters.stalled(), Duration::ZERO);
+        counters.begin_ticking(Duration::from_millis(1));
+        // Far longer than a millisecond.
+        let is_overdue = (0..10_000_000).any(|_| {
+            std::thread::yield_now();
+            !counters.stalled().is_zero()
+        });
+        assert!(is_overdue);
+        counters.end_ticking();
+        assert_eq!(counters.stalled(), Duration::ZERO);
+    }
 }

@@ -16,6 +16,8 @@ pub struct HandedOver {
     pub written: String,
     /// Its sockets once more.
     pub sockets: Vec<OwnedFd>,
+    /// Somebody who is no Weir has them too, and the file of a Unix socket is theirs.
+    pub is_foreign: bool,
 }
 
 /// What was not brought to its end beside a successor.
@@ -35,7 +37,8 @@ impl Proxy {
     pub fn sockets_to_hand_over(&self) -> io::Result<Vec<HandedOver>> {
         let handed = self.listeners.iter().map(|listener| {
             let listener = &listener.listener;
-            Ok(HandedOver { written: listener.written().to_owned(), sockets: listener.duplicates()? })
+            let (written, is_foreign) = (listener.written().to_owned(), listener.is_left());
+            Ok(HandedOver { written, sockets: listener.duplicates()?, is_foreign })
         });
         handed.collect()
     }

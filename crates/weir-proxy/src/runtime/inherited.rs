@@ -29,6 +29,8 @@ struct Group {
     written: Option<String>,
     address: BoundAddress,
     sockets: Vec<ListeningSocket>,
+    /// Somebody else has them too, and the file of a Unix socket is theirs.
+    is_foreign: bool,
 }
 
 /// Why something can't be a listening socket of ours.
@@ -63,7 +65,8 @@ impl std::error::Error for NoListener {
 
 impl Inherited {
     /// Adds the sockets of one address. `written` is what a process before had in its configuration for them, where there was one: with
-    /// port 0 the address alone would not be known again. Gives the address.
+    /// port 0 the address alone would not be known again. Without it somebody else has opened them, has them too, and may bring more of the
+    /// same address, one by one. Gives the address.
     ///
     /// # Errors
     /// One of them is no stream socket that listens, or they do not belong together; all are closed then.
@@ -73,18 +76,42 @@ impl Inherited {
         sockets: Vec<OwnedFd>,
     ) -> Result<BoundAddress, NoListener> {
         let mut group: Option<Group> = None;
+        let is_foreign = written.is_none();
         for socket in sockets {
             let (socket, address) = listening(socket)?;
+            let written = written.clone();
             match &mut group {
-                None => group = Some(Group { written: written.clone(), address, sockets: vec![socket] }),
+                None => group = Some(Group { written, address, sockets: vec![socket], is_foreign }),
                 Some(group) if group.address == address => group.sockets.push(socket),
                 Some(_) => return Err(NoListener::Mixed),
             }
         }
         let group = group.ok_or(NoListener::Other("nothing"))?;
         let address = group.address.clone();
-        self.groups.push(group);
+        let is_same = |known: &&mut Group| {
+            known.written.is_none() && group.written.is_none() && known.address == group.address
+        };
+        // Whoever takes the address takes all of them: connections wait in each.
+        match self.groups.iter_mut().find(is_same) {
+            Some(known) => known.sockets.extend(group.sockets),
+            None => self.groups.push(group),
+        }
         Ok(address)
+    }
+
+    /// The sockets that were added last are somebody else's too, from whom the process before had them: the file of a Unix socket stays
+    /// where it is.
+    pub fn leave_file(&mut self) {
+        if let Some(group) = self.groups.last_mut() {
+            group.is_foreign = true;
+        }
+    }
+
+    /// Takes out those that are known by their address alone, where it is this one.
+    pub fn split(&mut self, address: &ListenAddress) -> Self {
+        let address = bound(address);
+        let is_this = |group: &mut Group| group.written.is_none() && group.address == address;
+        Self { groups: self.groups.extract_if(.., is_this).collect() }
     }
 
     /// The sockets for this address, if there are any. There is no probe for them (`semantics.md` §4.7).
@@ -95,8 +122,8 @@ impl Inherited {
             None => group.address == bound(address),
         };
         let place = self.groups.iter().position(is_this)?;
-        let Group { address, sockets, .. } = self.groups.remove(place);
-        Some(Listener::inherited(name, address, sockets))
+        let Group { address, sockets, is_foreign, .. } = self.groups.remove(place);
+        Some(Listener::inherited(name, address, sockets, is_foreign))
     }
 
     /// A socket for this address, if there is one: for a listener that is no proxy's.
@@ -104,12 +131,12 @@ impl Inherited {
         self.take(&ListenAddress::Tcp(address))?.duplicates().ok()?.pop().map(TcpListener::from)
     }
 
-    /// The same for a Unix socket, whose file stays where it is.
-    pub fn take_unix(&mut self, path: &Path) -> Option<UnixListener> {
+    /// The same for a Unix socket, whose file stays where it is; and whether the file is somebody else's for ever.
+    pub fn take_unix(&mut self, path: &Path) -> Option<(UnixListener, bool)> {
         let mut listener = self.take(&ListenAddress::Unix(path.to_owned()))?;
-        let sockets = listener.duplicates();
+        let (sockets, is_foreign) = (listener.duplicates(), listener.is_left());
         listener.leave();
-        sockets.ok()?.pop().map(UnixListener::from)
+        Some((sockets.ok()?.pop()?.into(), is_foreign))
     }
 
     /// The addresses that nobody has taken.
@@ -150,94 +177,4 @@ fn listening(socket: OwnedFd) -> Result<(ListeningSocket, BoundAddress), NoListe
 }
 
 #[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used)]
-
-    use std::net::{TcpStream, UdpSocket};
-
-    use super::*;
-
-    fn any() -> ListenAddress {
-        ListenAddress::Tcp("127.0.0.1:0".parse().unwrap())
-    }
-
-    #[test]
-    fn sockets_are_known_again_by_what_was_written_and_else_by_where_they_listen() {
-        let mut inherited = Inherited::default();
-        let before = [Listener::bind(&any(), 2).unwrap(), Listener::bind(&any(), 1).unwrap()];
-        for listener in &before {
-            let name = Some(listener.written().to_owned());
-            let added = inherited.add(name, listener.duplicates().unwrap()).unwrap();
-            assert_eq!(added, *listener.address());
-        }
-        for listener in &before {
-            let taken = inherited.take(&any()).unwrap();
-            assert_eq!(taken.address(), listener.address(), "in the order in which they were written");
-        }
-        assert!(inherited.take(&any()).is_none());
-        let BoundAddress::Tcp(address) = *before[0].address() else { panic!("TCP was asked for") };
-        inherited.add(None, before[0].duplicates().unwrap()).unwrap();
-        assert!(inherited.take(&any()).is_none());
-        let taken = inherited.take(&ListenAddress::Tcp(address)).unwrap();
-        assert_eq!(taken.numbers_for(0, 1).count(), 2);
-        assert_eq!(inherited.left().count(), 0);
-    }
-
-    #[test]
-    fn a_connection_waits_while_the_sockets_change_hands() {
-        let mut inherited = Inherited::default();
-        let mut before = Listener::bind(&any(), 1).unwrap();
-        let BoundAddress::Tcp(address) = *before.address() else { panic!("TCP was asked for") };
-        let client = TcpStream::connect(address).unwrap();
-        inherited.add(Some("127.0.0.1:0".to_owned()), before.duplicates().unwrap()).unwrap();
-        before.leave();
-        drop(before);
-        let taken = inherited.take(&any()).unwrap().socket(0).unwrap();
-        let ListeningSocket::Tcp(socket) = &taken else { panic!("TCP was asked for") };
-        socket.set_nonblocking(false).unwrap();
-        assert_eq!(socket.accept().unwrap().1, client.local_addr().unwrap());
-    }
-
-    #[test]
-    fn the_file_of_a_unix_socket_stays_with_whoever_has_the_socket() {
-        let path = std::env::temp_dir().join(format!("weir-inherited-test-{}", std::process::id()));
-        let address = ListenAddress::Unix(path.clone());
-        let mut before = Listener::bind(&address, 2).unwrap();
-        let mut inherited = Inherited::default();
-        inherited.add(Some(before.written().to_owned()), before.duplicates().unwrap()).unwrap();
-        before.leave();
-        drop(before);
-        assert!(path.exists());
-        let after = inherited.take(&address).unwrap();
-        std::os::unix::net::UnixStream::connect(&path).unwrap();
-        drop(after);
-        assert!(!path.exists());
-    }
-
-    #[test]
-    fn nothing_but_listening_stream_sockets_is_taken() {
-        let tcp = || TcpListener::bind("127.0.0.1:0").unwrap();
-        let listener = tcp();
-        let connection = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
-        let file = std::fs::File::open("/dev/null").unwrap();
-        let (paired, _other) = std::os::unix::net::UnixStream::pair().unwrap();
-        let bad: Vec<Vec<OwnedFd>> = vec![
-            vec![],
-            vec![file.into()],
-            vec![connection.into()],
-            vec![paired.into()],
-            vec![UdpSocket::bind("127.0.0.1:0").unwrap().into()],
-            vec![tcp().into(), tcp().into()],
-        ];
-        let mut inherited = Inherited::default();
-        for sockets in bad {
-            let error = inherited.add(None, sockets).unwrap_err().to_string();
-            assert!(!error.is_empty());
-        }
-        assert_eq!(inherited.left().count(), 0);
-        let path = std::env::temp_dir().join(format!("weir-inherited-bad-{}", std::process::id()));
-        let unix = UnixListener::bind(&path).unwrap();
-        assert!(matches!(inherited.add(None, vec![unix.into(), tcp().into()]), Err(NoListener::Mixed)));
-        std::fs::remove_file(path).unwrap();
-    }
-}
+mod tests;

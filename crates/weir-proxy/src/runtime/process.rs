@@ -239,6 +239,16 @@ impl Proxy {
         self.fleet.len()
     }
 
+    /// Services of the configuration in force.
+    pub fn services(&self) -> usize {
+        self.status.snapshot().services.len()
+    }
+
+    /// How long what runs may take to end once it drains.
+    pub fn drain_deadline(&self) -> Duration {
+        self.drain.deadline
+    }
+
     /// Waits until a worker has ended although nobody wanted it to go alone; `Died` is a reason to end the process.
     ///
     /// Cancel safe.

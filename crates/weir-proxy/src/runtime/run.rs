@@ -55,6 +55,8 @@ pub(super) async fn run(setup: Setup) -> Result<usize, AcceptEnded> {
     let worker = Rc::new(Worker::new(snapshot, counters, log, permits, replay));
     let mut posts = Posts::default();
     sockets.into_iter().for_each(|entrance| posts.man(&worker, entrance));
+    // One that never comes to it is stuck too.
+    worker.counters.begin_ticking(POOL_SWEEP_INTERVAL);
     let ticking = tokio::task::spawn_local(tick(Rc::clone(&worker)));
     let pooling = {
         let worker = Rc::clone(&worker);

@@ -114,9 +114,19 @@ impl Listener {
         Ok(Self { sockets, address: bound, written: written(address), is_left: false })
     }
 
-    /// One of sockets that listen already.
-    pub(super) fn inherited(written: String, address: BoundAddress, sockets: Vec<ListeningSocket>) -> Self {
-        Self { sockets, address, written, is_left: false }
+    /// One of sockets that listen already, which another process may have for ever.
+    pub(super) fn inherited(
+        written: String,
+        address: BoundAddress,
+        sockets: Vec<ListeningSocket>,
+        is_left: bool,
+    ) -> Self {
+        Self { sockets, address, written, is_left }
+    }
+
+    /// Whether another process has the sockets too, and the file of a Unix socket is that one's.
+    pub(super) fn is_left(&self) -> bool {
+        self.is_left
     }
 
     /// The address as it is in the configuration.

@@ -137,11 +137,15 @@ impl StatusSource for ProcessStatus {
         if !self.ready.load(Ordering::Relaxed) {
             why.push(DRAINING.to_owned());
         }
-        let stalled = self.counters.load().iter().map(|worker| worker.stalled()).max().unwrap_or_default();
+        let stalled = self.stalled();
         if stalled >= STALLED_MAX {
             why.push(format!("a worker has been stuck for {} s", stalled.as_secs()));
         }
         why
+    }
+
+    fn stalled(&self) -> Duration {
+        self.counters.load().iter().map(|worker| worker.stalled()).max().unwrap_or_default()
     }
 
     fn failures(&self) -> Vec<RecentFailure> {

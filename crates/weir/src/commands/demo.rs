@@ -15,6 +15,7 @@ use crate::demo::tally::Tally;
 use crate::failure::Failure;
 use crate::lifetime;
 use crate::output::{self, Paint};
+use crate::systemd::Notifier;
 use crate::wiring::{CannotStart, Weir};
 
 /// Where the demo listens unless it is told or the port is taken.
@@ -67,7 +68,7 @@ async fn show(arguments: Arguments) -> Result<(), Failure> {
     ));
     let outcome = tokio::select! {
         outcome = burst::send(address, requests) => outcome,
-        () = signals.end() => return lifetime::end(weir, &mut signals).await,
+        () = signals.end() => return lifetime::end(weir, &mut signals, &Notifier::default()).await,
     };
     let tally = Tally::new(&servers, outcome);
     output::data(tally.render(output::data_has_color()))?;
@@ -80,7 +81,7 @@ async fn show(arguments: Arguments) -> Result<(), Failure> {
     }
     suggest(address, &weir);
     tokio::select! {
-        () = signals.end() => lifetime::end(weir, &mut signals).await,
+        () = signals.end() => lifetime::end(weir, &mut signals, &Notifier::default()).await,
         _ = weir.proxy.worker_ended() => Err(lifetime::worker_died(weir).await),
         never = burst::trickle(address) => match never {},
     }

@@ -148,16 +148,16 @@ fn refuse(error: &UpgradeError, reply: Option<oneshot::Sender<Outcome>>) {
 fn parcel(weir: &Weir) -> io::Result<(Manifest, Vec<OwnedFd>)> {
     let mut manifest = Manifest { queues: weir.proxy.queues_to_hand_over(), ..Manifest::default() };
     let mut sockets = Vec::new();
-    let mut add = |role, written: String, more: Vec<OwnedFd>| {
-        manifest.entries.push(Entry { role, written, sockets: more.len() });
+    let mut add = |role, written: String, more: Vec<OwnedFd>, is_foreign| {
+        manifest.entries.push(Entry { role, written, sockets: more.len(), is_foreign });
         sockets.extend(more);
     };
     for listener in weir.proxy.sockets_to_hand_over()? {
-        add(Role::Clients, listener.written, listener.sockets);
+        add(Role::Clients, listener.written, listener.sockets, listener.is_foreign);
     }
     for (role, listener) in [(Role::Admin, &weir.admin), (Role::Metrics, &weir.metrics)] {
         if let Some(listener) = listener {
-            add(role, listener.written.clone(), vec![listener.socket.try_clone()?]);
+            add(role, listener.written.clone(), vec![listener.socket.try_clone()?], listener.is_foreign);
         }
     }
     Ok((manifest, sockets))

@@ -19,6 +19,8 @@ pub(crate) struct Legacy {
     pub(crate) metrics: Inherited,
     /// Names of queues that another process delivers from until it ends.
     pub(crate) queues: HashSet<String>,
+    /// Whether it is from no process before, but from whoever has started this one.
+    pub(crate) is_activated: bool,
 }
 
 impl Legacy {
@@ -57,8 +59,24 @@ impl Legacy {
             place
                 .add(Some(entry.written), own)
                 .map_err(|error| format!("the socket of `{written}`: {error}"))?;
+            if entry.is_foreign {
+                place.leave_file();
+            }
         }
         Ok(legacy)
+    }
+
+    /// Tells of what nobody has taken. It is closed with this.
+    pub(crate) fn tell_left(&self) {
+        for address in self.clients.left() {
+            match self.is_activated {
+                true => tracing::warn!(
+                    %address,
+                    "a socket was handed over that the configuration does not listen on; it is closed here, and who connects to it waits"
+                ),
+                false => tracing::info!(%address, "no longer listening"),
+            }
+        }
     }
 }
 
@@ -77,6 +95,7 @@ mod tests {
             role: *role,
             written: "127.0.0.1:0".to_owned(),
             sockets: *sockets,
+            is_foreign: false,
         };
         Manifest { entries: counts.iter().map(entry).collect(), queues: vec!["web".to_owned()] }
     }

@@ -46,6 +46,8 @@ pub(crate) struct Entry {
     pub(crate) written: String,
     /// How many.
     pub(crate) sockets: usize,
+    /// Whether somebody who is no Weir has them too, and the file of a Unix socket is theirs.
+    pub(crate) is_foreign: bool,
 }
 
 /// All of it. The sockets follow in this order.
@@ -92,7 +94,7 @@ impl Manifest {
     /// It is too long for one.
     pub(crate) fn to_text(&self) -> Result<Vec<u8>, NoManifest> {
         let entries = self.entries.iter().map(
-            |entry| json!({"role": entry.role.name(), "written": entry.written, "sockets": entry.sockets}),
+            |entry| json!({"role": entry.role.name(), "written": entry.written, "sockets": entry.sockets, "foreign": entry.is_foreign}),
         );
         let text = json!({"weir": FORM, "listeners": entries.collect::<Vec<_>>(), "queues": self.queues});
         let text = text.to_string().into_bytes();
@@ -124,9 +126,14 @@ impl Manifest {
 fn entry(value: &Value) -> Result<Entry, NoManifest> {
     let role = Role::ALL.into_iter().find(|role| value["role"] == role.name());
     let sockets = value["sockets"].as_u64().and_then(|count| usize::try_from(count).ok());
+    // Who knows nothing of it has opened its sockets itself.
+    let is_foreign = match &value["foreign"] {
+        Value::Null => false,
+        said => said.as_bool().ok_or(NoManifest::Garbage)?,
+    };
     match (role, value["written"].as_str(), sockets) {
         (Some(role), Some(written), Some(sockets @ 1..=SOCKETS_MAX)) => {
-            Ok(Entry { role, written: written.to_owned(), sockets })
+            Ok(Entry { role, written: written.to_owned(), sockets, is_foreign })
         }
         (Some(_), Some(_), Some(SOCKETS_BEYOND..)) => Err(NoManifest::TooMuch),
         _ => Err(NoManifest::Garbage),
@@ -140,7 +147,12 @@ mod tests {
     use super::*;
 
     fn manifest() -> Manifest {
-        let entry = |role, written: &str, sockets| Entry { role, written: written.to_owned(), sockets };
+        let entry = |role, written: &str, sockets| Entry {
+            role,
+            written: written.to_owned(),
+            sockets,
+            is_foreign: written.starts_with("unix:"),
+        };
         Manifest {
             entries: vec![
                 entry(Role::Clients, "127.0.0.1:0", 2),
@@ -163,6 +175,14 @@ mod tests {
     }
 
     #[test]
+    fn sockets_of_which_nothing_else_is_said_are_weirs_own() {
+        let text = String::from_utf8(manifest().to_text().unwrap()).unwrap();
+        let old = text.replace(",\"foreign\":false", "").replace(",\"foreign\":true", "");
+        let manifest = Manifest::of_text(old.as_bytes()).unwrap();
+        assert!(manifest.entries.len() == 4 && manifest.entries.iter().all(|entry| !entry.is_foreign));
+    }
+
+    #[test]
     fn what_lies_is_refused() {
         let good = String::from_utf8(manifest().to_text().unwrap()).unwrap();
         for (from, to, expected) in [
@@ -177,6 +197,7 @@ mod tests {
             ("\"admin\"", "\"root\"", NoManifest::Garbage),
             ("\"written\":\"[::]:9100\"", "\"written\":7", NoManifest::Garbage),
             ("\"listeners\"", "\"x\"", NoManifest::Garbage),
+            ("\"foreign\":true", "\"foreign\":7", NoManifest::Garbage),
             ("[\"web\"", "[7", NoManifest::Garbage),
         ] {
             let bad = good.replacen(from, to, 1);

@@ -8,12 +8,11 @@ mod attempt;
 mod desk;
 mod legacy;
 mod manifest;
-mod passing;
+pub(crate) mod passing;
 mod predecessor;
 mod program;
 mod successor;
 
 pub(crate) use attempt::{Event, Upgrades};
 pub(crate) use legacy::Legacy;
-pub(crate) use predecessor::Successor;
-pub(crate) use successor::{Succession, explain};
+pub(crate) use successor::{Link, Succession, explain};

@@ -15,6 +15,7 @@ use weir_core::ports::upgrade::{NewProcess, UpgradeError};
 use super::manifest::Manifest;
 use super::passing::{self, DESCRIPTORS_MAX};
 use super::program;
+use crate::systemd;
 
 /// Tells a program whom it follows: the id of its parent. What it gets is at its stdin.
 pub(crate) const VARIABLE: &str = "WEIR_SUCCESSOR_OF";
@@ -46,14 +47,19 @@ pub(crate) struct Successor {
 }
 
 impl Successor {
-    /// Tells it that it is in charge, and leaves it alone.
+    /// Tells it that it is in charge, and leaves it alone. It says nothing to anybody until `farewell` has been said here.
     ///
     /// # Errors
     /// It has gone meanwhile.
-    pub(crate) fn put_in_charge(mut self) -> Result<NewProcess, UpgradeError> {
+    pub(crate) fn put_in_charge(
+        mut self,
+        farewell: impl FnOnce(&NewProcess),
+    ) -> Result<NewProcess, UpgradeError> {
         let gone = |error| UpgradeError::Failed(format!("the new process has gone: {error}"));
         passing::send(&self.link, b"{\"go\":true}", &[]).map_err(gone)?;
         self.child = None;
+        farewell(&self.process);
+        // With the line, for whose end it waits.
         Ok(self.process.clone())
     }
 }
@@ -80,14 +86,14 @@ pub(crate) async fn start(order: Order) -> Result<Successor, UpgradeError> {
     let (link, theirs) = passing::pair().map_err(system)?;
     rustix::io::ioctl_fionbio(&link, true).map_err(|error| system(error.into()))?;
     let link = UnixDatagram::from_std(link.into()).map_err(system)?;
-    let child = Command::new(&program)
-        .args(program::arguments())
-        .env(VARIABLE, std::process::id().to_string())
-        .stdin(Stdio::from(theirs))
-        .spawn()
-        .map_err(|error| {
-            UpgradeError::Failed(format!("`{}` can't be started: {error}", program.display()))
-        })?;
+    let mut command = Command::new(&program);
+    command.args(program::arguments()).env(VARIABLE, std::process::id().to_string());
+    systemd::leave_out(&mut command);
+    let child = command.stdin(Stdio::from(theirs)).spawn().map_err(|error| {
+        UpgradeError::Failed(format!("`{}` can't be started: {error}", program.display()))
+    })?;
+    // It has its own end of the line; another one here would hide when it lets go.
+    drop(command);
     let process = NewProcess { pid: child.id(), version: String::new() };
     tracing::info!(pid = process.pid, program = %program.display(), "a new process has been started");
     let mut successor = Successor { child: Some(child), link, process };

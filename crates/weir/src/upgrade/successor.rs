@@ -67,7 +67,8 @@ impl Succession {
 }
 
 impl Link {
-    /// Says that everything runs, and waits for the word of the process before that it ends. Then stdin is nothing any more.
+    /// Says that everything runs, and waits for the word of the process before that it ends, and until that one has told whoever
+    /// supervises it who is in charge now: what this one says there counts only then. Then stdin is nothing any more.
     ///
     /// # Errors
     /// It goes on, or has gone before: this process ends.
@@ -81,6 +82,8 @@ impl Link {
                 return Err(Failure::Running(reason.to_owned()));
             }
         }
+        // The end of the line, or of patience.
+        let _ = passing::receive(&self.0);
         // Whoever reads stdin from now on gets its end.
         if let Err(error) = File::open("/dev/null").and_then(|null| Ok(nix::unistd::dup2_stdin(null)?)) {
             tracing::warn!(%error, "stdin stays open");

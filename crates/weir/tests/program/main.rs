@@ -43,6 +43,7 @@ mod screen;
 mod slow_clients;
 mod stall;
 mod status;
+mod systemd;
 mod testssl;
 mod tls_to_servers;
 mod top;

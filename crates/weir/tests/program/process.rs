@@ -86,6 +86,39 @@ impl Running {
         Self::spawn(other.env("PATH", std::env::var_os("PATH").unwrap_or_default()))
     }
 
+    /// Starts it with these variables in its environment.
+    pub(crate) fn start_with(variables: &[(&str, &str)], arguments: &[&str]) -> Self {
+        let mut started = command(arguments);
+        Self::spawn(started.envs(variables.iter().copied()).stdout(Stdio::null()))
+    }
+
+    /// Starts it by another program, which gets these arguments and then the program with its own.
+    pub(crate) fn start_by(
+        launcher: &str,
+        words: &[&str],
+        variables: &[(&str, &str)],
+        arguments: &[&str],
+    ) -> Self {
+        Self::start_from(launcher, words, variables, arguments, Stdio::null())
+    }
+
+    /// The same with this as its stdin.
+    pub(crate) fn start_from(
+        launcher: &str,
+        words: &[&str],
+        variables: &[(&str, &str)],
+        arguments: &[&str],
+        stdin: impl Into<Stdio>,
+    ) -> Self {
+        let program = command(&[]).get_program().to_owned();
+        let mut started = Command::new(launcher);
+        started.args(words).arg(program).args(arguments);
+        // A launcher may be found only by whoever knows these.
+        started.env_clear().envs(std::env::vars_os().filter(|(name, _)| name == "PATH" || name == "HOME"));
+        started.envs(variables.iter().copied()).stdin(stdin).stdout(Stdio::null());
+        Self::spawn(started.current_dir(env!("CARGO_TARGET_TMPDIR")))
+    }
+
     /// Starts it with its stdout there.
     pub(crate) fn start_to(arguments: &[&str], stdout: impl Into<Stdio>) -> Self {
         Self::spawn(command(arguments).stdout(stdout))

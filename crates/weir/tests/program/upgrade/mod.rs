@@ -14,8 +14,8 @@ use weir_testkit::wait::until;
 use super::process::{Running, run};
 
 /// The program, and those that followed it. They write to one stderr. All of them are killed when a test fails before its end.
-struct Family {
-    running: Running,
+pub(crate) struct Family {
+    pub(crate) running: Running,
     /// The address of clients, which stays the same.
     address: SocketAddr,
     admin: SocketAddr,
@@ -28,23 +28,23 @@ impl Family {
         Self::of(Running::start(arguments))
     }
 
-    fn of(mut running: Running) -> Self {
+    pub(crate) fn of(mut running: Running) -> Self {
         let (address, admin) = running.addresses();
         let first = i32::try_from(running.id()).unwrap();
         Self { running, address, admin, members: vec![first] }
     }
 
     /// Who is in charge.
-    fn pid(&self) -> i32 {
+    pub(crate) fn pid(&self) -> i32 {
         *self.members.last().unwrap()
     }
 
-    fn signal(&self, signal: Signal) {
+    pub(crate) fn signal(&self, signal: Signal) {
         kill(Pid::from_raw(self.pid()), signal).unwrap();
     }
 
     /// Waits until a process has been started to follow.
-    fn started(&mut self) -> i32 {
+    pub(crate) fn started(&mut self) -> i32 {
         let line = self.running.line("a new process has been started pid=");
         let (_, rest) = line.split_once("started pid=").unwrap();
         let pid = rest.split_whitespace().next().unwrap().parse().unwrap();
@@ -59,7 +59,7 @@ impl Family {
     }
 
     /// The same with a signal.
-    fn replace(&mut self) {
+    pub(crate) fn replace(&mut self) {
         self.signal(Signal::SIGUSR2);
         self.in_charge();
     }
@@ -73,14 +73,19 @@ impl Family {
     }
 
     /// Who was started to follow has gone, and nobody else is in charge now.
-    fn is_gone(&mut self, pid: i32) {
+    pub(crate) fn is_gone(&mut self, pid: i32) {
         until(|| kill(Pid::from_raw(pid), None) == Err(Errno::ESRCH));
         self.members.retain(|member| *member != pid);
     }
 
     /// Ends who is in charge, and waits until all have ended.
-    fn end(mut self) -> Vec<String> {
+    fn end(self) -> Vec<String> {
         self.signal(Signal::SIGTERM);
+        self.all_end()
+    }
+
+    /// Waits until all have ended.
+    pub(crate) fn all_end(mut self) -> Vec<String> {
         self.members.clear();
         let (code, lines) = std::mem::replace(&mut self.running, Running::start(&["--version"])).end();
         assert_eq!(code, Some(0), "{lines:?}");
