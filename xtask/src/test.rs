@@ -9,9 +9,9 @@ use clap::Args;
 use crate::packages::{self, Need};
 use crate::workspace;
 
-/// Real clients that some tests drive through the proxy, a server whose TLS is another one, a terminal, and who
-/// collects metrics.
-const CLIENTS: [Need; 8] = [
+/// Real clients that some tests drive through the proxy, a server whose TLS is another one, a terminal, who
+/// collects metrics, and who says whether a unit file is one, with what that starts.
+const CLIENTS: [Need; 10] = [
     Need { program: "curl", package: "curl" },
     Need { program: "python3", package: "python3" },
     Need { program: "httpx", package: "python3-httpx" },
@@ -20,6 +20,8 @@ const CLIENTS: [Need; 8] = [
     Need { program: "tmux", package: "tmux" },
     Need { program: "chromedriver", package: "chromium-driver" },
     Need { program: "prometheus", package: "prometheus" },
+    Need { program: "systemd-analyze", package: "systemd" },
+    Need { program: "kill", package: "procps" },
 ];
 
 /// What the tests that take longer run besides.

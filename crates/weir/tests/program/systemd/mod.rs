@@ -2,6 +2,7 @@
 
 mod activation;
 mod notify;
+mod unit;
 mod watchdog;
 
 use std::io::{self, IoSliceMut};
