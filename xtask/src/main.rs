@@ -9,6 +9,7 @@ mod bench;
 mod check;
 mod dependencies;
 mod fuzz;
+mod package;
 mod packages;
 mod relay;
 mod step;
@@ -41,6 +42,8 @@ enum Task {
     Bench(bench::Arguments),
     /// The fuzz targets, on the stable compiler.
     Fuzz(fuzz::Options),
+    /// The Debian package, looked into when it is finished.
+    Package(package::Options),
     /// The bare relay of bytes that `bench` measures: the limit of the design.
     #[command(hide = true)]
     Relay {
@@ -85,6 +88,7 @@ fn main() -> ExitCode {
         Task::Test(options) => test::run(&options),
         Task::Bench(options) => bench::run(&options),
         Task::Fuzz(options) => fuzz::run(&options),
+        Task::Package(options) => package::run(&options),
         Task::Relay { listen, upstream } => relay::run(listen, upstream).map(|()| true),
         Task::Callers(options) => bench::callers::serve(&options).map(|()| true),
         Task::Laggards(options) => bench::laggard::serve(&options).map(|()| true),
