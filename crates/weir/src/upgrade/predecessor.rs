@@ -57,7 +57,9 @@ impl Successor {
     ) -> Result<NewProcess, UpgradeError> {
         let gone = |error| UpgradeError::Failed(format!("the new process has gone: {error}"));
         passing::send(&self.link, b"{\"go\":true}", &[]).map_err(gone)?;
-        self.child = None;
+        if let Some(child) = self.child.take() {
+            watch(child);
+        }
         farewell(&self.process);
         // With the line, for whose end it waits.
         Ok(self.process.clone())
@@ -161,6 +163,23 @@ fn read(text: &[u8]) -> Word {
         (Some(version), None) => Word::Ready { version: version.to_owned() },
         (None, Some(reason)) => Word::Failed { reason: reason.to_owned() },
         _ => Word::Strange,
+    }
+}
+
+/// Looks after one that is in charge for as long as this process drains. Dies it, then nobody listens any more, and whoever supervises
+/// both hears of it only when its parent has gone, which is this one: so this one ends too, as if it were told to a second time.
+fn watch(mut child: Child) {
+    let watching = std::thread::Builder::new().name("weir-successor".to_owned()).spawn(move || {
+        let Ok(status) = child.wait() else { return };
+        // It was told to end, or another one followed it.
+        if status.success() {
+            return;
+        }
+        tracing::error!(pid = child.id(), "the new process {}; this one ends as well", how(status));
+        let _ = nix::sys::signal::raise(nix::sys::signal::Signal::SIGTERM);
+    });
+    if let Err(error) = watching {
+        tracing::warn!(%error, "nobody looks after the new process");
     }
 }
 

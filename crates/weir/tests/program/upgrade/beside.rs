@@ -225,3 +225,24 @@ fn the_process_that_follows_has_the_configuration_of_now() {
     until(|| answer(ask(family.address, "a.example", "/")).ends_with("whole"));
     family.end();
 }
+
+/// Nobody listened then until the old one had drained, and no supervisor heard of it: the new one is a child of the old one.
+#[test]
+fn a_new_one_that_dies_takes_the_old_one_with_it() {
+    let scratch = Scratch::new("upgrade-orphan");
+    let sockets = TcpListener::bind("127.0.0.1:0").unwrap();
+    let config = scratch.file(
+        "weir.yaml",
+        format!(
+            "listen: ['127.0.0.1:0']\nadmin: '127.0.0.1:0'\ndrain: {{deadline: 5m}}\nservices: [{{host: '*', upstream: ['{}']}}]\n",
+            sockets.local_addr().unwrap()
+        ),
+    );
+    let mut family = Family::start(&["run", "-c", &config]);
+    let _tunnel = tunnel(family.address, &sockets);
+    family.replace();
+    family.signal(Signal::SIGKILL);
+    family.running.line("the new process was ended by signal 9; this one ends as well");
+    family.running.line("stopped connections_cut=1");
+    family.all_end();
+}
