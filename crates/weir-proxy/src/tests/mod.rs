@@ -21,6 +21,7 @@ mod handshake;
 mod handshake_end;
 mod handshake_turns;
 mod message;
+mod panicked;
 mod proxy_header;
 mod rates;
 mod rig;

@@ -15,6 +15,7 @@ use weir_core::ports::Status;
 use weir_upstream::body::replay::ReplayPool;
 use weir_upstream::io::deadline::now;
 use weir_upstream::io::descriptors::Descriptors;
+use weir_upstream::io::pipe::Resetter;
 use weir_upstream::io::stream::Stream;
 use weir_upstream::member::Server;
 use weir_upstream::pool::Connection;
@@ -168,11 +169,21 @@ impl Rig {
 
     /// A connection to a server that may be idle for so long.
     pub(super) fn keep_for(&self, index: usize, bytes: usize, idle: Duration) -> DuplexStream {
+        self.keep_that_resets(index, bytes, idle).0
+    }
+
+    /// The same, which may be reset.
+    pub(super) fn keep_that_resets(
+        &self,
+        index: usize,
+        bytes: usize,
+        idle: Duration,
+    ) -> (DuplexStream, Resetter) {
         let (theirs, ours) = duplex(bytes);
-        let stream = Rc::new(Stream::test(ours));
-        let connection = Connection { stream, server: self.server(index), reused: true };
+        let (stream, resetter) = Stream::test_that_resets(ours);
+        let connection = Connection { stream: Rc::new(stream), server: self.server(index), reused: true };
         self.worker.pools.give_back(connection, idle, now());
-        theirs
+        (theirs, resetter)
     }
 
     /// Demands that nothing is left of any exchange.

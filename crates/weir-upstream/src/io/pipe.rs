@@ -2,7 +2,7 @@
 //! keep the clock waiting.
 //!
 //! It can't be asked whether it is readable without reading, so it keeps what it read to answer. A pipe has no resets of its
-//! own; whoever holds the [`Resetter`] of one makes them.
+//! own; whoever holds the [`Resetter`] of one makes them, and also a panic, which stands for any bug on a request's way.
 
 use std::io;
 use std::pin::Pin;
@@ -23,6 +23,7 @@ pub(super) struct Pipe {
 #[derive(Debug, Default)]
 struct Reset {
     happened: bool,
+    panics: bool,
     watcher: Option<Waker>,
 }
 
@@ -43,6 +44,11 @@ impl Resetter {
         }
     }
 
+    /// From now on reading and writing panic. Whoever waits hears of it when the other end says something.
+    pub fn panic(&self) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).panics = true;
+    }
+
     /// Whether the stream on this pipe still exists.
     pub fn is_open(&self) -> bool {
         Arc::strong_count(&self.0) > 1
@@ -58,10 +64,12 @@ impl Pipe {
     /// # Errors
     /// It was reset.
     pub(super) fn check(&self) -> io::Result<()> {
-        match self.reset.lock().unwrap_or_else(PoisonError::into_inner).happened {
-            true => Err(io::ErrorKind::ConnectionReset.into()),
-            false => Ok(()),
-        }
+        let (happened, panics) = {
+            let reset = self.reset.lock().unwrap_or_else(PoisonError::into_inner);
+            (reset.happened, reset.panics)
+        };
+        assert!(!panics, "a test wants a panic");
+        if happened { Err(io::ErrorKind::ConnectionReset.into()) } else { Ok(()) }
     }
 
     /// Waits for a reset.
