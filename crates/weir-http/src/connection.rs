@@ -87,7 +87,7 @@ pub fn is_refused_in_trailers<'n>(name: impl Into<FieldName<'n>>) -> bool {
                 | KnownName::XRequestId
         )
     );
-    known || is_hop_by_hop(name)
+    known || is_hop_by_hop(name) || name.speaks_of_a_client()
 }
 
 /// Fields whose removal would change where the message ends or whom it is for.

@@ -246,6 +246,27 @@ static BY_LENGTH: [&[Spelling]; LENGTH_MAX + 1] = {
     ]
 };
 
+/// What begins the names of fields in which proxies tell of a client.
+const FORWARDED_PREFIX: &[u8] = b"x-forwarded-";
+
+/// Such fields with names of other kinds.
+const FORWARDED_ALIKE: [&[u8]; 3] = [b"x-real-ip", b"x-request-id", b"x-backend-server"];
+
+/// Whether a name without an id may be taken for a field in which a proxy tells of its client: any other `X-Forwarded-*`, and
+/// with `_` for `-` those with an id too, because programs behind CGI-like interfaces can't tell the two apart.
+#[inline]
+pub(crate) fn speaks_of_a_client(name: &[u8]) -> bool {
+    matches!(name, [b'x' | b'X', b'-' | b'_', ..]) && speaks_of_a_client_behind_x(name)
+}
+
+/// The rest of it, for the few names that begin like that.
+fn speaks_of_a_client_behind_x(name: &[u8]) -> bool {
+    let folded = |byte: &u8| if *byte == b'_' { b'-' } else { byte.to_ascii_lowercase() };
+    let is = |part: &[u8], text: &[u8]| part.iter().map(folded).eq(text.iter().copied());
+    name.get(..FORWARDED_PREFIX.len()).is_some_and(|begin| is(begin, FORWARDED_PREFIX))
+        || FORWARDED_ALIKE.iter().any(|alike| name.len() == alike.len() && is(name, alike))
+}
+
 /// A field name: known, or as text in any case.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FieldName<'a> {
@@ -262,6 +283,14 @@ impl FieldName<'_> {
             Self::Known(known) => known.as_str().as_bytes(),
             Self::Other(text) => text,
         }
+    }
+}
+
+impl FieldName<'_> {
+    /// Whether this is a name without an id that a program may take for a field in which a proxy tells of its client:
+    /// `X-Forwarded-` with whatever behind it, or `X-Real-IP` and the like with `_` for `-`.
+    pub fn speaks_of_a_client(&self) -> bool {
+        matches!(self, Self::Other(name) if speaks_of_a_client(name))
     }
 }
 
@@ -303,6 +332,38 @@ mod tests {
             ["", "Hos", "Hosts", "Host ", "Content_Length", "Transfer-Encodin", "X-Forwarded-Fox", "é"]
         {
             assert_eq!(KnownName::of(name.as_bytes()), None, "{name}");
+        }
+    }
+
+    #[test]
+    fn what_a_program_may_take_for_the_word_of_a_proxy() {
+        for name in [
+            "X_Forwarded_For",
+            "x-forwarded_for",
+            "X-Forwarded-Port",
+            "x-forwarded-",
+            "X_REAL_IP",
+            "x_real-ip",
+            "X_Request_Id",
+            "X-Backend_Server",
+        ] {
+            assert!(FieldName::from(name).speaks_of_a_client(), "{name}");
+        }
+        // Those with an id are looked for by it.
+        for name in [
+            "X-Forwarded-For",
+            "X-Real-IP",
+            "Forwarded",
+            "X-Forwarded",
+            "XX-Forwarded-For",
+            "X.Forwarded.For",
+            "X-Real-IPs",
+            "X",
+            "X-",
+            "",
+            "Accept",
+        ] {
+            assert!(!FieldName::from(name).speaks_of_a_client(), "{name}");
         }
     }
 

@@ -129,6 +129,8 @@ pub struct Head {
     fields: Vec<Field>,
     /// The known names of which at least one field is there: most questions are about fields that are not there.
     present: KnownNames,
+    /// Whether a received name without an id may be taken for a field in which a proxy tells of its client.
+    speaks_of_a_client: bool,
     start: Start,
     /// Bytes of the first line if it stands at the beginning of the buffer as it is to be written; otherwise 0.
     first_line_bytes: u32,
@@ -150,6 +152,7 @@ impl Head {
             buffer: Vec::new(),
             fields: Vec::new(),
             present: 0,
+            speaks_of_a_client: false,
             start: Start::None,
             first_line_bytes: 0,
             intact: false,
@@ -185,6 +188,7 @@ impl Head {
         self.buffer.clear();
         self.fields.clear();
         self.present = 0;
+        self.speaks_of_a_client = false;
         self.start = Start::None;
         self.first_line_bytes = 0;
         self.intact = false;
@@ -302,6 +306,12 @@ impl Head {
         let found = self.fields.len() < before;
         self.intact &= !found;
         found
+    }
+
+    /// Whether some field was received for which [`FieldName::speaks_of_a_client`] says so.
+    #[inline]
+    pub fn speaks_of_a_client(&self) -> bool {
+        self.speaks_of_a_client
     }
 
     /// Takes every field away whose name is in the set: nothing but a look when there is none.

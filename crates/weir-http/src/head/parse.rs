@@ -6,7 +6,7 @@
 
 use super::line::{self, RequestLine, StatusLine};
 use super::{Head, HeadError, Start};
-use crate::field::KnownName;
+use crate::field;
 use crate::scan::HeadScanner;
 use crate::version::Version;
 
@@ -147,7 +147,10 @@ impl Head {
             if self.fields.len() == fields_max {
                 return Err(HeadError::TooManyFields);
             }
-            self.present |= field.known.map_or(0, KnownName::bit);
+            match field.known {
+                Some(known) => self.present |= known.bit(),
+                None => self.speaks_of_a_client |= field::speaks_of_a_client(field.name.of(bytes)),
+            }
             canonical &= field.canonical;
             self.fields.push(field);
             at = next;

@@ -224,6 +224,9 @@ fn forwarding_fields(x: &mut Exchange, snapshot: &Snapshot) {
     let request = &mut *x.request;
     let te_trailers = request.has(K::Te) && connection::te_trailers(request.get_all(K::Te));
     request.remove_all(if trusted { NEVER_PASSED_ON } else { NEVER_PASSED_ON.and(BELIEVED_IF_TRUSTED) });
+    if request.speaks_of_a_client() {
+        remove_hearsay(request, trusted);
+    }
     if !snapshot.own_fields.is_empty() {
         remove_alike(request, &snapshot.own_fields);
     }
@@ -248,6 +251,14 @@ fn forwarding_fields(x: &mut Exchange, snapshot: &Snapshot) {
         request.append(K::Te, b"trailers");
         request.append(K::Connection, b"TE");
     }
+}
+
+/// Takes away what looks like a proxy's word of its client and is none of the fields that Weir reads (`semantics.md` §5.12). A
+/// trusted proxy may say more than we do, but not in a spelling that it has only passed on.
+#[cold]
+fn remove_hearsay(request: &mut Head, trusted: bool) {
+    request
+        .remove_where(|name, _| name.speaks_of_a_client() && (!trusted || name.as_bytes().contains(&b'_')));
 }
 
 /// Takes away every field that a server could take for one of these. Programs behind CGI-like interfaces can't tell `-` from
