@@ -27,6 +27,8 @@ enum Says {
     Addresses { addresses: Vec<IpAddr>, ttl_seconds: u32 },
     /// That something is wrong with it.
     Failure,
+    /// These bytes behind the id of the question.
+    Bytes(Vec<u8>),
     /// Nothing.
     Silence,
 }
@@ -88,6 +90,11 @@ impl NameServer {
         self.known.become_one_that(Says::Failure);
     }
 
+    /// From now on it answers with these bytes behind the id of the question, whatever they are.
+    pub fn say_bytes(&self, bytes: &[u8]) {
+        self.known.become_one_that(Says::Bytes(bytes.to_vec()));
+    }
+
     /// From now on it says nothing.
     pub fn fall_silent(&self) {
         self.known.become_one_that(Says::Silence);
@@ -125,6 +132,7 @@ impl Known {
         }
         let (code, told, ttl_seconds) = match says {
             Says::Silence => return None,
+            Says::Bytes(bytes) => return Some([&header[..2], &bytes].concat()),
             Says::Failure => (SERVER_FAILURE, Vec::new(), 0),
             Says::Addresses { addresses, .. } if addresses.is_empty() => (NO_SUCH_NAME, addresses, 0),
             Says::Addresses { mut addresses, ttl_seconds } => {

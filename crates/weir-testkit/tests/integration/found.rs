@@ -289,6 +289,70 @@ fn who_says_nothing_of_use_says_no_addresses() {
     assert_eq!(look_up(&names).unwrap().addresses, [IpAddr::from(HERE)]);
 }
 
+/// Answers that are none: cut, with counts that lie, names that point to themselves, and addresses of others.
+fn hostile_answers() -> Vec<(&'static str, Vec<u8>)> {
+    /// Flags and counts of an answer with one question and one record.
+    const ONE: [u8; 10] = [0x81, 0x80, 0, 1, 0, 1, 0, 0, 0, 0];
+    let question = |name: &str| {
+        let mut bytes = Vec::new();
+        for label in name.split('.') {
+            bytes.push(u8::try_from(label.len()).unwrap());
+            bytes.extend_from_slice(label.as_bytes());
+        }
+        [&bytes[..], &[0, 0, 1, 0, 1]].concat()
+    };
+    let asked = question("app.test");
+    // Type A, class IN, good for a minute, and 192.0.2.1.
+    let record = [0, 1, 0, 1, 0, 0, 0, 60, 0, 4, 192, 0, 2, 1];
+    let with = |header: [u8; 10], rest: &[&[u8]]| [&header[..], &rest.concat()].concat();
+    let mut lying = ONE;
+    lying[4..6].copy_from_slice(&[0xff, 0xff]);
+    let other = question("other.test");
+    let name_of_other = &other[..other.len() - 4];
+    let huge = [0, 1, 0, 1, 0, 0, 0, 60, 0xff, 0xff, 192, 0, 2, 1];
+    let short = [0, 1, 0, 1, 0, 0, 0, 60, 0, 3, 192, 0, 2];
+    vec![
+        ("nothing behind the id", vec![]),
+        ("half a header", vec![0x81, 0x80, 0]),
+        ("a header alone", ONE.to_vec()),
+        ("no record", with(ONE, &[&asked])),
+        ("half a record", with(ONE, &[&asked, &[0xC0, 12], &record[..9]])),
+        ("more records than there are", with(lying, &[&asked, &[0xC0, 12], &record])),
+        ("a length beyond the end", with(ONE, &[&asked, &[0xC0, 12], &huge])),
+        ("an address of three bytes", with(ONE, &[&asked, &[0xC0, 12], &short])),
+        ("a name that points to itself", with(ONE, &[&asked, &[0xC0, 26], &record])),
+        ("a name that points ahead", with(ONE, &[&asked, &[0xC0, 200], &record])),
+        ("a label that is too long", with(ONE, &[&[0xBF; 80], &asked, &[0xC0, 12], &record])),
+        ("another question", with(ONE, &[&other, &[0xC0, 12], &record])),
+        ("the address of another name", with(ONE, &[&asked, name_of_other, &record])),
+        ("noise", (0..=255).cycle().take(1400).collect()),
+    ]
+}
+
+/// No answer of a name server stops anything, and none makes an address of what is no answer to the question.
+#[test]
+fn hostile_answers_are_no_addresses() {
+    let answers = hostile_answers();
+    let servers: Vec<_> = answers.iter().map(|_| NameServer::start(&[HERE])).collect();
+    // All at once: whoever gets no answer to his question waits for one.
+    std::thread::scope(|scope| {
+        for ((what, bytes), names) in answers.iter().zip(&servers) {
+            names.say_bytes(bytes);
+            scope.spawn(move || {
+                let found = look_up(names);
+                assert!(found.is_err(), "{what}: {found:?}");
+                assert!(names.asked() > 0, "{what}");
+            });
+        }
+    });
+}
+
+#[test]
+fn who_was_found_stays_while_the_name_server_talks_nonsense() {
+    let (_, half) = hostile_answers().into_iter().find(|(what, _)| *what == "half a record").unwrap();
+    stays(|names| names.say_bytes(&half));
+}
+
 /// A server that was taken out to be repaired got requests again because its name did not have it for one answer.
 #[test]
 fn an_operators_word_holds_whatever_the_name_has() {

@@ -375,6 +375,78 @@ fn codings() {
 }
 
 #[test]
+fn trailers() {
+    let server_says = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\n";
+    // What must not stand there is left out, and nothing of it becomes a field of the answer.
+    for (rule, trailer) in [
+        ("RFC 9110 §6.5.1: framing", "Transfer-Encoding: chunked"),
+        ("RFC 9110 §6.5.1: framing", "Content-Length: 0"),
+        (
+            "RFC 9110 §6.5.1: content",
+            "Content-Type: text/html\r\nContent-Encoding: gzip\r\nContent-Range: bytes 0-1/9",
+        ),
+        ("RFC 9110 §6.5.1: control", "Set-Cookie: session=poison\r\nLocation: http://b.test/"),
+        ("RFC 9110 §6.5.1: more trailers", "Trailer: X"),
+        ("§1.4 for this hop", "Connection: close\r\nKeep-Alive: timeout=1\r\nUpgrade: websocket"),
+        ("§1.8 ours", "Via: 1.1 b\r\nX-Request-Id: 1\r\nX-Backend-Server: b"),
+    ] {
+        let server = poisonous(format!("{server_says}{trailer}\r\nX-Sum: 1\r\n\r\n{BEHIND}").into_bytes());
+        let proxy = proxy::to(&server);
+        let mut client = connect(&proxy);
+        let got = client.send("GET / HTTP/1.1\r\nHost: a.test\r\nTE: trailers\r\n\r\n").answer().expect(200);
+        assert_eq!(got.text(), "hi", "{rule}: {trailer:?}");
+        let kept: Vec<_> = got.trailers.iter().map(|(name, value)| (&**name, &**value)).collect();
+        assert_eq!(kept, [("X-Sum", "1")], "{rule}: {trailer:?}");
+        let line = trailer.lines().next().unwrap();
+        assert!(line.starts_with("Transfer-") || !got.to_string().contains(line), "{rule}: {got}");
+        let next = client.send("GET / HTTP/1.1\r\nHost: a.test\r\n\r\n").answer();
+        assert_eq!((next.status(), &*next.text()), (200, "clean"), "{rule}: {next}");
+    }
+    for (rule, trailer) in [
+        ("§1.3 folded", "X: y\r\n z"),
+        ("§1.3 bare LF", "X: y\nZ: z"),
+        ("§1.3 a NUL", "X: \0"),
+        ("RFC 9112 §5: no colon", "X"),
+        ("RFC 9112 §5: an answer for trailers", "HTTP/1.1 200 OK"),
+    ] {
+        check(rule, "GET", &format!("{server_says}{trailer}\r\n\r\n"), Cut);
+    }
+    let many = |count: usize| format!("{server_says}{}\r\n", "A: b\r\n".repeat(count));
+    check("`limits.fields`: a hundred trailers", "GET", &many(100), Passed(200, "hi"));
+    check("`limits.fields`: one more", "GET", &many(101), Cut);
+    let long = |bytes: usize| format!("{server_says}A: {}\r\n\r\n", "a".repeat(bytes));
+    check("`limits.head`: a trailer within it", "GET", &long(32 * 1024 - 100), Passed(200, "hi"));
+    check("`limits.head`: a longer one", "GET", &long(32 * 1024), Cut);
+}
+
+#[test]
+fn long_heads() {
+    let fields = |count: usize| {
+        format!("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n{}\r\nhi", "A: b\r\n".repeat(count - 1))
+    };
+    check("`limits.fields`: a hundred", "GET", &fields(100), Passed(200, "hi"));
+    check("`limits.fields`: one more", "GET", &fields(101), BadGateway);
+    let long = |begin: &str, bytes: usize, end: &str| {
+        let rest = bytes - begin.len() - end.len();
+        format!("{begin}{}{end}hi", "a".repeat(rest))
+    };
+    const LIMIT: usize = 32 * 1024;
+    let field = ("HTTP/1.1 200 OK\r\nContent-Length: 2\r\nA: ", "\r\n\r\n");
+    let name = ("HTTP/1.1 200 OK\r\nContent-Length: 2\r\nA", ": b\r\n\r\n");
+    let reason = ("HTTP/1.1 200 ", "\r\nContent-Length: 2\r\n\r\n");
+    for (rule, (begin, end)) in [
+        ("`limits.head`: a value", field),
+        ("`limits.head`: a name", name),
+        ("`limits.head`: a reason", reason),
+    ] {
+        check(rule, "GET", &long(begin, LIMIT, end), Passed(200, "hi"));
+        check(rule, "GET", &long(begin, LIMIT + 1, end), BadGateway);
+    }
+    let interim = format!("HTTP/1.1 103 Early Hints\r\nLink: {}\r\n\r\n{}", "a".repeat(LIMIT), fields(1));
+    check("`limits.head`: an interim answer", "GET", &interim, BadGateway);
+}
+
+#[test]
 fn interim_answers() {
     let flood = "HTTP/1.1 102 Processing\r\n\r\n".repeat(200);
     check("semantics §1.5: a flood", "GET", &flood, BadGateway);

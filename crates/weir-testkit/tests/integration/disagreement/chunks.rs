@@ -88,7 +88,11 @@ fn extensions() {
         ("§1.3 a NUL in one", "5;\0\r\nhello\r\n0\r\n\r\n", Refused(400)),
     ]);
     // A line of them without end is no body.
-    check_bodies(&[("limits", &format!("5;{}\r\nhello\r\n0\r\n\r\n", "a".repeat(20_000)), Refused(400))]);
+    check_bodies(&[(
+        "RFC 9112 §7.1.1: a limit of their length",
+        &format!("5;{}\r\nhello\r\n0\r\n\r\n", "a".repeat(20_000)),
+        Refused(400),
+    )]);
 }
 
 #[test]
@@ -112,6 +116,8 @@ fn trailers() {
             HELLO,
         ),
         ("§1.8 nobody forwards in trailers", "5\r\nhello\r\n0\r\nX-Forwarded-For: 1.1.1.1\r\n\r\n", HELLO),
+        ("§5.12 nor in another spelling", "5\r\nhello\r\n0\r\nX_Forwarded_For: 1.1.1.1\r\n\r\n", HELLO),
+        ("§5.12 nor in other words", "5\r\nhello\r\n0\r\nX-Forwarded-Port: 1\r\n\r\n", HELLO),
         ("§1.4 no Connection in trailers", "5\r\nhello\r\n0\r\nConnection: close\r\n\r\n", HELLO),
         ("§1.3 space before the colon", "5\r\nhello\r\n0\r\nX : y\r\n\r\n", Refused(400)),
         ("§1.3 folded", "5\r\nhello\r\n0\r\nX: y\r\n z\r\n\r\n", Refused(400)),

@@ -66,8 +66,16 @@ fn first_lines() {
             "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
             Refused(505),
         ),
-        ("a handshake of TLS", "\x16\x03\x01\x02\0\x01\0\x01\u{fc}\x03\x03\r\n\r\n", Refused(400)),
-        ("the beginning of an answer", "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", Refused(400)),
+        (
+            "RFC 9112 §3: a handshake of TLS",
+            "\x16\x03\x01\x02\0\x01\0\x01\u{fc}\x03\x03\r\n\r\n",
+            Refused(400),
+        ),
+        (
+            "RFC 9112 §3: the beginning of an answer",
+            "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n",
+            Refused(400),
+        ),
     ];
     check_all(rows);
 }

@@ -16,6 +16,7 @@ mod pipelines;
 mod recorder;
 mod targets;
 mod versions;
+mod word;
 
 use weir_testkit::client::connect;
 use weir_testkit::proxy;

@@ -7,7 +7,7 @@ use weir_testkit::message::Message;
 use weir_testkit::server::Server;
 use weir_testkit::socket::Socket;
 
-/// Fields that Weir adds to every request.
+/// Fields that Weir adds to every request: `word.rs` looks at them.
 const OURS: [&str; 6] =
     ["x-forwarded-for", "x-forwarded-proto", "x-forwarded-host", "x-real-ip", "via", "x-request-id"];
 
