@@ -73,14 +73,21 @@ fn stuff(clients: &mut [TcpStream], more: bool) {
     }
 }
 
-fn start(server: SocketAddr) -> (Running, SocketAddr, SocketAddr, Scratch) {
+/// What one may cost that is sent to three servers at once: no more than one whose body is kept for a repeat. All copies read the one
+/// body that is kept, and only the answer that goes on has a large buffer.
+const RACE_BYTES_MAX: usize = BUSY_BYTES_MAX + KEPT_BODY_BYTES_MAX;
+
+fn start(servers: &[SocketAddr], dispatch: &str) -> (Running, SocketAddr, SocketAddr, Scratch) {
     let scratch = Scratch::new("memory");
+    let servers: Vec<_> = servers.iter().map(|server| format!("'{server}'")).collect();
     let file = scratch.file(
         "weir.yaml",
         format!(
             "listen: ['127.0.0.1:0']\nadmin: '127.0.0.1:0'\naccess_log: off\nworkers: 2\n\
              timeouts: {{request_head: 10m, request_body: 10m, client_write: 10m, answer_body: 10m}}\n\
-             services: [{{host: '*', upstream: web}}]\nupstreams: {{web: {{servers: ['{server}']}}}}\n"
+             services: [{{host: '*', upstream: web, dispatch: {dispatch}}}]\n\
+             upstreams: {{web: {{servers: [{}]}}}}\n",
+            servers.join(", ")
         ),
     );
     let mut proxy = Running::start(&["run", "-c", &file]);
@@ -90,8 +97,13 @@ fn start(server: SocketAddr) -> (Running, SocketAddr, SocketAddr, Scratch) {
 
 /// What one of many connections costs that begin with this, when they do their worst, again and again.
 fn check(what: &str, saying: &str, bound: usize) {
+    check_with(&[rude_server()], "balance", what, saying, bound);
+}
+
+/// The same with these servers, asked like this.
+fn check_with(servers: &[SocketAddr], dispatch: &str, what: &str, saying: &str, bound: usize) {
     // A program of its own: what one has used before, it has at hand.
-    let (proxy, address, admin, _scratch) = start(rude_server());
+    let (proxy, address, admin, _scratch) = start(servers, dispatch);
     let before = resident_bytes(&proxy);
     let is_whole = saying.contains("\r\n\r\n");
     for _ in 0..ROUNDS {
@@ -133,4 +145,12 @@ fn a_body_that_is_kept_costs_no_more_than_is_stated() {
     // As much as is kept, and others behind it that nobody can read yet.
     let put = sized("PUT", 256 << 10);
     check("both full, and a body that is kept", &put, BUSY_BYTES_MAX + KEPT_BODY_BYTES_MAX);
+}
+
+#[test]
+fn a_race_costs_no_more_than_is_stated() {
+    let servers: Vec<_> = (0..3).map(|_| rude_server()).collect();
+    // More of a body than is kept in memory, and it never comes to its end.
+    let put = sized("PUT", 1 << 20);
+    check_with(&servers, "{mode: race}", "a race of three, both directions full", &put, RACE_BYTES_MAX);
 }
