@@ -96,8 +96,13 @@ async fn reply(
             if let Err(reason) = admit(worker, &request) {
                 return refused(&reason);
             }
-            let question =
-                Question { form: frame.form, value: &frame.value, bytes: talk.bytes(frame), request };
+            let question = Question {
+                form: frame.form,
+                value: &frame.value,
+                bytes: talk.bytes(frame),
+                request,
+                client: &talk.stream,
+            };
             match forward::forward(worker, &question, deadlines).await {
                 Ok(answer) => Some(answer),
                 Err(reason) => refused(&reason),

@@ -3,6 +3,7 @@
 use std::cell::Cell;
 use std::collections::BTreeSet;
 use std::fmt;
+use std::future::poll_fn;
 use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -10,8 +11,9 @@ use std::sync::Arc;
 use weir_core::health::Fault;
 use weir_core::refusal::Refusal;
 use weir_upstream::connect::{self, ConnectError};
-use weir_upstream::group_places::NoPlace;
+use weir_upstream::group_places::{GroupPlace, GroupPlaces, NoPlace};
 use weir_upstream::io::deadline::{Deadlines, Wait, now};
+use weir_upstream::io::stream::Stream;
 use weir_upstream::member::{InFlight, Server};
 use weir_upstream::policy_groups::PolicyGroup;
 use weir_upstream::pool::Connection;
@@ -38,6 +40,8 @@ pub(crate) struct Question<'q> {
     pub(crate) bytes: &'q [u8],
     /// What it means.
     pub(crate) request: Request,
+    /// The connection on which it came.
+    pub(crate) client: &'q Stream,
 }
 
 /// Why a server has not answered.
@@ -98,13 +102,7 @@ pub(crate) async fn forward(
     let nobody = || format!("there is no server for the policy {policy}");
     let PolicyGroup { upstream, places, .. } = worker.shared.registry.group(policy).ok_or_else(nobody)?;
     let _place = match places {
-        Some(places) => Some(places.take(Arc::clone(&upstream)).await.map_err(|none| {
-            worker.counts().refuse(match none {
-                NoPlace::Full => Refusal::UpstreamQueueFull,
-                NoPlace::Timeout => Refusal::UpstreamQueueTimeout,
-            });
-            format!("the policy {policy} takes no more messages now: {none}; try again later")
-        })?),
+        Some(places) => Some(place(worker, &places, &upstream, question).await?),
         None => None,
     };
     let group = worker.groups.of(&upstream);
@@ -136,6 +134,29 @@ pub(crate) async fn forward(
             server.name()
         )),
     }
+}
+
+/// A place among those of the group. Whoever resets the connection waits for none any more; a FIN says nothing, because old programs
+/// close their side when they have said what they had to say.
+async fn place(
+    worker: &Worker,
+    places: &Arc<dyn GroupPlaces>,
+    upstream: &Arc<Upstream>,
+    question: &Question<'_>,
+) -> Result<GroupPlace, String> {
+    question.client.watch_again();
+    let taken = tokio::select! {
+        biased;
+        _ = poll_fn(|cx| question.client.poll_reset(cx)) => return Err("the client has gone".to_owned()),
+        taken = Arc::clone(places).take(Arc::clone(upstream)) => taken,
+    };
+    taken.map_err(|none| {
+        worker.counts().refuse(match none {
+            NoPlace::Full => Refusal::UpstreamQueueFull,
+            NoPlace::Timeout => Refusal::UpstreamQueueTimeout,
+        });
+        format!("the policy {} takes no more messages now: {none}; try again later", question.request.policy)
+    })
 }
 
 async fn ask(

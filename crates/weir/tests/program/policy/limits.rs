@@ -102,8 +102,14 @@ fn messages_keep_the_limits_of_their_group() {
     };
     let mut first = begin();
     weir_testkit::wait::until(|| !server.received.lock().unwrap().is_empty());
-    let mut second = begin();
+    let second = begin();
     let waiting = "weir_upstream_requests_waiting{upstream=\"policy:111\"} 1";
+    weir_testkit::wait::until(|| metrics_have(admin, waiting));
+    // Who has gone waits for nothing, and its message is brought to nobody: it took the place of the next one.
+    socket2::SockRef::from(&second).set_linger(Some(std::time::Duration::ZERO)).unwrap();
+    drop(second);
+    weir_testkit::wait::until(|| !metrics_have(admin, waiting));
+    let mut second = begin();
     weir_testkit::wait::until(|| metrics_have(admin, waiting));
     let refused = ask(address, &packet(111, "x"));
     assert!(refused.contains("takes no more messages now: too much is in progress"), "{refused}");
