@@ -218,7 +218,12 @@ async fn until_signal(
                     notifier.ready(&systemd::reloaded(weir, Some(&ReloadError::NoFile)));
                 }
             },
-            Signal::Replace => upgrades.begin(weir, None),
+            Signal::Replace => {
+                // Who sends signals has no answer, and may look there for one.
+                if let Err(error) = upgrades.begin(weir, None) {
+                    notifier.status(&systemd::not_replaced(weir, &error));
+                }
+            }
         }
     }
 }
@@ -227,7 +232,8 @@ async fn until_signal(
 fn replaced(weir: &Weir, upgrades: &mut Upgrades, event: Event, notifier: &Notifier) -> Option<NewProcess> {
     let ended = match event {
         Event::Asked(asked) => {
-            upgrades.begin(weir, Some(asked));
+            // The answer says it.
+            let _ = upgrades.begin(weir, Some(asked));
             return None;
         }
         Event::Ended(ended) => ended,

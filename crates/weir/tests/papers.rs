@@ -7,6 +7,8 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use weir_core::limit_hit::LimitHit;
+
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
 }
@@ -187,4 +189,15 @@ fn paths_that_an_operator_asks_for_are_in_the_reference() {
             assert!(reference.contains(&format!(" /api/v1/{part}")), "{page}: /api/v1/{part}");
         }
     }
+}
+
+/// The table of what `weir_limits_hit_total` counts has every limit, and none that there isn't.
+#[test]
+fn every_limit_that_can_be_in_the_way_is_explained() {
+    let page = read(&root().join("docs/operating.md"));
+    let (_, table) = page.split_once("\n| `limit` | key | clients see |\n|---|---|---|\n").unwrap();
+    let (table, _) = table.split_once("\n\n").unwrap();
+    let cells = table.lines().map(|line| line.split('|').nth(1).unwrap());
+    let told: BTreeSet<&str> = cells.flat_map(|cell| cell.split('`').skip(1).step_by(2)).collect();
+    assert_eq!(told, LimitHit::ALL.into_iter().map(LimitHit::name).collect());
 }

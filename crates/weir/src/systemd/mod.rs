@@ -14,7 +14,7 @@ use std::process::Command;
 
 pub(crate) use activation::{legacy, receive};
 pub(crate) use notifier::Notifier;
-pub(crate) use status::{reloaded, serving};
+pub(crate) use status::{not_replaced, reloaded, serving};
 pub(crate) use watchdog::Watchdog;
 
 /// What was said to this process alone, and is not so of one that it starts to follow it.

@@ -1,6 +1,7 @@
 //! What `systemctl status` shows of a Weir: one sentence, in which what somebody should look at comes first.
 
 use weir_core::ports::reload::ReloadError;
+use weir_core::ports::upgrade::UpgradeError;
 
 use super::message;
 use crate::wiring::{PolicyListeners, Weir};
@@ -21,11 +22,21 @@ pub(crate) fn reloaded(weir: &Weir, error: Option<&ReloadError>) -> String {
     }
 }
 
+/// The same when no upgrade was begun.
+pub(crate) fn not_replaced(weir: &Weir, error: &UpgradeError) -> String {
+    let text = error.to_string();
+    format!("the last upgrade was refused: {}; {}", first_line(&text), serving(weir))
+}
+
+fn first_line(text: &str) -> &str {
+    text.lines().next().unwrap_or_default()
+}
+
 /// The first line of it; the rest is in the log.
 fn reason(error: &ReloadError) -> String {
     match error {
         ReloadError::Invalid { .. } => "the configuration has errors, see the log".to_owned(),
-        error => error.to_string().lines().next().unwrap_or_default().to_owned(),
+        error => first_line(&error.to_string()).to_owned(),
     }
 }
 

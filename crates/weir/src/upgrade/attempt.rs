@@ -71,15 +71,22 @@ impl Upgrades {
     }
 
     /// Begins one, for somebody who asked or after a signal.
-    pub(crate) fn begin(&mut self, weir: &Weir, asked: Option<Asked>) {
+    ///
+    /// # Errors
+    /// Why none is begun; who asked has been told, and so has the log.
+    pub(crate) fn begin(&mut self, weir: &Weir, asked: Option<Asked>) -> Result<(), UpgradeError> {
         let (wish, reply) = asked.map_or_else(Default::default, |asked| (asked.wish, Some(asked.reply)));
         match self.order(weir, wish) {
             Ok(order) => {
                 // The process that follows needs them before it is ready.
                 weir.proxy.share_queues(true);
                 self.current = Some(Current { task: tokio::spawn(predecessor::start(order)), reply });
+                Ok(())
             }
-            Err(error) => refuse(&error, reply),
+            Err(error) => {
+                refuse(&error, reply);
+                Err(error)
+            }
         }
     }
 

@@ -25,3 +25,12 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 {{- define "weir.secretKey" -}}
 {{ .Values.admin.existingSecret | empty | ternary "token" .Values.admin.existingSecretKey }}
 {{- end }}
+
+{{- /* The token that the chart makes, in base64: the one that is there, or a new one, which is the same for all that ask in one rendering. */}}
+{{- define "weir.token" -}}
+{{- if not (hasKey .Values.admin "made") }}
+{{- $kept := lookup "v1" "Secret" .Release.Namespace (include "weir.secret" .) }}
+{{- $_ := set .Values.admin "made" (dig "data" "token" (randAlphaNum 32 | b64enc) ($kept | default dict)) }}
+{{- end }}
+{{- .Values.admin.made }}
+{{- end }}

@@ -4,6 +4,7 @@ use std::fs;
 use std::io::Write;
 use std::net::TcpListener;
 use std::os::linux::net::SocketAddrExt;
+use std::os::unix::fs::{PermissionsExt, symlink};
 use std::os::unix::net::{SocketAddr, UnixDatagram};
 use std::time::Duration;
 
@@ -159,6 +160,36 @@ fn an_upgrade_names_the_new_process_and_the_old_one_says_nothing_more() {
     family.signal(Signal::SIGTERM);
     let told = manager.next();
     assert!(told.says("STOPPING=1") && told.pid == old, "{told:?}");
+    family.all_end();
+}
+
+/// An installation that has sent the signal would wait for a successor that nobody starts.
+#[test]
+fn an_upgrade_that_is_refused_after_a_signal_is_told_with_its_reason() {
+    let scratch = Scratch::new("notify-upgrade-refused");
+    let manager = Manager::start(&scratch);
+    let file = scratch.file("weir.yaml", config(1, ""));
+    let program = scratch.path("weir");
+    symlink(env!("CARGO_BIN_EXE_weir"), &program).unwrap();
+    let script = format!("shift; exec '{program}' \"$@\"");
+    let words = ["-c", &script, "sh"];
+    let running = Running::start_by("sh", &words, &manager.environment(), &["run", "-c", &file]);
+    let mut family = Family::of(running);
+    let pid = family.pid();
+    assert!(manager.next().says("READY=1"));
+    let hanging = scratch.file("hanging", "#!/bin/sh\nexec sleep 1000\n");
+    fs::set_permissions(&hanging, fs::Permissions::from_mode(0o755)).unwrap();
+    fs::rename(&hanging, &program).unwrap();
+    family.signal(Signal::SIGUSR2);
+    let started = family.started();
+    family.running.signal(Signal::SIGUSR2);
+    let told = manager.next();
+    let reason = "the last upgrade was refused: a new process is being started already; serves one service";
+    assert!(told.pid == pid && told.status().starts_with(reason), "{told:?}");
+    family.running.signal(Signal::SIGTERM);
+    let told = manager.next();
+    assert!(told.says("STOPPING=1") && told.pid == pid, "{told:?}");
+    family.is_gone(started);
     family.all_end();
 }
 

@@ -84,6 +84,10 @@ fn what_does_not_get_better_is_not_tried_again() {
     let missing = run(&["run", "-c", &scratch.path("missing.yaml")]).status.code().unwrap().to_string();
     assert!(!codes.contains(&missing.as_str()), "a file that is not there may come");
     assert_eq!(values(&service, "Restart"), ["on-failure"]);
+    // What may get better is tried for as long as it takes: by default five starts within ten seconds are the last ones.
+    let (of_unit, _) = service.split_once("\n[Service]\n").unwrap();
+    assert_eq!(values(of_unit, "StartLimitIntervalSec"), ["0"], "systemd reads it in [Unit] alone");
+    assert_eq!(values(&service, "RestartSec"), ["1s"]);
 }
 
 #[test]
