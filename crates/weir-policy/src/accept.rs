@@ -3,15 +3,14 @@
 use std::io;
 use std::os::fd::AsRawFd;
 use std::rc::Rc;
-use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::OwnedSemaphorePermit;
 use weir_core::limit_hit::LimitHit;
 use weir_upstream::io::deadline::pause;
 use weir_upstream::io::exhaustion::is_exhaustion;
 use weir_upstream::io::stream::Stream;
+use weir_upstream::permit::Permit;
 
 use crate::conversation;
 use crate::worker::{Open, Worker};
@@ -25,12 +24,16 @@ const ERROR_PAUSE: Duration = Duration::from_millis(10);
 /// How often kept connections to servers are looked through.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(1);
 
-/// Serves until it is told to drain and every connection has ended, or to stop. Says how many connections were cut.
+/// Waits until it may begin, and serves until it is told to drain and every connection has ended, or to stop. Says how many
+/// connections were cut.
 ///
 /// # Errors
 /// The system does not let the socket be used.
 pub(crate) async fn run(worker: Rc<Worker>, socket: std::net::TcpListener) -> io::Result<usize> {
     let listener = TcpListener::from_std(socket)?;
+    if !worker.begun().await {
+        return Ok(0);
+    }
     let sweeping = tokio::task::spawn_local(sweep(Rc::clone(&worker)));
     let making_room = {
         let worker = Rc::clone(&worker);
@@ -41,8 +44,10 @@ pub(crate) async fn run(worker: Rc<Worker>, socket: std::net::TcpListener) -> io
         tokio::task::spawn_local(async move { worker.hear().await })
     };
     accept(&worker, &listener).await;
-    // What waits in the queue is accepted beyond any limit rather than reset.
-    if let Ok(socket) = listener.into_std() {
+    // What waits in the queue is accepted beyond any limit rather than reset, unless somebody else does.
+    if let Ok(socket) = listener.into_std()
+        && !worker.hands_over()
+    {
         while let Ok((stream, peer)) = socket.accept() {
             if stream.set_nonblocking(true).is_ok()
                 && let Ok(stream) = TcpStream::from_std(stream)
@@ -63,7 +68,7 @@ async fn accept(worker: &Rc<Worker>, listener: &TcpListener) {
         // Biased, so that connections which wait are taken before the end of accepting is noticed.
         let accepted = tokio::select! {
             biased;
-            accepted = listener.accept() => accepted,
+            accepted = listener.accept(), if !worker.hands_over() => accepted,
             () = worker.drain_begun() => return,
         };
         match accepted {
@@ -92,16 +97,14 @@ async fn accept(worker: &Rc<Worker>, listener: &TcpListener) {
 ///
 /// Not before accepting, like the listeners for HTTP: a thread that held a place while nobody came would keep it from another thread
 /// where somebody waits, and nobody could say whether anybody waits. So each thread may hold one connection beyond the limit.
-async fn place(worker: &Worker) -> Option<OwnedSemaphorePermit> {
-    let places = Arc::clone(&worker.shared.places);
-    if let Ok(place) = Arc::clone(&places).try_acquire_owned() {
-        return Some(place);
+async fn place(worker: &Worker) -> Option<Permit> {
+    let places = &worker.shared.places;
+    if places.are_out() {
+        worker.counts().hit(LimitHit::Connections);
     }
-    worker.counts().hit(LimitHit::Connections);
     tokio::select! {
         biased;
-        // They are never closed.
-        place = places.acquire_owned() => place.ok(),
+        place = places.take() => Some(place),
         () = worker.drain_begun() => None,
     }
 }
@@ -129,12 +132,7 @@ async fn with_room(worker: &Worker, stream: TcpStream) -> io::Result<TcpStream> 
     }
 }
 
-fn begin(
-    worker: &Rc<Worker>,
-    stream: TcpStream,
-    peer: std::net::IpAddr,
-    place: Option<OwnedSemaphorePermit>,
-) {
+fn begin(worker: &Rc<Worker>, stream: TcpStream, peer: std::net::IpAddr, place: Option<Permit>) {
     // A message is one write; where it is more, nobody should wait for the rest.
     let _ = stream.set_nodelay(true);
     let open = Open::begin(worker, place);

@@ -14,17 +14,20 @@ use crate::registry::NotRegistered;
 use crate::talk::{self, Patience, Talk, TalkError};
 use crate::wire::message::{Message, Registration, Request};
 use crate::wire::{Frame, WireLimits, answer};
-use crate::worker::Worker;
+use crate::worker::{Terms, Worker};
 
 /// Serves a connection until one side has had enough.
 pub(crate) async fn serve(worker: &Worker, stream: Rc<Stream>, peer: IpAddr) {
-    let listen = &worker.shared.listen;
-    let limits = WireLimits::for_payload(listen.payload_characters_max);
-    let patience = Patience { idle: listen.timeouts.idle, message: listen.timeouts.message };
+    let limits = |terms: &Terms| WireLimits::for_payload(terms.listen.payload_characters_max);
     let deadlines = Deadlines::new();
-    let mut talk = Talk::new(stream, limits);
+    let mut talk = Talk::new(stream, limits(&worker.shared.terms.load()));
+    let mut is_fresh = true;
     loop {
-        let frame = match next(worker, &mut talk, &deadlines, patience).await {
+        let terms = worker.shared.terms.load_full();
+        let Terms { listen, .. } = &*terms;
+        let patience = Patience { idle: listen.timeouts.idle, message: listen.timeouts.message };
+        talk.bound(limits(&terms));
+        let frame = match next(worker, &mut talk, &deadlines, patience, is_fresh).await {
             Ok(Some(frame)) => frame,
             Ok(None) | Err(TalkError::Connection(_)) => return,
             Err(TalkError::Wire(problem)) => {
@@ -39,6 +42,7 @@ pub(crate) async fn serve(worker: &Worker, stream: Rc<Stream>, peer: IpAddr) {
                 return;
             }
         };
+        is_fresh = false;
         let reply = reply(worker, &talk, &frame, &deadlines, peer).await;
         talk.take(&frame);
         if let Some(reply) = reply
@@ -49,12 +53,14 @@ pub(crate) async fn serve(worker: &Worker, stream: Rc<Stream>, peer: IpAddr) {
     }
 }
 
-/// The next message; `None` when there is none in time, or the listener drains and none has begun.
+/// The next message; `None` when there is none in time, or the listener drains and none has begun. Whoever `is_fresh` has just come in
+/// to ask something, and gets the time to do so.
 async fn next(
     worker: &Worker,
     talk: &mut Talk,
     deadlines: &Deadlines,
     patience: Patience,
+    is_fresh: bool,
 ) -> Result<Option<Frame>, TalkError> {
     let drained = {
         let mut reading = pin!(talk.next(deadlines, Some(patience)));
@@ -67,7 +73,11 @@ async fn next(
     };
     debug_assert!(drained, "there is no other way here");
     if talk.is_quiet() {
-        return Ok(None);
+        let grace = worker.grace();
+        if !is_fresh || grace.is_zero() {
+            return Ok(None);
+        }
+        deadlines.set(Wait::ClientIdle, grace.min(patience.idle));
     }
     deadlines.guard(pin!(talk.next(deadlines, Some(patience)))).await.unwrap_or(Ok(None))
 }
@@ -121,7 +131,7 @@ async fn reply(
 
 /// Whether a message may go on.
 fn admit(worker: &Worker, request: &Request) -> Result<(), String> {
-    let max = worker.shared.listen.payload_characters_max;
+    let max = worker.shared.terms.load().listen.payload_characters_max;
     let counts = worker.counts();
     if request.payload_characters > max {
         counts.hit(LimitHit::Payload);
@@ -140,7 +150,8 @@ async fn register(
     registration: &Registration,
     peer: IpAddr,
 ) -> Result<(), String> {
-    let listen = &worker.shared.listen;
+    let terms = worker.shared.terms.load_full();
+    let listen = &terms.listen;
     let registry = &worker.shared.registry;
     let is_news = registry.is_news(peer, frame.form, registration, &listen.register);
     let outcome = match is_news {

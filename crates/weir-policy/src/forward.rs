@@ -242,7 +242,8 @@ async fn exchange(
     let server = in_flight.server();
     let begun = now();
     server.note_message();
-    let listen = &worker.shared.listen;
+    let terms = worker.shared.terms.load_full();
+    let listen = &terms.listen;
     let limits = WireLimits::for_payload(listen.payload_characters_max);
     let mut talk = Talk::new(Rc::clone(&connection.stream), limits);
     let asking = async {

@@ -5,7 +5,7 @@
 //! spellings that there are. A policy group is an upstream like any other (`weir_upstream`), so what chooses, checks and limits
 //! servers is not here.
 //!
-//! [`plane`] has the sockets and threads, `accept` takes connections, `conversation` is one connection, `forward` brings a message to a
+//! [`plane`] has the listeners, `listening` is one of them with its socket and threads, `accept` takes connections, `conversation` is one connection, `forward` brings a message to a
 //! server, `registry` knows who has registered. [`server`] and [`client`] are the programs on both sides of it.
 
 mod accept;
@@ -13,7 +13,9 @@ pub mod client;
 mod conversation;
 mod digest;
 mod forward;
+mod listening;
 pub mod plane;
+pub mod registered;
 mod registry;
 pub mod server;
 mod talk;

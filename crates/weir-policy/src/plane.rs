@@ -1,34 +1,28 @@
-//! The listeners as a whole: their sockets, their threads and the way to stop them.
+//! The listeners as a whole: which there are, how another configuration changes that, and the way to stop them.
 //!
-//! Threads of their own, beside those that serve HTTP: a message is short and all alike, and whoever is busy with many of them
-//! keeps no request waiting. Each has its own runtime and its own connections, like a worker of the data plane.
+//! Each has threads of its own, beside those that serve HTTP: a message is short and all alike, and whoever is busy with many of
+//! them keeps no request waiting. Each thread has its own runtime and its own connections, like a worker of the data plane.
+//!
+//! Everything that can fail is done before anybody is accepted: sockets are open and threads run when [`begin`](PolicyPlane::begin) is
+//! called, or [`adopt`](PolicyPlane::adopt).
 
+use std::collections::VecDeque;
 use std::fmt;
 use std::io;
-use std::net::SocketAddr;
-use std::rc::Rc;
+use std::net::{SocketAddr, TcpListener};
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
-use std::sync::mpsc::sync_channel;
-use std::thread::JoinHandle;
 use std::time::Duration;
 
-use tokio::runtime::{Builder, LocalOptions};
-use tokio::sync::{Semaphore, mpsc, watch};
 use weir_config::model::PolicyListen;
-use weir_core::limit::{Rate, RateLimit};
-use weir_upstream::io::deadline::{now, pause, since_epoch};
-use weir_upstream::io::descriptors::Descriptors;
+use weir_core::ports::reload::{Changed, ConfigurationChange, How};
+use weir_upstream::io::deadline::pause;
 use weir_upstream::policy_groups::PolicyGroups;
 
-use crate::accept;
+use crate::listening::{self, Listening};
+use crate::registered::Registered;
 use crate::registry::Registry;
-use crate::worker::{Phase, Shared, Worker};
-
-/// Connections that wait to be accepted; the system may allow fewer.
-const BACKLOG: i32 = 4096;
-
-/// How often it is looked who can't be reached for too long.
-const FORGET_INTERVAL: Duration = Duration::from_secs(1);
+use crate::worker::{Order, Phase};
 
 /// Why a listener can't be had.
 #[derive(Debug)]
@@ -57,156 +51,242 @@ impl std::error::Error for PolicyListenError {
     }
 }
 
-/// Running listeners. Dropping this stops them at once.
+/// Open listeners. Dropping this stops them at once.
 #[derive(Debug)]
 pub struct PolicyPlane {
-    addresses: Vec<SocketAddr>,
-    phase: watch::Sender<Phase>,
-    threads: Vec<JoinHandle<()>>,
-    ended: mpsc::Receiver<usize>,
+    registry: Arc<Registry>,
+    /// In the order of the configuration.
+    listening: Vec<Listening>,
+    /// Those that accept nobody more, and may have connections still.
+    leaving: Vec<Listening>,
+}
+
+/// Which listeners there are, as far as the next configuration is held against it. It can be sent to another thread.
+#[derive(Debug)]
+pub struct PolicyStanding {
+    registry: Arc<Registry>,
+    known: Vec<Known>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Known {
+    place: usize,
+    written: SocketAddr,
+    address: SocketAddr,
+    mark: u64,
+}
+
+/// The listeners of another configuration, ready to be used.
+#[derive(Debug)]
+pub struct PolicyPrepared {
+    /// In the order of the configuration.
+    wanted: Vec<Wanted>,
+    changes: Vec<ConfigurationChange>,
+}
+
+/// A listener under the new configuration.
+#[derive(Debug)]
+enum Wanted {
+    /// The one that is open at this place; where the configuration says something else of it, what.
+    Stays(usize, Option<PolicyListen>),
+    /// One that was opened for it.
+    New(Listening),
+}
+
+impl PolicyStanding {
+    /// Whether messages are accepted at this address.
+    pub fn listens_at(&self, address: SocketAddr) -> bool {
+        self.known.iter().any(|known| known.written == address || known.address == address)
+    }
+
+    /// Makes everything ready for these listeners; new ones are served by so many threads. Blocks for as long as the system takes.
+    ///
+    /// # Errors
+    /// See [`PolicyListenError`].
+    pub fn prepare(
+        self,
+        listen: &[PolicyListen],
+        threads: usize,
+    ) -> Result<PolicyPrepared, PolicyListenError> {
+        let mut left: VecDeque<Known> = self.known.into();
+        let known: Vec<Option<Known>> = listen
+            .iter()
+            .map(|listen| {
+                let place = left.iter().position(|known| known.written == listen.address)?;
+                left.remove(place)
+            })
+            .collect();
+        let (mut wanted, mut changes) = (Vec::new(), Vec::new());
+        let mut told = |how, address: SocketAddr| {
+            changes.push(ConfigurationChange { what: Changed::Listener, how, name: address.to_string() });
+        };
+        for (listen, known) in listen.iter().zip(known) {
+            let Some(Known { place, address, mark, .. }) = known else {
+                let is_ours = left.iter().any(|gone| gone.address.port() == listen.address.port());
+                let failed = |source| PolicyListenError { address: listen.address, source };
+                let made = listening::open(listen.address, is_ours)
+                    .and_then(|socket| Listening::start(listen, socket, threads, &self.registry));
+                let made = made.map_err(failed)?;
+                told(How::Added, made.address);
+                wanted.push(Wanted::New(made));
+                continue;
+            };
+            let another = (mark != listening::mark(listen)).then(|| listen.clone());
+            if another.is_some() {
+                told(How::Changed, address);
+            }
+            wanted.push(Wanted::Stays(place, another));
+        }
+        left.iter().for_each(|gone| told(How::Removed, gone.address));
+        Ok(PolicyPrepared { wanted, changes })
+    }
 }
 
 impl PolicyPlane {
-    /// Opens these listeners, each served by as many threads. Whoever registers at one is reached over all.
+    /// Opens these listeners, each served by so many threads. Where `inherited` has a socket that listens there already, that is
+    /// used. Whoever registers at one is reached over all. Nobody is accepted before [`begin`](Self::begin).
     ///
     /// # Errors
     /// See [`PolicyListenError`]; nothing is left running then.
-    pub fn start(
+    pub fn open(
         listen: &[PolicyListen],
         threads: usize,
-        groups: Arc<PolicyGroups>,
+        mut inherited: impl FnMut(SocketAddr) -> Option<TcpListener>,
     ) -> Result<Self, PolicyListenError> {
-        let registry = Arc::new(Registry::new(groups));
-        let (phase, heard) = watch::channel(Phase::Run);
-        let (ending, ended) = mpsc::channel((listen.len() * threads).max(1));
-        let mut plane = Self { addresses: Vec::new(), phase, threads: Vec::new(), ended };
-        let sockets = listen.iter().map(|listen| {
+        let registry = Arc::new(Registry::new(Arc::default()));
+        let opened = listen.iter().map(|listen| {
             let failed = |source| PolicyListenError { address: listen.address, source };
-            open(listen.address).and_then(|socket| Ok((socket.local_addr()?, socket))).map_err(failed)
+            let socket = match inherited(listen.address) {
+                Some(socket) => Ok(socket),
+                None => listening::open(listen.address, false),
+            };
+            Ok((listen, socket.map_err(failed)?))
         });
-        let sockets: Vec<_> = sockets.collect::<Result<_, _>>()?;
-        for (listen, (address, socket)) in listen.iter().zip(sockets) {
-            plane.addresses.push(address);
-            let shared = Arc::new(Shared {
-                listen: listen.clone(),
-                registry: Arc::clone(&registry),
-                descriptors: Descriptors::of_process(),
-                places: Arc::new(Semaphore::new(listen.limits.connections.min(Semaphore::MAX_PERMITS))),
-                messages: listen.limits.messages.map(together),
-                registrations: listen.limits.registrations.map(together),
-                registering: Semaphore::new(1),
-                since: now(),
-            });
-            for number in 0..threads {
-                let begun = (|| {
-                    let socket = socket.try_clone()?;
-                    begin(number, Arc::clone(&shared), socket, heard.clone(), ending.clone())
-                })();
-                let thread = begun.map_err(|source| PolicyListenError { address: listen.address, source })?;
-                plane.threads.push(thread);
-            }
-        }
-        Ok(plane)
+        // All sockets before any thread.
+        let opened: Vec<_> = opened.collect::<Result<_, PolicyListenError>>()?;
+        let listening = opened.into_iter().map(|(listen, socket)| {
+            let failed = |source| PolicyListenError { address: listen.address, source };
+            Listening::start(listen, socket, threads, &registry).map_err(failed)
+        });
+        let listening = listening.collect::<Result<_, _>>()?;
+        Ok(Self { registry, listening, leaving: Vec::new() })
+    }
+
+    /// The upstreams whose servers register here.
+    pub fn groups(&self) -> Arc<PolicyGroups> {
+        self.registry.groups()
+    }
+
+    /// Accepts from now on.
+    pub fn begin(&self) {
+        self.listening.iter().for_each(Listening::begin);
     }
 
     /// Where it listens, in the order of the configuration.
-    pub fn addresses(&self) -> &[SocketAddr] {
-        &self.addresses
+    pub fn addresses(&self) -> impl Iterator<Item = SocketAddr> {
+        self.listening.iter().map(|listening| listening.address)
+    }
+
+    /// Which listeners there are, for [`PolicyStanding::prepare`]. What was prepared must be adopted before the next one is.
+    pub fn standing(&self) -> PolicyStanding {
+        let known = self.listening.iter().enumerate().map(|(place, listening)| {
+            let Listening { written, address, mark, .. } = *listening;
+            Known { place, written, address, mark }
+        });
+        PolicyStanding { registry: Arc::clone(&self.registry), known: known.collect() }
+    }
+
+    /// Puts other listeners in use. Those that stay keep their connections; what the configuration says of them holds from the next
+    /// message on. One that goes accepts who waits in its queue, finishes what has begun, and gives who has just come in `grace` to
+    /// begin. What has changed.
+    pub fn adopt(&mut self, prepared: PolicyPrepared, grace: Duration) -> Vec<ConfigurationChange> {
+        self.leaving.retain(|listening| !listening.is_over());
+        let mut known: Vec<Option<Listening>> = self.listening.drain(..).map(Some).collect();
+        for wanted in prepared.wanted {
+            let listening = match wanted {
+                Wanted::New(listening) => Some(listening),
+                Wanted::Stays(place, another) => known.get_mut(place).and_then(Option::take).map(|mut it| {
+                    another.into_iter().for_each(|another| it.exchange(another));
+                    it
+                }),
+            };
+            self.listening.extend(listening);
+        }
+        self.begin();
+        self.leaving.extend(known.into_iter().flatten());
+        self.leave(Order { phase: Phase::Drain, grace });
+        prepared.changes
+    }
+
+    /// Those that are to leave are told so.
+    fn leave(&mut self, order: Order) {
+        self.leaving.iter_mut().for_each(|listening| listening.leave(order));
     }
 
     /// Accepts nothing more from now on; messages that have begun are answered.
-    pub fn begin_drain(&self) {
-        self.phase.send_replace(Phase::Drain);
+    pub fn begin_drain(&mut self) {
+        self.leaving.append(&mut self.listening);
+        self.leave(Phase::Drain.into());
     }
 
-    /// Waits until every connection has ended, so long at most. Call after [`begin_drain`](Self::begin_drain). Cancel safe.
+    /// The same beside another process that accepts from now on, also who waits in the queues. Who has just come in gets `grace` to begin.
+    pub fn begin_handover(&mut self, grace: Duration) {
+        self.leaving.append(&mut self.listening);
+        self.leave(Order { phase: Phase::HandOver, grace });
+    }
+
+    /// Waits until every connection has ended, so long at most. Call after [`begin_drain`](Self::begin_drain) or
+    /// [`begin_handover`](Self::begin_handover). Cancel safe.
     pub async fn drained(&mut self, at_most: Duration) {
+        let all_ended = async {
+            for listening in &mut self.leaving {
+                listening.ended().await;
+            }
+        };
         tokio::select! {
-            // Each thread says so once.
-            () = async { while self.ended.recv().await.is_some() {} } => {}
+            () = all_ended => {}
             () = pause(at_most) => {}
         }
     }
 
     /// Ends everything at once. Says how many connections were cut.
     pub async fn stop(mut self) -> usize {
-        self.phase.send_replace(Phase::Stop);
+        self.leaving.append(&mut self.listening);
+        self.leave(Phase::Stop.into());
         let mut cut = 0;
-        while let Some(count) = self.ended.recv().await {
-            cut += count;
-        }
-        for thread in self.threads.drain(..) {
-            // One that panicked has said so.
-            let _ = thread.join();
+        for listening in self.leaving.drain(..) {
+            cut += listening.stop().await;
         }
         cut
     }
-}
 
-impl Drop for PolicyPlane {
-    fn drop(&mut self) {
-        self.phase.send_replace(Phase::Stop);
+    /// Every listening socket once more with the address that was written for it, for a process that follows.
+    ///
+    /// # Errors
+    /// The system has no file descriptor left.
+    pub fn sockets_to_hand_over(&self) -> io::Result<Vec<(SocketAddr, OwnedFd)>> {
+        let all = self.listening.iter().map(|listening| Ok((listening.written, listening.duplicate()?)));
+        let all: Vec<_> = all.collect::<io::Result<_>>()?;
+        Ok(all.into_iter().filter_map(|(written, socket)| Some((written, socket?))).collect())
     }
-}
 
-/// For all threads and connections of a listener together, so many of them at once.
-fn together(rate: Rate) -> RateLimit {
-    RateLimit::together(rate, rate.count)
-}
-
-fn open(address: SocketAddr) -> io::Result<std::net::TcpListener> {
-    use socket2::{Domain, Socket, Type};
-    let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
-    socket.set_reuse_address(true)?;
-    if address.ip().is_unspecified() && address.is_ipv6() {
-        socket.set_only_v6(false)?;
+    /// Everybody who has registered.
+    pub fn registered(&self) -> Vec<Registered> {
+        self.registry.all()
     }
-    socket.bind(&address.into())?;
-    socket.listen(BACKLOG)?;
-    socket.set_nonblocking(true)?;
-    Ok(socket.into())
-}
 
-/// Begins a thread, and waits until it can serve.
-fn begin(
-    number: usize,
-    shared: Arc<Shared>,
-    socket: std::net::TcpListener,
-    phase: watch::Receiver<Phase>,
-    ending: mpsc::Sender<usize>,
-) -> io::Result<JoinHandle<()>> {
-    let (begun, has_begun) = sync_channel(1);
-    let thread = std::thread::Builder::new().name(format!("weir-policy-{number}")).spawn(move || {
-        let runtime = match Builder::new_current_thread().enable_all().build_local(LocalOptions::default()) {
-            Ok(runtime) => runtime,
-            Err(error) => {
-                // Whoever starts the thread waits for this.
-                let _ = begun.send(Err(error));
-                return;
-            }
-        };
-        let _ = begun.send(Ok(()));
-        let cut = runtime.block_on(async {
-            if number == 0 {
-                let (registry, forget) = (Arc::clone(&shared.registry), shared.listen.timeouts.forget);
-                tokio::task::spawn_local(forget_unreachable(registry, forget));
-            }
-            accept::run(Rc::new(Worker::new(shared, phase)), socket).await
-        });
-        if let Err(error) = &cut {
-            tracing::error!(%error, "a listener for policy groups can't be served");
-        }
-        // Nobody may be waiting any more.
-        let _ = ending.blocking_send(cut.unwrap_or(0));
-    })?;
-    has_begun.recv().unwrap_or_else(|_| Err(io::ErrorKind::BrokenPipe.into()))?;
-    Ok(thread)
-}
+    /// The same, and from now on nobody can register here: another process knows who has, and would not hear of it.
+    pub fn close_registry(&self) -> Vec<Registered> {
+        self.registry.close()
+    }
 
-/// Lets servers go that can't be reached for so long.
-async fn forget_unreachable(registry: Arc<Registry>, after: Duration) {
-    loop {
-        pause(FORGET_INTERVAL).await;
-        registry.forget_unreachable(since_epoch().saturating_sub(after));
+    /// Whoever wants to can register again: there is no other process.
+    pub fn reopen_registry(&self) {
+        self.registry.reopen();
+    }
+
+    /// Lets those be registered who have registered with another process, and nobody else. For a plane that has not begun.
+    pub fn restore(&self, registered: &[Registered]) {
+        self.registry.restore(registered);
     }
 }

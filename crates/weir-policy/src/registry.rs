@@ -3,6 +3,8 @@
 //! Which servers a policy has is the business of its group, an upstream like any other. Here stands what only this protocol has:
 //! the numbers that servers give themselves, the form in which each registered, and whether its connections may be kept.
 
+mod succession;
+
 use std::collections::HashMap;
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
@@ -59,6 +61,8 @@ pub(crate) enum NotRegistered {
     Unfit,
     /// More servers register than may in the time, and its turn did not come.
     Rate,
+    /// Another process has taken over who is registered.
+    Replaced,
 }
 
 impl fmt::Display for NotRegistered {
@@ -88,6 +92,7 @@ impl fmt::Display for NotRegistered {
             Self::Rate => {
                 f.write_str("too many servers register (`limits: {registrations: …}`); try again later")
             }
+            Self::Replaced => f.write_str("this process is being replaced by another one; register again"),
         }
     }
 }
@@ -101,13 +106,24 @@ pub(crate) struct Registry {
     groups: Arc<PolicyGroups>,
     /// Changed by one at a time.
     book: ArcSwap<Book>,
-    changing: Mutex<()>,
+    changing: Mutex<Changing>,
+}
+
+/// Whether anybody may register.
+#[derive(Debug, Default)]
+struct Changing {
+    is_closed: bool,
 }
 
 impl Registry {
     /// Nobody yet.
     pub(crate) fn new(groups: Arc<PolicyGroups>) -> Self {
         Self { groups, book: ArcSwap::default(), changing: Mutex::default() }
+    }
+
+    /// All groups, for others who ask their servers.
+    pub(crate) fn groups(&self) -> Arc<PolicyGroups> {
+        Arc::clone(&self.groups)
     }
 
     /// The servers of this policy.
@@ -166,7 +182,10 @@ impl Registry {
             return Ok(());
         }
         let Entry { policy, id, manner: Manner { keep, .. } } = entry;
-        let _changing = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
+        let changing = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
+        if changing.is_closed {
+            return Err(NotRegistered::Replaced);
+        }
         let group = self.groups.obtain(policy, limits.policies);
         let group = group.ok_or(NotRegistered::Policies(limits.policies))?;
         let mut book = Book::clone(&self.book.load());

@@ -59,6 +59,11 @@ impl Talk {
         Self { stream, buffer: ReadBuffer::new(), framer: Framer::new(limits) }
     }
 
+    /// Messages that begin from now on may be so large.
+    pub(crate) fn bound(&mut self, limits: WireLimits) {
+        self.framer.bound(limits);
+    }
+
     /// Whether a message has begun, or more bytes are there than the last one had.
     pub(crate) fn is_quiet(&self) -> bool {
         self.buffer.is_empty() && !self.framer.is_inside()

@@ -5,14 +5,16 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, watch};
+use arc_swap::ArcSwap;
+use tokio::sync::{Notify, Semaphore, watch};
 use tokio::time::Instant;
-use weir_config::model::PolicyListen;
-use weir_core::limit::RateLimit;
+use weir_config::model::{PolicyLimits, PolicyListen};
+use weir_core::limit::{Rate, RateLimit};
 use weir_core::limit_hit::LimitHit;
 use weir_upstream::io::deadline::{now, pause};
 use weir_upstream::io::descriptors::Descriptors;
 use weir_upstream::local_groups::LocalGroups;
+use weir_upstream::permit::{Permit, PermitCount};
 use weir_upstream::policy_counts::PolicyCounts;
 use weir_upstream::pool::Pools;
 
@@ -21,31 +23,80 @@ use crate::registry::Registry;
 /// What all threads of a listener share.
 #[derive(Debug)]
 pub(crate) struct Shared {
-    pub(crate) listen: PolicyListen,
+    /// What the configuration in force says; looked at anew for each message.
+    pub(crate) terms: ArcSwap<Terms>,
     pub(crate) registry: Arc<Registry>,
     /// Which file descriptors connections of clients may have.
     pub(crate) descriptors: Descriptors,
     /// Places for connections.
-    pub(crate) places: Arc<Semaphore>,
-    /// How many messages may come.
-    pub(crate) messages: Option<RateLimit>,
-    /// How many registrations that change something.
-    pub(crate) registrations: Option<RateLimit>,
+    pub(crate) places: Arc<PermitCount>,
     /// Held by the one whose turn to register is next, where that is not at once.
     pub(crate) registering: Semaphore,
     /// The moment from which the time of rates is counted.
     pub(crate) since: Instant,
 }
 
+/// What a configuration says of a listener.
+#[derive(Debug)]
+pub(crate) struct Terms {
+    pub(crate) listen: PolicyListen,
+    /// How many messages may come.
+    messages: Option<Arc<RateLimit>>,
+    /// How many registrations that change something.
+    registrations: Option<Arc<RateLimit>>,
+}
+
+impl Terms {
+    /// What this says; a rate that is what it was before goes on with what was used of it.
+    pub(crate) fn new(listen: PolicyListen, before: Option<&Self>) -> Self {
+        let PolicyLimits { messages, registrations, .. } = listen.limits;
+        let known = before.map(|before| before.listen.limits);
+        let messages = match before.filter(|_| known.is_some_and(|known| known.messages == messages)) {
+            Some(same) => same.messages.clone(),
+            None => messages.map(together),
+        };
+        let registrations = match before.filter(|_| known.is_some_and(|it| it.registrations == registrations))
+        {
+            Some(same) => same.registrations.clone(),
+            None => registrations.map(together),
+        };
+        Self { listen, messages, registrations }
+    }
+}
+
+/// For all threads and connections of a listener together, so many of them at once.
+fn together(rate: Rate) -> Arc<RateLimit> {
+    Arc::new(RateLimit::together(rate, rate.count))
+}
+
 /// What a listener is told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Phase {
+    /// Be ready: nobody is accepted yet.
+    Wait,
     /// Serve.
     Run,
-    /// Accept nothing more; end connections when they are idle.
+    /// Accept who waits in the queue and nobody more; end connections when they are idle.
     Drain,
+    /// Another process accepts from now on, also who waits in the queue; end connections when they are idle.
+    HandOver,
     /// End everything at once.
     Stop,
+}
+
+/// What a listener is told, and how.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Order {
+    pub(crate) phase: Phase,
+    /// How long those who have come in and said nothing yet may take to begin when nothing new is to begin any more.
+    pub(crate) grace: Duration,
+}
+
+impl From<Phase> for Order {
+    /// Nobody gets more time than there is.
+    fn from(phase: Phase) -> Self {
+        Self { phase, grace: Duration::ZERO }
+    }
 }
 
 /// One thread.
@@ -53,8 +104,9 @@ pub(crate) struct Worker {
     pub(crate) shared: Arc<Shared>,
     pub(crate) groups: LocalGroups,
     pub(crate) pools: Pools,
-    phase: watch::Receiver<Phase>,
-    is_draining: Cell<bool>,
+    order: watch::Receiver<Order>,
+    /// What it has been told of the end, once it has.
+    draining: Cell<Option<Order>>,
     drain_signal: Notify,
     /// Connections that are served.
     open: Cell<usize>,
@@ -63,13 +115,13 @@ pub(crate) struct Worker {
 }
 
 impl Worker {
-    pub(crate) fn new(shared: Arc<Shared>, phase: watch::Receiver<Phase>) -> Self {
+    pub(crate) fn new(shared: Arc<Shared>, order: watch::Receiver<Order>) -> Self {
         Self {
             shared,
             groups: LocalGroups::default(),
             pools: Pools::default(),
-            phase,
-            is_draining: Cell::new(false),
+            order,
+            draining: Cell::new(None),
             drain_signal: Notify::new(),
             open: Cell::new(0),
             closed: Notify::new(),
@@ -82,25 +134,43 @@ impl Worker {
         self.shared.registry.counts()
     }
 
+    /// Waits until it may accept. Says whether it is to do so at all.
+    pub(crate) async fn begun(&self) -> bool {
+        let told =
+            self.order.clone().wait_for(|order| order.phase > Phase::Wait).await.map(|order| order.phase);
+        // An error is that nobody is left who could say it.
+        told.is_ok_and(|phase| phase < Phase::Stop)
+    }
+
     /// Waits until nothing new is to begin.
     pub(crate) async fn drain_begun(&self) {
         // Nothing can begin the drain between the look and the wait: both happen on this thread.
-        if !self.is_draining.get() {
+        if self.draining.get().is_none() {
             self.drain_signal.notified().await;
         }
     }
 
+    /// How long those who have said nothing yet may take to begin, when nothing new is to begin any more.
+    pub(crate) fn grace(&self) -> Duration {
+        self.draining.get().map_or(Duration::MAX, |order| order.grace)
+    }
+
+    /// Whether another process accepts from now on.
+    pub(crate) fn hands_over(&self) -> bool {
+        self.draining.get().is_some_and(|order| order.phase == Phase::HandOver)
+    }
+
     /// Tells all connections when nothing new is to begin.
     pub(crate) async fn hear(&self) {
+        let told = self.order.clone().wait_for(|order| order.phase >= Phase::Drain).await.map(|order| *order);
         // An error is that nobody is left who could say it, which means the same.
-        let _ = self.phase.clone().wait_for(|phase| *phase >= Phase::Drain).await;
-        self.is_draining.set(true);
+        self.draining.set(Some(told.unwrap_or_else(|_| Phase::Stop.into())));
         self.drain_signal.notify_waiters();
     }
 
     /// Waits until no connection is left, or everything is to end. Says how many were cut.
     pub(crate) async fn emptied(&self) -> usize {
-        let mut phase = self.phase.clone();
+        let mut order = self.order.clone();
         let emptied = async {
             while self.open.get() > 0 {
                 self.closed.notified().await;
@@ -109,7 +179,7 @@ impl Worker {
         tokio::select! {
             () = emptied => {}
             // An error is that nobody is left who could say it.
-            _ = phase.wait_for(|phase| *phase == Phase::Stop) => {}
+            _ = order.wait_for(|order| order.phase == Phase::Stop) => {}
         }
         self.open.get()
     }
@@ -126,14 +196,16 @@ impl Worker {
 
     /// Whether one more message may come now.
     pub(crate) fn admits_message(&self) -> bool {
-        charge(self.shared.messages.as_ref(), self.shared.since).is_ok()
+        let terms = self.shared.terms.load();
+        charge(terms.messages.as_deref(), self.shared.since).is_ok()
     }
 
     /// Waits until one more server may register, so long at most: programs that register once and hear no refusal would be lost
     /// otherwise. Says whether it may. Cancel safe.
     pub(crate) async fn admits_registration(&self, at_most: Duration) -> bool {
-        let Shared { registrations, since, registering, .. } = &*self.shared;
-        let try_now = || charge(registrations.as_ref(), *since);
+        let Shared { terms, since, registering, .. } = &*self.shared;
+        // Whoever waits when the rate becomes another one waits for that.
+        let try_now = || charge(terms.load().registrations.as_deref(), *since);
         if registering.available_permits() > 0 && try_now().is_ok() {
             return true;
         }
@@ -169,11 +241,11 @@ fn charge(rate: Option<&RateLimit>, since: Instant) -> Result<(), Duration> {
 /// A connection that is served for as long as this lives.
 pub(crate) struct Open {
     worker: Rc<Worker>,
-    _place: Option<OwnedSemaphorePermit>,
+    _place: Option<Permit>,
 }
 
 impl Open {
-    pub(crate) fn begin(worker: &Rc<Worker>, place: Option<OwnedSemaphorePermit>) -> Self {
+    pub(crate) fn begin(worker: &Rc<Worker>, place: Option<Permit>) -> Self {
         worker.open.set(worker.open.get() + 1);
         Self { worker: Rc::clone(worker), _place: place }
     }
@@ -188,23 +260,22 @@ impl Drop for Open {
 
 #[cfg(test)]
 mod tests {
-    use weir_core::limit::Rate;
     use weir_upstream::policy_groups::PolicyGroups;
 
     use super::*;
 
     fn worker(groups: &Arc<PolicyGroups>, rate: Rate) -> Worker {
+        let mut listen = PolicyListen::at(([127, 0, 0, 1], 0).into());
+        listen.limits.registrations = Some(rate);
         let shared = Shared {
-            listen: PolicyListen::at(([127, 0, 0, 1], 0).into()),
+            terms: ArcSwap::from_pointee(Terms::new(listen, None)),
             registry: Arc::new(Registry::new(Arc::clone(groups))),
             descriptors: Descriptors::of_process(),
-            places: Arc::new(Semaphore::new(1)),
-            messages: None,
-            registrations: Some(RateLimit::together(rate, rate.count)),
+            places: PermitCount::new(1),
             registering: Semaphore::new(1),
             since: now(),
         };
-        Worker::new(Arc::new(shared), watch::channel(Phase::Run).1)
+        Worker::new(Arc::new(shared), watch::channel(Phase::Run.into()).1)
     }
 
     /// Who comes too fast waits, each for its own turn, and nobody for longer than it may.

@@ -21,6 +21,7 @@ pub mod member;
 pub mod message_counts;
 pub mod names;
 pub mod observation;
+pub mod permit;
 pub mod policy_counts;
 pub mod policy_groups;
 pub mod pool;

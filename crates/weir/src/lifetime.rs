@@ -15,12 +15,13 @@ use weir_proxy::Proxy;
 
 use crate::debug::Shown;
 use crate::failure::Failure;
+use crate::policy_listeners::PolicyListeners;
 use crate::reloading::{Reloader, Step};
 use crate::signals::{Signal, Signals};
 use crate::systemd::{self, Notifier, Watchdog};
-use crate::upgrade::{Event, Link, Succession, Upgrades};
+use crate::upgrade::{Asked, Charge, Event, Link, Succession, Upgrades};
 use crate::watching::WatchedFile;
-use crate::wiring::{PolicyListeners, Weir};
+use crate::wiring::Weir;
 
 /// How long what comes after the drain takes at most: the last answers of the admin listener, files of queues, lines of the log.
 const END_TIME: Duration = Duration::from_secs(10);
@@ -61,6 +62,15 @@ pub(crate) async fn run(model: &Model) -> Result<(), Failure> {
     run_with(model, Extras::default()).await
 }
 
+/// Goes on where the process before has ended: with who has registered there, and with the configuration that was wanted meanwhile.
+fn take_over(weir: &Weir, reloader: &mut Option<Reloader>, charge: &Charge) {
+    weir.policy.plane.restore(&charge.registered);
+    weir.policy.plane.begin();
+    if let Some(reloader) = reloader.as_mut().filter(|_| charge.reads_again) {
+        reloader.want(None, weir);
+    }
+}
+
 /// What some commands want beside the usual.
 #[derive(Debug, Default)]
 pub(crate) struct Extras {
@@ -88,11 +98,17 @@ pub(crate) async fn run_with(model: &Model, extras: Extras) -> Result<(), Failur
     let control = Arc::new(upgrades.counter());
     let mut weir = Weir::start_after(model, legacy, extras.file.is_some(), Some(control)).await?;
     let notifier = Notifier::of_environment();
-    let reloader = extras.file.map(|file| Reloader::new(file, model, notifier.clone()));
+    let mut reloader = extras.file.map(|file| Reloader::new(file, model, notifier.clone()));
     announce(&weir);
     match succession.map(Link::take_charge) {
-        None => notifier.ready(&systemd::serving(&weir)),
-        Some(Ok(())) => notifier.in_charge(&systemd::serving(&weir)),
+        None => {
+            weir.policy.plane.begin();
+            notifier.ready(&systemd::serving(&weir));
+        }
+        Some(Ok(charge)) => {
+            take_over(&weir, &mut reloader, &charge);
+            notifier.in_charge(&systemd::serving(&weir));
+        }
         Some(Err(failure)) => {
             weir.proxy.stop().await;
             return Err(failure);
@@ -137,7 +153,7 @@ fn announce(weir: &Weir) {
     for address in weir.proxy.addresses() {
         tracing::info!(%address, "listening");
     }
-    for address in weir.policy.iter().flat_map(PolicyListeners::addresses) {
+    for address in weir.policy.plane.addresses() {
         tracing::info!(%address, protocol = "policy", "listening");
     }
     if let Some(admin) = &weir.admin {
@@ -177,7 +193,7 @@ async fn until_signal(
     loop {
         let signal = tokio::select! {
             signal = signals.next() => signal,
-            event = upgrades.next() => match replaced(weir, upgrades, event, notifier) {
+            event = upgrades.next() => match replaced(weir, (&mut reloader, upgrades), event, notifier).await {
                 Some(process) => return Ended::Replaced(process),
                 None => continue,
             },
@@ -200,6 +216,9 @@ async fn until_signal(
                         Step::Ready(ready) => reloader.settle(*ready, weir).await,
                     }
                 }
+                if let Some(asked) = upgrades.whoever_waits() {
+                    upgrade(weir, (&mut reloader, upgrades), asked);
+                }
                 continue;
             }
         };
@@ -220,7 +239,7 @@ async fn until_signal(
             },
             Signal::Replace => {
                 // Who sends signals has no answer, and may look there for one.
-                if let Err(error) = upgrades.begin(weir, None) {
+                if let Err(error) = upgrade(weir, (&mut reloader, upgrades), None) {
                     notifier.status(&systemd::not_replaced(weir, &error));
                 }
             }
@@ -228,23 +247,80 @@ async fn until_signal(
     }
 }
 
+/// Begins to replace this process, or lets that wait until the configuration that is being read is in use or refused. No other one
+/// is read meanwhile: the new process reads the file itself, and gets the sockets that there are now.
+///
+/// # Errors
+/// It can't be replaced now; whoever has asked is told.
+fn upgrade(
+    weir: &Weir,
+    (reloader, upgrades): (&mut Option<Reloader>, &mut Upgrades),
+    asked: Option<Asked>,
+) -> Result<(), UpgradeError> {
+    match reloader {
+        Some(reloader) if reloader.is_under_way() => {
+            reloader.hold();
+            upgrades.wait(asked);
+            Ok(())
+        }
+        _ => {
+            let begun = upgrades.begin(weir, asked);
+            settle(weir, (reloader, upgrades));
+            begun
+        }
+    }
+}
+
+/// Lets configurations be read unless a new process is being started.
+fn settle(weir: &Weir, (reloader, upgrades): (&mut Option<Reloader>, &mut Upgrades)) {
+    if let Some(reloader) = reloader {
+        match upgrades.is_under_way() {
+            true => reloader.hold(),
+            false => reloader.go_on(weir),
+        }
+    }
+}
+
 /// The process that is in charge from now on, if one has become ready.
-fn replaced(weir: &Weir, upgrades: &mut Upgrades, event: Event, notifier: &Notifier) -> Option<NewProcess> {
+async fn replaced(
+    weir: &Weir,
+    (reloader, upgrades): (&mut Option<Reloader>, &mut Upgrades),
+    event: Event,
+    notifier: &Notifier,
+) -> Option<NewProcess> {
     let ended = match event {
         Event::Asked(asked) => {
             // The answer says it.
-            let _ = upgrades.begin(weir, Some(asked));
+            let _ = upgrade(weir, (reloader, upgrades), Some(asked));
             return None;
         }
         Event::Ended(ended) => ended,
     };
     let farewell = |process: &NewProcess| notifier.succeeded_by(process.pid);
-    match ended.and_then(|successor| successor.put_in_charge(farewell)) {
-        Ok(process) => Some(process),
+    let put_in_charge = match ended {
+        Ok(successor) => {
+            let plane = &weir.policy.plane;
+            let reads_again = reloader.as_ref().is_some_and(Reloader::is_wanted);
+            let done = successor.put_in_charge(&plane.close_registry(), reads_again, farewell).await;
+            if done.is_err() {
+                plane.reopen_registry();
+            }
+            done
+        }
+        Err(error) => Err(error),
+    };
+    match put_in_charge {
+        Ok(process) => {
+            if let Some(reloader) = reloader {
+                reloader.leave_to(&process);
+            }
+            Some(process)
+        }
         Err(error) => {
             upgrades.failed(weir, &error);
             let serving = systemd::serving(weir);
             notifier.status(&format!("the last upgrade failed, see the log; {serving}"));
+            settle(weir, (reloader, upgrades));
             None
         }
     }
@@ -314,25 +390,32 @@ async fn tell_what_is_left(notifier: &Notifier, status: SharedStatusSource) -> I
 }
 
 /// Ends beside a process that is in charge, and says how that went.
-async fn end_beside(mut weir: Weir, process: &NewProcess, signals: &mut Signals) -> Result<(), Failure> {
+async fn end_beside(weir: Weir, process: &NewProcess, signals: &mut Signals) -> Result<(), Failure> {
     tracing::info!(pid = process.pid, version = process.version, "another process is in charge; draining");
-    weir.proxy.begin_drain().await;
+    let Weir { mut proxy, mut policy, admin, metrics, reloads, .. } = weir;
+    // At once: the other one knows who has registered, and waits for who comes next.
+    policy.begin_handover();
+    proxy.begin_drain().await;
+    // Whoever still waits for another configuration is told that there will be none.
+    drop(reloads);
     // Whoever asks from now on asks the other one, which has the same sockets.
-    for listener in [weir.admin.take(), weir.metrics.take()].into_iter().flatten() {
+    for listener in [admin, metrics].into_iter().flatten() {
         listener.leave().await;
     }
+    let in_order = async { tokio::join!(proxy.drained_beside_successor(), policy.drained()).0 };
     let remains = tokio::select! {
-        remains = weir.proxy.drained_beside_successor() => Some(remains),
+        remains = in_order => Some(remains),
         () = impatience(signals) => None,
     };
+    let also_cut = policy.plane.stop().await;
     let (connections_cut, writes_lost) = match remains {
         Some(remains) => {
-            weir.proxy.finish();
-            (remains.connections, remains.writes)
+            proxy.finish();
+            (also_cut + remains.connections, remains.writes)
         }
         None => {
-            let writes = weir.proxy.writes_in_memory();
-            (weir.proxy.stop().await, writes)
+            let writes = proxy.writes_in_memory();
+            (also_cut + proxy.stop().await, writes)
         }
     };
     match (connections_cut, writes_lost) {
@@ -344,24 +427,17 @@ async fn end_beside(mut weir: Weir, process: &NewProcess, signals: &mut Signals)
 }
 
 /// Drains, and cuts what is left after the deadline or at a second TERM or INT. Returns how many connections were cut.
-async fn drain(mut proxy: Proxy, mut policy: Option<PolicyListeners>, signals: &mut Signals) -> usize {
+async fn drain(mut proxy: Proxy, mut policy: PolicyListeners, signals: &mut Signals) -> usize {
     let in_order = async {
         proxy.begin_drain().await;
-        let policy = async {
-            if let Some(policy) = &mut policy {
-                policy.drain().await;
-            }
-        };
-        tokio::join!(proxy.drained(), policy).0
+        policy.begin_drain();
+        tokio::join!(proxy.drained(), policy.drained()).0
     };
     let drained = tokio::select! {
         cut = in_order => Some(cut),
         () = impatience(signals) => None,
     };
-    let also_cut = match policy {
-        Some(policy) => policy.stop().await,
-        None => 0,
-    };
+    let also_cut = policy.plane.stop().await;
     also_cut
         + match drained {
             Some(cut) => {

@@ -14,6 +14,7 @@ mod failure;
 mod lifetime;
 mod logging;
 mod output;
+mod policy_listeners;
 mod queue;
 mod reload_requests;
 mod reloading;

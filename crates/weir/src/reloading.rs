@@ -8,15 +8,18 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use tokio::task::{JoinHandle, spawn_blocking};
-use weir_config::model::{Admin, ListenAddress, Model, OperationalLog};
+use weir_config::model::{Admin, Drain, ListenAddress, Model, OperationalLog};
 use weir_config::{LoadError, Loaded};
 use weir_core::ports::reload::{CHANGES_TOLD_MAX, ReloadError, Reloaded};
+use weir_core::ports::upgrade::NewProcess;
+use weir_policy::plane::{PolicyPrepared, PolicyStanding};
 use weir_proxy::runtime::inherited::Inherited;
 use weir_proxy::runtime::reload::{Adopted, Prepared, Standing};
 use weir_proxy::runtime::sockets::BoundAddress;
 
 use crate::logging;
 use crate::output;
+use crate::policy_listeners;
 use crate::reload_requests::{Reply, since_epoch};
 use crate::systemd::{self, Notifier};
 use crate::watching::{WatchedFile, Watcher};
@@ -31,6 +34,8 @@ pub(crate) struct Reloader {
     /// Whether somebody who waits for no answer wants another one.
     is_wanted: bool,
     under_way: Option<UnderWay>,
+    /// Whether the next one waits, because another process is being started.
+    is_held: bool,
     admin: Admin,
     generation: u64,
     /// Whoever looks whether the file has changed, where that is wanted.
@@ -58,6 +63,8 @@ pub(crate) enum Step {
 #[derive(Debug)]
 pub(crate) struct Ready {
     prepared: Prepared,
+    policy: PolicyPrepared,
+    drain: Drain,
     admin: Admin,
     watch: bool,
     log: OperationalLog,
@@ -76,6 +83,7 @@ impl Reloader {
             waiting: Vec::new(),
             is_wanted: false,
             under_way: None,
+            is_held: false,
             admin,
             generation: 1,
             watcher,
@@ -99,16 +107,50 @@ impl Reloader {
         self.begin(weir);
     }
 
-    /// Begins the next one, if somebody wants it and none is under way.
+    /// Whether a configuration is being made ready.
+    pub(crate) fn is_under_way(&self) -> bool {
+        self.under_way.is_some()
+    }
+
+    /// Whether somebody waits for the next one.
+    pub(crate) fn is_wanted(&self) -> bool {
+        self.is_wanted
+    }
+
+    /// Lets those who ask from now on wait.
+    pub(crate) fn hold(&mut self) {
+        self.is_held = true;
+    }
+
+    /// Nobody waits any more.
+    pub(crate) fn go_on(&mut self, weir: &Weir) {
+        self.is_held = false;
+        self.begin(weir);
+    }
+
+    /// Tells those who wait that another process is in charge.
+    pub(crate) fn leave_to(&mut self, process: &NewProcess) {
+        for reply in self.waiting.drain(..) {
+            let reason = format!(
+                "process {} has taken charge meanwhile, and reads the configuration again\n\nhint: ask again to hear what becomes of it",
+                process.pid
+            );
+            // Whoever asked may have gone.
+            let _ = reply.send(Err(ReloadError::Refused(reason)));
+        }
+    }
+
+    /// Begins the next one, if somebody wants it, none is under way and nothing keeps it.
     fn begin(&mut self, weir: &Weir) {
-        if !self.is_wanted || self.under_way.is_some() {
+        if !self.is_wanted || self.is_held || self.under_way.is_some() {
             return;
         }
         self.is_wanted = false;
         self.notifier.reloading();
         self.file = WatchedFile::before_reading(self.file.path.clone());
         let admin = (self.admin.clone(), weir.admin.as_ref().map(|admin| admin.address.clone()));
-        let work = prepare(self.file.path.clone(), weir.proxy.standing(), admin);
+        let standing = (weir.proxy.standing(), weir.policy.plane.standing());
+        let work = prepare(self.file.path.clone(), standing, admin);
         self.under_way = Some(UnderWay {
             begun: now(),
             replies: std::mem::take(&mut self.waiting),
@@ -135,9 +177,11 @@ impl Reloader {
     }
 
     async fn adopt(&mut self, ready: Ready, begun: Instant, weir: &mut Weir) -> Reloaded {
-        let Ready { prepared, admin, watch, log, bound, warnings } = ready;
+        let Ready { prepared, policy, drain, admin, watch, log, bound, warnings } = ready;
         logging::follow(&log);
-        let Adopted { mut changes, pause } = weir.proxy.adopt(prepared).await;
+        let Adopted { changes: others, pause } = weir.proxy.adopt(prepared).await;
+        let mut changes = weir.policy.adopt(policy, drain);
+        changes.extend(others);
         if let Some(bound) = bound {
             weir.exchange_admin(bound, &admin);
         } else if let Some(listener) = &weir.admin {
@@ -201,7 +245,7 @@ async fn ready(under_way: Option<&mut UnderWay>) -> Result<Ready, ReloadError> {
 /// Does everything that can fail or takes long.
 async fn prepare(
     file: PathBuf,
-    standing: Standing,
+    (standing, policy): (Standing, PolicyStanding),
     (admin, bound): (Admin, Option<BoundAddress>),
 ) -> Result<Ready, ReloadError> {
     let loaded = blocking(move || weir_config::load(&file)).await?;
@@ -216,10 +260,14 @@ async fn prepare(
         }
         false => None,
     };
-    let log = model.log.clone();
-    let prepared = blocking(move || standing.prepare(&model)).await?;
-    let prepared = prepared.map_err(|error| ReloadError::Refused(error.to_string()))?;
-    Ok(Ready { prepared, admin: new_admin, watch, log, bound, warnings })
+    let (log, drain) = (model.log.clone(), model.drain);
+    let prepared = blocking(move || {
+        let policy = policy_listeners::prepare(policy, &standing, &model)?;
+        let prepared = standing.prepare(&model).map_err(|error| error.to_string())?;
+        Ok((prepared, policy))
+    });
+    let (prepared, policy) = prepared.await?.map_err(ReloadError::Refused)?;
+    Ok(Ready { prepared, policy, drain, admin: new_admin, watch, log, bound, warnings })
 }
 
 /// Whether the admin listener is to be another one than that which is there.

@@ -10,7 +10,6 @@ use std::net::SocketAddr;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
 use tokio::net::{TcpListener, UnixListener};
 use tokio::sync::{Notify, oneshot};
@@ -20,7 +19,7 @@ use weir_config::model::{Admin, ListenAddress, Model};
 use weir_core::dispatch::CatchUp;
 use weir_core::ports::drain::DrainControl;
 use weir_core::ports::upgrade::SharedUpgradeControl;
-use weir_policy::{PolicyListenError, PolicyPlane};
+use weir_policy::PolicyListenError;
 use weir_proxy::runtime::inherited::Inherited;
 use weir_proxy::runtime::queues::OpenQueue;
 use weir_proxy::runtime::sockets::BoundAddress;
@@ -30,6 +29,7 @@ use weir_store::{OpenError, Queue};
 use crate::admin_socket;
 use crate::failure::Failure;
 use crate::logging;
+use crate::policy_listeners::PolicyListeners;
 use crate::reload_requests::{self, Requests};
 use crate::upgrade::Legacy;
 
@@ -42,20 +42,13 @@ pub(crate) struct Weir {
     pub(crate) admin: Option<AdminListener>,
     /// The listener of metrics alone, where there is one.
     pub(crate) metrics: Option<AdminListener>,
-    /// The listeners for policy groups, where there are any.
-    pub(crate) policy: Option<PolicyListeners>,
+    /// The listeners for policy groups. They accept nobody before they are told to begin.
+    pub(crate) policy: PolicyListeners,
     /// Those who want the configuration to be read again.
     pub(crate) reloads: Requests,
     /// Whether somebody has asked over the admin listener that it drains.
     pub(crate) drain: Arc<DrainRequest>,
     sources: Sources,
-}
-
-/// Running listeners for policy groups.
-#[derive(Debug)]
-pub(crate) struct PolicyListeners {
-    plane: PolicyPlane,
-    deadline: Duration,
 }
 
 /// A socket that listens for operators, before anybody serves there.
@@ -153,10 +146,13 @@ impl Weir {
     /// # Errors
     /// An address is taken, or something else is not to be had; nothing is left running then.
     pub(crate) async fn start(model: &Model) -> Result<Self, CannotStart> {
-        Self::start_after(model, Legacy::default(), false, None).await
+        let weir = Self::start_after(model, Legacy::default(), false, None).await?;
+        weir.policy.plane.begin();
+        Ok(weir)
     }
 
-    /// The same with what a process before this one has handed over; with `has_file` there is a file that can be read again, and
+    /// The same with what a process before this one has handed over, but that the listeners for policy groups accept nobody yet: that one
+    /// knows who has registered, until this one is in charge. With `has_file` there is a file that can be read again, and
     /// `upgrade` is who replaces this one.
     ///
     /// # Errors
@@ -177,8 +173,15 @@ impl Weir {
             }
             None => None,
         };
+        let Legacy { policy, clients, registered, is_activated, .. } = &mut legacy;
+        // What a service manager has opened is for whoever listens there.
+        let mut of_manager = |address| if *is_activated { clients.take_tcp(address) } else { None };
+        let inherited = |address| policy.take_tcp(address).or_else(|| of_manager(address));
+        let policy = PolicyListeners::open(model, inherited, registered).map_err(CannotStart::Policy)?;
         let queues = queues(model, std::mem::take(&mut legacy.queues));
-        let proxy = Proxy::start_with(model, queues, &mut legacy.clients).map_err(CannotStart::Proxy)?;
+        let groups = policy.plane.groups();
+        let proxy =
+            Proxy::start_with(model, queues, &mut legacy.clients, groups).map_err(CannotStart::Proxy)?;
         legacy.tell_left();
         let (asker, reloads) = reload_requests::requests(has_file);
         let drain = Arc::new(DrainRequest::default());
@@ -199,7 +202,6 @@ impl Weir {
                 tokio::spawn(weir_admin::serve_metrics(socket, proxy.status_source(), stopped.wait()))
             })
         });
-        let policy = PolicyListeners::start(model, &proxy).map_err(CannotStart::Policy)?;
         Ok(Self { proxy, admin, metrics, policy, reloads, drain, sources })
     }
 
@@ -213,33 +215,6 @@ impl Weir {
             // Whoever has asked for this is answered there; so it is not waited for here.
             tokio::spawn(old.stop());
         }
-    }
-}
-
-impl PolicyListeners {
-    /// Starts those that the model asks for.
-    fn start(model: &Model, proxy: &Proxy) -> Result<Option<Self>, PolicyListenError> {
-        if model.policy_listen.is_empty() {
-            return Ok(None);
-        }
-        let plane = PolicyPlane::start(&model.policy_listen, proxy.workers(), proxy.policy_groups())?;
-        Ok(Some(Self { plane, deadline: model.drain.deadline }))
-    }
-
-    /// Where they listen.
-    pub(crate) fn addresses(&self) -> &[SocketAddr] {
-        self.plane.addresses()
-    }
-
-    /// Accepts nothing more, and waits until messages that have begun are answered, or until there is no more time. Cancel safe.
-    pub(crate) async fn drain(&mut self) {
-        self.plane.begin_drain();
-        self.plane.drained(self.deadline).await;
-    }
-
-    /// Ends what is left. Says how many connections were cut.
-    pub(crate) async fn stop(self) -> usize {
-        self.plane.stop().await
     }
 }
 

@@ -224,3 +224,34 @@ async fn what_is_known_of_those_that_have_gone_is_forgotten() {
     }
     assert!(scene.registry.book.load().len() <= STALE_MAX + 3);
 }
+
+/// A program that is replaced while it runs: whoever has registered needs not do so again, and nobody registers where it is lost.
+#[tokio::test]
+async fn another_process_has_whoever_had_registered() {
+    let scene = Scene::new();
+    scene.register(7, 111, 2105).unwrap();
+    scene
+        .register_as("127.0.0.1", Form::Pickle, &Registration { keep: true, ..registration(8, 111, 2106) })
+        .unwrap();
+    scene.register(7, 112, 2107).unwrap();
+    scene.register(9, 113, 2108).unwrap();
+    scene.groups.of(113).unwrap().change(|roster| roster.leave("127.0.0.1:2108")).unwrap();
+    scene.say(111, 2105, State::Unreachable);
+    let next = Scene::new();
+    next.registry.restore(&scene.registry.all());
+    assert_eq!((next.ports(111), next.ports(112)), (vec!["2106".to_owned()], vec!["2107".to_owned()]));
+    assert!(next.groups.of(113).is_none(), "who has left is not brought back");
+    assert_eq!(next.registry.manner("127.0.0.1:2106"), Manner { form: Form::Pickle, keep: true });
+    next.say(111, 2105, State::Healthy);
+    assert_eq!(next.ports(111), ["2105", "2106"]);
+    // Number 8 moves at the last moment; then nobody is heard any more.
+    scene.register(8, 111, 2109).unwrap();
+    let last = scene.registry.close();
+    assert_eq!(scene.register(10, 111, 2110), Err(NotRegistered::Replaced));
+    next.registry.restore(&last);
+    assert_eq!(next.ports(111), ["2105", "2109"], "and what is known of those who stay is kept");
+    assert_eq!(next.registry.all().len(), 3);
+    // There is no other process after all.
+    scene.registry.reopen();
+    scene.register(10, 111, 2110).unwrap();
+}

@@ -59,6 +59,11 @@ impl Framer {
         Self { limits, state: State::Before(0) }
     }
 
+    /// Messages that begin from now on may be so large.
+    pub fn bound(&mut self, limits: WireLimits) {
+        self.limits = limits;
+    }
+
     /// Whether a byte of a message has come, and not its end.
     pub fn is_inside(&self) -> bool {
         !matches!(self.state, State::Before(_))

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::task::Poll;
 
 use weir_upstream::io::stream::Stream;
+use weir_upstream::permit::Permit;
 
 use super::client::{Client, Peer};
 use super::door::Terms;
@@ -14,7 +15,6 @@ use super::threshold::Threshold;
 use super::tls;
 use super::{h1, proxy_header};
 use crate::runtime::certificates::ListenerTls;
-use crate::runtime::permits::Permit;
 use crate::runtime::worker::Worker;
 
 /// A connection that was accepted.

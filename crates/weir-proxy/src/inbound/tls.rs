@@ -22,13 +22,13 @@ use weir_upstream::io::buffer::ReadBuffer;
 use weir_upstream::io::deadline::{Deadlines, Wait};
 use weir_upstream::io::stream::Stream;
 use weir_upstream::io::tls::Input;
+use weir_upstream::permit::Permit;
 
 use super::client::{Client, Peer};
 use super::h1;
 use super::secured::{Secured, Subject};
 use crate::runtime::certificates::ListenerTls;
 use crate::runtime::clock::time_of_day;
-use crate::runtime::permits::Permit;
 use crate::runtime::worker::Worker;
 use crate::stages::failure::Failure;
 

@@ -7,6 +7,7 @@ use std::sync::atomic::AtomicBool;
 use weir_config::model::{self, FieldEdits, HostPolicy, ListenAddress, Model, PathEdit, Redirect};
 use weir_core::route::RouteTable;
 use weir_upstream::io::deadline::now;
+use weir_upstream::policy_groups::PolicyGroups;
 use weir_upstream::upstream::Upstream;
 
 use super::authentication::Authentication;
@@ -24,7 +25,17 @@ use crate::access_log::Wanted;
 
 /// Builds what workers run on. A model can't hold nonsense, so this can't fail.
 pub fn snapshot(model: &Model, verifiers: &Verifiers, queues: &Queues) -> Snapshot {
-    let snapshot = build(model, verifiers, queues, None);
+    snapshot_beside(model, verifiers, queues, Arc::default())
+}
+
+/// The same where servers may have registered already.
+pub(super) fn snapshot_beside(
+    model: &Model,
+    verifiers: &Verifiers,
+    queues: &Queues,
+    policy_groups: Arc<PolicyGroups>,
+) -> Snapshot {
+    let snapshot = Snapshot { policy_groups, ..build(model, verifiers, queues, None) };
     upstreams::adopt_policy_groups(&snapshot, None);
     snapshot
 }

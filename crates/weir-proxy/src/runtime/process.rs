@@ -88,10 +88,11 @@ impl Proxy {
     /// # Errors
     /// See [`StartError`]; nothing is left running then.
     pub fn start(model: &Model, open_queue: Arc<OpenQueue>) -> Result<Self, StartError> {
-        Self::start_with(model, open_queue, &mut Inherited::default())
+        Self::start_with(model, open_queue, &mut Inherited::default(), Arc::default())
     }
 
-    /// The same with sockets that listen already, where they are those of an address of the model; what is not, stays there.
+    /// The same with sockets that listen already, where they are those of an address of the model; what is not, stays there. And
+    /// with groups in which servers may have registered already.
     ///
     /// # Errors
     /// See [`start`](Self::start).
@@ -99,6 +100,7 @@ impl Proxy {
         model: &Model,
         open_queue: Arc<OpenQueue>,
         inherited: &mut Inherited,
+        policy_groups: Arc<PolicyGroups>,
     ) -> Result<Self, StartError> {
         raise_file_limit();
         let queues = Queues::new(open_queue);
@@ -108,7 +110,7 @@ impl Proxy {
         let log = access_log(&model.access_log, LogCounts::default())?;
         let control = Arc::new(Control::start().map_err(StartError::Worker)?);
         let verifiers = Arc::new(Verifiers::new(&control));
-        let snapshot = Arc::new(build::snapshot(model, &verifiers, &queues));
+        let snapshot = Arc::new(build::snapshot_beside(model, &verifiers, &queues, policy_groups));
         let replay = ReplayPool::new(model.replay.total_bytes, Some(model.state.join("spool")));
         let status = Arc::new(ProcessStatus {
             started: now(),
@@ -224,11 +226,6 @@ impl Proxy {
         Arc::clone(&self.status) as SharedMemberControl
     }
 
-    /// Upstreams whose servers register themselves, for whoever lets them register.
-    pub fn policy_groups(&self) -> Arc<PolicyGroups> {
-        Arc::clone(&self.status.snapshot().policy_groups)
-    }
-
     /// The queues of writes, for people.
     pub fn queue_source(&self) -> SharedQueueSource {
         Arc::new(self.queues.clone())
@@ -342,7 +339,7 @@ pub(super) fn access_log(log: &AccessLog, counts: LogCounts) -> Result<Option<Ac
 }
 
 /// How many workers a model wants.
-pub(super) fn worker_count(model: &Model) -> usize {
+pub fn worker_count(model: &Model) -> usize {
     model.workers.unwrap_or_else(cores).max(1)
 }
 

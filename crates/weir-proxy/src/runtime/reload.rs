@@ -138,13 +138,18 @@ impl Prepared {
 }
 
 impl Standing {
+    /// Whether clients are accepted at this address, as it is written.
+    pub fn listens_at(&self, address: &ListenAddress) -> bool {
+        self.listeners.iter().any(|known| known.written == *address)
+    }
+
     /// Makes everything ready for a configuration. Blocks, for as long as files and the system take.
     ///
     /// # Errors
     /// See [`AdoptError`].
     pub fn prepare(self, model: &Model) -> Result<Prepared, AdoptError> {
         let marks = Arc::new(Marks::of(model));
-        for key in ["state", "metrics", "protocol: policy"] {
+        for key in ["state", "metrics"] {
             if !marks.has_same(&self.marks, key) {
                 return Err(AdoptError::NeedsRestart(key));
             }

@@ -4,12 +4,12 @@ use weir_core::ports::reload::ReloadError;
 use weir_core::ports::upgrade::UpgradeError;
 
 use super::message;
-use crate::wiring::{PolicyListeners, Weir};
+use crate::wiring::Weir;
 
 /// What it does that serves.
 pub(crate) fn serving(weir: &Weir) -> String {
     let clients = weir.proxy.addresses().map(ToString::to_string);
-    let policy = weir.policy.iter().flat_map(PolicyListeners::addresses).map(ToString::to_string);
+    let policy = weir.policy.plane.addresses().map(|address| address.to_string());
     let addresses: Vec<String> = clients.chain(policy).collect();
     message::serving(&addresses, weir.proxy.services())
 }

@@ -12,7 +12,7 @@ use weir_core::ports::upgrade::{UPGRADE_TIME, Upgrade, UpgradeError};
 use super::desk::{self, Asked, Counter, Outcome};
 use super::manifest::{Entry, Manifest, Role};
 use super::predecessor::{self, Order, Successor};
-use super::program;
+use super::{program, registrations};
 use crate::wiring::Weir;
 
 /// Something that has happened.
@@ -30,6 +30,8 @@ pub(crate) struct Upgrades {
     counter: Counter,
     asked: mpsc::Receiver<Asked>,
     current: Option<Current>,
+    /// One that waits until it may begin; in it who asked, nobody after a signal.
+    waiting: Option<Option<Asked>>,
 }
 
 /// The one on its way.
@@ -44,7 +46,7 @@ impl Upgrades {
     /// None yet.
     pub(crate) fn new() -> Self {
         let (counter, asked) = desk::open();
-        Self { counter, asked, current: None }
+        Self { counter, asked, current: None, waiting: None }
     }
 
     /// Where one asks.
@@ -70,6 +72,25 @@ impl Upgrades {
         }
     }
 
+    /// Lets one wait until it may begin. There is one at most.
+    pub(crate) fn wait(&mut self, asked: Option<Asked>) {
+        if self.waiting.is_some() {
+            refuse(&being_started(), asked.map(|asked| asked.reply));
+        } else {
+            self.waiting = Some(asked);
+        }
+    }
+
+    /// The one that waits: it may begin.
+    pub(crate) fn whoever_waits(&mut self) -> Option<Option<Asked>> {
+        self.waiting.take()
+    }
+
+    /// Whether a process is being started.
+    pub(crate) fn is_under_way(&self) -> bool {
+        self.current.is_some()
+    }
+
     /// Begins one, for somebody who asked or after a signal.
     ///
     /// # Errors
@@ -92,7 +113,7 @@ impl Upgrades {
 
     fn order(&self, weir: &Weir, wish: Upgrade) -> Result<Order, UpgradeError> {
         if self.current.is_some() {
-            return Err(UpgradeError::Refused("a new process is being started already".to_owned()));
+            return Err(being_started());
         }
         if let Some(reason) = program::refusal(std::process::id()) {
             return Err(UpgradeError::Refused(reason));
@@ -102,20 +123,16 @@ impl Upgrades {
                 "the process before this one still delivers from the queue `{queue}`\n\nhint: try again when it has ended"
             )));
         }
-        if weir.policy.is_some() {
-            let reason =
-                "listeners for policy groups can't be handed over\n\nhint: restart to use another program";
-            return Err(UpgradeError::Refused(reason.to_owned()));
-        }
         let user = nix::unistd::geteuid().as_raw();
         let program = match wish.program {
             Some(path) => program::trusted(&path, user).map_err(UpgradeError::Bad)?,
             None => program::same(),
         };
-        let (manifest, sockets) = parcel(weir)
+        let registered = registrations::messages(&weir.policy.plane.registered());
+        let (manifest, sockets) = parcel(weir, registered.len())
             .map_err(|error| UpgradeError::Refused(format!("the sockets can't be handed over: {error}")))?;
         let time: Duration = wish.time.unwrap_or(UPGRADE_TIME);
-        Ok(Order { program, time, manifest, sockets })
+        Ok(Order { program, time, manifest, sockets, registered })
     }
 
     /// No process follows: this one goes on, and says why.
@@ -142,6 +159,10 @@ impl Upgrades {
     }
 }
 
+fn being_started() -> UpgradeError {
+    UpgradeError::Refused("a new process is being started already".to_owned())
+}
+
 fn refuse(error: &UpgradeError, reply: Option<oneshot::Sender<Outcome>>) {
     let text = error.to_string();
     let reason = text.split("\n\nhint: ").next().unwrap_or_default();
@@ -152,8 +173,9 @@ fn refuse(error: &UpgradeError, reply: Option<oneshot::Sender<Outcome>>) {
 }
 
 /// All listening sockets once more, and what they are.
-fn parcel(weir: &Weir) -> io::Result<(Manifest, Vec<OwnedFd>)> {
-    let mut manifest = Manifest { queues: weir.proxy.queues_to_hand_over(), ..Manifest::default() };
+fn parcel(weir: &Weir, registrations: usize) -> io::Result<(Manifest, Vec<OwnedFd>)> {
+    let queues = weir.proxy.queues_to_hand_over();
+    let mut manifest = Manifest { queues, registrations, ..Manifest::default() };
     let mut sockets = Vec::new();
     let mut add = |role, written: String, more: Vec<OwnedFd>, is_foreign| {
         manifest.entries.push(Entry { role, written, sockets: more.len(), is_foreign });
@@ -161,6 +183,9 @@ fn parcel(weir: &Weir) -> io::Result<(Manifest, Vec<OwnedFd>)> {
     };
     for listener in weir.proxy.sockets_to_hand_over()? {
         add(Role::Clients, listener.written, listener.sockets, listener.is_foreign);
+    }
+    for (written, socket) in weir.policy.plane.sockets_to_hand_over()? {
+        add(Role::Policy, written.to_string(), vec![socket], false);
     }
     for (role, listener) in [(Role::Admin, &weir.admin), (Role::Metrics, &weir.metrics)] {
         if let Some(listener) = listener {

@@ -3,10 +3,11 @@
 use std::collections::HashSet;
 use std::os::fd::{AsFd, OwnedFd};
 
+use weir_policy::registered::Registered;
 use weir_proxy::runtime::inherited::Inherited;
 
 use super::manifest::{Manifest, Role};
-use super::passing;
+use super::{passing, registrations};
 
 /// Sockets that listen already, and queues of which the process before has the files. Nothing for a process that follows nobody.
 #[derive(Debug, Default)]
@@ -17,6 +18,10 @@ pub(crate) struct Legacy {
     pub(crate) admin: Inherited,
     /// The listener of metrics alone.
     pub(crate) metrics: Inherited,
+    /// Listeners of policy groups.
+    pub(crate) policy: Inherited,
+    /// Servers that have registered.
+    pub(crate) registered: Vec<Registered>,
     /// Names of queues that another process delivers from until it ends.
     pub(crate) queues: HashSet<String>,
     /// Whether it is from no process before, but from whoever has started this one.
@@ -24,7 +29,7 @@ pub(crate) struct Legacy {
 }
 
 impl Legacy {
-    /// Receives it: a manifest, and then all sockets that it tells of.
+    /// Receives it: a manifest, and then all sockets that it tells of, and who has registered.
     ///
     /// # Errors
     /// It broke off, or is not what it says; all that came is closed then.
@@ -46,7 +51,13 @@ impl Legacy {
         if sockets.len() > manifest.sockets() {
             return Err("more sockets come than were told of".to_owned());
         }
-        let mut legacy = Self { queues: manifest.queues.into_iter().collect(), ..Self::default() };
+        let mut registered = Vec::new();
+        for _ in 0..manifest.registrations {
+            let more = registrations::read(&next()?.text);
+            registered.extend(more.ok_or("what is told of servers that have registered makes no sense")?);
+        }
+        let queues = manifest.queues.into_iter().collect();
+        let mut legacy = Self { queues, registered, ..Self::default() };
         for entry in manifest.entries {
             let rest = sockets.split_off(entry.sockets);
             let own = std::mem::replace(&mut sockets, rest);
@@ -54,6 +65,7 @@ impl Legacy {
                 Role::Clients => &mut legacy.clients,
                 Role::Admin => &mut legacy.admin,
                 Role::Metrics => &mut legacy.metrics,
+                Role::Policy => &mut legacy.policy,
             };
             let written = entry.written.clone();
             place
@@ -68,7 +80,7 @@ impl Legacy {
 
     /// Tells of what nobody has taken. It is closed with this.
     pub(crate) fn tell_left(&self) {
-        for address in self.clients.left() {
+        for address in self.clients.left().chain(self.policy.left()) {
             match self.is_activated {
                 true => tracing::warn!(
                     %address,
@@ -97,7 +109,8 @@ mod tests {
             sockets: *sockets,
             is_foreign: false,
         };
-        Manifest { entries: counts.iter().map(entry).collect(), queues: vec!["web".to_owned()] }
+        let entries = counts.iter().map(entry).collect();
+        Manifest { entries, queues: vec!["web".to_owned()], registrations: 0 }
     }
 
     /// Sends this, closes the line, and receives.

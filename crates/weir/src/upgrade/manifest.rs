@@ -23,16 +23,19 @@ pub(crate) enum Role {
     Admin,
     /// The listener of metrics alone.
     Metrics,
+    /// Messages of policy groups.
+    Policy,
 }
 
 impl Role {
-    const ALL: [Self; 3] = [Self::Clients, Self::Admin, Self::Metrics];
+    const ALL: [Self; 4] = [Self::Clients, Self::Admin, Self::Metrics, Self::Policy];
 
     fn name(self) -> &'static str {
         match self {
             Self::Clients => "clients",
             Self::Admin => "admin",
             Self::Metrics => "metrics",
+            Self::Policy => "policy",
         }
     }
 }
@@ -50,13 +53,15 @@ pub(crate) struct Entry {
     pub(crate) is_foreign: bool,
 }
 
-/// All of it. The sockets follow in this order.
+/// All of it. The sockets follow in this order, and then the messages about servers that have registered.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) struct Manifest {
     /// The addresses.
     pub(crate) entries: Vec<Entry>,
     /// Names of queues of which the process has the files.
     pub(crate) queues: Vec<String>,
+    /// Messages about servers that have registered.
+    pub(crate) registrations: usize,
 }
 
 /// Why words are no manifest.
@@ -96,7 +101,9 @@ impl Manifest {
         let entries = self.entries.iter().map(
             |entry| json!({"role": entry.role.name(), "written": entry.written, "sockets": entry.sockets, "foreign": entry.is_foreign}),
         );
-        let text = json!({"weir": FORM, "listeners": entries.collect::<Vec<_>>(), "queues": self.queues});
+        let text = json!({
+            "weir": FORM, "listeners": entries.collect::<Vec<_>>(), "queues": self.queues, "registrations": self.registrations,
+        });
         let text = text.to_string().into_bytes();
         let fits = text.len() <= MESSAGE_BYTES_MAX && self.sockets() <= SOCKETS_MAX;
         fits.then_some(text).ok_or(NoManifest::TooMuch)
@@ -117,7 +124,11 @@ impl Manifest {
         let entries: Result<Vec<Entry>, NoManifest> = list("listeners")?.iter().map(entry).collect();
         let names = list("queues")?.iter().map(|name| name.as_str().map(str::to_owned));
         let queues: Option<Vec<String>> = names.collect();
-        let manifest = Self { entries: entries?, queues: queues.ok_or(NoManifest::Garbage)? };
+        // Versions that had none say nothing of them.
+        let registrations = value["registrations"].as_u64().unwrap_or_default();
+        let registrations = usize::try_from(registrations).map_err(|_| NoManifest::TooMuch)?;
+        let queues = queues.ok_or(NoManifest::Garbage)?;
+        let manifest = Self { entries: entries?, queues, registrations };
         // Each is at most that, so that the sum can't be too large for its type.
         (manifest.sockets() <= SOCKETS_MAX).then_some(manifest).ok_or(NoManifest::TooMuch)
     }
@@ -159,8 +170,10 @@ mod tests {
                 entry(Role::Clients, "unix:/run/\"weir\"", 4),
                 entry(Role::Admin, "127.0.0.1:9180", 1),
                 entry(Role::Metrics, "[::]:9100", 1),
+                entry(Role::Policy, "127.0.0.1:10000", 1),
             ],
             queues: vec!["web".to_owned(), "ä".to_owned()],
+            registrations: 3,
         }
     }
 
@@ -168,7 +181,7 @@ mod tests {
     fn it_comes_as_it_was_sent_and_no_part_of_it_does() {
         let text = manifest().to_text().unwrap();
         assert_eq!(Manifest::of_text(&text), Ok(manifest()));
-        assert_eq!(manifest().sockets(), 8);
+        assert_eq!(manifest().sockets(), 9);
         for end in 0..text.len() {
             assert_eq!(Manifest::of_text(&text[..end]), Err(NoManifest::Garbage), "the first {end} bytes");
         }
@@ -179,7 +192,7 @@ mod tests {
         let text = String::from_utf8(manifest().to_text().unwrap()).unwrap();
         let old = text.replace(",\"foreign\":false", "").replace(",\"foreign\":true", "");
         let manifest = Manifest::of_text(old.as_bytes()).unwrap();
-        assert!(manifest.entries.len() == 4 && manifest.entries.iter().all(|entry| !entry.is_foreign));
+        assert!(manifest.entries.len() == 5 && manifest.entries.iter().all(|entry| !entry.is_foreign));
     }
 
     #[test]
@@ -192,7 +205,7 @@ mod tests {
             ("\"sockets\":4", "\"sockets\":-1", NoManifest::Garbage),
             ("\"sockets\":4", "\"sockets\":1.5", NoManifest::Garbage),
             ("\"sockets\":4", "\"sockets\":99999", NoManifest::TooMuch),
-            ("\"sockets\":4", "\"sockets\":16381", NoManifest::TooMuch),
+            ("\"sockets\":4", "\"sockets\":16380", NoManifest::TooMuch),
             ("\"sockets\":4", "\"sockets\":18446744073709551615", NoManifest::TooMuch),
             ("\"admin\"", "\"root\"", NoManifest::Garbage),
             ("\"written\":\"[::]:9100\"", "\"written\":7", NoManifest::Garbage),

@@ -7,18 +7,22 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
 
 use rustix::io::Errno;
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::io::Interest;
 use tokio::net::UnixDatagram;
 use weir_core::ports::upgrade::{NewProcess, UpgradeError};
+use weir_policy::registered::Registered;
 
 use super::manifest::Manifest;
 use super::passing::{self, DESCRIPTORS_MAX};
-use super::program;
+use super::{program, registrations};
 use crate::systemd;
 
 /// Tells a program whom it follows: the id of its parent. What it gets is at its stdin.
 pub(crate) const VARIABLE: &str = "WEIR_SUCCESSOR_OF";
+
+/// How long a process that is ready may take to hear that it is in charge: it does nothing but wait for that.
+const WORD_TIME: Duration = Duration::from_secs(10);
 
 /// How long a process that has closed its line may take to end by itself.
 const END_TIME: Duration = Duration::from_secs(2);
@@ -34,6 +38,8 @@ pub(crate) struct Order {
     pub(crate) manifest: Manifest,
     /// The sockets, in the order of the manifest.
     pub(crate) sockets: Vec<OwnedFd>,
+    /// Messages about who has registered for policy groups.
+    pub(crate) registered: Vec<Vec<u8>>,
 }
 
 /// A process that was started to follow this one. Dropped before it was told to go on, it is killed.
@@ -47,16 +53,28 @@ pub(crate) struct Successor {
 }
 
 impl Successor {
-    /// Tells it that it is in charge, and leaves it alone. It says nothing to anybody until `farewell` has been said here.
+    /// Tells it that it is in charge, and leaves it alone. Nobody else than those of `registered` has registered for policy groups;
+    /// with `reads_again` somebody wants the configuration to be read again, which may have changed since it read it. It says nothing
+    /// to anybody until `farewell` has been said here.
     ///
     /// # Errors
     /// It has gone meanwhile.
-    pub(crate) fn put_in_charge(
+    pub(crate) async fn put_in_charge(
         mut self,
+        registered: &[Registered],
+        reads_again: bool,
         farewell: impl FnOnce(&NewProcess),
     ) -> Result<NewProcess, UpgradeError> {
-        let gone = |error| UpgradeError::Failed(format!("the new process has gone: {error}"));
-        passing::send(&self.link, b"{\"go\":true}", &[]).map_err(gone)?;
+        let gone = |error: io::Error| UpgradeError::Failed(format!("the new process has gone: {error}"));
+        let mut words = registrations::messages(registered);
+        words.push(json!({"go": true, "reload": reads_again}).to_string().into_bytes());
+        let told = tokio::time::timeout(WORD_TIME, async {
+            for word in &words {
+                send(&self.link, word, &[]).await?;
+            }
+            Ok(())
+        });
+        told.await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())).map_err(gone)?;
         if let Some(child) = self.child.take() {
             watch(child);
         }
@@ -81,7 +99,7 @@ impl Drop for Successor {
 /// # Errors
 /// It can't be started, ends, or is not ready in time; it is gone then.
 pub(crate) async fn start(order: Order) -> Result<Successor, UpgradeError> {
-    let Order { program, time, manifest, sockets } = order;
+    let Order { program, time, manifest, sockets, registered } = order;
     let system =
         |error: io::Error| UpgradeError::Refused(format!("the new process can't be started: {error}"));
     let text = manifest.to_text().map_err(|error| UpgradeError::Refused(error.to_string()))?;
@@ -101,7 +119,7 @@ pub(crate) async fn start(order: Order) -> Result<Successor, UpgradeError> {
     let mut successor = Successor { child: Some(child), link, process };
     let handed = tokio::time::timeout(time, async {
         // One that fails at once closes its end before all has been sent; what it had to say counts.
-        let _ = hand_over(&successor.link, &text, &sockets).await;
+        let _ = hand_over(&successor.link, &text, &sockets, &registered).await;
         drop(sockets);
         word(&successor.link).await
     });
@@ -121,11 +139,19 @@ pub(crate) async fn start(order: Order) -> Result<Successor, UpgradeError> {
     }
 }
 
-async fn hand_over(link: &UnixDatagram, text: &[u8], sockets: &[OwnedFd]) -> io::Result<()> {
+async fn hand_over(
+    link: &UnixDatagram,
+    text: &[u8],
+    sockets: &[OwnedFd],
+    registered: &[Vec<u8>],
+) -> io::Result<()> {
     send(link, text, &[]).await?;
     for part in sockets.chunks(DESCRIPTORS_MAX) {
         let part: Vec<BorrowedFd<'_>> = part.iter().map(AsFd::as_fd).collect();
         send(link, b"sockets", &part).await?;
+    }
+    for message in registered {
+        send(link, message, &[]).await?;
     }
     Ok(())
 }
@@ -227,10 +253,10 @@ mod tests {
         let (link, theirs) = passing::pair().unwrap();
         rustix::io::ioctl_fionbio(&link, true).unwrap();
         let link = UnixDatagram::from_std(link.into()).unwrap();
-        hand_over(&link, b"{}", &[]).await.unwrap();
+        hand_over(&link, b"{}", &[], &[]).await.unwrap();
         passing::send(&theirs, br#"{"failed":"no"}"#, &[]).unwrap();
         drop(theirs);
-        hand_over(&link, b"{}", &[]).await.unwrap_err();
+        hand_over(&link, b"{}", &[], &[]).await.unwrap_err();
         assert_eq!(word(&link).await.unwrap(), Word::Failed { reason: "no".to_owned() });
         assert_eq!(word(&link).await.unwrap(), Word::End);
     }

@@ -5,11 +5,13 @@ use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::Duration;
 
-use serde_json::json;
+use serde_json::{Value, json};
+use weir_policy::registered::Registered;
 
 use super::legacy::Legacy;
-use super::passing;
+use super::passing::{self, Message as Passed};
 use super::predecessor::VARIABLE;
+use super::registrations;
 use crate::failure::Failure;
 
 /// How long the process before may take for its part: it has nothing to do but that.
@@ -30,6 +32,15 @@ pub(crate) struct Succession {
 /// The line to the process before.
 #[derive(Debug)]
 pub(crate) struct Link(OwnedFd);
+
+/// What a process hears that is in charge from now on.
+#[derive(Debug)]
+pub(crate) struct Charge {
+    /// Who has registered for policy groups, and nobody else.
+    pub(crate) registered: Vec<Registered>,
+    /// Somebody wants the configuration to be read again, which may have changed since this process read it.
+    pub(crate) reads_again: bool,
+}
 
 /// The line to the process before, if this one was started to follow it. It is stdin.
 fn link() -> Option<OwnedFd> {
@@ -72,22 +83,36 @@ impl Link {
     ///
     /// # Errors
     /// It goes on, or has gone before: this process ends.
-    pub(crate) fn take_charge(self) -> Result<(), Failure> {
+    pub(crate) fn take_charge(self) -> Result<Charge, Failure> {
         let ready = json!({ "ready": { "pid": std::process::id(), "version": env!("CARGO_PKG_VERSION") } });
         let told = passing::send(&self.0, ready.to_string().as_bytes(), &[]);
-        match told.and_then(|()| passing::receive(&self.0)) {
-            Ok(Some(_)) => {}
-            Ok(None) | Err(_) => {
-                let reason = "the process before this one has not handed over";
-                return Err(Failure::Running(reason.to_owned()));
-            }
-        }
+        let charge = told.map_err(|error| error.to_string()).and_then(|()| self.word());
+        let charge = charge.map_err(|reason| {
+            Failure::Running(format!("the process before this one has not handed over: {reason}"))
+        })?;
         // The end of the line, or of patience.
         let _ = passing::receive(&self.0);
         // Whoever reads stdin from now on gets its end.
         if let Err(error) = File::open("/dev/null").and_then(|null| Ok(nix::unistd::dup2_stdin(null)?)) {
             tracing::warn!(%error, "stdin stays open");
         }
-        Ok(())
+        Ok(charge)
+    }
+
+    /// The word of the process before, and what it says before that.
+    fn word(&self) -> Result<Charge, String> {
+        let mut registered = Vec::new();
+        loop {
+            let message = passing::receive(&self.0).map_err(|error| error.to_string())?;
+            let Passed { text, .. } = message.ok_or("it has gone, or goes on itself")?;
+            match registrations::read(&text) {
+                Some(more) => registered.extend(more),
+                None => {
+                    let word: Value = serde_json::from_slice(&text).unwrap_or_default();
+                    let reads_again = word["reload"] == true;
+                    return Ok(Charge { registered, reads_again });
+                }
+            }
+        }
     }
 }

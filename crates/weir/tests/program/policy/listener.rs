@@ -120,10 +120,6 @@ fn servers_stay_registered_when_the_configuration_changes() {
         weir.line("another configuration is in use");
         assert_eq!(ask(address, &packet(111, "x")), answer(7, "1"), "{more}");
     }
-    scratch.file("weir.yaml", text("").replace("protocol: policy", "protocol: policy, payload_max: 3"));
-    weir.signal(Signal::SIGHUP);
-    weir.line("`protocol: policy` is another than the one in use");
-    assert_eq!(ask(address, &packet(111, "four")), answer(7, "1"));
 }
 
 /// A message that has begun is answered; who is idle goes at once.

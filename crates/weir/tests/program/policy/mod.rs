@@ -1,8 +1,10 @@
 //! Policy groups: the three programs, programs of others, and servers that misbehave.
 
+mod changes;
 mod commands;
 mod forwarding;
 mod limits;
 mod listener;
 mod python;
 mod scripted;
+mod succession;

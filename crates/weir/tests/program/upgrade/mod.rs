@@ -17,19 +17,24 @@ use super::process::{Running, run};
 pub(crate) struct Family {
     pub(crate) running: Running,
     /// The address of clients, which stays the same.
-    address: SocketAddr,
-    admin: SocketAddr,
+    pub(crate) address: SocketAddr,
+    pub(crate) admin: SocketAddr,
     /// Who is in charge, and who was.
     members: Vec<i32>,
 }
 
 impl Family {
-    fn start(arguments: &[&str]) -> Self {
+    pub(crate) fn start(arguments: &[&str]) -> Self {
         Self::of(Running::start(arguments))
     }
 
     pub(crate) fn of(mut running: Running) -> Self {
         let (address, admin) = running.addresses();
+        Self::at(running, address, admin)
+    }
+
+    /// One that has started.
+    pub(crate) fn at(running: Running, address: SocketAddr, admin: SocketAddr) -> Self {
         let first = i32::try_from(running.id()).unwrap();
         Self { running, address, admin, members: vec![first] }
     }
@@ -65,7 +70,7 @@ impl Family {
     }
 
     /// `weir upgrade` with these words behind it: exit code, stdout and stderr.
-    fn upgrade(&self, words: &[&str]) -> (Option<i32>, String, String) {
+    pub(crate) fn upgrade(&self, words: &[&str]) -> (Option<i32>, String, String) {
         let admin = self.admin.to_string();
         let output = run(&[&["upgrade", "--admin", &admin], words].concat());
         let text = |bytes| String::from_utf8(bytes).unwrap();
@@ -79,7 +84,7 @@ impl Family {
     }
 
     /// Ends who is in charge, and waits until all have ended.
-    fn end(self) -> Vec<String> {
+    pub(crate) fn end(self) -> Vec<String> {
         self.signal(Signal::SIGTERM);
         self.all_end()
     }
