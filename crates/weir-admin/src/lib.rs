@@ -12,6 +12,7 @@ mod access;
 mod certificates;
 mod comparison;
 mod configuration;
+mod connections;
 mod dashboard;
 mod events;
 mod failures;

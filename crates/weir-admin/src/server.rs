@@ -32,6 +32,7 @@ use weir_core::ports::SharedStatusSource;
 use weir_core::ports::drain::DrainControl;
 
 use crate::access::Door;
+use crate::connections;
 use crate::dashboard;
 use crate::events::{Broadcast, Events};
 use crate::guard::{Guard, Refusal};
@@ -244,6 +245,10 @@ impl Service {
             },
             Deed::Routes => match &self.sources.site {
                 Some(site) => read(site::routes(&**site, &status.status(), query)),
+                None => absent(),
+            },
+            Deed::Connections => match &self.sources.connections {
+                Some(source) => read(connections::connections(&**source, query).await),
                 None => absent(),
             },
             Deed::Configuration => {

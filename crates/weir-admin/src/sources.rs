@@ -4,6 +4,7 @@ use std::fmt;
 
 use weir_core::ports::SharedStatusSource;
 use weir_core::ports::configuration::SharedConfigurationSource;
+use weir_core::ports::connections::SharedConnectionSource;
 use weir_core::ports::drain::SharedDrainControl;
 use weir_core::ports::log::SharedLogControl;
 use weir_core::ports::members::SharedMemberControl;
@@ -19,6 +20,8 @@ pub struct Sources {
     pub status: SharedStatusSource,
     /// Services and routes.
     pub site: Option<SharedSiteSource>,
+    /// Connections of clients.
+    pub connections: Option<SharedConnectionSource>,
     /// Queues, in which what waits can be retried and thrown away.
     pub queues: Option<SharedQueueSource>,
     /// Members of upstreams, which can come, go and be taken out.
@@ -41,6 +44,7 @@ impl Sources {
         Self {
             status,
             site: None,
+            connections: None,
             queues: None,
             members: None,
             configuration: None,

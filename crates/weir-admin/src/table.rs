@@ -17,6 +17,7 @@ pub(crate) enum Deed {
     Status,
     Services,
     Routes,
+    Connections,
     Servers,
     Certificates,
     Compare,
@@ -63,6 +64,7 @@ pub(crate) const ALL: &[Entry] = &[
     read("/api/v1/status", Deed::Status),
     read("/api/v1/services", Deed::Services),
     read("/api/v1/routes", Deed::Routes),
+    read("/api/v1/connections", Deed::Connections),
     read("/api/v1/upstreams", Deed::Upstreams),
     read("/api/v1/upstreams/{upstream}", Deed::Upstreams),
     Entry {

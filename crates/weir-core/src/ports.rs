@@ -3,6 +3,7 @@
 //! `weir-proxy` implements them, `weir-admin` uses them, `weir` plugs one into the other.
 
 pub mod configuration;
+pub mod connections;
 pub mod drain;
 pub mod failures;
 mod histogram;

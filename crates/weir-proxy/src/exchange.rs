@@ -226,6 +226,7 @@ impl Drop for Exchange {
     /// However it ends, also by a connection that is cut, it is not in progress any more.
     fn drop(&mut self) {
         self.worker.counters.in_flight.subtract(1);
+        self.client.sight.end();
         self.leave_places();
         self.leave_upstream();
     }
@@ -242,11 +243,12 @@ impl Exchange {
     ) -> Self {
         let begun = now();
         worker.counters.in_flight.add(1);
+        client.sight.begin(&snapshot);
         Self {
             worker: Rc::clone(worker),
             client: Rc::clone(client),
             snapshot,
-            facts: Facts::unknown(request.version(), client.peer.ip()),
+            facts: Facts::unknown(request.version(), client.peer().ip()),
             request,
             found: None,
             identity: SmallVec::new(),
@@ -261,7 +263,7 @@ impl Exchange {
             looked_at_wake: worker.wakes.get(),
             origin: Origin::default(),
             record: Record::default(),
-            close: last || worker.is_draining() || client.threshold.is_closing(),
+            close: last || worker.is_draining() || client.sight.threshold.is_closing(),
         }
     }
 

@@ -158,7 +158,7 @@ impl Running {
         let listed = self.with(|proxy| self.runtime.block_on(proxy.inspect(Query::Connections)));
         let serves = |one: &Inspection| match one {
             Inspection::Connections(all) => all.iter().any(|(_, peer)| *peer == client.to_string()),
-            Inspection::IdleUpstream(_) => false,
+            Inspection::IdleUpstream(_) | Inspection::Page(..) => false,
         };
         listed.iter().position(serves).unwrap_or_else(|| panic!("no worker serves {client}"))
     }

@@ -217,7 +217,7 @@ async fn until_signal(
                     }
                 }
                 if let Some(asked) = upgrades.whoever_waits() {
-                    upgrade(weir, (&mut reloader, upgrades), asked);
+                    upgrade(weir, (&mut reloader, upgrades), asked, notifier);
                 }
                 continue;
             }
@@ -237,36 +237,33 @@ async fn until_signal(
                     notifier.ready(&systemd::reloaded(weir, Some(&ReloadError::NoFile)));
                 }
             },
-            Signal::Replace => {
-                // Who sends signals has no answer, and may look there for one.
-                if let Err(error) = upgrade(weir, (&mut reloader, upgrades), None) {
-                    notifier.status(&systemd::not_replaced(weir, &error));
-                }
-            }
+            Signal::Replace => upgrade(weir, (&mut reloader, upgrades), None, notifier),
         }
     }
 }
 
 /// Begins to replace this process, or lets that wait until the configuration that is being read is in use or refused. No other one
 /// is read meanwhile: the new process reads the file itself, and gets the sockets that there are now.
-///
-/// # Errors
-/// It can't be replaced now; whoever has asked is told.
 fn upgrade(
     weir: &Weir,
     (reloader, upgrades): (&mut Option<Reloader>, &mut Upgrades),
     asked: Option<Asked>,
-) -> Result<(), UpgradeError> {
+    notifier: &Notifier,
+) {
     match reloader {
         Some(reloader) if reloader.is_under_way() => {
             reloader.hold();
             upgrades.wait(asked);
-            Ok(())
         }
         _ => {
-            let begun = upgrades.begin(weir, asked);
+            let is_signal = asked.is_none();
+            if let Err(error) = upgrades.begin(weir, asked)
+                && is_signal
+            {
+                // Who sends signals has no answer, and may look there for one.
+                notifier.status(&systemd::not_replaced(weir, &error));
+            }
             settle(weir, (reloader, upgrades));
-            begun
         }
     }
 }
@@ -290,8 +287,7 @@ async fn replaced(
 ) -> Option<NewProcess> {
     let ended = match event {
         Event::Asked(asked) => {
-            // The answer says it.
-            let _ = upgrade(weir, (reloader, upgrades), Some(asked));
+            upgrade(weir, (reloader, upgrades), Some(asked), notifier);
             return None;
         }
         Event::Ended(ended) => ended,

@@ -188,6 +188,7 @@ impl Weir {
         let sources = Sources {
             status: proxy.status_source(),
             site: Some(proxy.site_source()),
+            connections: Some(proxy.connection_source()),
             queues: Some(proxy.queue_source()),
             members: Some(proxy.member_control()),
             log: logging::control(),

@@ -11,6 +11,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use weir_core::health::{Change, State};
 use weir_core::ports::configuration::ConfigurationStatus;
+use weir_core::ports::connections::{ConnectionPage, ConnectionStatus, Cursor, ExchangeStatus};
 use weir_core::ports::failures::RecentFailure;
 use weir_core::ports::members::{Changed, Leaving};
 use weir_core::ports::queue::{DeadLetterCount, QueueServerStatus, QueueStatus, QueuedTarget, QueuedWrite};
@@ -175,6 +176,30 @@ fn failure() -> RecentFailure {
     }
 }
 
+fn connections() -> ConnectionPage {
+    let exchange = ExchangeStatus {
+        service: "shop.example.com".to_owned(),
+        route: "/orders/".to_owned(),
+        upstream: Some("web".to_owned()),
+        server: Some("10.0.0.1:8080".to_owned()),
+    };
+    let busy = ConnectionStatus {
+        id: "0-17".to_owned(),
+        client: "192.0.2.7:51234".to_owned(),
+        listener: "127.0.0.1:8080".to_owned(),
+        age: Duration::from_millis(12_500),
+        state: "exchange",
+        tls: true,
+        requests_total: 3,
+        bytes_received: 1540,
+        bytes_sent: 90_210,
+        exchange: Some(exchange),
+        ..ConnectionStatus::default()
+    };
+    let next = Some(Cursor { worker: 0, place: 1 });
+    ConnectionPage { connections: vec![busy], total: 12, next, silent_workers: 0 }
+}
+
 fn queue() -> QueueStatus {
     QueueStatus {
         name: "orders".into(),
@@ -285,6 +310,7 @@ fn examples() -> BTreeMap<String, Value> {
         (format!("GET {queues}/{{queue}}/writes"), crate::queues::writes(&[write()], 100)),
         (format!("GET {queues}/{{queue}}/writes/{{write}}"), crate::queues::write(&write())),
         (format!("POST {queues}/{{queue}}/retry"), crate::queues::done(&done)),
+        ("GET /api/v1/connections".to_owned(), crate::connections::page(&connections())),
         ("GET /api/v1/failures".to_owned(), json!({ "failures": [crate::failures::failure(&failure())] })),
         ("GET /api/v1/events".to_owned(), document(&status)),
         ("POST /api/v1/reload".to_owned(), crate::reload_routes::told(&reloaded())),

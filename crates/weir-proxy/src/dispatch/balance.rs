@@ -95,6 +95,7 @@ fn attempts(
             let attempt = Attempt { number, server: index };
             let server = &group.servers[index];
             x.record.server = Some(Arc::clone(server));
+            x.client.sight.asks(server);
             let since = x.now;
             let connection = match obtain::kept(x, upstream, server, reuse) {
                 Some(connection) => connection,

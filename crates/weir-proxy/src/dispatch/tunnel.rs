@@ -16,6 +16,7 @@ use weir_upstream::io::timed::{Patience, Timed};
 use crate::exchange::Exchange;
 use crate::inbound::registry::Tunnel;
 use crate::inbound::responder::{Progress, Responder};
+use crate::inbound::sight::Doing;
 use crate::stages::failure::Failure;
 
 /// Moves bytes between client and server. Bytes that came behind the heads are in the buffers.
@@ -32,6 +33,7 @@ pub(super) async fn run(
     // The connection is no HTTP any more, whatever happens.
     x.close = true;
     let _tunnel = Tunnel::begin(&x.worker.registry);
+    x.client.sight.does(Doing::Upgraded);
     responder.flush().await?;
     let timeouts = &x.snapshot.timeouts;
     let idle = Some(Patience { wait: Wait::ClientIdle, at_most: timeouts.upgraded_idle });

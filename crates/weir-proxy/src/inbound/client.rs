@@ -1,8 +1,6 @@
 //! A client's connection, as exchanges see it.
 
 use std::cell::Cell;
-use std::fmt;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -13,39 +11,12 @@ use weir_upstream::io::deadline::{Deadlines, Wait};
 use weir_upstream::io::stream::Stream;
 use weir_upstream::io::timed::{Patience, Timed};
 
+use super::peer::Peer;
 use super::secured::Secured;
-use super::threshold::Threshold;
+use super::sight::Sight;
 
 /// How we name ourselves to those behind us (RFC 9110 §7.6.3), for a message that came as HTTP/1.1.
 pub(crate) const VIA: &[u8] = b"1.1 weir";
-
-/// Who is at the other end.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Peer {
-    /// A network address.
-    Network(SocketAddr),
-    /// A process of this machine, over a Unix socket.
-    Local,
-}
-
-impl Peer {
-    /// The address for access rules and X-Forwarded-For. A process of this machine counts as loopback.
-    pub(crate) fn ip(&self) -> IpAddr {
-        match self {
-            Self::Network(address) => address.ip().to_canonical(),
-            Self::Local => IpAddr::V4(Ipv4Addr::LOCALHOST),
-        }
-    }
-}
-
-impl fmt::Display for Peer {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Network(address) => address.fmt(f),
-            Self::Local => f.write_str("unix"),
-        }
-    }
-}
 
 /// A client's connection.
 #[derive(Debug)]
@@ -54,8 +25,8 @@ pub(crate) struct Client {
     pub stream: Rc<Stream>,
     /// The deadlines of its task.
     pub deadlines: Rc<Deadlines>,
-    /// Who is at the other end.
-    pub peer: Peer,
+    /// What is seen of it from outside.
+    pub sight: Rc<Sight>,
     /// The peer's address as text.
     pub peer_text: Box<str>,
     /// What its TLS handshake found out; `None` when it speaks in the clear.
@@ -64,14 +35,14 @@ pub(crate) struct Client {
     pub forwarded: Block,
     /// When the last answer ended; idling is counted from then.
     pub last_active: Cell<Option<Instant>>,
-    /// Where it came in.
-    pub threshold: Rc<Threshold>,
 }
 
 impl Client {
-    /// A connection that has just been accepted.
-    pub(crate) fn new(stream: Stream, peer: Peer, secured: Option<Secured>) -> Self {
-        let peer_text: Box<str> = peer.ip().to_string().into();
+    /// A connection that can bring requests.
+    pub(crate) fn new(stream: Stream, sight: &Rc<Sight>, secured: Option<Secured>) -> Self {
+        let stream = Rc::new(stream);
+        sight.carried_by(&stream);
+        let peer_text: Box<str> = sight.peer().ip().to_string().into();
         let forwarded = Block::new(&[
             (K::XForwardedFor, peer_text.as_bytes()),
             (K::XForwardedProto, scheme(secured.as_ref()).as_bytes()),
@@ -79,20 +50,19 @@ impl Client {
             (K::Via, VIA),
         ]);
         Self {
-            stream: Rc::new(stream),
+            stream,
             deadlines: Rc::new(Deadlines::new()),
-            peer,
+            sight: Rc::clone(sight),
             peer_text,
             secured,
             forwarded,
             last_active: Cell::new(None),
-            threshold: Rc::default(),
         }
     }
 
-    /// The same, which came in there.
-    pub(crate) fn through(self, threshold: Rc<Threshold>) -> Self {
-        Self { threshold, ..self }
+    /// Who is at the other end.
+    pub(crate) fn peer(&self) -> Peer {
+        self.sight.peer()
     }
 
     /// The scheme of its URLs.

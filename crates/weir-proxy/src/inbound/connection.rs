@@ -8,9 +8,11 @@ use std::task::Poll;
 use weir_upstream::io::stream::Stream;
 use weir_upstream::permit::Permit;
 
-use super::client::{Client, Peer};
+use super::client::Client;
 use super::door::Terms;
+use super::peer::Peer;
 use super::registry::Registration;
+use super::sight::Sight;
 use super::threshold::Threshold;
 use super::tls;
 use super::{h1, proxy_header};
@@ -50,8 +52,9 @@ impl Accepted {
 
 /// Serves a connection to its end.
 pub(crate) async fn serve(worker: Rc<Worker>, accepted: Accepted) {
-    let registration = Registration::new(&worker.registry, accepted.peer);
-    let mut conversation = Box::pin(converse(Rc::clone(&worker), accepted));
+    let sight = Sight::new(accepted.peer, Rc::clone(&accepted.threshold));
+    let registration = Registration::new(&worker.registry, Rc::clone(&sight));
+    let mut conversation = Box::pin(converse(Rc::clone(&worker), accepted, sight));
     poll_fn(|cx| {
         worker.wakes.set(worker.wakes.get() + 1);
         if registration.poll_cut(cx).is_ready() {
@@ -62,22 +65,22 @@ pub(crate) async fn serve(worker: Rc<Worker>, accepted: Accepted) {
     .await;
 }
 
-async fn converse(worker: Rc<Worker>, accepted: Accepted) {
-    let Accepted { stream, mut peer, proxy_header, permit: _permit, tls, threshold } = accepted;
+async fn converse(worker: Rc<Worker>, accepted: Accepted, sight: Rc<Sight>) {
+    let Accepted { stream, peer, proxy_header, permit: _permit, tls, .. } = accepted;
     if proxy_header {
         // In memory of its own, which is given back when it is read.
         match Box::pin(proxy_header::read(&worker, &stream, peer)).await {
-            Some(client) => peer = client,
+            Some(client) => sight.is_of(client),
             None => return,
         }
     }
     let client = match tls {
-        None => Client::new(stream, peer, None),
+        None => Client::new(stream, &sight, None),
         // In memory of its own, which is given back when the handshake is over.
-        Some(tls) => match Box::pin(tls::accept(&worker, &tls, stream, peer)).await {
+        Some(tls) => match Box::pin(tls::accept(&worker, &tls, stream, &sight)).await {
             Some(client) => client,
             None => return,
         },
     };
-    h1::requests(worker, Rc::new(client.through(threshold))).await;
+    h1::requests(worker, Rc::new(client)).await;
 }

@@ -32,16 +32,18 @@ pub(crate) struct Terms {
 #[derive(Debug)]
 pub(crate) struct Door {
     pub id: DoorId,
+    /// Where it listens.
+    pub address: Arc<str>,
     /// Looked at once for each connection.
     pub terms: ArcSwap<Terms>,
 }
 
 impl Door {
-    /// A listener at which this is spoken.
-    pub(crate) fn new(terms: Terms) -> Arc<Self> {
+    /// A listener at this address, at which this is spoken.
+    pub(crate) fn new(address: &str, terms: Terms) -> Arc<Self> {
         static NEXT: AtomicU64 = AtomicU64::new(0);
         let id = DoorId(NEXT.fetch_add(1, Ordering::Relaxed));
-        Arc::new(Self { id, terms: ArcSwap::from_pointee(terms) })
+        Arc::new(Self { id, address: address.into(), terms: ArcSwap::from_pointee(terms) })
     }
 }
 

@@ -15,9 +15,9 @@ use weir_upstream::io::exhaustion::is_exhaustion;
 use weir_upstream::io::stream::Stream;
 use weir_upstream::permit::Permit;
 
-use super::client::Peer;
 use super::connection::{self, Accepted};
 use super::door::{Door, Post, Relief};
+use super::peer::Peer;
 use crate::runtime::worker::Worker;
 
 /// How long accepting pauses when the system has no file descriptor or memory left.

@@ -13,7 +13,7 @@ use weir_http::proxy_protocol::{self, Progress, ProxyHeaderError, V2_BYTES_MAX};
 use weir_upstream::io::deadline::{Deadlines, Wait};
 use weir_upstream::io::stream::Stream;
 
-use super::client::Peer;
+use super::peer::Peer;
 use crate::runtime::worker::Worker;
 
 /// Why a connection has no header.

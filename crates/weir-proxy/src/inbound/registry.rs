@@ -7,8 +7,10 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 use slab::Slab;
+use weir_core::ports::connections::ConnectionStatus;
+use weir_upstream::io::deadline::now;
 
-use super::client::Peer;
+use super::sight::Sight;
 use crate::runtime::counters::WorkerCounters;
 use crate::runtime::inspection::ConnectionId;
 
@@ -50,9 +52,8 @@ impl Drop for Tunnel {
 #[derive(Debug)]
 struct Entry {
     id: ConnectionId,
-    peer: Peer,
     waker: Option<Waker>,
-    cut: Rc<Cell<bool>>,
+    sight: Rc<Sight>,
 }
 
 /// A connection's place in the registry; it is given up when this is dropped.
@@ -61,26 +62,25 @@ pub(crate) struct Registration {
     registry: Rc<Registry>,
     place: usize,
     /// Shared with the entry: it is looked at whenever the connection's task runs.
-    cut: Rc<Cell<bool>>,
+    sight: Rc<Sight>,
     /// Whether the entry knows how to wake the task.
     known: Cell<bool>,
 }
 
 impl Registration {
     /// Enters a connection.
-    pub(crate) fn new(registry: &Rc<Registry>, peer: Peer) -> Self {
-        let cut = Rc::new(Cell::new(false));
+    pub(crate) fn new(registry: &Rc<Registry>, sight: Rc<Sight>) -> Self {
         let id = ConnectionId(registry.next_id.replace(registry.next_id.get().wrapping_add(1)));
-        let entry = Entry { id, peer, waker: None, cut: Rc::clone(&cut) };
+        let entry = Entry { id, waker: None, sight: Rc::clone(&sight) };
         let place = registry.entries.borrow_mut().insert(entry);
         registry.counters.connections.add(1);
         registry.counters.connections_open.add(1);
-        Self { registry: Rc::clone(registry), place, cut, known: Cell::new(false) }
+        Self { registry: Rc::clone(registry), place, sight, known: Cell::new(false) }
     }
 
     /// Remembers how to wake the connection's task, once, and says whether the connection has been cut.
     pub(crate) fn poll_cut(&self, cx: &mut Context<'_>) -> Poll<()> {
-        if self.cut.get() {
+        if self.sight.is_cut() {
             return Poll::Ready(());
         }
         if !self.known.replace(true) {
@@ -150,7 +150,7 @@ impl Registry {
     /// Closes a connection at once. One that has gone already is no error.
     pub fn cut(&self, id: ConnectionId) {
         if let Some((_, entry)) = self.entries.borrow().iter().find(|(_, entry)| entry.id == id) {
-            entry.cut.set(true);
+            entry.sight.cut();
             if let Some(waker) = &entry.waker {
                 waker.wake_by_ref();
             }
@@ -159,7 +159,25 @@ impl Registry {
 
     /// Every connection with its peer.
     pub fn list(&self) -> Vec<(ConnectionId, String)> {
-        self.entries.borrow().iter().map(|(_, entry)| (entry.id, entry.peer.to_string())).collect()
+        self.entries.borrow().iter().map(|(_, entry)| (entry.id, entry.sight.peer().to_string())).collect()
+    }
+
+    /// Connections from this place of the table on, at most so many, of the worker with this number; and the place behind them,
+    /// unless there is none any more.
+    pub fn page(
+        &self,
+        (worker, is_draining): (u64, bool),
+        from: usize,
+        max: usize,
+    ) -> (Vec<ConnectionStatus>, Option<usize>) {
+        let (entries, now) = (self.entries.borrow(), now());
+        let mut left = entries.iter().skip_while(|(place, _)| *place < from);
+        let told = left
+            .by_ref()
+            .take(max)
+            .map(|(_, Entry { id, sight, .. })| sight.status(format!("{worker}-{}", id.0), is_draining, now));
+        let told = told.collect();
+        (told, left.next().map(|(place, _)| place))
     }
 
     /// Waits until there is no connection.

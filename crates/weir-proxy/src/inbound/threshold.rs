@@ -1,6 +1,8 @@
 //! Where connections of a worker came in, so that those of one listener can be asked to leave together.
 
 use std::cell::Cell;
+use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -16,23 +18,37 @@ pub(crate) struct Closing {
 
 /// Where connections of a worker came in; shared by all that came through one listener.
 #[derive(Debug, Default)]
-pub(crate) struct Threshold(Cell<Option<Closing>>);
+pub(crate) struct Threshold {
+    closing: Cell<Option<Closing>>,
+    /// Where the listener listens.
+    address: Arc<str>,
+}
 
 impl Threshold {
+    /// That of a listener at this address.
+    pub(crate) fn new(address: &Arc<str>) -> Rc<Self> {
+        Rc::new(Self { closing: Cell::new(None), address: Arc::clone(address) })
+    }
+
+    /// Where the listener listens.
+    pub(crate) fn address(&self) -> &str {
+        &self.address
+    }
+
     /// Asks those who came in here to leave.
     pub(crate) fn close(&self, closing: Closing) {
         if !self.is_closing() {
-            self.0.set(Some(closing));
+            self.closing.set(Some(closing));
         }
     }
 
     /// Whether those who came in here shall leave.
     pub(crate) fn is_closing(&self) -> bool {
-        self.0.get().is_some()
+        self.closing.get().is_some()
     }
 
     /// Since when, and how long idle ones are kept.
     pub(crate) fn closing(&self) -> Option<Closing> {
-        self.0.get()
+        self.closing.get()
     }
 }

@@ -24,9 +24,10 @@ use weir_upstream::io::stream::Stream;
 use weir_upstream::io::tls::Input;
 use weir_upstream::permit::Permit;
 
-use super::client::{Client, Peer};
+use super::client::Client;
 use super::h1;
 use super::secured::{Secured, Subject};
+use super::sight::Sight;
 use crate::runtime::certificates::ListenerTls;
 use crate::runtime::clock::time_of_day;
 use crate::runtime::worker::Worker;
@@ -77,8 +78,9 @@ pub(super) async fn accept(
     worker: &Rc<Worker>,
     tls: &ListenerTls,
     stream: Stream,
-    peer: Peer,
+    sight: &Rc<Sight>,
 ) -> Option<Client> {
+    let peer = sight.peer();
     let deadlines = Deadlines::new();
     deadlines.set(Wait::ClientHead, worker.snapshot().timeouts.tls_handshake);
     let outcome = deadlines.guard(pin!(handshake(worker, tls, stream))).await;
@@ -87,11 +89,11 @@ pub(super) async fn accept(
         Ok(Ok((stream, secured))) => {
             let resumed = stream.tls(|tls| tls.handshake_kind() == Some(HandshakeKind::Resumed));
             count(if resumed == Some(true) { HandshakeOutcome::Resumed } else { HandshakeOutcome::Full });
-            Some(Client::new(stream, peer, Some(secured)))
+            Some(Client::new(stream, sight, Some(secured)))
         }
         Ok(Err(Ended::Plain(stream, buffer))) => {
             count(HandshakeOutcome::PlainHttp);
-            let client = Rc::new(Client::new(stream, peer, None));
+            let client = Rc::new(Client::new(stream, sight, None));
             h1::refuse(worker, &client, buffer, Failure::PlainHttp).await;
             None
         }

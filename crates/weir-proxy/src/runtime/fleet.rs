@@ -11,6 +11,7 @@ use std::time::Duration;
 use tokio::runtime::{Builder, LocalOptions};
 use tokio::sync::{mpsc, oneshot};
 
+use super::connections::Asked;
 use super::counters::WorkerCounters;
 use super::inbox::{Inbox, Inspection, Message, Query};
 use super::posts::AcceptEnded;
@@ -88,6 +89,14 @@ impl Fleet {
     pub(super) fn all_counters(&self) -> Vec<Arc<WorkerCounters>> {
         let running = self.workers.iter().chain(&self.leaving).map(|worker| &worker.counters);
         running.chain(&self.spare).map(Arc::clone).collect()
+    }
+
+    /// Whom to ask for connections, in the order of their numbers.
+    pub(super) fn asked(&self) -> Vec<Asked> {
+        let all = self.workers.iter().chain(&self.leaving);
+        let mut all: Vec<_> = all.map(|worker| (worker.id, worker.inbox.downgrade())).collect();
+        all.sort_unstable_by_key(|(id, _)| *id);
+        all
     }
 
     /// Tells those with these indexes and above that they go.

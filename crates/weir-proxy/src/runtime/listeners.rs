@@ -46,7 +46,7 @@ impl OpenListener {
     /// There is nothing to serve TLS with.
     fn over(listen: &Listen, listener: Listener) -> Result<Self, StartError> {
         let terms = terms(listen, listener.address())?;
-        let (door, mark) = (Door::new(terms), Fingerprint::of(listen));
+        let (door, mark) = (Door::new(&listener.address().to_string(), terms), Fingerprint::of(listen));
         Ok(Self { listener, door, written: listen.address.clone(), mark })
     }
 

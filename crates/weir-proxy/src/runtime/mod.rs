@@ -6,6 +6,7 @@ pub mod certificates;
 pub mod clock;
 pub mod concurrency;
 pub mod configuration_record;
+mod connections;
 pub(crate) mod control;
 mod counter;
 pub mod counters;

@@ -5,9 +5,9 @@ use std::rc::Rc;
 use tokio::task::JoinSet;
 
 use super::worker::Worker;
-use crate::inbound::door::{DoorId, Post, Relief};
+use crate::inbound::door::{Door, DoorId, Post, Relief};
 use crate::inbound::listener::{self, Entrance};
-use crate::inbound::threshold::Closing;
+use crate::inbound::threshold::{Closing, Threshold};
 
 /// An accept loop has ended that should run for as long as its worker.
 #[derive(Debug)]
@@ -31,10 +31,11 @@ struct Manned {
 impl Posts {
     /// Accepts from one more socket.
     pub(super) fn man(&mut self, worker: &Rc<Worker>, entrance: Entrance) {
-        let door = entrance.door.id;
+        let Door { id: door, ref address, .. } = *entrance.door;
         // Those who came in through one listener are asked to leave together.
         let known = self.manned.iter().find(|manned| manned.door == door);
-        let threshold = known.map_or_else(Rc::default, |known| Rc::clone(&known.post.threshold));
+        let threshold =
+            known.map_or_else(|| Threshold::new(address), |known| Rc::clone(&known.post.threshold));
         let post = Post::new(threshold);
         // It may have accepted from this one before, and handed it over.
         self.manned.retain(|manned| (manned.door, manned.socket) != (door, entrance.number));

@@ -12,6 +12,7 @@ use tokio::sync::mpsc;
 use weir_config::model::{AccessLog, Drain, Model};
 use weir_core::ports::SharedStatusSource;
 use weir_core::ports::configuration::SharedConfigurationSource;
+use weir_core::ports::connections::SharedConnectionSource;
 use weir_core::ports::members::SharedMemberControl;
 use weir_core::ports::queue::SharedQueueSource;
 use weir_core::ports::site::SharedSiteSource;
@@ -24,6 +25,7 @@ use super::authentication::verifiers::Verifiers;
 use super::build;
 use super::certificates;
 use super::configuration_record::ConfigurationRecord;
+use super::connections::Connections;
 use super::control::Control;
 use super::fleet::Fleet;
 use super::inbox::{INBOX_MESSAGES_MAX, Inspection, Message, Query};
@@ -62,6 +64,7 @@ pub struct Proxy {
     /// Sockets that a worker should have got and the system did not give, until the next reload.
     pub(super) unmanned: Vec<Unmanned>,
     pub(super) status: Arc<ProcessStatus>,
+    pub(super) connections: Arc<Connections>,
     pub(super) log: Option<AccessLogWriter>,
     pub(super) drain: Drain,
     /// Whether any worker may still bring a write.
@@ -132,6 +135,7 @@ impl Proxy {
             fleet: Fleet::new(),
             listeners,
             unmanned: Vec::new(),
+            connections: Connections::of(&status),
             status,
             log,
             drain: model.drain,
@@ -176,6 +180,7 @@ impl Proxy {
     pub(super) fn note_workers(&self) {
         self.status.workers.store(self.fleet.len(), Ordering::Relaxed);
         self.status.counters.store(Arc::new(self.fleet.all_counters()));
+        self.connections.note_workers(self.fleet.asked());
     }
 
     /// Begins what runs beside the requests.
@@ -214,6 +219,11 @@ impl Proxy {
     /// The configuration in force, for people, also after this is gone.
     pub fn configuration_source(&self) -> SharedConfigurationSource {
         Arc::clone(&self.status) as SharedConfigurationSource
+    }
+
+    /// Connections that are open, for people, also after this is gone.
+    pub fn connection_source(&self) -> SharedConnectionSource {
+        Arc::clone(&self.connections) as SharedConnectionSource
     }
 
     /// Services and routes, for people, also after this is gone.

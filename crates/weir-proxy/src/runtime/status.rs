@@ -79,6 +79,11 @@ impl ProcessStatus {
         })
     }
 
+    /// Client connections that are open.
+    pub(super) fn connections_open(&self) -> u64 {
+        self.counters.load().iter().map(|one| one.connections_open.value()).sum()
+    }
+
     /// What is in force now.
     pub(crate) fn snapshot(&self) -> Arc<Snapshot> {
         self.snapshot.load_full()

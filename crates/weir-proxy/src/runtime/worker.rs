@@ -195,6 +195,10 @@ impl Worker {
         match query {
             Query::Connections => Inspection::Connections(self.registry.list()),
             Query::IdleUpstream => Inspection::IdleUpstream(self.pools.len()),
+            Query::Page { worker, from, max } => {
+                let (connections, next) = self.registry.page((worker, self.is_draining()), from, max);
+                Inspection::Page(connections, next)
+            }
         }
     }
 }

@@ -19,7 +19,9 @@ pub(super) fn identify(x: &mut Exchange) -> Result<(), Failure> {
     };
     match x.snapshot.table.find(&query) {
         Found::Route { service, route } => {
-            x.found = Some(x.snapshot.table.number(service, route));
+            let number = x.snapshot.table.number(service, route);
+            x.found = Some(number);
+            x.client.sight.is_at(number);
             Ok(())
         }
         Found::NoService => Err(Failure::NoService { host: String::from_utf8_lossy(&x.facts.host).into() }),

@@ -218,7 +218,7 @@ fn asked_upgrade(x: &Exchange, options: ConnectionOptions) -> Option<Box<[u8]>> 
 
 /// Takes away what was meant for this hop or must not be believed, and adds what we vouch for (`semantics.md` §1.4, §1.8).
 fn forwarding_fields(x: &mut Exchange, snapshot: &Snapshot) {
-    let peer = x.client.peer.ip();
+    let peer = x.client.peer().ip();
     let trusted =
         !snapshot.trusted_proxies.is_empty() && forwarded::is_trusted(peer, &snapshot.trusted_proxies);
     let request = &mut *x.request;
@@ -280,7 +280,7 @@ fn vouch(x: &mut Exchange, snapshot: &Snapshot, trusted: bool) {
     let mut before: Vec<u8> = Vec::new();
     if trusted {
         let values = request.get_all(K::XForwardedFor);
-        x.facts.client = forwarded::client(x.client.peer.ip(), &snapshot.trusted_proxies, values);
+        x.facts.client = forwarded::client(x.client.peer().ip(), &snapshot.trusted_proxies, values);
         for value in request.get_all(K::XForwardedFor).filter(|value| !value.is_empty()) {
             before.extend_from_slice(value);
             before.extend_from_slice(b", ");

@@ -113,14 +113,14 @@ pub(super) fn record_refused(worker: &Rc<Worker>, client: &Rc<Client>, failure: 
     if let Some(messages) = &snapshot.messages {
         messages.answer(Source::Proxy, failure.status());
     }
-    tracing::debug!(client = %client.peer.ip(), reason = failure.reason(), "bytes that are no request were refused");
+    tracing::debug!(client = %client.peer().ip(), reason = failure.reason(), "bytes that are no request were refused");
     if let (Some(log), Some(wanted)) = (&mut *worker.log.borrow_mut(), &snapshot.access_log) {
         let entry = Entry {
             status: failure.status(),
             bytes_sent: sent_bytes,
             reason: Some(failure.reason()),
             scheme: client.scheme(),
-            ..Entry::of(client.peer.ip(), time_of_day())
+            ..Entry::of(client.peer().ip(), time_of_day())
         };
         log.log(&wanted.form, &entry);
     }
@@ -154,7 +154,7 @@ fn told(tried: &Tried) -> Try<'_> {
 fn entry(x: &Exchange, duration: Duration) -> Entry<'_> {
     Entry {
         client: x.facts.client,
-        peer: x.client.peer.ip(),
+        peer: x.client.peer().ip(),
         received: time_of_day() - duration,
         method: x.request.method_token(),
         target: &x.origin.target,

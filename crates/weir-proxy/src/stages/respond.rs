@@ -41,7 +41,7 @@ pub(crate) fn begin(
 ) {
     let delivery = responder.delivery(framing);
     x.close |= !request_read || delivery == Delivery::UntilClose;
-    x.close |= x.worker.is_draining() || x.client.threshold.is_closing();
+    x.close |= x.worker.is_draining() || x.client.sight.threshold.is_closing();
     x.record.status = head.status();
     if source == Source::Server {
         clean(head);

@@ -27,7 +27,7 @@ pub(super) fn concerns(request: &Head, rule: &Trace) -> bool {
 pub(super) fn is_believed(x: &Exchange, snapshot: &Snapshot, from: Believed) -> bool {
     match from {
         Believed::Anyone => true,
-        Believed::TrustedProxies => forwarded::is_trusted(x.client.peer.ip(), &snapshot.trusted_proxies),
+        Believed::TrustedProxies => forwarded::is_trusted(x.client.peer().ip(), &snapshot.trusted_proxies),
         Believed::Nobody => false,
     }
 }

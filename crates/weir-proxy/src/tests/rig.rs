@@ -21,9 +21,9 @@ use weir_upstream::member::Server;
 use weir_upstream::pool::Connection;
 
 use super::certificate;
-use crate::inbound::client::Peer;
 use crate::inbound::connection::{self, Accepted};
 use crate::inbound::door::Terms;
+use crate::inbound::peer::Peer;
 use crate::runtime::authentication::verifiers::Verifiers;
 use crate::runtime::build;
 use crate::runtime::certificates::ListenerTls;

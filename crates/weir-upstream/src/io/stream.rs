@@ -24,8 +24,18 @@ pub struct Stream {
     kind: RefCell<Kind>,
     /// Whether the end of the other side's bytes, or something unread before it, was seen while watching for a reset.
     watched: Cell<bool>,
+    moved: Cell<Moved>,
     /// Its place among the connections to its server. Behind the socket, so that it is given back when that is closed.
     place: Option<Place>,
+}
+
+/// Bytes that were moved; within TLS, where there is TLS.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Moved {
+    /// From the other side.
+    pub read: u64,
+    /// To the other side, as far as they have been taken.
+    pub written: u64,
 }
 
 #[derive(Debug)]
@@ -98,7 +108,7 @@ impl Stream {
     }
 
     fn of(kind: Kind) -> Self {
-        Self { kind: RefCell::new(kind), watched: Cell::new(false), place: None }
+        Self { kind: RefCell::new(kind), watched: Cell::new(false), moved: Cell::default(), place: None }
     }
 
     /// Moves a handshake on as far as the network lets it: sends what is to be sent, and reads. With
@@ -153,7 +163,25 @@ impl Stream {
             Kind::Tls(session) => ready!(session.poll_read(cx, buffer.room()))?,
         };
         buffer.advance(count);
+        self.note_read(count);
         Poll::Ready(Ok(count))
+    }
+
+    /// Bytes that were moved so far.
+    pub fn moved(&self) -> Moved {
+        self.moved.get()
+    }
+
+    #[inline]
+    fn note_read(&self, count: usize) {
+        let Moved { read, written } = self.moved.get();
+        self.moved.set(Moved { read: read.wrapping_add(count as u64), written });
+    }
+
+    #[inline]
+    fn note_written(&self, count: usize) {
+        let Moved { read, written } = self.moved.get();
+        self.moved.set(Moved { read, written: written.wrapping_add(count as u64) });
     }
 
     /// Reads no more than fits into `room`, for what must not be read past its end. `Ok(0)` is the end.
@@ -162,10 +190,12 @@ impl Stream {
     /// See [`poll_read`](Self::poll_read).
     #[inline]
     pub fn poll_read_into(&self, cx: &mut Context<'_>, room: &mut [u8]) -> Poll<io::Result<usize>> {
-        match &mut *self.kind.borrow_mut() {
-            Kind::Plain(transport) => transport.poll_read(cx, room),
-            Kind::Tls(session) => session.poll_read(cx, room),
-        }
+        let count = match &mut *self.kind.borrow_mut() {
+            Kind::Plain(transport) => ready!(transport.poll_read(cx, room))?,
+            Kind::Tls(session) => ready!(session.poll_read(cx, room))?,
+        };
+        self.note_read(count);
+        Poll::Ready(Ok(count))
     }
 
     /// Writes the beginning of these slices, as much as goes at once.
@@ -174,10 +204,12 @@ impl Stream {
     /// [`poll_flush`](Self::poll_flush) does nothing else.
     #[inline]
     pub fn poll_write(&self, cx: &mut Context<'_>, slices: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
-        match &mut *self.kind.borrow_mut() {
-            Kind::Plain(transport) => transport.poll_write(cx, slices),
-            Kind::Tls(session) => session.poll_write(cx, slices),
-        }
+        let count = match &mut *self.kind.borrow_mut() {
+            Kind::Plain(transport) => ready!(transport.poll_write(cx, slices))?,
+            Kind::Tls(session) => ready!(session.poll_write(cx, slices))?,
+        };
+        self.note_written(count);
+        Poll::Ready(Ok(count))
     }
 
     /// Whether its bytes are those of a socket, unchanged: then [`poll_into`](Self::poll_into) and
@@ -196,10 +228,12 @@ impl Stream {
         conduit: &mut Conduit,
         bytes_max: usize,
     ) -> Poll<io::Result<usize>> {
-        match &*self.kind.borrow() {
-            Kind::Plain(transport) => transport.poll_into(cx, conduit, bytes_max),
-            Kind::Tls(_) => Poll::Ready(Err(io::ErrorKind::Unsupported.into())),
-        }
+        let count = match &*self.kind.borrow() {
+            Kind::Plain(transport) => ready!(transport.poll_into(cx, conduit, bytes_max))?,
+            Kind::Tls(_) => return Poll::Ready(Err(io::ErrorKind::Unsupported.into())),
+        };
+        self.note_read(count);
+        Poll::Ready(Ok(count))
     }
 
     /// Moves what a conduit holds to the other side, as much as goes at once.
@@ -207,10 +241,12 @@ impl Stream {
     /// # Errors
     /// The system's. Not for streams that are no plain sockets.
     pub fn poll_out_of(&self, cx: &mut Context<'_>, conduit: &mut Conduit) -> Poll<io::Result<usize>> {
-        match &*self.kind.borrow() {
-            Kind::Plain(transport) => transport.poll_out_of(cx, conduit),
-            Kind::Tls(_) => Poll::Ready(Err(io::ErrorKind::Unsupported.into())),
-        }
+        let count = match &*self.kind.borrow() {
+            Kind::Plain(transport) => ready!(transport.poll_out_of(cx, conduit))?,
+            Kind::Tls(_) => return Poll::Ready(Err(io::ErrorKind::Unsupported.into())),
+        };
+        self.note_written(count);
+        Poll::Ready(Ok(count))
     }
 
     /// Hands everything that was written to the system. Writes on a plain stream have done so themselves.

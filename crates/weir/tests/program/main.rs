@@ -10,6 +10,7 @@ mod bad_input;
 mod browser;
 mod cert;
 mod check;
+mod connections;
 mod dashboard;
 mod demo;
 mod descriptors;

@@ -211,6 +211,7 @@ impl<'r> Driver<'r> {
         let server = &self.group.servers[server];
         server.counters.won.fetch_add(1, Ordering::Relaxed);
         x.record.server = Some(Arc::clone(server));
+        x.client.sight.asks(server);
     }
 
     fn keep(&mut self, number: u32) {

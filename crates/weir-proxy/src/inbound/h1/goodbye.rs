@@ -9,6 +9,7 @@ use weir_upstream::io::buffer::ReadBuffer;
 use weir_upstream::io::deadline::Wait;
 
 use crate::inbound::client::Client;
+use crate::inbound::sight::Doing;
 use crate::runtime::worker::Worker;
 
 /// How long and how much is read from a client that was answered before it had said everything (`semantics.md` §1.7).
@@ -18,6 +19,7 @@ const LINGER_BYTES_MAX: usize = 256 * 1024;
 
 /// Ends our side; the client has been read to the end of its request.
 pub(super) async fn close(worker: &Worker, client: &Client) {
+    client.sight.does(Doing::Closing);
     client.deadlines.clear_all();
     client.deadlines.set(Wait::ClientWrite, worker.snapshot().timeouts.client_write);
     // The connection ends either way.
@@ -27,6 +29,7 @@ pub(super) async fn close(worker: &Worker, client: &Client) {
 /// Ends our side, and reads and forgets what the client is still sending: closing with unread bytes would be a reset, which
 /// can destroy the answer on its way (RFC 9112 §9.6).
 pub(super) async fn linger(client: &Client, mut buffer: ReadBuffer) {
+    client.sight.does(Doing::Closing);
     client.deadlines.clear_all();
     client.deadlines.set(Wait::ClientIdle, LINGER_TIME);
     let mut left = LINGER_BYTES_MAX;

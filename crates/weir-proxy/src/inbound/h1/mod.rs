@@ -21,6 +21,7 @@ use weir_upstream::io::deadline::{Wait, now};
 use self::request::Received;
 use super::client::Client;
 use super::responder::{H1Responder, Responder};
+use super::sight::Doing;
 use crate::exchange::Next;
 use crate::runtime::worker::Worker;
 use crate::stages;
@@ -54,10 +55,9 @@ impl Drop for Warmth<'_> {
 
 /// Serves the requests of a connection, to its end.
 pub(super) async fn requests(worker: Rc<Worker>, client: Rc<Client>) {
-    let mut count = 0;
     while wait_for_request(&worker, &client, Duration::MAX).await == Idle::Readable {
         // A future of its own in memory of its own: the connection stays small while it is idle.
-        match Box::pin(warm(&worker, &client, &mut count)).await {
+        match Box::pin(warm(&worker, &client)).await {
             Next::KeepAlive => {}
             // What is still unread would turn closing into a reset. It is the client's FIN, or more that will not be answered.
             Next::Close if !client.stream.is_quiet() => {
@@ -96,6 +96,7 @@ enum Idle {
 /// Waits for the first byte of a request, at most for `patience`.
 async fn wait_for_request(worker: &Worker, client: &Client, patience: Duration) -> Idle {
     let usual = worker.snapshot().timeouts.idle;
+    client.sight.does(Doing::Idle);
     client.deadlines.clear_all();
     let mut rule = None;
     let mut last = false;
@@ -104,7 +105,7 @@ async fn wait_for_request(worker: &Worker, client: &Client, patience: Duration) 
             return Poll::Ready(());
         }
         // The drain wakes every connection, and so does a want of descriptors; an idle one shortens its patience then.
-        let closing = client.threshold.closing();
+        let closing = client.sight.threshold.closing();
         if rule != Some(worker.idle_rule(closing)) {
             rule = Some(worker.idle_rule(closing));
             // Nothing but a request moves this, so empty lines now and then keep no connection.
@@ -126,9 +127,9 @@ async fn wait_for_request(worker: &Worker, client: &Client, patience: Duration) 
 }
 
 /// Serves requests for as long as they follow each other closely: the memory of one exchange serves the next.
-async fn warm(worker: &Rc<Worker>, client: &Rc<Client>, count: &mut u64) -> Next {
+async fn warm(worker: &Rc<Worker>, client: &Rc<Client>) -> Next {
     loop {
-        let next = busy(worker, client, count).await;
+        let next = busy(worker, client).await;
         if !matches!(next, Next::KeepAlive) {
             return next;
         }
@@ -142,16 +143,17 @@ async fn warm(worker: &Rc<Worker>, client: &Rc<Client>, count: &mut u64) -> Next
 }
 
 /// Serves requests until none of the next one has come yet, or the connection ends.
-async fn busy(worker: &Rc<Worker>, client: &Rc<Client>, count: &mut u64) -> Next {
+async fn busy(worker: &Rc<Worker>, client: &Rc<Client>) -> Next {
     let mut buffer = ReadBuffer::new();
     loop {
         let snapshot = worker.snapshot();
+        client.sight.does(Doing::Reading);
         let received = request::receive(client, &snapshot, &mut buffer).await;
         let next = match received {
             Ok(Received::Nothing) => return Next::KeepAlive,
             Ok(Received::Head(head)) => {
-                *count += 1;
-                let last = snapshot.limits.requests_per_connection.is_some_and(|max| *count >= max);
+                let count = client.sight.count_request();
+                let last = snapshot.limits.requests_per_connection.is_some_and(|max| count >= max);
                 stages::run(worker, client, snapshot, head, &mut buffer, last).await
             }
             Ok(Received::End) => Next::End,
@@ -217,8 +219,8 @@ mod tests {
     fn an_idle_connection_is_small_and_a_busy_one_bounded() {
         let idle = size(|worker, client, ()| requests(worker, client));
         assert!(idle <= 512, "an idle connection takes {idle} bytes");
-        let worker_client: fn(&'static Rc<Worker>, &'static Rc<Client>, &'static mut u64) -> _ =
-            |worker, client, count| warm(worker, client, count);
+        let worker_client: fn(&'static Rc<Worker>, &'static Rc<Client>, ()) -> _ =
+            |worker, client, ()| warm(worker, client);
         let busy = size(worker_client);
         assert!(busy <= 5120, "a busy connection takes {busy} bytes");
     }
