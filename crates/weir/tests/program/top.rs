@@ -94,7 +94,11 @@ fn servers_are_watched_and_taken_out() {
     screen.press(&["k", "d"]);
     screen.wait_for("NO OTHER server of web gets requests");
     screen.press(&["Escape"]);
-    screen.press(&["j", "b"]);
+    // A key that comes together with it would be one pressed with Alt.
+    screen.wait(|seen| !seen.contains("NO OTHER server of web"));
+    screen.press(&["j"]);
+    screen.wait(|seen| stage.line(seen, 1).starts_with('>'));
+    screen.press(&["b"]);
     screen.wait_for("put back ");
     screen.press(&["y"]);
     screen.wait(|seen| stage.line(seen, 1).contains("HEALTHY") && seen.contains("web  2/2 up"));
