@@ -22,10 +22,9 @@ use crate::workspace;
 /// When `deny.toml` cannot be read or `cargo metadata` fails.
 pub(crate) fn check() -> Result<Vec<String>> {
     let policy = Policy::read(&workspace::root().join("deny.toml"))?;
-    let mut found = check_packages(&policy, &packages(&["--locked"])?, &workspace::built_packages()?);
-    let of_targets = packages(&["--manifest-path", "fuzz/Cargo.toml"])?;
-    let all = of_targets.iter().filter_map(|package| package["name"].as_str()).map(str::to_owned).collect();
-    found.extend(check_packages(&policy, &of_targets, &all));
+    let built = workspace::built_packages()?;
+    let mut found = check_packages(&policy, &packages(&["--locked"])?, &built);
+    found.extend(check_packages(&policy, &packages(&["--manifest-path", "fuzz/Cargo.toml"])?, &built));
     found.sort_unstable();
     found.dedup();
     Ok(found)
