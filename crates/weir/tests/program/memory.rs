@@ -17,8 +17,8 @@ use super::scratch::Scratch;
 const CONNECTIONS: usize = 150;
 
 /// What one may cost while its head is read: with the default of `limits.head` a buffer of 32 KiB, the smaller one that it had
-/// before and the worker keeps for the next, and the exchange.
-const HEAD_BYTES_MAX: usize = 96 << 10;
+/// before and the worker keeps for the next, and the exchange; and what those of a round before have left, as below.
+const HEAD_BYTES_MAX: usize = 128 << 10;
 /// What one may cost in the middle of a message: a buffer of 256 KiB for each direction, what is gathered to be written, and
 /// the exchange. With 768 KiB this failed once in some twenty times: what those of one round have freed stays with their worker
 /// for a while, and the next ones may come to the other one.
