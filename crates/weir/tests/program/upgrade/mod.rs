@@ -3,6 +3,7 @@
 mod beside;
 mod load;
 mod refused;
+mod waiting;
 
 use std::net::SocketAddr;
 
