@@ -89,8 +89,9 @@ pub(crate) fn open_shared(directory: &Path, name: &str) -> Result<(Opened, Store
     }
     let connection = trusted(&path)?;
     let servers = stored::servers(&connection, &path)?;
-    let bodies = stored::bodies(&connection).map_err(|error| OpenError::sqlite(&path, &error))?;
-    let bodies = BodyNumbers { next: bodies.0 - BODIES_LEFT_OUT, step: -1 };
+    let first = stored::take_bodies(&connection, BODIES_LEFT_OUT);
+    let first = first.map_err(|error| OpenError::sqlite(&path, &error))?;
+    let bodies = BodyNumbers { next: first, step: -1 };
     let opened = begin(&path, name, connection, lock, (Sequence(0), bodies, servers.clone()))?;
     opened.inbox.share(true);
     Ok((opened, Stored { next: Sequence(0), servers, writes: Vec::new() }))

@@ -129,6 +129,25 @@ pub(super) fn bodies(connection: &Connection) -> rusqlite::Result<(i64, i64)> {
     Ok((first.div_euclid(CHUNKS_PER_BODY).min(0), last.div_euclid(CHUNKS_PER_BODY).max(0)))
 }
 
+/// The first number of a body for one who counts down, so many below all that the file has. It is noted there with an empty piece of the number
+/// above, because bodies that a process has numbered and not written yet, or whose rows have gone already, are not to be seen: the next
+/// one would begin with the same numbers. Whoever opens the file alone forgets the note, like a body that was never used.
+pub(super) fn take_bodies(connection: &Connection, left_out: i64) -> rusqlite::Result<i64> {
+    connection.execute_batch("BEGIN IMMEDIATE")?;
+    let noted = bodies(connection).and_then(|(first, _)| {
+        let note = first - left_out;
+        connection
+            .execute("INSERT INTO chunk (id, bytes) VALUES (?1, zeroblob(0))", [note * CHUNKS_PER_BODY])?;
+        connection.execute_batch("COMMIT")?;
+        Ok(note - 1)
+    });
+    if noted.is_err() && !connection.is_autocommit() {
+        // What failed may have ended the transaction by itself.
+        let _ = connection.execute_batch("ROLLBACK");
+    }
+    noted
+}
+
 fn moment(milliseconds: i64) -> Duration {
     Duration::from_millis(u64::try_from(milliseconds).unwrap_or(0))
 }

@@ -113,6 +113,8 @@ impl Said {
         while let Some(line) = lines_of.next() {
             let line = line.unwrap();
             if line.is_empty() {
+                // Its other threads may go on for ever.
+                child.kill().unwrap();
                 let rest: Vec<_> = lines_of.map_while(Result::ok).collect();
                 panic!("the child panicked: {}", rest.join("\n"));
             }

@@ -195,3 +195,18 @@ fn bodies_of_three_processes_do_not_get_in_each_others_way() {
     assert_eq!(server.got.borrow().len(), 7);
     assert!(server.got.borrow().iter().all(|(_, _, length)| *length == 600_000));
 }
+
+/// One that had numbered bodies and not written them yet, or whose writes had all been delivered, left nothing to be seen; the next one began
+/// with the same numbers, and the pieces of one body stood in the way of another's: its write was refused.
+#[test]
+fn no_two_that_follow_number_bodies_alike() {
+    let directory = Directory::new();
+    let _first = open(directory.path(), &["a:1"]);
+    let numbers: Vec<i64> = (0..3)
+        .map(|_| {
+            let (opened, _) = crate::file::open_shared(directory.path(), "q").unwrap();
+            opened.inbox.number_body().0.cast_signed()
+        })
+        .collect();
+    assert!(numbers.windows(2).all(|pair| pair[0] - pair[1] > 1_000_000), "{numbers:?}");
+}
