@@ -162,13 +162,15 @@ pub(super) fn poll_write(
         [only] => Ok(send(socket, only, SendFlags::NOSIGNAL)?),
         several => write_several(socket, several),
     };
-    // A connection that has just been made is writable before the runtime has heard of it.
-    match write() {
-        Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-        done => return Poll::Ready(done),
-    }
     loop {
-        match socket.attempt(Interest::WRITABLE, write) {
+        let mut tried = false;
+        let attempted = socket.attempt(Interest::WRITABLE, || {
+            tried = true;
+            write()
+        });
+        // A connection that has just been made is writable before the runtime has heard of it.
+        let written = if tried { attempted } else { write() };
+        match written {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => ready!(socket.poll_write_ready(cx))?,
             done => return Poll::Ready(done),
         }
