@@ -1,6 +1,6 @@
 //! A client's connection, as exchanges see it.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -18,6 +18,28 @@ use super::sight::Sight;
 /// How we name ourselves to those behind us (RFC 9110 §7.6.3), for a message that came as HTTP/1.1.
 pub(crate) const VIA: &[u8] = b"1.1 weir";
 
+/// How a client is told of to servers, written once for many requests.
+#[derive(Debug)]
+pub(crate) struct Introduction {
+    /// The peer's address as text.
+    pub peer_text: Box<str>,
+    /// What every HTTP/1.1 request of an untrusted peer is passed on with.
+    pub forwarded: Block,
+}
+
+impl Introduction {
+    fn new(peer: Peer, scheme: &str) -> Self {
+        let peer_text: Box<str> = peer.ip().to_string().into();
+        let forwarded = Block::new(&[
+            (K::XForwardedFor, peer_text.as_bytes()),
+            (K::XForwardedProto, scheme.as_bytes()),
+            (K::XRealIp, peer_text.as_bytes()),
+            (K::Via, VIA),
+        ]);
+        Self { peer_text, forwarded }
+    }
+}
+
 /// A client's connection.
 #[derive(Debug)]
 pub(crate) struct Client {
@@ -27,12 +49,10 @@ pub(crate) struct Client {
     pub deadlines: Rc<Deadlines>,
     /// What is seen of it from outside.
     pub sight: Rc<Sight>,
-    /// The peer's address as text.
-    pub peer_text: Box<str>,
     /// What its TLS handshake found out; `None` when it speaks in the clear.
     pub secured: Option<Secured>,
-    /// What every HTTP/1.1 request of an untrusted peer is passed on with.
-    pub forwarded: Block,
+    /// How it is told of to servers; `None` until a request comes, and again while none has come for a while.
+    introduction: RefCell<Option<Box<Introduction>>>,
     /// When the last answer ended; idling is counted from then.
     pub last_active: Cell<Option<Instant>>,
 }
@@ -42,20 +62,12 @@ impl Client {
     pub(crate) fn new(stream: Stream, sight: &Rc<Sight>, secured: Option<Secured>) -> Self {
         let stream = Rc::new(stream);
         sight.carried_by(&stream);
-        let peer_text: Box<str> = sight.peer().ip().to_string().into();
-        let forwarded = Block::new(&[
-            (K::XForwardedFor, peer_text.as_bytes()),
-            (K::XForwardedProto, scheme(secured.as_ref()).as_bytes()),
-            (K::XRealIp, peer_text.as_bytes()),
-            (K::Via, VIA),
-        ]);
         Self {
             stream,
             deadlines: Rc::new(Deadlines::new()),
             sight: Rc::clone(sight),
-            peer_text,
             secured,
-            forwarded,
+            introduction: RefCell::new(None),
             last_active: Cell::new(None),
         }
     }
@@ -68,6 +80,17 @@ impl Client {
     /// The scheme of its URLs.
     pub(crate) fn scheme(&self) -> &'static str {
         scheme(self.secured.as_ref())
+    }
+
+    /// Lets somebody see how it is told of to servers.
+    pub(crate) fn introduce<T>(&self, to: impl FnOnce(&Introduction) -> T) -> T {
+        let mut known = self.introduction.borrow_mut();
+        to(known.get_or_insert_with(|| Box::new(Introduction::new(self.peer(), self.scheme()))))
+    }
+
+    /// Gives back the memory that only requests need.
+    pub(crate) fn goes_cold(&self) {
+        self.introduction.replace(None);
     }
 
     /// The stream with the deadlines of a body that is read and an answer that is written.

@@ -1,6 +1,7 @@
 //! A client's connection from its acceptance to its end: what comes before the first request, then the requests.
 
 use std::future::poll_fn;
+use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::Poll;
@@ -51,36 +52,42 @@ impl Accepted {
 }
 
 /// Serves a connection to its end.
-pub(crate) async fn serve(worker: Rc<Worker>, accepted: Accepted) {
+///
+/// What comes before the first request has memory of its own, which is given back then: what is left is what an idle connection holds.
+pub(crate) fn serve(worker: Rc<Worker>, mut accepted: Accepted) -> impl Future<Output = ()> {
     let sight = Sight::new(accepted.peer, Rc::clone(&accepted.threshold));
     let registration = Registration::new(&worker.registry, Rc::clone(&sight));
-    let mut conversation = Box::pin(converse(Rc::clone(&worker), accepted, sight));
-    poll_fn(|cx| {
-        worker.wakes.set(worker.wakes.get() + 1);
-        if registration.poll_cut(cx).is_ready() {
-            return Poll::Ready(());
-        }
-        conversation.as_mut().poll(cx)
-    })
-    .await;
+    let permit = accepted.permit.take();
+    let opening = Box::pin(open(Rc::clone(&worker), accepted, sight));
+    async move {
+        // Behind the connection, which is closed before somebody else may come.
+        let (_permit, registration) = (permit, registration);
+        let mut conversation = pin!(async {
+            if let Some(client) = opening.await {
+                h1::requests(&worker, &client).await;
+            }
+        });
+        poll_fn(|cx| {
+            worker.wakes.set(worker.wakes.get() + 1);
+            if registration.poll_cut(cx).is_ready() {
+                return Poll::Ready(());
+            }
+            conversation.as_mut().poll(cx)
+        })
+        .await;
+    }
 }
 
-async fn converse(worker: Rc<Worker>, accepted: Accepted, sight: Rc<Sight>) {
-    let Accepted { stream, peer, proxy_header, permit: _permit, tls, .. } = accepted;
+/// What comes before the first request; `None` when none will come.
+async fn open(worker: Rc<Worker>, accepted: Accepted, sight: Rc<Sight>) -> Option<Rc<Client>> {
+    let Accepted { stream, peer, proxy_header, tls, .. } = accepted;
     if proxy_header {
-        // In memory of its own, which is given back when it is read.
-        match Box::pin(proxy_header::read(&worker, &stream, peer)).await {
-            Some(client) => sight.is_of(client),
-            None => return,
-        }
+        // Boxed, like the handshake, because most connections have neither.
+        sight.is_of(Box::pin(proxy_header::read(&worker, &stream, peer)).await?);
     }
     let client = match tls {
         None => Client::new(stream, &sight, None),
-        // In memory of its own, which is given back when the handshake is over.
-        Some(tls) => match Box::pin(tls::accept(&worker, &tls, stream, &sight)).await {
-            Some(client) => client,
-            None => return,
-        },
+        Some(tls) => Box::pin(tls::accept(&worker, &tls, stream, &sight)).await?,
     };
-    h1::requests(worker, Rc::new(client)).await;
+    Some(Rc::new(client))
 }

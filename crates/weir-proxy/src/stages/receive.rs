@@ -234,7 +234,7 @@ fn forwarding_fields(x: &mut Exchange, snapshot: &Snapshot) {
         vouch(x, snapshot, trusted);
     } else {
         x.facts.client = peer;
-        request.append_block(&x.client.forwarded);
+        x.client.introduce(|introduction| request.append_block(&introduction.forwarded));
     }
     let request = &mut *x.request;
     if let Some(subject) = x.client.secured.as_ref().and_then(|secured| secured.subject.as_ref()) {
@@ -275,7 +275,6 @@ fn remove_alike(request: &mut Head, names: &[Box<str>]) {
 
 /// What we say of a client: behind a trusted proxy, what it said of it, and the proxy itself.
 fn vouch(x: &mut Exchange, snapshot: &Snapshot, trusted: bool) {
-    let peer_text = x.client.peer_text.as_bytes();
     let request = &mut *x.request;
     let mut before: Vec<u8> = Vec::new();
     if trusted {
@@ -287,7 +286,9 @@ fn vouch(x: &mut Exchange, snapshot: &Snapshot, trusted: bool) {
         }
     }
     request.remove(K::XForwardedFor);
-    request.append_parts(K::XForwardedFor, &[&before, peer_text]);
+    x.client.introduce(|introduction| {
+        request.append_parts(K::XForwardedFor, &[&before, introduction.peer_text.as_bytes()]);
+    });
     if !request.has(K::XForwardedProto) {
         request.append(K::XForwardedProto, x.client.scheme().as_bytes());
     }

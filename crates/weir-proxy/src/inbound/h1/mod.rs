@@ -54,22 +54,22 @@ impl Drop for Warmth<'_> {
 }
 
 /// Serves the requests of a connection, to its end.
-pub(super) async fn requests(worker: Rc<Worker>, client: Rc<Client>) {
-    while wait_for_request(&worker, &client, Duration::MAX).await == Idle::Readable {
+pub(super) async fn requests(worker: &Rc<Worker>, client: &Rc<Client>) {
+    while wait_for_request(worker, client, Duration::MAX).await == Idle::Readable {
         // A future of its own in memory of its own: the connection stays small while it is idle.
-        match Box::pin(warm(&worker, &client)).await {
-            Next::KeepAlive => {}
+        match Box::pin(warm(worker, client)).await {
+            Next::KeepAlive => client.goes_cold(),
             // What is still unread would turn closing into a reset. It is the client's FIN, or more that will not be answered.
             Next::Close if !client.stream.is_quiet() => {
-                Box::pin(goodbye::linger(&client, ReadBuffer::new())).await;
+                Box::pin(goodbye::linger(client, ReadBuffer::new())).await;
                 return;
             }
             Next::Close => {
-                Box::pin(goodbye::close(&worker, &client)).await;
+                Box::pin(goodbye::close(worker, client)).await;
                 return;
             }
             Next::Linger(buffer) => {
-                Box::pin(goodbye::linger(&client, *buffer)).await;
+                Box::pin(goodbye::linger(client, *buffer)).await;
                 return;
             }
             Next::End => break,
@@ -78,7 +78,7 @@ pub(super) async fn requests(worker: Rc<Worker>, client: Rc<Client>) {
     }
     // Without TLS, closing is all there is to say.
     if client.secured.is_some() {
-        Box::pin(goodbye::close(&worker, &client)).await;
+        Box::pin(goodbye::close(worker, client)).await;
     }
 }
 
