@@ -10,6 +10,7 @@ mod backoff;
 mod cancel;
 mod certificate;
 mod client_timeout;
+mod cold;
 mod concurrency;
 mod connection_places;
 mod conversation;
