@@ -3,9 +3,11 @@
 use std::fmt;
 use std::future::poll_fn;
 use std::io;
+use std::path::PathBuf;
 use std::task::Poll;
 
 use rustls::ClientConnection;
+use socket2::Socket;
 use tokio::net::{TcpStream, UnixStream};
 use weir_core::server::Transport;
 use weir_http::target::Scheme;
@@ -105,22 +107,64 @@ async fn connect_with(server: &Server, last_word: LastWord) -> Result<Stream, Co
     secure(stream, target, target.connection_in_full()).await
 }
 
+/// What has come of reaching for a server within the call that did so.
+#[derive(Debug)]
+pub enum Reached {
+    /// Somebody listens there, or the system's reason why not.
+    AtOnce(io::Result<()>),
+    /// That shows later: [`Reaching::end`] waits for it.
+    Later(Reaching),
+}
+
+/// A server that is being reached for. Dropping this closes what was begun.
+#[derive(Debug)]
+pub struct Reaching(Way);
+
+#[derive(Debug)]
+enum Way {
+    /// The other side has not answered yet.
+    Open(Socket),
+    /// Nothing has been begun, because the name must be resolved first.
+    Name(Box<str>, u16),
+    /// Nothing has been begun, because the runtime is to do it.
+    Unix(PathBuf),
+}
+
+impl Reaching {
+    /// Waits until it shows whether somebody listens there. Cancel safe.
+    ///
+    /// # Errors
+    /// The system's, of the last address that was tried.
+    pub async fn end(self) -> io::Result<()> {
+        match self.0 {
+            Way::Open(socket) => tcp::made(socket).await.map(drop),
+            Way::Name(name, port) => TcpStream::connect((&*name, port)).await.map(drop),
+            Way::Unix(path) => UnixStream::connect(path).await.map(drop),
+        }
+    }
+}
+
 /// Connects and closes, without a byte and without TLS: whether somebody listens there.
+///
+/// Within this host the system answers before the call returns, so nothing is registered anywhere and nobody is woken for it: a check is four
+/// calls of the system (open, connect, look, close).
 ///
 /// The connection is closed with a FIN, as a client does that has changed its mind, and not with a reset, which many servers
 /// write into their logs. The price is that the system remembers each of them for a minute (TIME_WAIT, RFC 9293 §3.6.1): a
 /// few hundred bytes, and a port towards this one server. A server that speaks first without being asked gets a reset all
 /// the same, because what it said is not read.
-///
-/// Cancel safe.
-///
-/// # Errors
-/// The system's, of the last address that was tried.
-pub async fn reach(to: &Transport) -> io::Result<()> {
-    match to {
-        Transport::Ip(ip, port) => tcp::connect((*ip, *port).into(), LastWord::AtOnce).await.map(drop),
-        Transport::Name(name, port) => TcpStream::connect((&**name, *port)).await.map(drop),
-        Transport::Unix(path) => UnixStream::connect(path).await.map(drop),
+pub fn reach(to: &Transport) -> Reached {
+    let address = match to {
+        Transport::Ip(ip, port) => (*ip, *port).into(),
+        Transport::Name(name, port) => return Reached::Later(Reaching(Way::Name(name.clone(), *port))),
+        Transport::Unix(path) => return Reached::Later(Reaching(Way::Unix(path.clone()))),
+    };
+    let looked = tcp::begin(address, LastWord::AtOnce)
+        .and_then(|socket| tcp::is_made(&socket).map(|is_made| (socket, is_made)));
+    match looked {
+        Ok((socket, false)) => Reached::Later(Reaching(Way::Open(socket))),
+        Ok((_, true)) => Reached::AtOnce(Ok(())),
+        Err(error) => Reached::AtOnce(Err(error)),
     }
 }
 

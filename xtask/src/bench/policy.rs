@@ -31,6 +31,9 @@ pub(crate) struct Options {
     /// Seconds of each line in each round.
     #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u32).range(1..=600))]
     seconds: u32,
+    /// Only lines whose name holds this, as `checked`.
+    #[arg(long)]
+    only: Option<String>,
     /// Print all figures as JSON.
     #[arg(long)]
     json: bool,
@@ -145,7 +148,8 @@ pub(crate) fn run(options: &Options) -> Result<bool> {
         for ((number, line), between) in
             LINES.iter().enumerate().flat_map(|it| Between::ALL.map(|who| (it, who)))
         {
-            if between == Between::Relay && line.clients == 0 {
+            let is_wanted = options.only.as_ref().is_none_or(|part| line.name.contains(part));
+            if !is_wanted || between == Between::Relay && line.clients == 0 {
                 continue;
             }
             // Another one each time: the servers of one line are gone in the next, and would be asked and checked all the same.

@@ -25,17 +25,46 @@ pub(super) enum LastWord {
 /// # Errors
 /// The system's.
 pub(super) async fn connect(address: SocketAddr, last_word: LastWord) -> io::Result<TcpStream> {
+    made(begin(address, last_word)?).await
+}
+
+/// Asks for a connection to this address, without waiting for it.
+///
+/// # Errors
+/// The system's, as far as it says so at once.
+pub(super) fn begin(address: SocketAddr, last_word: LastWord) -> io::Result<Socket> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM.nonblocking().cloexec(), None)?;
     if last_word == LastWord::WithTheFirstBytes {
         // Where that can't be asked for it is sent, and nothing else is different.
         let _ = socket.set_tcp_quickack(false);
     }
     match socket.connect(&address.into()) {
-        Err(error) if error.raw_os_error() != Some(Errno::EINPROGRESS as i32) => return Err(error),
-        Ok(()) | Err(_) => {}
+        Err(error) if error.raw_os_error() != Some(Errno::EINPROGRESS as i32) => Err(error),
+        Ok(()) | Err(_) => Ok(socket),
     }
-    let stream = TcpStream::from_std(socket.into())?;
+}
+
+/// Whether the connection that was asked for is there by now. Nobody is told when it is: see [`made`].
+///
+/// # Errors
+/// There will be none; the system's reason.
+pub(super) fn is_made(socket: &Socket) -> io::Result<bool> {
     // Whoever has a peer is connected; who has failed has none.
+    if socket.peer_addr().is_ok() {
+        return Ok(true);
+    }
+    match socket.take_error()? {
+        Some(error) => Err(error),
+        None => Ok(false),
+    }
+}
+
+/// Waits for the connection that was asked for. Cancel safe: dropping the future closes it.
+///
+/// # Errors
+/// The system's.
+pub(super) async fn made(socket: Socket) -> io::Result<TcpStream> {
+    let stream = TcpStream::from_std(socket.into())?;
     while stream.peer_addr().is_err() {
         stream.writable().await?;
         if let Some(error) = stream.take_error()? {

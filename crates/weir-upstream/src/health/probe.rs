@@ -18,7 +18,7 @@ use weir_core::server::Transport;
 use weir_http::field::KnownName as K;
 use weir_http::head::Head;
 
-use crate::connect::{ConnectError, connect, reach};
+use crate::connect::{ConnectError, Reached, Reaching, connect, reach};
 use crate::h1::head::{AnswerError, HeadLimits};
 use crate::io::deadline::{Deadlines, Wait, now};
 use crate::member::Server;
@@ -53,7 +53,7 @@ pub struct Prober {
 #[derive(Debug)]
 enum Question {
     Tcp(Transport),
-    Http(Box<HttpQuestion>),
+    Http(Rc<HttpQuestion>),
 }
 
 #[derive(Debug)]
@@ -64,85 +64,86 @@ struct HttpQuestion {
     body: Option<Box<str>>,
 }
 
+/// What has come of a check within the call that began it.
+#[derive(Debug)]
+pub enum Begun {
+    /// It is over.
+    Over(Result<(), Failure>),
+    /// There is something to wait for.
+    UnderWay(UnderWay),
+}
+
+/// A check that has been begun. Dropping it closes the connection.
+#[derive(Debug)]
+pub struct UnderWay {
+    timeout: Duration,
+    waits: Waits,
+}
+
+#[derive(Debug)]
+enum Waits {
+    Tcp(Reaching),
+    Http(Rc<HttpQuestion>),
+}
+
 impl Prober {
     /// Makes ready what this check asks of this server.
     pub fn new(check: &HealthCheck, server: &Server) -> Self {
         let question = match &check.probe {
             Probe::Tcp => Question::Tcp(server.address.transport.clone()),
-            Probe::Http(probe) => Question::Http(Box::new(HttpQuestion::new(probe, server))),
+            Probe::Http(probe) => Question::Http(Rc::new(HttpQuestion::new(probe, server))),
         };
         Self { timeout: check.timeout, question }
     }
 
-    /// Asks once. Takes at most the timeout of the check.
+    /// Begins to ask once. Where the answer is there at once, nothing is left to be done.
+    pub fn begin(&self) -> Begun {
+        let waits = match &self.question {
+            Question::Tcp(to) => match reach(to) {
+                Reached::AtOnce(reached) => return Begun::Over(told(reached)),
+                Reached::Later(reaching) => Waits::Tcp(reaching),
+            },
+            Question::Http(question) => Waits::Http(Rc::clone(question)),
+        };
+        Begun::UnderWay(UnderWay { timeout: self.timeout, waits })
+    }
+}
+
+impl UnderWay {
+    /// Waits for the answer. Takes at most the timeout of the check.
     ///
     /// Cancel safe: dropping the future closes the connection.
     ///
     /// # Errors
     /// What is wrong with the server.
-    pub async fn ask(&self) -> Result<(), Failure> {
-        match &self.question {
-            Question::Tcp(to) => {
-                let reached = self.in_time(pin!(reach(to))).await?;
-                reached.map_err(|error| Failure::new(CheckOutcome::Refused, words(&error)))
-            }
-            Question::Http(question) => {
+    pub async fn end(self) -> Result<(), Failure> {
+        let Self { timeout, waits } = self;
+        match waits {
+            Waits::Tcp(reaching) => told(in_time(timeout, pin!(reaching.end())).await?),
+            Waits::Http(question) => {
                 let begun = now();
-                let connected = self.in_time(pin!(connect(&question.twin))).await?;
+                let connected = in_time(timeout, pin!(connect(&question.twin))).await?;
                 let stream =
                     connected.map_err(|error| Failure::new(CheckOutcome::Refused, refused(&error)))?;
                 let server = Arc::clone(&question.twin);
                 let connection = Connection { stream: Rc::new(stream), server, reused: false };
-                let left = self.timeout.saturating_sub(now() - begun);
+                let left = timeout.saturating_sub(now() - begun);
                 let answer = send_over(connection, &question.head, &limits(left)).await;
-                question.judge(&answer.map_err(|error| self.unanswered(&error))?)
+                question.judge(&answer.map_err(|error| unanswered(timeout, &error))?)
             }
         }
     }
+}
 
-    /// Waits for a connection as long as there is time.
-    async fn in_time<T>(
-        &self,
-        connecting: std::pin::Pin<&mut impl Future<Output = T>>,
-    ) -> Result<T, Failure> {
-        let deadlines = Deadlines::new();
-        deadlines.set(Wait::Connect, self.timeout);
-        deadlines.guard(connecting).await.map_err(|_| {
-            Failure::new(CheckOutcome::Timeout, format!("no connection within {:?}", self.timeout))
-        })
-    }
-
-    fn unanswered(&self, error: &SendError) -> Failure {
-        let timeout = self.timeout;
-        let (outcome, words) = match error {
-            SendError::Timeout | SendError::ConnectTimeout | SendError::Full => {
-                (CheckOutcome::Timeout, format!("no whole answer within {timeout:?}"))
-            }
-            // In TLS 1.3 a server refuses us only when we have begun to speak.
-            SendError::Connect(error) => (CheckOutcome::Refused, refused(error)),
-            SendError::Head(AnswerError::Closed) => {
-                (CheckOutcome::Answer, "the connection ended before the answer".to_owned())
-            }
-            SendError::Head(AnswerError::Truncated) => {
-                (CheckOutcome::Answer, "the connection ended in the head of the answer".to_owned())
-            }
-            SendError::Head(AnswerError::Io(error)) => (CheckOutcome::Answer, words(error)),
-            SendError::Head(AnswerError::Head(error)) => {
-                (CheckOutcome::Answer, format!("the answer is no HTTP: {error}"))
-            }
-            SendError::Framing(error) => {
-                (CheckOutcome::Answer, format!("the answer can't be understood: {error}"))
-            }
-            SendError::Connection(error) => {
-                (CheckOutcome::Answer, format!("the answer can't be understood: {error}"))
-            }
-            SendError::Body(error) => (CheckOutcome::Answer, format!("the answer broke off: {error}")),
-            SendError::InterimFlood | SendError::Switched | SendError::Request(_) => {
-                (CheckOutcome::Answer, error.to_string())
-            }
-        };
-        Failure::new(outcome, words)
-    }
+/// Waits for a connection as long as there is time.
+async fn in_time<T>(
+    timeout: Duration,
+    connecting: std::pin::Pin<&mut impl Future<Output = T>>,
+) -> Result<T, Failure> {
+    let deadlines = Deadlines::new();
+    deadlines.set(Wait::Connect, timeout);
+    let connected = deadlines.guard(connecting).await;
+    connected.map_err(|_| Failure::new(CheckOutcome::Timeout, format!("no connection within {timeout:?}")))
 }
 
 impl HttpQuestion {
@@ -175,6 +176,37 @@ impl HttpQuestion {
     }
 }
 
+fn unanswered(timeout: Duration, error: &SendError) -> Failure {
+    let (outcome, words) = match error {
+        SendError::Timeout | SendError::ConnectTimeout | SendError::Full => {
+            (CheckOutcome::Timeout, format!("no whole answer within {timeout:?}"))
+        }
+        // In TLS 1.3 a server refuses us only when we have begun to speak.
+        SendError::Connect(error) => (CheckOutcome::Refused, refused(error)),
+        SendError::Head(AnswerError::Closed) => {
+            (CheckOutcome::Answer, "the connection ended before the answer".to_owned())
+        }
+        SendError::Head(AnswerError::Truncated) => {
+            (CheckOutcome::Answer, "the connection ended in the head of the answer".to_owned())
+        }
+        SendError::Head(AnswerError::Io(error)) => (CheckOutcome::Answer, words(error)),
+        SendError::Head(AnswerError::Head(error)) => {
+            (CheckOutcome::Answer, format!("the answer is no HTTP: {error}"))
+        }
+        SendError::Framing(error) => {
+            (CheckOutcome::Answer, format!("the answer can't be understood: {error}"))
+        }
+        SendError::Connection(error) => {
+            (CheckOutcome::Answer, format!("the answer can't be understood: {error}"))
+        }
+        SendError::Body(error) => (CheckOutcome::Answer, format!("the answer broke off: {error}")),
+        SendError::InterimFlood | SendError::Switched | SendError::Request(_) => {
+            (CheckOutcome::Answer, error.to_string())
+        }
+    };
+    Failure::new(outcome, words)
+}
+
 fn limits(whole: Duration) -> SendLimits<'static> {
     SendLimits {
         connect: whole,
@@ -186,6 +218,11 @@ fn limits(whole: Duration) -> SendLimits<'static> {
         idle: Duration::ZERO,
         reuse_unsafe: Duration::ZERO,
     }
+}
+
+/// What it means that a server was reached, or was not.
+fn told(reached: io::Result<()>) -> Result<(), Failure> {
+    reached.map_err(|error| Failure::new(CheckOutcome::Refused, words(&error)))
 }
 
 fn refused(error: &ConnectError) -> String {

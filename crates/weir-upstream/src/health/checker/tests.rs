@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use std::net::SocketAddr;
+use std::rc::Rc;
 
 use socket2::{Domain, Socket, Type};
 use tokio::net::TcpListener;
@@ -12,6 +13,7 @@ use weir_http::target::Scheme;
 
 use super::*;
 
+mod at_once;
 mod speed;
 
 const SECOND: Duration = Duration::from_secs(1);

@@ -76,6 +76,14 @@ async fn say(mut stream: TcpStream, pieces: Vec<Vec<u8>>, end: End) -> String {
     head
 }
 
+/// From the beginning to the end.
+async fn ask(prober: &Prober) -> Result<(), Failure> {
+    match prober.begin() {
+        Begun::Over(outcome) => outcome,
+        Begun::UnderWay(under_way) => under_way.end().await,
+    }
+}
+
 fn check_of(probe: HttpProbe) -> HealthCheck {
     HealthCheck { timeout: Duration::from_millis(500), ..HealthCheck::new(Probe::Http(Box::new(probe))) }
 }
@@ -94,7 +102,7 @@ fn outcome(probe: HttpProbe, pieces: Vec<Vec<u8>>, end: End) -> Result<(), Failu
         let listener = listener().await;
         let prober = Prober::new(&check_of(probe), &server(at(&listener), Scheme::Http, ""));
         spawn_local(async move { say(listener.accept().await.unwrap().0, pieces, end).await });
-        prober.ask().await
+        ask(&prober).await
     })
 }
 
@@ -202,7 +210,7 @@ fn what_is_asked_is_what_was_written() {
             let prober = Prober::new(&check_of(probe), &server);
             let good = pieces(&["HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"]);
             let serving = async { say(listener.accept().await.unwrap().0, good, End::Close).await };
-            let (outcome, head) = tokio::join!(prober.ask(), serving);
+            let (outcome, head) = tokio::join!(ask(&prober), serving);
             assert_eq!(outcome, Ok(()));
             // Its checks are none of its requests.
             assert_eq!(server.counters.requests.load(std::sync::atomic::Ordering::Relaxed), 0);
@@ -221,7 +229,7 @@ fn what_is_asked_is_what_was_written() {
 #[test]
 fn who_can_not_be_connected_to_is_refused() {
     let reason_of = |check: HealthCheck, server: Server| {
-        let failure = local(Prober::new(&check, &server).ask()).unwrap_err();
+        let failure = local(ask(&Prober::new(&check, &server))).unwrap_err();
         assert_eq!(failure.outcome, CheckOutcome::Refused);
         failure.reason.into_string()
     };
@@ -249,7 +257,7 @@ fn who_does_not_accept_in_time_is_late() {
         socket.listen(0).unwrap();
         let _in_the_way = std::os::unix::net::UnixStream::connect(&path).unwrap();
         let server = server(Transport::Unix(path), Scheme::Http, "");
-        let failure = Prober::new(&HealthCheck::new(Probe::Tcp), &server).ask().await.unwrap_err();
+        let failure = ask(&Prober::new(&HealthCheck::new(Probe::Tcp), &server)).await.unwrap_err();
         // Some systems say at once that there is no room.
         let said = (failure.outcome, &*failure.reason);
         let late = (CheckOutcome::Timeout, "no connection within 1s");
@@ -263,7 +271,7 @@ fn a_tcp_check_ends_with_a_fin_and_without_a_byte() {
     local(async {
         let listener = listener().await;
         let server = server(at(&listener), Scheme::Http, "");
-        assert_eq!(Prober::new(&HealthCheck::new(Probe::Tcp), &server).ask().await, Ok(()));
+        assert_eq!(ask(&Prober::new(&HealthCheck::new(Probe::Tcp), &server)).await, Ok(()));
         let mut accepted = listener.accept().await.unwrap().0;
         let mut read = Vec::new();
         assert_eq!(
@@ -283,7 +291,7 @@ fn a_tcp_check_of_a_unix_socket() {
         let _ = std::fs::remove_file(&path);
         let _listener = UnixListener::bind(&path).unwrap();
         let server = server(Transport::Unix(path), Scheme::Http, "");
-        assert_eq!(Prober::new(&HealthCheck::new(Probe::Tcp), &server).ask().await, Ok(()));
+        assert_eq!(ask(&Prober::new(&HealthCheck::new(Probe::Tcp), &server)).await, Ok(()));
         std::fs::remove_dir_all(directory).unwrap();
     });
 }
