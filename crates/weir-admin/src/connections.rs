@@ -1,9 +1,10 @@
-//! What the admin listener answers under `/api/v1/connections`: who is connected, page by page.
+//! What the admin listener answers under `/api/v1/connections`: who is connected, page by page. One of them can be closed.
 
 use hyper::StatusCode;
+use hyper::http::request::Parts;
 use serde_json::{Value, json};
 use weir_core::ports::connections::{
-    ConnectionPage, ConnectionSource, ConnectionStatus, Cursor, ExchangeStatus,
+    ConnectionPage, ConnectionSource, ConnectionStatus, Cursor, CutOutcome, ExchangeStatus,
 };
 
 use crate::parameters::Parameters;
@@ -16,11 +17,48 @@ const PAGE_MAX: usize = 1000;
 /// Why a request makes no sense: a status, and a sentence.
 type No = (StatusCode, String);
 
+/// What stands before the name of one.
+const ONE: &str = "/api/v1/connections/";
+
+/// Does what a request wants that the table lets through.
+///
+/// # Errors
+/// Why it makes no sense, or can't be done.
+pub(crate) async fn answer(source: &dyn ConnectionSource, head: &Parts) -> Result<Value, No> {
+    let query = head.uri.query().unwrap_or_default();
+    match head.uri.path().strip_prefix(ONE) {
+        Some(name) => cut(source, name, query).await,
+        None => connections(source, query).await,
+    }
+}
+
+async fn cut(source: &dyn ConnectionSource, name: &str, query: &str) -> Result<Value, No> {
+    Parameters::read(query, &[])?;
+    match source.cut(name).await {
+        CutOutcome::Cut => {
+            tracing::info!(
+                connection = name,
+                "a connection is closed, as somebody asked at the admin listener"
+            );
+            Ok(done())
+        }
+        CutOutcome::Unknown => Err((StatusCode::NOT_FOUND, "there is no connection of this `id`".to_owned())),
+        CutOutcome::Silent => {
+            let text = "the worker that serves it does not answer; it may be closed later, or not";
+            Err((StatusCode::SERVICE_UNAVAILABLE, text.to_owned()))
+        }
+    }
+}
+
+pub(crate) fn done() -> Value {
+    json!({ "closed": true })
+}
+
 /// A page of connections.
 ///
 /// # Errors
 /// A parameter makes no sense.
-pub(crate) async fn connections(source: &dyn ConnectionSource, query: &str) -> Result<Value, No> {
+async fn connections(source: &dyn ConnectionSource, query: &str) -> Result<Value, No> {
     let parameters = Parameters::read(query, &["limit", "cursor"])?;
     let max = parameters.number("limit")?.unwrap_or(PAGE);
     if max == 0 || max > PAGE_MAX {
@@ -54,6 +92,7 @@ fn connection(one: &ConnectionStatus) -> Value {
         "id": one.id,
         "client": one.client,
         "listener": one.listener,
+        "protocol": one.protocol,
         "age_seconds": one.age.as_secs_f64(),
         "state": one.state,
         "draining": one.draining,
@@ -75,7 +114,8 @@ mod tests {
 
     use std::sync::Mutex;
 
-    use weir_core::ports::connections::ConnectionAnswer;
+    use hyper::Request;
+    use weir_core::ports::connections::{ConnectionAnswer, CutAnswer};
 
     use super::*;
 
@@ -88,6 +128,32 @@ mod tests {
             self.0.lock().unwrap().push((from, max));
             let next = Some(Cursor { worker: 7, place: 40 });
             Box::pin(async move { ConnectionPage { next, total: 2, ..ConnectionPage::default() } })
+        }
+
+        fn cut(&self, name: &str) -> CutAnswer<'_> {
+            let outcome = match name {
+                "0-17" => CutOutcome::Cut,
+                "1-1" => CutOutcome::Silent,
+                _ => CutOutcome::Unknown,
+            };
+            Box::pin(async move { outcome })
+        }
+    }
+
+    #[tokio::test]
+    async fn one_is_closed_by_the_id_that_a_page_has_told() {
+        let ask = async |path: &str| {
+            let (head, ()) = Request::delete(path).body(()).unwrap().into_parts();
+            answer(&Asked::default(), &head).await.map_err(|(status, _)| status)
+        };
+        assert_eq!(ask("/api/v1/connections/0-17").await, Ok(done()));
+        for (path, status) in [
+            ("/api/v1/connections/0-18", StatusCode::NOT_FOUND),
+            ("/api/v1/connections/x", StatusCode::NOT_FOUND),
+            ("/api/v1/connections/1-1", StatusCode::SERVICE_UNAVAILABLE),
+            ("/api/v1/connections/0-17?all=1", StatusCode::BAD_REQUEST),
+        ] {
+            assert_eq!(ask(path).await, Err(status), "{path}");
         }
     }
 

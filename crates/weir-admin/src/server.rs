@@ -248,7 +248,7 @@ impl Service {
                 None => absent(),
             },
             Deed::Connections => match &self.sources.connections {
-                Some(source) => read(connections::connections(&**source, query).await),
+                Some(source) => read(connections::answer(&**source, head).await),
                 None => absent(),
             },
             Deed::Configuration => {

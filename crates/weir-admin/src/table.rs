@@ -17,6 +17,7 @@ pub(crate) enum Deed {
     Status,
     Services,
     Routes,
+    /// See [`connections`](crate::connections).
     Connections,
     Servers,
     Certificates,
@@ -65,6 +66,7 @@ pub(crate) const ALL: &[Entry] = &[
     read("/api/v1/services", Deed::Services),
     read("/api/v1/routes", Deed::Routes),
     read("/api/v1/connections", Deed::Connections),
+    Entry { path: "/api/v1/connections/{connection}", methods: &[Method::DELETE], deed: Deed::Connections },
     read("/api/v1/upstreams", Deed::Upstreams),
     read("/api/v1/upstreams/{upstream}", Deed::Upstreams),
     Entry {

@@ -1,18 +1,24 @@
 //! Accepting connections, each served in a task of its own, until there is nothing more to be served.
 
 use std::io;
+use std::net::SocketAddr;
 use std::os::fd::AsRawFd;
+use std::panic::resume_unwind;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinSet;
 use weir_core::limit_hit::LimitHit;
 use weir_upstream::io::deadline::pause;
 use weir_upstream::io::exhaustion::is_exhaustion;
 use weir_upstream::io::stream::Stream;
 use weir_upstream::permit::Permit;
+use weir_upstream::pulse::Pulse;
 
 use crate::conversation;
+use crate::sight::Sight;
 use crate::worker::{Open, Worker};
 
 /// How long accepting pauses when the system has no file descriptor or memory left.
@@ -28,13 +34,16 @@ const SWEEP_INTERVAL: Duration = Duration::from_secs(1);
 /// connections were cut.
 ///
 /// # Errors
-/// The system does not let the socket be used.
-pub(crate) async fn run(worker: Rc<Worker>, socket: std::net::TcpListener) -> io::Result<usize> {
-    let listener = TcpListener::from_std(socket)?;
+/// The system does not let a socket be used.
+pub(crate) async fn run(worker: Rc<Worker>, sockets: Vec<std::net::TcpListener>) -> io::Result<usize> {
+    let listeners = sockets.into_iter().map(TcpListener::from_std).collect::<io::Result<Vec<_>>>()?;
     if !worker.begun().await {
         return Ok(0);
     }
-    let sweeping = tokio::task::spawn_local(sweep(Rc::clone(&worker)));
+    // One that never comes to it is stuck too.
+    let pulse = worker.counts().pulse();
+    pulse.expect(SWEEP_INTERVAL);
+    let sweeping = tokio::task::spawn_local(sweep(Rc::clone(&worker), Arc::clone(&pulse)));
     let making_room = {
         let worker = Rc::clone(&worker);
         tokio::task::spawn_local(async move { worker.pools.make_room().await })
@@ -43,6 +52,26 @@ pub(crate) async fn run(worker: Rc<Worker>, socket: std::net::TcpListener) -> io
         let worker = Rc::clone(&worker);
         tokio::task::spawn_local(async move { worker.hear().await })
     };
+    let mut accepting = JoinSet::new();
+    for listener in listeners {
+        accepting.spawn_local(accept_all(Rc::clone(&worker), listener));
+    }
+    while let Some(ended) = accepting.join_next().await {
+        // One that panics ends the thread, as if it were no task of its own.
+        if let Some(panic) = ended.err().and_then(|error| error.try_into_panic().ok()) {
+            resume_unwind(panic);
+        }
+    }
+    let cut = worker.emptied().await;
+    hearing.abort();
+    sweeping.abort();
+    making_room.abort();
+    pulse.end();
+    Ok(cut)
+}
+
+/// Accepts from a socket until it drains, and then who waits there.
+async fn accept_all(worker: Rc<Worker>, listener: TcpListener) {
     accept(&worker, &listener).await;
     // What waits in the queue is accepted beyond any limit rather than reset, unless somebody else does.
     if let Ok(socket) = listener.into_std()
@@ -52,15 +81,10 @@ pub(crate) async fn run(worker: Rc<Worker>, socket: std::net::TcpListener) -> io
             if stream.set_nonblocking(true).is_ok()
                 && let Ok(stream) = TcpStream::from_std(stream)
             {
-                begin(&worker, stream, peer.ip(), None);
+                begin(&worker, stream, peer, None);
             }
         }
     }
-    let cut = worker.emptied().await;
-    hearing.abort();
-    sweeping.abort();
-    making_room.abort();
-    Ok(cut)
 }
 
 async fn accept(worker: &Rc<Worker>, listener: &TcpListener) {
@@ -75,7 +99,7 @@ async fn accept(worker: &Rc<Worker>, listener: &TcpListener) {
             Ok((stream, peer)) => match with_room(worker, stream).await {
                 Ok(stream) => {
                     let place = place(worker).await;
-                    begin(worker, stream, peer.ip(), place);
+                    begin(worker, stream, peer, place);
                 }
                 // Closed without a word, like one that could not be accepted.
                 Err(_) => pause(ERROR_PAUSE).await,
@@ -132,21 +156,26 @@ async fn with_room(worker: &Worker, stream: TcpStream) -> io::Result<TcpStream> 
     }
 }
 
-fn begin(worker: &Rc<Worker>, stream: TcpStream, peer: std::net::IpAddr, place: Option<Permit>) {
-    // A message is one write; where it is more, nobody should wait for the rest.
-    let _ = stream.set_nodelay(true);
-    let open = Open::begin(worker, place);
-    let worker = Rc::clone(worker);
-    tokio::task::spawn_local(async move {
-        conversation::serve(&worker, Rc::new(Stream::tcp(stream)), peer).await;
-        drop(open);
-    });
+/// Lets a connection be served until it ends, or somebody cuts it.
+fn begin(worker: &Rc<Worker>, stream: TcpStream, peer: SocketAddr, place: Option<Permit>) {
+    let (stream, sight) = (Rc::new(Stream::tcp(stream)), Arc::new(Sight::new(peer)));
+    let open = Open::begin(worker, &sight, place);
+    let place = open.place();
+    let serving = {
+        let worker = Rc::clone(worker);
+        tokio::task::spawn_local(async move {
+            conversation::serve(&worker, stream, &sight).await;
+            drop(open);
+        })
+    };
+    worker.connections.is_served_by(place, serving.abort_handle());
 }
 
-async fn sweep(worker: Rc<Worker>) {
-    let mut interval = tokio::time::interval(SWEEP_INTERVAL);
+/// What a thread comes to at regular times; whoever looks whether it does is told by this.
+async fn sweep(worker: Rc<Worker>, pulse: Arc<Pulse>) {
     loop {
-        interval.tick().await;
+        pulse.expect(SWEEP_INTERVAL);
+        pause(SWEEP_INTERVAL).await;
         worker.pools.sweep();
     }
 }

@@ -11,13 +11,15 @@ use weir_upstream::io::stream::Stream;
 
 use crate::forward::{self, Question};
 use crate::registry::NotRegistered;
+use crate::sight::{Doing, Sight};
 use crate::talk::{self, Patience, Talk, TalkError};
 use crate::wire::message::{Message, Registration, Request};
 use crate::wire::{Frame, WireLimits, answer};
 use crate::worker::{Terms, Worker};
 
-/// Serves a connection until one side has had enough.
-pub(crate) async fn serve(worker: &Worker, stream: Rc<Stream>, peer: IpAddr) {
+/// Serves a connection until one side has had enough. Cancel safe: dropping the future closes the connection, and those to servers that it
+/// uses.
+pub(crate) async fn serve(worker: &Worker, stream: Rc<Stream>, sight: &Sight) {
     let limits = |terms: &Terms| WireLimits::for_payload(terms.listen.payload_characters_max);
     let deadlines = Deadlines::new();
     let mut talk = Talk::new(stream, limits(&worker.shared.terms.load()));
@@ -25,7 +27,8 @@ pub(crate) async fn serve(worker: &Worker, stream: Rc<Stream>, peer: IpAddr) {
     loop {
         let terms = worker.shared.terms.load_full();
         let Terms { listen, .. } = &*terms;
-        let patience = Patience { idle: listen.timeouts.idle, message: listen.timeouts.message };
+        let (idle, message) = (listen.timeouts.idle, listen.timeouts.message);
+        let patience = Patience { idle, message, sight: Some(sight) };
         talk.bound(limits(&terms));
         let frame = match next(worker, &mut talk, &deadlines, patience, is_fresh).await {
             Ok(Some(frame)) => frame,
@@ -37,13 +40,15 @@ pub(crate) async fn serve(worker: &Worker, stream: Rc<Stream>, peer: IpAddr) {
                 let form = talk.form().unwrap_or_default();
                 let refusal = answer::refusal(form, None, &problem.to_string());
                 if say(&talk, &deadlines, patience, &refusal).await {
+                    sight.does(Doing::Closing, &talk.stream);
                     talk.end(&deadlines).await;
                 }
                 return;
             }
         };
         is_fresh = false;
-        let reply = reply(worker, &talk, &frame, &deadlines, peer).await;
+        sight.begin(&talk.stream);
+        let reply = reply(worker, &talk, &frame, &deadlines, sight).await;
         talk.take(&frame);
         if let Some(reply) = reply
             && !say(&talk, &deadlines, patience, &reply).await
@@ -59,7 +64,7 @@ async fn next(
     worker: &Worker,
     talk: &mut Talk,
     deadlines: &Deadlines,
-    patience: Patience,
+    patience: Patience<'_>,
     is_fresh: bool,
 ) -> Result<Option<Frame>, TalkError> {
     let drained = {
@@ -83,7 +88,7 @@ async fn next(
 }
 
 /// Writes an answer. Says whether the peer has taken it.
-async fn say(talk: &Talk, deadlines: &Deadlines, patience: Patience, bytes: &[u8]) -> bool {
+async fn say(talk: &Talk, deadlines: &Deadlines, patience: Patience<'_>, bytes: &[u8]) -> bool {
     deadlines.clear_all();
     deadlines.set(Wait::ClientWrite, patience.message);
     let written = deadlines.guard(pin!(talk::write(&talk.stream, bytes))).await;
@@ -97,12 +102,13 @@ async fn reply(
     talk: &Talk,
     frame: &Frame,
     deadlines: &Deadlines,
-    peer: IpAddr,
+    sight: &Sight,
 ) -> Option<Vec<u8>> {
     deadlines.clear_all();
     let refused = |reason: &str| Some(answer::refusal(frame.form, Some(&frame.value), reason));
     match Message::of(&frame.value) {
         Ok(Message::Request(request)) => {
+            sight.is_for(request.policy);
             if let Err(reason) = admit(worker, &request) {
                 return refused(&reason);
             }
@@ -112,16 +118,20 @@ async fn reply(
                 bytes: talk.bytes(frame),
                 request,
                 client: &talk.stream,
+                sight,
             };
             match forward::forward(worker, &question, deadlines).await {
                 Ok(answer) => Some(answer),
                 Err(reason) => refused(&reason),
             }
         }
-        Ok(Message::Registration(registration)) => match register(worker, frame, &registration, peer).await {
-            Ok(()) => registration.confirm.then(|| answer::confirmation(frame.form, &frame.value)),
-            Err(reason) => refused(&reason),
-        },
+        Ok(Message::Registration(registration)) => {
+            sight.is_for(registration.policy);
+            match register(worker, frame, &registration, sight.peer().ip()).await {
+                Ok(()) => registration.confirm.then(|| answer::confirmation(frame.form, &frame.value)),
+                Err(reason) => refused(&reason),
+            }
+        }
         Ok(Message::Answer { .. } | Message::Refusal) => {
             refused("answers go back on the connection on which the message came")
         }

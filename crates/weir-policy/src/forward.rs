@@ -21,6 +21,7 @@ use weir_upstream::select;
 use weir_upstream::upstream::Upstream;
 
 use crate::registry::Manner;
+use crate::sight::Sight;
 use crate::talk::{self, Talk, TalkError};
 use crate::wire::message::{Message, Request};
 use crate::wire::{Form, Value, WireLimits, encode};
@@ -42,6 +43,8 @@ pub(crate) struct Question<'q> {
     pub(crate) request: Request,
     /// The connection on which it came.
     pub(crate) client: &'q Stream,
+    /// The same as others see it.
+    pub(crate) sight: &'q Sight,
 }
 
 /// Why a server has not answered.
@@ -114,6 +117,7 @@ pub(crate) async fn forward(
         let Some((place, in_flight)) = select::take(&upstream, &group, turn, now(), usable) else { break };
         asked.insert(place);
         let server = Arc::clone(&group.servers[place]);
+        question.sight.asks(&server);
         match ask(worker, &upstream, &in_flight, question, deadlines).await {
             Ok(answer) => return Ok(answer),
             Err(failure) => {

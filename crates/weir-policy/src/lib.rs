@@ -6,10 +6,11 @@
 //! servers is not here.
 //!
 //! [`plane`] has the listeners, `listening` is one of them with its socket and threads, `accept` takes connections, `conversation` is one connection, `forward` brings a message to a
-//! server, `registry` knows who has registered. [`server`] and [`client`] are the programs on both sides of it.
+//! server, `registry` knows who has registered, and `connections` who is connected. [`server`] and [`client`] are the programs on both sides of it.
 
 mod accept;
 pub mod client;
+mod connections;
 mod conversation;
 mod digest;
 mod forward;
@@ -18,6 +19,7 @@ pub mod plane;
 pub mod registered;
 mod registry;
 pub mod server;
+mod sight;
 mod talk;
 pub mod wire;
 mod worker;

@@ -1,4 +1,6 @@
-//! One listener: its socket, which belongs to the process, and the threads that serve it.
+//! One listener: its sockets, which belong to the process, and the threads that serve it.
+//!
+//! There is one, unless somebody else has opened several at the same address: the system spreads connections over all of them.
 
 use std::hash::{BuildHasher, RandomState};
 use std::io;
@@ -20,6 +22,7 @@ use weir_upstream::io::descriptors::Descriptors;
 use weir_upstream::permit::PermitCount;
 
 use crate::accept;
+use crate::connections::{AllConnections, Connections};
 use crate::registry::Registry;
 use crate::worker::{Order, Phase, Shared, Terms, Worker};
 
@@ -28,6 +31,15 @@ const BACKLOG: i32 = 4096;
 
 /// How often it is looked who can't be reached for too long.
 const FORGET_INTERVAL: Duration = Duration::from_secs(1);
+
+/// What all listeners of a process share.
+#[derive(Debug, Clone)]
+pub(crate) struct House {
+    /// Who has registered.
+    pub(crate) registry: Arc<Registry>,
+    /// Who is connected.
+    pub(crate) connections: Arc<AllConnections>,
+}
 
 /// See the module. Dropped, it ends at once.
 #[derive(Debug)]
@@ -39,8 +51,8 @@ pub(crate) struct Listening {
     /// What the configuration says of it, as a number.
     pub(crate) mark: u64,
     shared: Arc<Shared>,
-    /// Each thread has it once more. `None` when nobody is accepted any more.
-    socket: Option<TcpListener>,
+    /// Each thread has them once more. None when nobody is accepted any more.
+    sockets: Vec<TcpListener>,
     order: watch::Sender<Order>,
     threads: Vec<JoinHandle<()>>,
     ended: mpsc::Receiver<usize>,
@@ -79,21 +91,21 @@ fn socket(address: SocketAddr, shared: bool) -> io::Result<Socket> {
 }
 
 impl Listening {
-    /// Lets so many threads be ready to accept from a socket that listens. They begin when they are told to.
+    /// Lets so many threads be ready to accept from sockets that listen at one address. They begin when they are told to.
     ///
     /// # Errors
-    /// The system's.
+    /// The system's; and there is no socket.
     pub(crate) fn start(
         listen: &PolicyListen,
-        socket: TcpListener,
+        sockets: Vec<TcpListener>,
         threads: usize,
-        registry: &Arc<Registry>,
+        house: &House,
     ) -> io::Result<Self> {
-        socket.set_nonblocking(true)?;
-        let address = socket.local_addr()?;
+        sockets.iter().try_for_each(|socket| socket.set_nonblocking(true))?;
+        let address = sockets.first().ok_or(io::ErrorKind::NotFound)?.local_addr()?;
         let shared = Arc::new(Shared {
             terms: ArcSwap::from_pointee(Terms::new(listen.clone(), None)),
-            registry: Arc::clone(registry),
+            registry: Arc::clone(&house.registry),
             descriptors: Descriptors::of_process(),
             places: PermitCount::new(listen.limits.connections),
             registering: Semaphore::new(1),
@@ -102,11 +114,14 @@ impl Listening {
         let (order, heard) = watch::channel(Phase::Wait.into());
         let (ending, ended) = mpsc::channel(threads.max(1));
         let begun = (0..threads).map(|number| {
-            begin(number, Arc::clone(&shared), socket.try_clone()?, heard.clone(), ending.clone())
+            let connections = house.connections.of_thread(address, house.registry.groups());
+            let sockets = sockets.iter().map(TcpListener::try_clone).collect::<io::Result<_>>()?;
+            let post = (sockets, connections);
+            begin(number, Arc::clone(&shared), post, heard.clone(), ending.clone())
         });
         let threads = begun.collect::<Result<_, _>>()?;
-        let (written, mark, socket) = (listen.address, mark(listen), Some(socket));
-        Ok(Self { written, address, mark, shared, socket, order, threads, ended })
+        let (written, mark) = (listen.address, mark(listen));
+        Ok(Self { written, address, mark, shared, sockets, order, threads, ended })
     }
 
     /// This is what the configuration says of it from now on.
@@ -126,7 +141,7 @@ impl Listening {
     pub(crate) fn leave(&mut self, order: Order) {
         // Before anybody is told: each thread has its own until it has accepted what waits, and with the last one the system
         // stops queueing.
-        self.socket = None;
+        self.sockets.clear();
         self.order.send_if_modified(|known| {
             let is_later = order.phase > known.phase;
             if is_later {
@@ -136,12 +151,12 @@ impl Listening {
         });
     }
 
-    /// The socket once more, for another process.
+    /// Its sockets once more, for another process.
     ///
     /// # Errors
     /// The system has no file descriptor left.
-    pub(crate) fn duplicate(&self) -> io::Result<Option<OwnedFd>> {
-        self.socket.as_ref().map(|socket| socket.as_fd().try_clone_to_owned()).transpose()
+    pub(crate) fn duplicates(&self) -> io::Result<Vec<OwnedFd>> {
+        self.sockets.iter().map(|socket| socket.as_fd().try_clone_to_owned()).collect()
     }
 
     /// Whether its threads have ended.
@@ -181,7 +196,7 @@ impl Drop for Listening {
 fn begin(
     number: usize,
     shared: Arc<Shared>,
-    socket: TcpListener,
+    (sockets, connections): (Vec<TcpListener>, Arc<Connections>),
     order: watch::Receiver<Order>,
     ending: mpsc::Sender<usize>,
 ) -> io::Result<JoinHandle<()>> {
@@ -200,7 +215,7 @@ fn begin(
             if number == 0 {
                 tokio::task::spawn_local(forget_unreachable(Arc::clone(&shared)));
             }
-            accept::run(Rc::new(Worker::new(shared, order)), socket).await
+            accept::run(Rc::new(Worker::new(shared, connections, order)), sockets).await
         });
         if let Err(error) = &cut {
             tracing::error!(%error, "a listener for policy groups can't be served");

@@ -15,11 +15,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use weir_config::model::PolicyListen;
+use weir_core::ports::connections::SharedConnectionSource;
 use weir_core::ports::reload::{Changed, ConfigurationChange, How};
 use weir_upstream::io::deadline::pause;
 use weir_upstream::policy_groups::PolicyGroups;
 
-use crate::listening::{self, Listening};
+use crate::connections::AllConnections;
+use crate::listening::{self, House, Listening};
 use crate::registered::Registered;
 use crate::registry::Registry;
 use crate::worker::{Order, Phase};
@@ -54,7 +56,7 @@ impl std::error::Error for PolicyListenError {
 /// Open listeners. Dropping this stops them at once.
 #[derive(Debug)]
 pub struct PolicyPlane {
-    registry: Arc<Registry>,
+    house: House,
     /// In the order of the configuration.
     listening: Vec<Listening>,
     /// Those that accept nobody more, and may have connections still.
@@ -64,7 +66,7 @@ pub struct PolicyPlane {
 /// Which listeners there are, as far as the next configuration is held against it. It can be sent to another thread.
 #[derive(Debug)]
 pub struct PolicyStanding {
-    registry: Arc<Registry>,
+    house: House,
     known: Vec<Known>,
 }
 
@@ -125,7 +127,7 @@ impl PolicyStanding {
                 let is_ours = left.iter().any(|gone| gone.address.port() == listen.address.port());
                 let failed = |source| PolicyListenError { address: listen.address, source };
                 let made = listening::open(listen.address, is_ours)
-                    .and_then(|socket| Listening::start(listen, socket, threads, &self.registry));
+                    .and_then(|socket| Listening::start(listen, vec![socket], threads, &self.house));
                 let made = made.map_err(failed)?;
                 told(How::Added, made.address);
                 wanted.push(Wanted::New(made));
@@ -143,38 +145,44 @@ impl PolicyStanding {
 }
 
 impl PolicyPlane {
-    /// Opens these listeners, each served by so many threads. Where `inherited` has a socket that listens there already, that is
-    /// used. Whoever registers at one is reached over all. Nobody is accepted before [`begin`](Self::begin).
+    /// Opens these listeners, each served by so many threads. Where `inherited` has sockets that listen there already, those are
+    /// used, all of them. Whoever registers at one is reached over all. Nobody is accepted before [`begin`](Self::begin).
     ///
     /// # Errors
     /// See [`PolicyListenError`]; nothing is left running then.
     pub fn open(
         listen: &[PolicyListen],
         threads: usize,
-        mut inherited: impl FnMut(SocketAddr) -> Option<TcpListener>,
+        mut inherited: impl FnMut(SocketAddr) -> Vec<TcpListener>,
     ) -> Result<Self, PolicyListenError> {
         let registry = Arc::new(Registry::new(Arc::default()));
+        let house = House { registry, connections: Arc::new(AllConnections::default()) };
         let opened = listen.iter().map(|listen| {
             let failed = |source| PolicyListenError { address: listen.address, source };
-            let socket = match inherited(listen.address) {
-                Some(socket) => Ok(socket),
-                None => listening::open(listen.address, false),
+            let sockets = match inherited(listen.address) {
+                none if none.is_empty() => vec![listening::open(listen.address, false).map_err(failed)?],
+                sockets => sockets,
             };
-            Ok((listen, socket.map_err(failed)?))
+            Ok((listen, sockets))
         });
         // All sockets before any thread.
         let opened: Vec<_> = opened.collect::<Result<_, PolicyListenError>>()?;
-        let listening = opened.into_iter().map(|(listen, socket)| {
+        let listening = opened.into_iter().map(|(listen, sockets)| {
             let failed = |source| PolicyListenError { address: listen.address, source };
-            Listening::start(listen, socket, threads, &registry).map_err(failed)
+            Listening::start(listen, sockets, threads, &house).map_err(failed)
         });
         let listening = listening.collect::<Result<_, _>>()?;
-        Ok(Self { registry, listening, leaving: Vec::new() })
+        Ok(Self { house, listening, leaving: Vec::new() })
     }
 
     /// The upstreams whose servers register here.
     pub fn groups(&self) -> Arc<PolicyGroups> {
-        self.registry.groups()
+        self.house.registry.groups()
+    }
+
+    /// Who is connected, for people, also after this is gone.
+    pub fn connection_source(&self) -> SharedConnectionSource {
+        Arc::clone(&self.house.connections) as SharedConnectionSource
     }
 
     /// Accepts from now on.
@@ -193,7 +201,7 @@ impl PolicyPlane {
             let Listening { written, address, mark, .. } = *listening;
             Known { place, written, address, mark }
         });
-        PolicyStanding { registry: Arc::clone(&self.registry), known: known.collect() }
+        PolicyStanding { house: self.house.clone(), known: known.collect() }
     }
 
     /// Puts other listeners in use. Those that stay keep their connections; what the configuration says of them holds from the next
@@ -260,33 +268,31 @@ impl PolicyPlane {
         cut
     }
 
-    /// Every listening socket once more with the address that was written for it, for a process that follows.
+    /// Every listening socket once more, below the address that was written for it, for a process that follows.
     ///
     /// # Errors
     /// The system has no file descriptor left.
-    pub fn sockets_to_hand_over(&self) -> io::Result<Vec<(SocketAddr, OwnedFd)>> {
-        let all = self.listening.iter().map(|listening| Ok((listening.written, listening.duplicate()?)));
-        let all: Vec<_> = all.collect::<io::Result<_>>()?;
-        Ok(all.into_iter().filter_map(|(written, socket)| Some((written, socket?))).collect())
+    pub fn sockets_to_hand_over(&self) -> io::Result<Vec<(SocketAddr, Vec<OwnedFd>)>> {
+        self.listening.iter().map(|listening| Ok((listening.written, listening.duplicates()?))).collect()
     }
 
     /// Everybody who has registered.
     pub fn registered(&self) -> Vec<Registered> {
-        self.registry.all()
+        self.house.registry.all()
     }
 
     /// The same, and from now on nobody can register here: another process knows who has, and would not hear of it.
     pub fn close_registry(&self) -> Vec<Registered> {
-        self.registry.close()
+        self.house.registry.close()
     }
 
     /// Whoever wants to can register again: there is no other process.
     pub fn reopen_registry(&self) {
-        self.registry.reopen();
+        self.house.registry.reopen();
     }
 
     /// Lets those be registered who have registered with another process, and nobody else. For a plane that has not begun.
     pub fn restore(&self, registered: &[Registered]) {
-        self.registry.restore(registered);
+        self.house.registry.restore(registered);
     }
 }

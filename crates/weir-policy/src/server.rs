@@ -30,7 +30,8 @@ const REGISTER_INTERVAL: Duration = Duration::from_secs(5);
 const CONFIRMATION: Duration = Duration::from_secs(2);
 
 /// How long a connection may rest.
-const PATIENCE: Patience = Patience { idle: Duration::from_secs(60), message: Duration::from_secs(10) };
+const PATIENCE: Patience<'static> =
+    Patience { idle: Duration::from_secs(60), message: Duration::from_secs(10), sight: None };
 
 /// The most bytes of a message; the proxy says what it takes.
 const LIMITS: WireLimits = WireLimits { message_bytes_max: 16 << 20 };

@@ -10,6 +10,7 @@ use weir_upstream::io::buffer::ReadBuffer;
 use weir_upstream::io::deadline::{Deadlines, Wait};
 use weir_upstream::io::stream::Stream;
 
+use crate::sight::{Doing, Sight};
 use crate::wire::{Form, Frame, Framer, WireLimits, WireProblem};
 
 /// How much of what a peer still sends is read before a connection is closed, so that it gets what was said last.
@@ -36,13 +37,15 @@ impl fmt::Display for TalkError {
     }
 }
 
-/// How long a peer may take.
+/// How long a peer may take, and where it is noted what it does.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Patience {
+pub(crate) struct Patience<'s> {
     /// Until a message begins.
     pub(crate) idle: Duration,
     /// From there to its end.
     pub(crate) message: Duration,
+    /// Whether a message has begun is noted here.
+    pub(crate) sight: Option<&'s Sight>,
 }
 
 /// A connection, and what has come on it.
@@ -83,7 +86,7 @@ impl Talk {
     pub(crate) async fn next(
         &mut self,
         deadlines: &Deadlines,
-        patience: Option<Patience>,
+        patience: Option<Patience<'_>>,
     ) -> Result<Option<Frame>, TalkError> {
         loop {
             let frame = self.framer.advance(self.buffer.unread()).map_err(TalkError::Wire)?;
@@ -93,14 +96,21 @@ impl Talk {
             }
             let blank = self.framer.take_blank();
             self.buffer.consume(blank);
-            if let Some(Patience { idle, message }) = patience {
+            if let Some(Patience { idle, message, sight }) = patience {
                 // What stands between messages is no sign of life.
-                match self.framer.is_inside() {
+                let doing = match self.framer.is_inside() {
                     true => {
                         deadlines.clear(Wait::ClientIdle);
                         deadlines.begin(Wait::ClientHead, message);
+                        Doing::Reading
                     }
-                    false => deadlines.begin(Wait::ClientIdle, idle),
+                    false => {
+                        deadlines.begin(Wait::ClientIdle, idle);
+                        Doing::Idle
+                    }
+                };
+                if let Some(sight) = sight {
+                    sight.does(doing, &self.stream);
                 }
             }
             let count = self.read().await.map_err(TalkError::Connection)?;

@@ -18,7 +18,9 @@ use weir_upstream::permit::{Permit, PermitCount};
 use weir_upstream::policy_counts::PolicyCounts;
 use weir_upstream::pool::Pools;
 
+use crate::connections::{Connections, Entered};
 use crate::registry::Registry;
+use crate::sight::Sight;
 
 /// What all threads of a listener share.
 #[derive(Debug)]
@@ -104,6 +106,8 @@ pub(crate) struct Worker {
     pub(crate) shared: Arc<Shared>,
     pub(crate) groups: LocalGroups,
     pub(crate) pools: Pools,
+    /// Who is connected, as others see it.
+    pub(crate) connections: Arc<Connections>,
     order: watch::Receiver<Order>,
     /// What it has been told of the end, once it has.
     draining: Cell<Option<Order>>,
@@ -115,9 +119,14 @@ pub(crate) struct Worker {
 }
 
 impl Worker {
-    pub(crate) fn new(shared: Arc<Shared>, order: watch::Receiver<Order>) -> Self {
+    pub(crate) fn new(
+        shared: Arc<Shared>,
+        connections: Arc<Connections>,
+        order: watch::Receiver<Order>,
+    ) -> Self {
         Self {
             shared,
+            connections,
             groups: LocalGroups::default(),
             pools: Pools::default(),
             order,
@@ -165,6 +174,7 @@ impl Worker {
         let told = self.order.clone().wait_for(|order| order.phase >= Phase::Drain).await.map(|order| *order);
         // An error is that nobody is left who could say it, which means the same.
         self.draining.set(Some(told.unwrap_or_else(|_| Phase::Stop.into())));
+        self.connections.drain();
         self.drain_signal.notify_waiters();
     }
 
@@ -241,19 +251,28 @@ fn charge(rate: Option<&RateLimit>, since: Instant) -> Result<(), Duration> {
 /// A connection that is served for as long as this lives.
 pub(crate) struct Open {
     worker: Rc<Worker>,
+    entered: Entered,
     _place: Option<Permit>,
 }
 
 impl Open {
-    pub(crate) fn begin(worker: &Rc<Worker>, place: Option<Permit>) -> Self {
+    pub(crate) fn begin(worker: &Rc<Worker>, sight: &Arc<Sight>, place: Option<Permit>) -> Self {
         worker.open.set(worker.open.get() + 1);
-        Self { worker: Rc::clone(worker), _place: place }
+        worker.counts().connection_begins();
+        let entered = Entered::new(&worker.connections, sight);
+        Self { worker: Rc::clone(worker), entered, _place: place }
+    }
+
+    /// Its place in the table of its thread.
+    pub(crate) fn place(&self) -> usize {
+        self.entered.place()
     }
 }
 
 impl Drop for Open {
     fn drop(&mut self) {
         self.worker.open.set(self.worker.open.get() - 1);
+        self.worker.counts().connection_ends();
         self.worker.closed.notify_one();
     }
 }
@@ -263,6 +282,7 @@ mod tests {
     use weir_upstream::policy_groups::PolicyGroups;
 
     use super::*;
+    use crate::connections::AllConnections;
 
     fn worker(groups: &Arc<PolicyGroups>, rate: Rate) -> Worker {
         let mut listen = PolicyListen::at(([127, 0, 0, 1], 0).into());
@@ -275,7 +295,9 @@ mod tests {
             registering: Semaphore::new(1),
             since: now(),
         };
-        Worker::new(Arc::new(shared), watch::channel(Phase::Run.into()).1)
+        let address = shared.terms.load().listen.address;
+        let connections = AllConnections::default().of_thread(address, Arc::clone(groups));
+        Worker::new(Arc::new(shared), connections, watch::channel(Phase::Run.into()).1)
     }
 
     /// Who comes too fast waits, each for its own turn, and nobody for longer than it may.

@@ -25,6 +25,7 @@ pub mod permit;
 pub mod policy_counts;
 pub mod policy_groups;
 pub mod pool;
+pub mod pulse;
 pub mod recruit;
 pub mod retries;
 pub mod roster;

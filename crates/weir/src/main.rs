@@ -6,6 +6,7 @@
 mod admin_socket;
 mod arguments;
 mod cert;
+mod client_connections;
 mod commands;
 mod debug;
 mod demo;

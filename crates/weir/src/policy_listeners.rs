@@ -25,7 +25,7 @@ impl PolicyListeners {
     /// An address is taken, or something else is not to be had; nothing is left running then.
     pub(crate) fn open(
         model: &Model,
-        inherited: impl FnMut(SocketAddr) -> Option<TcpListener>,
+        inherited: impl FnMut(SocketAddr) -> Vec<TcpListener>,
         registered: &[Registered],
     ) -> Result<Self, PolicyListenError> {
         let plane = PolicyPlane::open(&model.policy_listen, worker_count(model), inherited)?;

@@ -27,6 +27,7 @@ use weir_proxy::{Proxy, StartError};
 use weir_store::{OpenError, Queue};
 
 use crate::admin_socket;
+use crate::client_connections::ClientConnections;
 use crate::failure::Failure;
 use crate::logging;
 use crate::policy_listeners::PolicyListeners;
@@ -175,11 +176,13 @@ impl Weir {
         };
         let Legacy { policy, clients, registered, is_activated, .. } = &mut legacy;
         // What a service manager has opened is for whoever listens there.
-        let mut of_manager = |address| if *is_activated { clients.take_tcp(address) } else { None };
-        let inherited = |address| policy.take_tcp(address).or_else(|| of_manager(address));
+        let inherited = |address| match policy.take_all_tcp(address) {
+            none if none.is_empty() && *is_activated => clients.take_all_tcp(address),
+            sockets => sockets,
+        };
         let policy = PolicyListeners::open(model, inherited, registered).map_err(CannotStart::Policy)?;
         let queues = queues(model, std::mem::take(&mut legacy.queues));
-        let groups = policy.plane.groups();
+        let (groups, messages) = (policy.plane.groups(), policy.plane.connection_source());
         let proxy =
             Proxy::start_with(model, queues, &mut legacy.clients, groups).map_err(CannotStart::Proxy)?;
         legacy.tell_left();
@@ -188,7 +191,7 @@ impl Weir {
         let sources = Sources {
             status: proxy.status_source(),
             site: Some(proxy.site_source()),
-            connections: Some(proxy.connection_source()),
+            connections: Some(Arc::new(ClientConnections([proxy.connection_source(), messages]))),
             queues: Some(proxy.queue_source()),
             members: Some(proxy.member_control()),
             log: logging::control(),

@@ -178,8 +178,8 @@ fn failure() -> RecentFailure {
 
 fn connections() -> ConnectionPage {
     let exchange = ExchangeStatus {
-        service: "shop.example.com".to_owned(),
-        route: "/orders/".to_owned(),
+        service: Some("shop.example.com".to_owned()),
+        route: Some("/orders/".to_owned()),
         upstream: Some("web".to_owned()),
         server: Some("10.0.0.1:8080".to_owned()),
     };
@@ -187,6 +187,7 @@ fn connections() -> ConnectionPage {
         id: "0-17".to_owned(),
         client: "192.0.2.7:51234".to_owned(),
         listener: "127.0.0.1:8080".to_owned(),
+        protocol: "http",
         age: Duration::from_millis(12_500),
         state: "exchange",
         tls: true,
@@ -311,6 +312,7 @@ fn examples() -> BTreeMap<String, Value> {
         (format!("GET {queues}/{{queue}}/writes/{{write}}"), crate::queues::write(&write())),
         (format!("POST {queues}/{{queue}}/retry"), crate::queues::done(&done)),
         ("GET /api/v1/connections".to_owned(), crate::connections::page(&connections())),
+        ("DELETE /api/v1/connections/{connection}".to_owned(), crate::connections::done()),
         ("GET /api/v1/failures".to_owned(), json!({ "failures": [crate::failures::failure(&failure())] })),
         ("GET /api/v1/events".to_owned(), document(&status)),
         ("POST /api/v1/reload".to_owned(), crate::reload_routes::told(&reloaded())),

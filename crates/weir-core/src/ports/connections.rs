@@ -13,6 +13,8 @@ pub struct ConnectionStatus {
     pub client: String,
     /// The listener through which it came.
     pub listener: String,
+    /// What is spoken there: `http`, or `policy` for messages of policy groups.
+    pub protocol: &'static str,
     /// How long ago it was accepted.
     pub age: Duration,
     /// What it is doing: `opening`, `idle`, `reading`, `exchange`, `upgraded` or `closing`.
@@ -21,24 +23,24 @@ pub struct ConnectionStatus {
     pub draining: bool,
     /// Whether it speaks TLS.
     pub tls: bool,
-    /// Requests whose heads have come.
+    /// Requests whose heads have come; messages that have come whole.
     pub requests_total: u64,
     /// Bytes that have come from the client, within TLS.
     pub bytes_received: u64,
     /// Bytes that the client was sent, within TLS.
     pub bytes_sent: u64,
-    /// What is done for its request, where there is one.
+    /// What is done for its request, or its message, where there is one.
     pub exchange: Option<ExchangeStatus>,
 }
 
 /// Where a request is.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ExchangeStatus {
-    /// The name of its service.
-    pub service: String,
-    /// The name of its route.
-    pub route: String,
-    /// The upstream that it goes to, if it does.
+    /// The name of its service; messages have none.
+    pub service: Option<String>,
+    /// The name of its route; messages have none.
+    pub route: Option<String>,
+    /// The upstream that it goes to, if it does; for a message the group of its policy.
     pub upstream: Option<String>,
     /// The server that was asked last; of several that are asked at once the one whose answer counts, once that is known.
     pub server: Option<String>,
@@ -47,7 +49,7 @@ pub struct ExchangeStatus {
 /// Where a page begins: behind all connections that were shown before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub struct Cursor {
-    /// The worker.
+    /// The worker, or another thread that serves connections; no two have the same number.
     pub worker: u64,
     /// The place in its table.
     pub place: usize,
@@ -69,10 +71,27 @@ pub struct ConnectionPage {
 /// The page, when it comes.
 pub type ConnectionAnswer<'a> = Pin<Box<dyn Future<Output = ConnectionPage> + Send + 'a>>;
 
+/// What has come of the wish that a connection be closed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CutOutcome {
+    /// It is closed.
+    Cut,
+    /// There is none of this name, or none any more.
+    Unknown,
+    /// Whoever serves it has not answered in time; it is closed as soon as it is heard of.
+    Silent,
+}
+
+/// The outcome, when it comes.
+pub type CutAnswer<'a> = Pin<Box<dyn Future<Output = CutOutcome> + Send + 'a>>;
+
 /// Somebody who knows connections.
 pub trait ConnectionSource: Send + Sync {
-    /// Connections from this one on, at most so many. One that is open from the first page to the last is shown once.
+    /// Connections from this one on, at most so many; with none, only how many are open. One that is open from the first page to the last is shown once.
     fn connections(&self, from: Cursor, max: usize) -> ConnectionAnswer<'_>;
+
+    /// Closes the connection of this name at once, with whatever it is doing.
+    fn cut(&self, name: &str) -> CutAnswer<'_>;
 }
 
 /// The usual way to hand one around.

@@ -147,14 +147,15 @@ impl Registry {
         }
     }
 
-    /// Closes a connection at once. One that has gone already is no error.
-    pub fn cut(&self, id: ConnectionId) {
-        if let Some((_, entry)) = self.entries.borrow().iter().find(|(_, entry)| entry.id == id) {
-            entry.sight.cut();
-            if let Some(waker) = &entry.waker {
-                waker.wake_by_ref();
-            }
+    /// Closes a connection at once. Says whether there is one of this identity; one that has gone already is no error.
+    pub fn cut(&self, id: ConnectionId) -> bool {
+        let entries = self.entries.borrow();
+        let Some((_, entry)) = entries.iter().find(|(_, entry)| entry.id == id) else { return false };
+        entry.sight.cut();
+        if let Some(waker) = &entry.waker {
+            waker.wake_by_ref();
         }
+        true
     }
 
     /// Every connection with its peer.

@@ -162,6 +162,7 @@ impl Sight {
             id,
             client: self.peer.get().to_string(),
             listener: self.threshold.address().to_owned(),
+            protocol: "http",
             age: now.saturating_duration_since(self.since),
             state: self.doing.get().name(),
             draining: is_draining || self.threshold.is_closing(),
@@ -183,8 +184,8 @@ impl Sight {
         let server = self.server.get();
         let server = upstream.filter(|_| server != NONE).and_then(|upstream| name(upstream, server as usize));
         Some(ExchangeStatus {
-            service: service.name.to_string(),
-            route: route.name.to_string(),
+            service: Some(service.name.to_string()),
+            route: Some(route.name.to_string()),
             upstream: upstream.map(|upstream| upstream.name.to_string()),
             server,
         })

@@ -1,6 +1,7 @@
 //! Which connections are open: each worker is asked, and looks through its own table.
 //!
-//! A worker looks at so few at a time that nobody whom it serves notices. One that does not answer is left out, and counted.
+//! A worker looks at so few at a time that nobody whom it serves notices. One that does not answer is left out, and counted. One
+//! connection is cut in the same way: by its worker, which is told.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,9 +9,11 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
-use weir_core::ports::connections::{ConnectionAnswer, ConnectionPage, ConnectionSource, Cursor};
+use weir_core::ports::connections::{
+    ConnectionAnswer, ConnectionPage, ConnectionSource, Cursor, CutAnswer, CutOutcome,
+};
 
-use super::inbox::{Inspection, Message, Query};
+use super::inbox::{ConnectionId, Inspection, Message, Query};
 use super::status::ProcessStatus;
 
 /// Connections of which one answer of a worker tells: about a tenth of a millisecond.
@@ -73,6 +76,33 @@ impl ConnectionSource for Connections {
             page
         })
     }
+
+    fn cut(&self, name: &str) -> CutAnswer<'_> {
+        let named = named(name);
+        Box::pin(async move {
+            let Some((worker, connection)) = named else { return CutOutcome::Unknown };
+            let workers = self.workers.load_full();
+            let inbox = workers.iter().find(|(id, _)| *id == worker).and_then(|(_, inbox)| inbox.upgrade());
+            // One that is gone has no connections.
+            let Some(inbox) = inbox else { return CutOutcome::Unknown };
+            let told = async {
+                let (reply, cut) = oneshot::channel();
+                inbox.send(Message::Cut(connection, reply)).await.ok()?;
+                cut.await.ok()
+            };
+            match timeout(PATIENCE, told).await {
+                Ok(Some(true)) => CutOutcome::Cut,
+                Ok(_) => CutOutcome::Unknown,
+                Err(_) => CutOutcome::Silent,
+            }
+        })
+    }
+}
+
+/// The worker and the connection that are called so on a page.
+fn named(name: &str) -> Option<(u64, ConnectionId)> {
+    let (worker, connection) = name.split_once('-')?;
+    Some((worker.parse().ok()?, ConnectionId(connection.parse().ok()?)))
 }
 
 /// A worker has not answered in time.

@@ -1,6 +1,5 @@
 //! What a worker counts. Each counter is written by one thread and summed with the others' when it is read.
 
-use std::sync::LazyLock;
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -12,13 +11,11 @@ use weir_core::ports::{CopyOutcome, DispatchStatus, Status};
 use weir_core::proxy_header::ProxyHeaderOutcome;
 use weir_core::refusal::Refusal;
 use weir_upstream::io::deadline::now;
+use weir_upstream::pulse::Pulse;
 
 pub use super::counter::Counter;
 use super::durations::{Durations, Sample};
 use super::recent_failures::RecentFailures;
-
-/// Where the time of all workers begins; the first of them has made it.
-static BEGINNING: LazyLock<Instant> = LazyLock::new(now);
 
 /// The counters of one worker.
 #[derive(Debug, Default)]
@@ -57,8 +54,8 @@ pub struct WorkerCounters {
     /// Idle connections to servers, as of the last second.
     pub pool_idle: Counter,
     lag: Durations,
-    /// When it is due again at the latest, in nanoseconds since the beginning; 0 while it has not begun, and at its end.
-    due_nanos: Counter,
+    /// Whether it still comes to what it does at regular times.
+    pulse: Pulse,
     /// Requests that failed lately.
     pub failures: RecentFailures,
 }
@@ -102,27 +99,23 @@ impl WorkerCounters {
 
     /// The worker will come to what it does at regular times, after `period` for the first time.
     pub fn begin_ticking(&self, period: Duration) {
-        self.due_nanos.set(nanos_since_beginning(now() + period));
+        self.pulse.expect(period);
     }
 
     /// The worker has come to what it does at regular times, which was due at `due`, and will come again after `period`.
     pub fn tick(&self, due: Instant, period: Duration) {
-        let now = now();
-        self.lag.observe(Sample::of(now.saturating_duration_since(due)));
-        self.due_nanos.set(nanos_since_beginning(now + period));
+        self.lag.observe(Sample::of(now().saturating_duration_since(due)));
+        self.pulse.expect(period);
     }
 
     /// The worker comes to it no more.
     pub fn end_ticking(&self) {
-        self.due_nanos.set(0);
+        self.pulse.end();
     }
 
     /// By how much it is overdue.
     pub fn stalled(&self) -> Duration {
-        match self.due_nanos.value() {
-            0 => Duration::ZERO,
-            due => Duration::from_nanos(nanos_since_beginning(now()).saturating_sub(due)),
-        }
+        self.pulse.overdue()
     }
 
     /// Adds what this worker counted to a status.
@@ -168,30 +161,5 @@ impl WorkerCounters {
         }
         done.hedges_total += self.hedges.value();
         done.hedges_won_total += self.hedges_won.value();
-    }
-}
-
-fn nanos_since_beginning(now: Instant) -> u64 {
-    u64::try_from(now.saturating_duration_since(*BEGINNING).as_nanos()).unwrap_or(u64::MAX)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// One that hung in its first second was never late, because it had never been on time.
-    #[test]
-    fn a_worker_that_never_comes_to_it_is_overdue_too() {
-        let counters = WorkerCounters::default();
-        assert_eq!(counters.stalled(), Duration::ZERO);
-        counters.begin_ticking(Duration::from_millis(1));
-        // Far longer than a millisecond.
-        let is_overdue = (0..10_000_000).any(|_| {
-            std::thread::yield_now();
-            !counters.stalled().is_zero()
-        });
-        assert!(is_overdue);
-        counters.end_ticking();
-        assert_eq!(counters.stalled(), Duration::ZERO);
     }
 }

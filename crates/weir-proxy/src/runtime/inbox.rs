@@ -24,8 +24,8 @@ pub enum Message {
     Drain(Duration),
     /// Answer a question about this worker.
     Inspect(Query, oneshot::Sender<Inspection>),
-    /// Close this client connection at once.
-    Cut(ConnectionId),
+    /// Close this client connection at once, and say whether it is there.
+    Cut(ConnectionId, oneshot::Sender<bool>),
     /// Close everything at once and end.
     Stop,
 }

@@ -128,7 +128,14 @@ impl Inherited {
 
     /// A socket for this address, if there is one: for a listener that is no proxy's.
     pub fn take_tcp(&mut self, address: SocketAddr) -> Option<TcpListener> {
-        self.take(&ListenAddress::Tcp(address))?.duplicates().ok()?.pop().map(TcpListener::from)
+        self.take_all_tcp(address).pop()
+    }
+
+    /// All sockets for this address: connections wait in each.
+    pub fn take_all_tcp(&mut self, address: SocketAddr) -> Vec<TcpListener> {
+        let taken = self.take(&ListenAddress::Tcp(address));
+        let sockets = taken.and_then(|listener| listener.duplicates().ok()).unwrap_or_default();
+        sockets.into_iter().map(TcpListener::from).collect()
     }
 
     /// The same for a Unix socket, whose file stays where it is; and whether the file is somebody else's for ever.

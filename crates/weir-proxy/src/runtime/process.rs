@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use weir_config::model::{AccessLog, Drain, Model};
 use weir_core::ports::SharedStatusSource;
 use weir_core::ports::configuration::SharedConfigurationSource;
@@ -283,8 +283,9 @@ impl Proxy {
     /// Closes a client connection of a worker at once.
     pub async fn cut(&self, worker: usize, connection: super::inbox::ConnectionId) {
         if let Some(inbox) = self.fleet.inbox(worker) {
-            // A worker that is gone has no connections.
-            let _ = inbox.send(Message::Cut(connection)).await;
+            // What it says is of no interest, and a worker that is gone has no connections.
+            let (reply, _) = oneshot::channel();
+            let _ = inbox.send(Message::Cut(connection, reply)).await;
         }
     }
 

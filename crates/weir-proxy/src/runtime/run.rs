@@ -94,7 +94,10 @@ pub(super) async fn run(setup: Setup) -> Result<usize, AcceptEnded> {
                 // Whoever asked may have gone.
                 let _ = reply.send(worker.inspect(query));
             }
-            Some(Message::Cut(id)) => worker.registry.cut(id),
+            Some(Message::Cut(id, reply)) => {
+                // Whoever asked may have gone.
+                let _ = reply.send(worker.registry.cut(id));
+            }
             Some(Message::Stop) | None => {
                 cut = worker.registry.len();
                 break;

@@ -79,7 +79,7 @@ impl ProcessStatus {
         })
     }
 
-    /// Client connections that are open.
+    /// Client connections of workers that are open.
     pub(super) fn connections_open(&self) -> u64 {
         self.counters.load().iter().map(|one| one.connections_open.value()).sum()
     }
@@ -150,7 +150,9 @@ impl StatusSource for ProcessStatus {
     }
 
     fn stalled(&self) -> Duration {
-        self.counters.load().iter().map(|worker| worker.stalled()).max().unwrap_or_default()
+        let workers = self.counters.load().iter().map(|worker| worker.stalled()).max().unwrap_or_default();
+        // Threads of policy groups serve clients like any worker.
+        workers.max(self.snapshot.load().policy_groups.counts.stalled())
     }
 
     fn failures(&self) -> Vec<RecentFailure> {

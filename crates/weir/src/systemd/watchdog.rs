@@ -1,7 +1,7 @@
 //! The watchdog of a service manager: it hears that all goes on as long as that is so, and starts the service again when it hears nothing.
 //!
-//! All goes on when every worker comes to what it does at regular times, and the control thread, on which this runs, comes to this. So a
-//! worker that hangs, and serves nobody although its sockets are open, is not left alone for ever.
+//! All goes on when every worker, and every thread of a listener for policy groups, comes to what it does at regular times, and the control
+//! thread, on which this runs, comes to this. So one that hangs, and serves nobody although its sockets are open, is not left alone for ever.
 
 use std::process::Command;
 use std::time::Duration;

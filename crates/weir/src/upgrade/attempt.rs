@@ -184,8 +184,8 @@ fn parcel(weir: &Weir, registrations: usize) -> io::Result<(Manifest, Vec<OwnedF
     for listener in weir.proxy.sockets_to_hand_over()? {
         add(Role::Clients, listener.written, listener.sockets, listener.is_foreign);
     }
-    for (written, socket) in weir.policy.plane.sockets_to_hand_over()? {
-        add(Role::Policy, written.to_string(), vec![socket], false);
+    for (written, sockets) in weir.policy.plane.sockets_to_hand_over()? {
+        add(Role::Policy, written.to_string(), sockets, false);
     }
     for (role, listener) in [(Role::Admin, &weir.admin), (Role::Metrics, &weir.metrics)] {
         if let Some(listener) = listener {

@@ -7,4 +7,5 @@ mod limits;
 mod listener;
 mod python;
 mod scripted;
+mod seen;
 mod succession;

@@ -2,7 +2,7 @@
 
 use std::fs::{self, File, Permissions};
 use std::io::{IoSlice, Read, Write};
-use std::net::{TcpListener, TcpStream, UdpSocket};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::{UnixListener, UnixStream};
@@ -44,6 +44,21 @@ fn listener() -> (TcpListener, String) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap().to_string();
     (listener, address)
+}
+
+/// Three at one address.
+fn several() -> (Vec<Socket>, SocketAddr) {
+    let mut sockets: Vec<Socket> = Vec::new();
+    let mut address = "127.0.0.1:0".parse::<SocketAddr>().unwrap();
+    for _ in 0..3 {
+        let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+        socket.set_reuse_port(true).unwrap();
+        socket.bind(&address.into()).unwrap();
+        socket.listen(128).unwrap();
+        address = socket.local_addr().unwrap().as_socket().unwrap();
+        sockets.push(socket);
+    }
+    (sockets, address)
 }
 
 fn end(running: Running) -> Vec<String> {
@@ -91,6 +106,89 @@ fn who_connects_before_it_starts_and_between_two_starts_is_served() {
         assert!(answer(ask(address.parse().unwrap(), "a.example", "/")).ends_with("here"));
         end(running);
     }
+}
+
+/// A message that makes no sense, and what is said to it: nobody needs to have registered.
+fn policy_ask(address: &str) -> TcpStream {
+    let mut stream = TcpStream::connect(address).unwrap();
+    stream.write_all(b"{\"type\": 9}").unwrap();
+    // So that the connection ends with the answer.
+    stream.shutdown(Shutdown::Write).unwrap();
+    stream
+}
+
+fn policy_answer(mut stream: TcpStream) -> String {
+    let mut said = String::new();
+    stream.read_to_string(&mut said).unwrap();
+    said
+}
+
+/// Listeners for policy groups beside others: each finds its own socket, also who comes before the start and between two starts, and an
+/// upgrade hands it on.
+#[test]
+fn listeners_for_policy_groups_take_their_sockets_too() {
+    let scratch = Scratch::new("activation-policy");
+    let (http, http_address) = listener();
+    let (first, first_address) = listener();
+    let (second, second_address) = listener();
+    let listen = format!(
+        "{{address: '{first_address}', protocol: policy}}, '{http_address}', {{address: '{second_address}', protocol: policy, \
+         payload_max: 9}}"
+    );
+    let file = config(&scratch, &listen, "admin: '127.0.0.1:0'");
+    let given = [http.as_fd(), second.as_fd(), first.as_fd()];
+    for _ in 0..2 {
+        let early = [policy_ask(&first_address), policy_ask(&second_address)];
+        let early_http = ask(http_address.parse().unwrap(), "a.example", "/");
+        let mut running = start(&given, &file);
+        for early in early {
+            assert!(policy_answer(early).contains("no type 9"));
+        }
+        assert!(answer(early_http).ends_with("here"));
+        running.line("started");
+        assert!(policy_answer(policy_ask(&second_address)).contains("no type 9"));
+        let lines = end(running);
+        assert!(!lines.concat().contains("does not listen on"), "{lines:?}");
+    }
+    let mut family = Family::of(start(&given, &file));
+    for _ in 0..2 {
+        family.replace();
+        family.running.line("stopped connections_cut=0");
+        for address in [&first_address, &second_address] {
+            assert!(policy_answer(policy_ask(address)).contains("no type 9"));
+        }
+    }
+    family.signal(Signal::SIGTERM);
+    family.all_end();
+    let late = policy_ask(&first_address);
+    let mut running = start(&given, &file);
+    running.line("started");
+    assert!(policy_answer(late).contains("no type 9"));
+    end(running);
+}
+
+/// The system spreads connections over all sockets of an address: one from which nobody accepts would be a trap, also after an upgrade.
+#[test]
+fn a_listener_for_policy_groups_uses_all_sockets_of_its_address() {
+    let scratch = Scratch::new("activation-policy-several");
+    let (sockets, address) = several();
+    let listen = format!("{{address: '{address}', protocol: policy}}, '127.0.0.1:0'");
+    let file = config(&scratch, &listen, "admin: '127.0.0.1:0'");
+    let address = address.to_string();
+    let early: Vec<TcpStream> = (0..40).map(|_| policy_ask(&address)).collect();
+    let given: Vec<_> = sockets.iter().map(AsFd::as_fd).collect();
+    let mut family = Family::of(start(&given, &file));
+    for early in early {
+        assert!(policy_answer(early).contains("no type 9"));
+    }
+    family.replace();
+    family.running.line("stopped connections_cut=0");
+    let late: Vec<TcpStream> = (0..40).map(|_| policy_ask(&address)).collect();
+    for late in late {
+        assert!(policy_answer(late).contains("no type 9"));
+    }
+    family.signal(Signal::SIGTERM);
+    family.all_end();
 }
 
 /// Somebody else started with them, and started this one.
@@ -151,16 +249,7 @@ fn what_is_of_no_use_is_closed_and_told() {
 #[test]
 fn all_sockets_of_an_address_are_used() {
     let scratch = Scratch::new("activation-several");
-    let mut sockets: Vec<Socket> = Vec::new();
-    let mut address = "127.0.0.1:0".parse::<std::net::SocketAddr>().unwrap();
-    for _ in 0..3 {
-        let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
-        socket.set_reuse_port(true).unwrap();
-        socket.bind(&address.into()).unwrap();
-        socket.listen(128).unwrap();
-        address = socket.local_addr().unwrap().as_socket().unwrap();
-        sockets.push(socket);
-    }
+    let (sockets, address) = several();
     let file = config(&scratch, &format!("'{address}'"), "admin: off");
     let early: Vec<TcpStream> = (0..40).map(|_| ask(address, "a.example", "/")).collect();
     let given: Vec<_> = sockets.iter().map(AsFd::as_fd).collect();

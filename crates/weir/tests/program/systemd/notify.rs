@@ -1,8 +1,8 @@
 //! What the program tells a service manager of its life.
 
 use std::fs;
-use std::io::Write;
-use std::net::TcpListener;
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::os::unix::net::{SocketAddr, UnixDatagram};
@@ -131,6 +131,40 @@ fn a_drain_says_how_long_it_takes_and_how_many_are_left() {
     let (code, lines) = running.end();
     assert_eq!(code, Some(0), "{lines:?}");
     assert!(manager.rest().iter().all(|told| told.status().starts_with("draining: ")));
+}
+
+/// Who sends messages of policy groups is waited for too.
+#[test]
+fn a_drain_counts_connections_of_policy_groups() {
+    let scratch = Scratch::new("notify-drain-policy");
+    let manager = Manager::start(&scratch);
+    let text = "listen: [{address: '127.0.0.1:0', protocol: policy, timeouts: {message: 1h}}]
+admin: '127.0.0.1:0'
+";
+    let file = scratch.file("weir.yaml", text);
+    let mut running = Running::start_with(&manager.environment(), &["run", "-c", &file]);
+    let (address, admin) = running.addresses();
+    let mut clients = [(); 2].map(|()| TcpStream::connect(address).unwrap());
+    for client in &mut clients {
+        client.write_all(b"{\"type\": 9").unwrap();
+    }
+    // Both have begun; who has said nothing yet would go at once.
+    weir_testkit::wait::until(|| {
+        let page = super::super::admin::admin(admin, "GET", "/api/v1/connections");
+        page["connections"].as_array().unwrap().iter().filter(|one| one["state"] == "reading").count() == 2
+    });
+    assert!(manager.next().says("READY=1"));
+    running.signal(Signal::SIGTERM);
+    assert!(manager.next().says("STOPPING=1"));
+    assert_eq!(manager.next().text, "STATUS=draining: 2 connections left");
+    for client in &mut clients {
+        client.write_all(b"}").unwrap();
+        let mut said = String::new();
+        client.read_to_string(&mut said).unwrap();
+        assert!(said.contains("no type 9"), "{said}");
+    }
+    let (code, lines) = running.end();
+    assert!(code == Some(0) && lines.concat().contains("connections_cut=0"), "{lines:?}");
 }
 
 /// A manager that listens to the main process alone hears it from the one that it knows, and then only from the other one: what that

@@ -33,18 +33,32 @@ fn thread(pid: u32, name: &str) -> Pid {
     Pid::from_raw(found.file_name().to_str().unwrap().parse().unwrap())
 }
 
-/// One thread stands still and all others go on: what a signal that stops could not do.
 #[test]
 fn it_hears_nothing_while_a_worker_stands_still() {
-    let scratch = Scratch::new("watchdog");
+    stands_still("watchdog", &config(1, ""), "weir-worker-1");
+}
+
+/// One of two whose messages nobody would answer while HTTP goes on.
+#[test]
+fn it_hears_nothing_while_a_thread_for_policy_groups_stands_still() {
+    let text = config(1, "");
+    let http = "listen: ['127.0.0.1:0'";
+    assert!(text.contains(http), "{text}");
+    let text = text.replace(http, &format!("{http}, {{address: '127.0.0.1:0', protocol: policy}}"));
+    stands_still("watchdog-policy", &text, "weir-policy-1");
+}
+
+/// One thread stands still and all others go on: what a signal that stops could not do.
+fn stands_still(test: &str, text: &str, name: &str) {
+    let scratch = Scratch::new(test);
     let manager = Manager::start(&scratch);
-    let file = scratch.file("weir.yaml", config(1, ""));
+    let file = scratch.file("weir.yaml", text);
     let mut running = start(&manager, "2000000", "$$", &file);
     let (_, admin) = running.addresses();
     for _ in 0..2 {
         manager.next_that(|told| told.says(ALIVE));
     }
-    let worker = thread(running.id(), "weir-worker-1");
+    let worker = thread(running.id(), name);
     ptrace::seize(worker, ptrace::Options::empty()).unwrap();
     ptrace::interrupt(worker).unwrap();
     waitpid(worker, Some(WaitPidFlag::__WALL)).unwrap();
