@@ -10,5 +10,6 @@ pub(crate) fn configuration(status: &ConfigurationStatus) -> Value {
         "reloads_done": status.reloads_done,
         "reloads_refused": status.reloads_refused,
         "problem": status.problem,
+        "held": status.held,
     })
 }

@@ -26,6 +26,7 @@ use crate::inbound::client::Client;
 use crate::runtime::concurrency::Places;
 use crate::runtime::snapshot::{Action, LocalSnapshot, Route, Service};
 use crate::runtime::worker::Worker;
+use crate::switched::Switched;
 use crate::tries::{Tried, TryOutcome};
 
 /// The text of a host; longer ones than usual are allocated.
@@ -164,6 +165,8 @@ pub(crate) struct Exchange {
     pub record: Record,
     /// Whether the connection ends after this exchange; the answer's head says so.
     pub close: bool,
+    /// The connection to the server, where both sides speak another protocol from now on.
+    pub switched: Option<Box<Switched>>,
 }
 
 /// The request as the client wrote it, for log lines and redirects, before `receive` changes it.
@@ -264,7 +267,16 @@ impl Exchange {
             origin: Origin::default(),
             record: Record::default(),
             close: last || worker.is_draining() || client.sight.threshold.is_closing(),
+            switched: None,
         }
+    }
+
+    /// Lets go of the configuration but for its route: what is left of the exchange may last for days.
+    pub(crate) fn keep_route_alone(&mut self) {
+        let Some(remnant) = self.found.and_then(|place| self.snapshot.remnant(place)) else { return };
+        self.snapshot = remnant;
+        self.found = Some(0);
+        self.client.sight.goes_on_under(&self.snapshot, 0);
     }
 
     /// Looks at the clock.

@@ -10,6 +10,7 @@ mod exchange;
 mod inbound;
 pub mod runtime;
 mod stages;
+mod switched;
 #[cfg(test)]
 mod tests;
 mod tries;

@@ -37,6 +37,7 @@ pub(super) fn process(status: &Status, now: Duration, page: &mut Page) {
     let configuration = &status.configuration;
     page.single(&metric::CONFIGURATION_LOADED, configuration.loaded.as_secs());
     page.single(&metric::CONFIGURATION_AGE, now.saturating_sub(configuration.loaded).as_secs());
+    page.single(&metric::CONFIGURATIONS_HELD, configuration.held);
     let reloads = [(["done"], configuration.reloads_done), (["refused"], configuration.reloads_refused)];
     page.labelled(&metric::RELOADS, reloads);
     page.single(&metric::RELOAD_SUCCEEDED, u64::from(configuration.problem.is_none()));

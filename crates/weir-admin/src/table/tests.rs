@@ -151,6 +151,7 @@ fn status() -> Status {
         request_duration: Histogram { counts: vec![6000, 900, 100], sum_seconds: 3.5 },
         configuration: ConfigurationStatus {
             loaded: Duration::from_secs(1_790_000_000),
+            held: 1,
             ..ConfigurationStatus::default()
         },
         routes: vec![traffic()],

@@ -84,6 +84,14 @@ pub const CONFIGURATION_AGE: Metric = Metric {
     labels: &[],
 };
 
+/// Those in memory.
+pub const CONFIGURATIONS_HELD: Metric = Metric {
+    name: "weir_configurations_held",
+    kind: Kind::Gauge,
+    help: "Configurations in memory: the one in force, and those under which requests go on that began before a reload.",
+    labels: &[],
+};
+
 /// Reloads.
 pub const RELOADS: Metric = Metric {
     name: "weir_reloads_total",

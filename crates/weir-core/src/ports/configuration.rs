@@ -14,6 +14,8 @@ pub struct ConfigurationStatus {
     pub reloads_refused: u64,
     /// Why the last reload was refused; `None` when it was done, or there was none.
     pub problem: Option<String>,
+    /// Configurations in memory: the one in force, and those under which requests go on that began before a reload.
+    pub held: u64,
 }
 
 /// The configuration in force, as people may see it.

@@ -17,7 +17,6 @@ use weir_core::retry::{Cause, Progress};
 use weir_http::field::KnownName as K;
 use weir_http::framing::Framing;
 use weir_http::head::Head;
-use weir_upstream::body::Body;
 use weir_upstream::body::replay::Replay;
 use weir_upstream::h1::pump::{PumpError, pump};
 use weir_upstream::h1::sink::{Coding, H1Sink};
@@ -28,12 +27,13 @@ use weir_upstream::member::{InFlight, Server};
 use weir_upstream::pool::Connection;
 
 use super::answer::{Answer, Broken, Directions, Reading};
-use super::{kept_body, tunnel};
+use super::kept_body;
 use crate::exchange::{Exchange, RequestBody};
 use crate::inbound::client::Client;
 use crate::inbound::responder::Responder;
 use crate::runtime::snapshot::Forward;
 use crate::stages::failure::Failure;
+use crate::switched::Switched;
 
 /// How an attempt ended.
 pub(super) enum Outcome {
@@ -131,9 +131,9 @@ pub(super) fn run(
             }
             Ok(Answer::Discarded { next, status }) => Outcome::Discarded { next, status },
             Ok(Answer::Switched) => {
-                // Tunnels live long and are few: they take memory of their own, so that exchanges stay small.
-                let tunnel = Box::pin(tunnel::run(x, timed, buffer, behind_request(request), responder));
-                tunnel.await.map_or_else(Outcome::Over, |()| Outcome::Answered)
+                // Whoever began this exchange goes on from here, when all that chose this server is forgotten.
+                x.switched = Some(Box::new(Switched { timed, from_server: buffer, connection, in_flight }));
+                Outcome::Answered
             }
             Err(broken) => failed(&connection, in_flight.round(), progress, broken),
         }
@@ -230,14 +230,6 @@ pub(super) fn write_head(head: &Head, framing: Framing, server: &Server, sink: &
         out.extend_from_slice(b"Transfer-Encoding: chunked\r\n");
     }
     out.extend_from_slice(b"\r\n");
-}
-
-/// What the client has sent behind its request, which has no body or an empty one.
-fn behind_request(request: &mut RequestBody) -> ReadBuffer {
-    match &mut request.body {
-        Body::H1(body) => body.take_buffer(),
-        Body::Empty | Body::Memory(_) | Body::Replay(_) => std::mem::take(&mut request.rest),
-    }
 }
 
 impl Directions {

@@ -17,7 +17,7 @@ mod obtain;
 mod pass;
 mod repeat;
 mod retry_after;
-mod tunnel;
+pub(crate) mod tunnel;
 mod turn;
 mod whole;
 mod write;

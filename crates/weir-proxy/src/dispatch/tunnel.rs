@@ -13,29 +13,34 @@ use weir_upstream::io::buffer::ReadBuffer;
 use weir_upstream::io::deadline::Wait;
 use weir_upstream::io::timed::{Patience, Timed};
 
-use crate::exchange::Exchange;
+use crate::exchange::{Exchange, RequestBody};
 use crate::inbound::registry::Tunnel;
 use crate::inbound::responder::{Progress, Responder};
 use crate::inbound::sight::Doing;
 use crate::stages::failure::Failure;
+use crate::switched::Switched;
 
-/// Moves bytes between client and server. Bytes that came behind the heads are in the buffers.
+/// Moves bytes between client and server, also those that came behind the heads.
+///
+/// By now nothing but `x` holds the snapshot of the request, and that lets go of it.
 ///
 /// Either side may end its direction; the other one goes on (RFC 6455 §7.1.1 relies on it). Both together may be silent
 /// for `upgraded_idle`.
-pub(super) async fn run(
+pub(crate) async fn run(
     x: &mut Exchange,
-    server: Timed,
-    from_server: ReadBuffer,
-    from_client: ReadBuffer,
+    switched: Switched,
+    request: &mut RequestBody,
     responder: &mut Responder<'_>,
 ) -> Result<(), Failure> {
+    let Switched { timed: server, from_server, connection: _connection, in_flight: _in_flight } = switched;
+    let from_client = behind_request(request);
     // The connection is no HTTP any more, whatever happens.
     x.close = true;
+    x.keep_route_alone();
     let _tunnel = Tunnel::begin(&x.worker.registry);
     x.client.sight.does(Doing::Upgraded);
     responder.flush().await?;
-    let timeouts = &x.snapshot.timeouts;
+    let timeouts = x.snapshot.timeouts;
     let idle = Some(Patience { wait: Wait::ClientIdle, at_most: timeouts.upgraded_idle });
     let server = Timed { read: idle, ..server };
     let client = Timed { read: idle, ..x.client.timed(timeouts.request_body, timeouts.client_write) };
@@ -77,6 +82,14 @@ pub(super) async fn run(
         Ok(Err(_)) if responder.progress() == Progress::Ended => Ok(()),
         // A broken or silent tunnel is cut; there is nobody to tell.
         Ok(Err(_)) | Err(_) => Err(Failure::ClientGone),
+    }
+}
+
+/// What the client has sent behind its request, which has no body or an empty one.
+fn behind_request(request: &mut RequestBody) -> ReadBuffer {
+    match &mut request.body {
+        Body::H1(body) => body.take_buffer(),
+        Body::Empty | Body::Memory(_) | Body::Replay(_) => std::mem::take(&mut request.rest),
     }
 }
 

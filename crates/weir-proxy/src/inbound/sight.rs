@@ -129,6 +129,12 @@ impl Sight {
         self.server.set(NONE);
     }
 
+    /// What is left of the request goes on under this snapshot, in which its route has this number.
+    pub(crate) fn goes_on_under(&self, snapshot: &LocalSnapshot, route: usize) {
+        self.snapshot.set(Some(snapshot.clone()));
+        self.is_at(route);
+    }
+
     /// It belongs to the route with this number.
     pub(crate) fn is_at(&self, route: usize) {
         self.route.set(u32::try_from(route).unwrap_or(NONE));

@@ -98,7 +98,7 @@ fn build(model: &Model, verifiers: &Verifiers, queues: &Queues, before: Option<&
         forwarded: model.forwarded,
         own_fields: own_fields(model, &subject_headers),
         subject_headers,
-        access_log: Wanted::of(&model.access_log),
+        access_log: Wanted::of(&model.access_log).map(Arc::new),
         request_ids: model.request_ids,
         trace: model.trace,
         messages,

@@ -146,6 +146,11 @@ fn register(queue: &dyn WriteQueue, servers: &[Arc<Server>]) {
 }
 
 impl Dispatches {
+    /// One server gets every request.
+    pub(super) fn balance() -> Self {
+        Self(None)
+    }
+
     /// The modes of a route; what was in force before goes on where it is the same.
     pub fn new(
         model: &model::Dispatches,

@@ -39,6 +39,7 @@ mod quiet;
 pub mod rates;
 pub mod recent_failures;
 pub mod reload;
+mod remnant;
 mod retired;
 mod run;
 mod settling;

@@ -37,7 +37,7 @@ use super::percentiles;
 use super::permits::Permits;
 use super::queues::{OpenQueue, Queues};
 use super::quiet::Quiet;
-use super::retired::{self, Retired};
+use super::retired;
 use super::run::Setup;
 use super::snapshot::Snapshot;
 use super::sockets::BoundAddress;
@@ -81,8 +81,6 @@ pub struct Proxy {
     pub(super) replay: ReplayPool,
     /// What the configuration said.
     pub(super) marks: Arc<Marks>,
-    /// Snapshots that were in force, while somebody still works by them.
-    pub(super) retired: Arc<Retired>,
 }
 
 impl Proxy {
@@ -130,6 +128,7 @@ impl Proxy {
             queues: queues.clone(),
             lookout: Arc::default(),
             configuration: ConfigurationRecord::begun(since_epoch()),
+            retired: Arc::default(),
         });
         let mut proxy = Self {
             fleet: Fleet::new(),
@@ -146,7 +145,6 @@ impl Proxy {
             permits: Permits::new(&model.limits, Descriptors::of_process()),
             replay,
             marks: Arc::new(Marks::of(model)),
-            retired: Arc::default(),
         };
         proxy.begin_tasks();
         // Else the first requests would find nobody.
@@ -193,7 +191,7 @@ impl Proxy {
         self.control.begin("watched", move || watched::watch(status.clone()));
         let status = Arc::downgrade(&self.status);
         self.control.begin("members", move || keepers::watch(status.clone()));
-        let retired = Arc::downgrade(&self.retired);
+        let retired = Arc::downgrade(&self.status.retired);
         self.control.begin("retired", move || retired::watch(retired.clone()));
         self.begin_delivering();
     }

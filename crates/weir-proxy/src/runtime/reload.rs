@@ -337,7 +337,7 @@ impl Proxy {
         };
         self.status.published.notify_one();
         self.begin_delivering();
-        self.retired.add(before);
+        self.status.retired.add(before);
     }
 
     /// Brings the listeners into their new order. Which ones are new, and those that are gone.

@@ -28,6 +28,12 @@ impl Retired {
         self.more.notify_one();
     }
 
+    /// How many somebody else holds.
+    pub(super) fn held(&self) -> u64 {
+        let snapshots = self.snapshots.lock().unwrap_or_else(PoisonError::into_inner);
+        snapshots.iter().filter(|snapshot| Arc::strong_count(snapshot) > 1).count() as u64
+    }
+
     /// Takes out those that nobody else holds. Says whether there are others.
     fn sort(&self) -> (Vec<Arc<Snapshot>>, bool) {
         let mut snapshots = self.snapshots.lock().unwrap_or_else(PoisonError::into_inner);

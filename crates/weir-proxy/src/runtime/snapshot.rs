@@ -3,6 +3,8 @@
 //! Nothing on a request's way reads the configuration by name. Everything a route needs is in its [`Route`], and what a
 //! route does not use costs it nothing.
 
+use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::ops::{Deref, Range};
 use std::rc::Rc;
@@ -61,7 +63,7 @@ pub struct Snapshot {
     /// sets any of them, on any listener and any route.
     pub own_fields: Vec<Box<str>>,
     /// The access log's lines, if any are wanted.
-    pub access_log: Option<Wanted>,
+    pub access_log: Option<Arc<Wanted>>,
     /// What becomes of request ids.
     pub request_ids: RequestIds,
     /// What becomes of traces.
@@ -98,12 +100,26 @@ pub struct LocalSnapshot(Rc<Held>);
 struct Held {
     snapshot: Arc<Snapshot>,
     traffic: LocalTraffic,
+    /// What connections keep of a route that have switched to another protocol; all of one route keep the same.
+    remnants: RefCell<BTreeMap<usize, LocalSnapshot>>,
 }
 
 impl LocalSnapshot {
     /// A worker takes hold of what was published to it.
     pub fn new(snapshot: Arc<Snapshot>) -> Self {
-        Self(Rc::new(Held { snapshot, traffic: LocalTraffic::default() }))
+        Self(Rc::new(Held { snapshot, traffic: LocalTraffic::default(), remnants: RefCell::default() }))
+    }
+
+    /// What a connection keeps that has switched to another protocol at the route with this number; there the route has the number
+    /// 0. `None` when that route sends requests nowhere.
+    pub fn remnant(&self, number: usize) -> Option<Self> {
+        let mut remnants = self.0.remnants.borrow_mut();
+        if let Some(known) = remnants.get(&number) {
+            return Some(known.clone());
+        }
+        let remnant = Self::new(Arc::new(self.0.snapshot.remnant(number)?));
+        remnants.insert(number, remnant.clone());
+        Some(remnant)
     }
 
     /// This worker's counters of the route with this number.

@@ -9,7 +9,7 @@ use arc_swap::ArcSwap;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 use weir_core::health::BreakerState;
-use weir_core::ports::configuration::ConfigurationSource;
+use weir_core::ports::configuration::{ConfigurationSource, ConfigurationStatus};
 use weir_core::ports::failures::RecentFailure;
 use weir_core::ports::{
     AuthenticatedStatus, CheckStatus, ComparisonReport, ComparisonStatus, DRAINING, DuplicatingStatus,
@@ -26,6 +26,7 @@ use super::counters::WorkerCounters;
 use super::lookout::Lookout;
 use super::queues::Queues;
 use super::recent_failures;
+use super::retired::Retired;
 use super::snapshot::{Route, Snapshot};
 use super::{differences, mirrors};
 use crate::access_log::LogCounts;
@@ -55,6 +56,8 @@ pub struct ProcessStatus {
     pub(super) lookout: Arc<Lookout>,
     /// Since when what is in force is, and how reloads went.
     pub(super) configuration: ConfigurationRecord,
+    /// What was in force before, while somebody still works by it.
+    pub(super) retired: Arc<Retired>,
 }
 
 impl ProcessStatus {
@@ -76,6 +79,7 @@ impl ProcessStatus {
             queues: Queues::new(super::queues::no_queues()),
             lookout: Arc::default(),
             configuration: ConfigurationRecord::default(),
+            retired: Arc::default(),
         })
     }
 
@@ -123,7 +127,10 @@ impl StatusSource for ProcessStatus {
             queues: self.queues.status(),
             replay_bytes: self.replay.used_bytes() as u64,
             routes: snapshot.traffic.status(),
-            configuration: self.configuration.status(),
+            configuration: ConfigurationStatus {
+                held: 1 + self.retired.held(),
+                ..self.configuration.status()
+            },
             ..Status::default()
         };
         status.authenticated = authenticated(&snapshot);

@@ -35,6 +35,7 @@ use weir_upstream::io::deadline::Wait;
 use weir_upstream::io::lent::LentHead;
 
 use self::failure::Failure;
+use crate::dispatch::tunnel;
 use crate::exchange::{Exchange, Next, RequestBody};
 use crate::inbound::client::Client;
 use crate::inbound::responder::{H1Responder, Progress, Responder};
@@ -88,10 +89,17 @@ pub(crate) fn run(
         // Where the next request would begin is not known, or not to be believed.
         let refused = received.is_err();
         x.close |= refused;
-        let outcome = {
+        let mut outcome = {
             let steps = pin!(steps(&mut x, received, &mut request, &mut responder));
             catch_panic(steps).await.unwrap_or(Err(Failure::Panic))
         };
+        if outcome.is_ok()
+            && let Some(switched) = x.switched.take()
+        {
+            // Tunnels live long and are few: they take memory of their own, so that exchanges stay small.
+            let mut tunnel = Box::pin(tunnel::run(&mut x, *switched, &mut request, &mut responder));
+            outcome = catch_panic(tunnel.as_mut()).await.unwrap_or(Err(Failure::Panic));
+        }
         if let Err(failure) = &outcome {
             // Whatever was half done when a panic came, nothing is built on it.
             x.close |= matches!(failure, Failure::Panic);

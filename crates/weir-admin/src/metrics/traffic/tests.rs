@@ -56,6 +56,7 @@ fn the_configuration_and_the_pace_of_workers() {
         reloads_done: 3,
         reloads_refused: 2,
         problem: Some("weir.yaml:1:1: an unknown key".to_owned()),
+        held: 4,
     };
     let mut limits_hit = [0; LimitHit::ALL.len()];
     limits_hit[2] = 5;
@@ -70,6 +71,7 @@ fn the_configuration_and_the_pace_of_workers() {
     check(&status, "weir_reloads_total", &["done"], 3.0);
     check(&status, "weir_reloads_total", &["refused"], 2.0);
     check(&status, "weir_reload_succeeded", &[], 0.0);
+    check(&status, "weir_configurations_held", &[], 4.0);
     check(&status, "weir_limits_hit_total", &["body"], 5.0);
     check(&status, "weir_worker_stalled_seconds", &[], 1.5);
     check(&status, "weir_pool_connections_idle", &[], 4.0);

@@ -4,6 +4,7 @@
 mod listeners;
 mod load;
 mod members;
+mod memory;
 mod workers;
 
 use std::net::{SocketAddr, TcpStream};
