@@ -3,9 +3,10 @@
 //! Only the digest of the token is kept, and it is compared in constant time. Whether the process lives and is ready is told to
 //! everybody: load balancers and supervisors ask for that, and it is no secret.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use hyper::header::{AUTHORIZATION, HeaderMap};
+use tokio::sync::watch;
 use weir_auth::api_key::{ApiKeys, KeyDigest};
 
 use crate::guard::Guard;
@@ -21,7 +22,7 @@ pub struct Admission {
 
 /// Who is let in, which may become another one while requests come.
 #[derive(Debug, Default)]
-pub struct Door(Mutex<Arc<Gate>>);
+pub struct Door(watch::Sender<Arc<Gate>>);
 
 /// Who is let in at one moment.
 #[derive(Debug, Default)]
@@ -39,22 +40,35 @@ impl Gate {
 impl Door {
     /// Lets those in.
     pub fn new(admission: Admission) -> Self {
-        Self(Mutex::new(Arc::new(Gate::new(admission))))
+        Self(watch::Sender::new(Arc::new(Gate::new(admission))))
     }
 
-    /// From the next request on lets those in, also on connections that are open.
+    /// From the next request on lets those in, also on connections that are open. What is being told to whoever knows another token
+    /// ends.
     pub fn exchange(&self, admission: Admission) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(Gate::new(admission));
+        self.0.send_replace(Arc::new(Gate::new(admission)));
     }
 
     pub(crate) fn gate(&self) -> Arc<Gate> {
-        Arc::clone(&self.0.lock().unwrap_or_else(PoisonError::into_inner))
+        Arc::clone(&self.0.borrow())
+    }
+
+    /// Whether those who come are asked for a token.
+    pub(crate) fn wants_token(&self) -> bool {
+        self.0.borrow().token.is_wanted()
+    }
+
+    /// Waits until whoever was let in through this gate would not be let in any more.
+    pub(crate) async fn is_closed_to(&self, admitted: &Gate) {
+        let mut gates = self.0.subscribe();
+        // It ends in no other way: the sender is in here.
+        let _ = gates.wait_for(|gate| !gate.token.admits_whoever_knows(&admitted.token)).await;
     }
 }
 
 /// The token, ready to be held against what clients say.
 #[derive(Debug, Default)]
-pub(crate) struct Token(Option<ApiKeys>);
+pub(crate) struct Token(Option<(ApiKeys, KeyDigest)>);
 
 impl Token {
     /// Without a token everybody may ask.
@@ -62,14 +76,25 @@ impl Token {
         Self(token.map(|digest| {
             let mut keys = ApiKeys::default();
             // The first key has no other one to be in conflict with.
-            let _ = keys.add("admin", digest);
-            keys
+            let _ = keys.add("admin", digest.clone());
+            (keys, digest)
         }))
+    }
+
+    /// Whether there is one.
+    fn is_wanted(&self) -> bool {
+        self.0.is_some()
+    }
+
+    /// Whether whoever knows the other one may ask.
+    fn admits_whoever_knows(&self, other: &Self) -> bool {
+        let digest = |token: &Self| token.0.as_ref().map(|(_, digest)| digest.clone());
+        !self.is_wanted() || digest(self) == digest(other)
     }
 
     /// Whether these fields say it.
     pub(crate) fn admits(&self, fields: &HeaderMap) -> bool {
-        let Some(keys) = &self.0 else { return true };
+        let Some((keys, _)) = &self.0 else { return true };
         let mut said = fields.get_all(AUTHORIZATION).iter();
         let (Some(said), None) = (said.next(), said.next()) else { return false };
         let Some((scheme, token)) = said.as_bytes().split_at_checked(7) else { return false };
@@ -124,6 +149,17 @@ mod tests {
         assert!(door.gate().token.admits(&fields));
         door.exchange(admission(b"fedcba9876543210"));
         assert!(!door.gate().token.admits(&fields));
+    }
+
+    #[test]
+    fn a_gate_is_closed_to_whoever_knows_another_token() {
+        let token = |token: Option<&[u8]>| Token::new(token.map(|token| KeyDigest::of(token).unwrap()));
+        let (one, other) = (Some(&b"0123456789abcdef"[..]), Some(&b"fedcba9876543210"[..]));
+        for (now, before, is_admitted) in
+            [(one, one, true), (one, other, false), (one, None, false), (None, one, true), (None, None, true)]
+        {
+            assert_eq!(token(now).admits_whoever_knows(&token(before)), is_admitted, "{now:?} {before:?}");
+        }
     }
 
     #[test]

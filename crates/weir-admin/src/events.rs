@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use hyper::body::{Body, Frame};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, Interval, MissedTickBehavior};
 
 use crate::history::History;
@@ -54,25 +54,23 @@ impl Broadcast {
         self.history.take(&self.sources.status.status(), live::now());
     }
 
-    /// A stream for one more listener, if there is a place. It ends when the sender of `stopped` is gone.
+    /// A stream for one more listener, if there is a place. It ends when `stopped` is ready.
     #[expect(
         clippy::disallowed_methods,
         reason = "a document each second is a matter of time; there is no event"
     )]
-    pub(crate) fn listen(self: &Arc<Self>, stopped: watch::Receiver<()>) -> Option<Events> {
+    pub(crate) fn listen(
+        self: &Arc<Self>,
+        stopped: impl Future<Output = ()> + Send + 'static,
+    ) -> Option<Events> {
         let place = Arc::clone(&self.places).try_acquire_owned().ok()?;
         let mut ticks = tokio::time::interval(PERIOD);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let stopped = Box::pin(async move {
-            let mut stopped = stopped;
-            // Also when there never was another word.
-            let _ = stopped.changed().await;
-        });
         Some(Events {
             broadcast: Arc::clone(self),
             history: Some(Bytes::from(format!("event: history\ndata: {}\n\n", self.history.document()))),
             ticks,
-            stopped,
+            stopped: Box::pin(stopped),
             ends: Instant::now() + STREAM_LIFETIME,
             _place: place,
         })

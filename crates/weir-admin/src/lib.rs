@@ -35,6 +35,7 @@ mod table;
 mod upgrade_route;
 mod upstream_routes;
 mod upstreams;
+mod visitors;
 
 pub use access::{Admission, Door};
 pub use server::{serve, serve_metrics};

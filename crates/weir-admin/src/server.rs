@@ -31,7 +31,7 @@ use tokio::time::MissedTickBehavior;
 use weir_core::ports::SharedStatusSource;
 use weir_core::ports::drain::DrainControl;
 
-use crate::access::Door;
+use crate::access::{Door, Gate};
 use crate::connections;
 use crate::dashboard;
 use crate::events::{Broadcast, Events};
@@ -42,16 +42,17 @@ use crate::problem::{allowed, not_allowed, problem, shown};
 use crate::socket::{Connected, Socket};
 use crate::sources::Sources;
 use crate::table::{self, Deed, Entry};
+use crate::visitors::{Visit, Visitors};
 use crate::{queue_routes, reload_routes, routes, site, upgrade_route, upstream_routes};
 
-/// Connections at the same time; further ones wait in the listen queue until one ends.
-const CONNECTIONS_MAX: usize = 64;
 /// How long a client may take for a head, idle time between two requests included; then the connection is closed.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(20);
 /// Bytes of a head; over it 431.
 const HEAD_BYTES_MAX: usize = 16 * 1024;
 /// Fields of a head; over it 431.
 const FIELDS_MAX: usize = 64;
+/// How long a connection may last that has not shown the token, where one is asked for.
+const STRANGER_LIFETIME: Duration = Duration::from_secs(10);
 /// After this a connection takes no further request. A client that does not read its answer would hold it forever.
 const CONNECTION_LIFETIME: Duration = Duration::from_secs(300);
 /// How long an answer in progress may take at the end of a connection's lifetime, or of the listener's; then it is cut.
@@ -93,7 +94,7 @@ pub async fn serve_metrics(
 async fn accept(listener: Socket, service: Service, shutdown: impl Future<Output = ()>) {
     let service = Arc::new(service);
     let (stop, stopped) = watch::channel(());
-    let mut connections = JoinSet::new();
+    let (mut connections, visitors) = (JoinSet::new(), Arc::new(Visitors::default()));
     let mut shutdown = pin!(shutdown);
     let mut remembering = tokio::time::interval(history::PERIOD);
     remembering.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -106,9 +107,10 @@ async fn accept(listener: Socket, service: Service, shutdown: impl Future<Output
                 tokio::spawn(async move { live.remember() });
             }
             Some(_) = connections.join_next() => {}
-            accepted = listener.accept(), if connections.len() < CONNECTIONS_MAX => match accepted {
-                Ok(stream) => {
-                    connections.spawn(serve_connection(stream, Arc::clone(&service), stopped.clone()));
+            accepted = listener.accept(), if visitors.have_room() => match accepted {
+                Ok((stream, address)) => {
+                    let visit = Arc::new(visitors.arrive(address, service.door.wants_token()));
+                    connections.spawn(serve_connection(stream, visit, Arc::clone(&service), stopped.clone()));
                 }
                 Err(error) => {
                     tracing::warn!(%error, "the admin listener cannot accept a connection");
@@ -123,14 +125,18 @@ async fn accept(listener: Socket, service: Service, shutdown: impl Future<Output
     while connections.join_next().await.is_some() {}
 }
 
-/// Serves one connection until it ends, its lifetime is over, or the sender of `stopped` is gone.
-#[expect(clippy::disallowed_methods, reason = "the end of a lifetime is a moment and no event")]
-async fn serve_connection(stream: Connected, service: Arc<Service>, mut stopped: watch::Receiver<()>) {
-    let until = stopped.clone();
+/// Serves one connection until it ends, its lifetime is over, somebody else gets its place, or the sender of `stopped` is gone.
+async fn serve_connection(
+    stream: Connected,
+    visit: Arc<Visit>,
+    service: Arc<Service>,
+    mut stopped: watch::Receiver<()>,
+) {
+    let (until, visitor) = (stopped.clone(), Arc::clone(&visit));
     let answer = service_fn(move |request: Request<Incoming>| {
         let (head, body) = request.into_parts();
-        let (service, until) = (Arc::clone(&service), until.clone());
-        async move { Ok::<_, Infallible>(service.answer(&head, !body.is_end_stream(), until).await) }
+        let (service, until, visitor) = (Arc::clone(&service), until.clone(), Arc::clone(&visitor));
+        async move { Ok::<_, Infallible>(service.answer(&head, !body.is_end_stream(), &visitor, until).await) }
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
@@ -146,11 +152,22 @@ async fn serve_connection(stream: Connected, service: Arc<Service>, mut stopped:
             }
             return;
         }
+        // Nobody waits for the last words of somebody who keeps others out.
+        () = visit.sent_out() => return,
         _ = stopped.changed() => {}
-        () = tokio::time::sleep(CONNECTION_LIFETIME) => {}
+        () = lifetime(&visit) => {}
     }
     connection.as_mut().graceful_shutdown();
     let _ = tokio::time::timeout(CLOSE_DEADLINE, connection).await;
+}
+
+/// Waits until a connection has lasted for long enough.
+#[expect(clippy::disallowed_methods, reason = "the end of a lifetime is a moment and no event")]
+async fn lifetime(visit: &Visit) {
+    tokio::time::sleep(STRANGER_LIFETIME).await;
+    if !visit.is_stranger() {
+        tokio::time::sleep(CONNECTION_LIFETIME - STRANGER_LIFETIME).await;
+    }
 }
 
 /// What is said whole, or event by event.
@@ -171,9 +188,16 @@ impl Service {
         Self { is_of_the_web, door, sources, live, entries }
     }
 
-    async fn answer(&self, head: &Parts, has_body: bool, stopped: watch::Receiver<()>) -> Answer {
-        let mut answer = match self.judge(head, has_body) {
-            Ok(Deed::Events) => match self.live.listen(stopped) {
+    async fn answer(
+        &self,
+        head: &Parts,
+        has_body: bool,
+        visit: &Visit,
+        stopped: watch::Receiver<()>,
+    ) -> Answer {
+        let gate = self.door.gate();
+        let mut answer = match self.judge(&gate, head, has_body, visit) {
+            Ok(Deed::Events) => match self.live.listen(self.until_locked_out(Arc::clone(&gate), stopped)) {
                 // A body that is never asked for would keep its place.
                 Some(_) if head.method == Method::HEAD => events(Either::Left(Full::default())),
                 Some(stream) => events(Either::Right(stream)),
@@ -192,9 +216,30 @@ impl Service {
         answer
     }
 
+    /// Ready when the listener ends, or wants another token than the one of this gate.
+    fn until_locked_out(
+        &self,
+        gate: Arc<Gate>,
+        mut stopped: watch::Receiver<()>,
+    ) -> impl Future<Output = ()> + Send + 'static {
+        let door = Arc::clone(&self.door);
+        async move {
+            tokio::select! {
+                // Also when there never was another word.
+                _ = stopped.changed() => {}
+                () = door.is_closed_to(&gate) => {}
+            }
+        }
+    }
+
     /// What the request asks for, if it may. Nothing has happened before this has said so.
-    fn judge(&self, head: &Parts, has_body: bool) -> Result<Deed, Box<Response<Full<Bytes>>>> {
-        let gate = self.door.gate();
+    fn judge(
+        &self,
+        gate: &Gate,
+        head: &Parts,
+        has_body: bool,
+        visit: &Visit,
+    ) -> Result<Deed, Box<Response<Full<Bytes>>>> {
         let checked = if self.is_of_the_web { gate.guard.check(head) } else { Guard::open().check(head) };
         if let Err(refusal) = checked {
             tracing::debug!(%refusal, "the admin listener refused a request");
@@ -209,7 +254,9 @@ impl Service {
             return Err(problem(StatusCode::PAYLOAD_TOO_LARGE, text).into());
         }
         let mut found = self.entries.iter().filter(|entry| entry.takes(head.uri.path())).peekable();
-        if !found.peek().is_some_and(|entry| entry.is_open()) && !gate.token.admits(&head.headers) {
+        if gate.token.admits(&head.headers) {
+            visit.is_admitted();
+        } else if !found.peek().is_some_and(|entry| entry.is_open()) {
             return Err(unauthorised().into());
         }
         let Some(entry) = found.next() else {

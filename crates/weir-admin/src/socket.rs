@@ -1,6 +1,7 @@
 //! Where the listener accepts: an address, or a Unix socket.
 
 use std::io;
+use std::net::IpAddr;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
@@ -23,16 +24,16 @@ impl From<TcpListener> for Socket {
 }
 
 impl Socket {
-    /// The next connection. Cancel safe.
-    pub(crate) async fn accept(&self) -> io::Result<Connected> {
+    /// The next connection, and where it comes from, unless that is a Unix socket. Cancel safe.
+    pub(crate) async fn accept(&self) -> io::Result<(Connected, Option<IpAddr>)> {
         match self {
             Self::Tcp(listener) => {
-                let (stream, _) = listener.accept().await?;
+                let (stream, peer) = listener.accept().await?;
                 // An answer must not wait for an acknowledgement of the one before.
                 let _ = stream.set_nodelay(true);
-                Ok(Connected::Tcp(stream))
+                Ok((Connected::Tcp(stream), Some(peer.ip().to_canonical())))
             }
-            Self::Unix(listener) => Ok(Connected::Unix(listener.accept().await?.0)),
+            Self::Unix(listener) => Ok((Connected::Unix(listener.accept().await?.0), None)),
         }
     }
 

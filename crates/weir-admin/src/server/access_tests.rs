@@ -17,11 +17,12 @@ use weir_core::ports::site::{Page, RouteStatus, ServiceStatus, SiteSource};
 use weir_core::ports::traffic::{RequestCount, RouteTraffic};
 use weir_core::ports::{Status, StatusSource};
 
-use super::serve;
 use super::tests::{Answer, check_problem, exchange, read_answer};
+use super::{CONNECTION_LIFETIME, STRANGER_LIFETIME, serve};
 use crate::access::{Admission, Door};
 use crate::events::LISTENERS_MAX;
 use crate::sources::Sources;
+use crate::visitors::{CONNECTIONS_MAX, STRANGERS_MAX};
 
 /// How many documents were made, how often it was drained.
 #[derive(Default)]
@@ -74,6 +75,7 @@ struct Running {
     address: SocketAddr,
     stop: oneshot::Sender<()>,
     serving: JoinHandle<()>,
+    door: Arc<Door>,
 }
 
 fn sources(process: &Arc<Process>) -> Sources {
@@ -88,17 +90,16 @@ async fn start(token: Option<&[u8]>) -> Running {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
     let address = listener.local_addr().unwrap();
     let process = Arc::new(Process::default());
-    let token = token.map(|token| KeyDigest::of(token).unwrap());
     let (stop, stopped) = oneshot::channel::<()>();
-    let served = serve(
-        listener,
-        sources(&process),
-        Arc::new(Door::new(Admission { token, ..Admission::default() })),
-        async {
-            let _ = stopped.await;
-        },
-    );
-    Running { process, address, stop, serving: tokio::spawn(served) }
+    let door = Arc::new(Door::new(admission(token)));
+    let served = serve(listener, sources(&process), Arc::clone(&door), async {
+        let _ = stopped.await;
+    });
+    Running { process, address, stop, serving: tokio::spawn(served), door }
+}
+
+fn admission(token: Option<&[u8]>) -> Admission {
+    Admission { token: token.map(|token| KeyDigest::of(token).unwrap()), ..Admission::default() }
 }
 
 impl Running {
@@ -112,8 +113,13 @@ impl Running {
 
     /// A listener to events, with the head of the answer read.
     async fn listen(&self) -> BufReader<TcpStream> {
+        self.listen_with("").await
+    }
+
+    async fn listen_with(&self, fields: &str) -> BufReader<TcpStream> {
         let mut stream = TcpStream::connect(self.address).await.unwrap();
-        stream.write_all(b"GET /api/v1/events HTTP/1.1\r\nHost: localhost\r\n\r\n").await.unwrap();
+        let request = format!("GET /api/v1/events HTTP/1.1\r\nHost: localhost\r\n{fields}\r\n");
+        stream.write_all(request.as_bytes()).await.unwrap();
         let mut stream = BufReader::new(stream);
         let mut head = String::new();
         while !head.ends_with("\r\n\r\n") {
@@ -233,6 +239,88 @@ async fn a_stop_ends_streams() {
     let mut rest = Vec::new();
     listener.read_to_end(&mut rest).await.unwrap();
     assert!(rest.ends_with(b"0\r\n\r\n"), "an end in order: {:?}", String::from_utf8_lossy(&rest));
+}
+
+/// Who listened when the token was changed, because others had learnt it, was told everything for up to five minutes more.
+#[tokio::test(start_paused = true)]
+async fn a_stream_ends_when_its_token_is_no_longer_the_one() {
+    let admin = start(Some(b"0123456789abcdef")).await;
+    let mut listener = admin.listen_with(&format!("{TOKEN}Connection: close\r\n")).await;
+    event(&mut listener).await;
+    // A reload that leaves the token as it is, or takes it away, ends nothing.
+    for token in [Some(&b"0123456789abcdef"[..]), None, Some(b"0123456789abcdef")] {
+        admin.door.exchange(admission(token));
+        event(&mut listener).await;
+        event(&mut listener).await;
+    }
+    let changed = tokio::time::Instant::now();
+    admin.door.exchange(admission(Some(b"fedcba9876543210")));
+    let mut rest = String::new();
+    listener.read_to_string(&mut rest).await.unwrap();
+    assert!(!rest.contains("data: ") && rest.ends_with("0\r\n\r\n"), "an end in order: {rest}");
+    assert!(changed.elapsed() < Duration::from_secs(1), "{:?}", changed.elapsed());
+    check_problem(&admin.ask("GET", "/api/v1/status", TOKEN).await, 401);
+}
+
+/// Who listened before there was a token does not go on without it.
+#[tokio::test(start_paused = true)]
+async fn a_stream_ends_when_a_token_is_wanted() {
+    let admin = start(None).await;
+    let mut listener = admin.listen().await;
+    event(&mut listener).await;
+    admin.door.exchange(admission(Some(b"0123456789abcdef")));
+    let mut rest = String::new();
+    listener.read_to_string(&mut rest).await.unwrap();
+    assert!(!rest.contains("data: "), "{rest}");
+}
+
+/// All places could be taken by whoever connects and says nothing, from anywhere, and then those who know the token waited for as
+/// long as strangers wished.
+#[tokio::test(start_paused = true)]
+async fn silent_strangers_keep_no_operator_out() {
+    let admin = start(Some(b"0123456789abcdef")).await;
+    let mut strangers = Vec::new();
+    for number in 0..CONNECTIONS_MAX + 2 * STRANGERS_MAX {
+        let mut stream = TcpStream::connect(admin.address).await.unwrap();
+        // Some say a little, and some have asked for what everybody may have.
+        let said = ["", "GET /metrics HTTP/1.1\r\nHost:", "GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n"];
+        stream.write_all(said[number % 3].as_bytes()).await.unwrap();
+        strangers.push(stream);
+    }
+    let asked = tokio::time::Instant::now();
+    assert_eq!(admin.ask("GET", "/api/v1/status", TOKEN).await.status, 200);
+    // The oldest had to go at once, and not when its time was over.
+    let mut rest = Vec::new();
+    let _ = strangers[0].read_to_end(&mut rest).await;
+    assert!(asked.elapsed() < Duration::from_secs(1), "{:?}", asked.elapsed());
+    // A listener to events is no stranger, however many come after it.
+    let mut listener = admin.listen_with(TOKEN).await;
+    for _ in 0..2 * STRANGERS_MAX {
+        strangers.push(TcpStream::connect(admin.address).await.unwrap());
+    }
+    assert_eq!(admin.ask("GET", "/api/v1/status", TOKEN).await.status, 200);
+    event(&mut listener).await;
+    event(&mut listener).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stranger_has_little_time_and_an_operator_has_more() {
+    let admin = start(Some(b"0123456789abcdef")).await;
+    let request = |fields: &str| format!("GET /healthz HTTP/1.1\r\nHost: localhost\r\n{fields}\r\n");
+    for (fields, at_most) in [("", STRANGER_LIFETIME), (TOKEN, CONNECTION_LIFETIME)] {
+        let begun = tokio::time::Instant::now();
+        let mut stream = TcpStream::connect(admin.address).await.unwrap();
+        // One that asks again and again.
+        while stream.write_all(request(fields).as_bytes()).await.is_ok() {
+            let mut answer = [0; 1024];
+            if matches!(stream.read(&mut answer).await, Ok(0) | Err(_)) {
+                break;
+            }
+            tokio::time::advance(Duration::from_secs(2)).await;
+        }
+        let lasted = begun.elapsed();
+        assert!(lasted >= at_most && lasted < at_most + Duration::from_secs(5), "{fields}: {lasted:?}");
+    }
 }
 
 /// A listener that reads nothing costs what is in its socket, and no documents.

@@ -18,9 +18,10 @@ use weir_core::ports::{
     UpstreamStatus,
 };
 
-use super::{CONNECTION_LIFETIME, CONNECTIONS_MAX, HEAD_TIMEOUT, serve, serve_metrics};
+use super::{CONNECTION_LIFETIME, HEAD_TIMEOUT, serve, serve_metrics};
 use crate::access::{Admission, Door};
 use crate::sources::Sources;
+use crate::visitors::CONNECTIONS_MAX;
 
 struct Source {
     ready: AtomicBool,
