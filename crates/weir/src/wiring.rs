@@ -216,7 +216,7 @@ impl Weir {
             tracing::info!(address = %admin.address, "admin listening");
         }
         if let Some(old) = std::mem::replace(&mut self.admin, new) {
-            // Whoever has asked for this is answered there; so it is not waited for here.
+            // Whoever has asked for this is answered there; so that is not waited for here.
             tokio::spawn(old.stop());
         }
     }
@@ -293,23 +293,29 @@ impl AdminListener {
         }
     }
 
-    /// Finishes the answers in progress, for at most a second.
-    pub(crate) async fn stop(self) {
-        let (address, is_foreign) = (self.address.clone(), self.is_foreign);
-        self.leave().await;
-        if let BoundAddress::Unix(path) = &address
-            && !is_foreign
+    /// Nobody comes in any more from now on, and the address is free for another one. Answers in progress are finished, for at most a
+    /// second, while what this returns is waited for.
+    pub(crate) fn stop(self) -> impl Future<Output = ()> + Send + 'static {
+        if let BoundAddress::Unix(path) = &self.address
+            && !self.is_foreign
         {
-            // Somebody may have removed it already.
+            // Not when the last answer is over: by then the file may be that of a listener which came after this one. Somebody may have
+            // removed it already.
             let _ = std::fs::remove_file(path);
         }
+        self.leave()
     }
 
     /// The same where another process has the socket: the file of a Unix socket stays where it is.
-    pub(crate) async fn leave(self) {
+    pub(crate) fn leave(self) -> impl Future<Output = ()> + Send + 'static {
+        let Self { socket, stop, serving, .. } = self;
+        // It listens for as long as anybody has it.
+        drop(socket);
         // It may have ended already.
-        let _ = self.stop.send(());
-        let _ = self.serving.await;
+        let _ = stop.send(());
+        async {
+            let _ = serving.await;
+        }
     }
 }
 

@@ -1,27 +1,36 @@
 //! The admin listener of a running program: with a token, on a Unix socket, and told to end.
 
 use std::fs;
-use std::io::Write;
+use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::UnixStream;
+use std::time::Duration;
 
 use super::process::{Running, answer, ask, finished};
 use super::scratch::Scratch;
+
+/// After this a test gives up. Far more than a loaded machine needs.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 const TOKEN: &str = "0123456789abcdef-0123456789abcdef";
 
 /// Starts a proxy with this `admin`.
 fn start(scratch: &Scratch, admin: &str) -> Running {
     scratch.file("token", format!("{TOKEN}\n"));
-    let file = scratch.file(
+    Running::start(&["run", "-c", &written(scratch, admin)])
+}
+
+/// Its file.
+fn written(scratch: &Scratch, admin: &str) -> String {
+    scratch.file(
         "weir.yaml",
         format!(
             "listen: 127.0.0.1:0\nadmin: {admin}\naccess_log: off\n\
              services: [{{host: '*', upstream: web, request_headers: {{set: {{Authorization: 'Bearer {TOKEN}'}}}}}}]\n\
              upstreams: {{web: ['127.0.0.1:1']}}\n"
         ),
-    );
-    Running::start(&["run", "-c", &file])
+    )
 }
 
 fn with_token(address: SocketAddr, method: &str, path: &str) -> String {
@@ -76,6 +85,30 @@ fn a_unix_socket_is_opened_by_whom_its_mode_lets() {
     assert!(!fs::exists(&path).unwrap(), "it is removed at the end");
     let (_, told) = finished(&["upstreams", "--admin", &format!("unix:{path}")], 1);
     assert!(told.contains("no Weir listens at `unix:"), "{told}");
+}
+
+/// A listener that goes takes up to a second for its last answers. Until then it kept others from its address, and at the end it
+/// removed the file, whosever that was by then.
+#[test]
+fn a_unix_socket_that_moves_away_and_back_within_a_second_is_there() {
+    let scratch = Scratch::new("admin-there-and-back");
+    let mut weir = start(&scratch, "unix:a.sock");
+    weir.line("started");
+    let [there, elsewhere] = ["a.sock", "b.sock"].map(|name| format!("unix:{}", scratch.path(name)));
+    // Half a head keeps the first one from ending at once.
+    let mut half = UnixStream::connect(scratch.path("a.sock")).unwrap();
+    half.set_read_timeout(Some(PATIENCE)).unwrap();
+    half.write_all(b"GET /healthz HTTP/1.1\r\nHost:").unwrap();
+    written(&scratch, "unix:b.sock");
+    finished(&["reload", "--admin", &there], 0);
+    assert!(finished(&["upstreams", "--admin", &there], 1).1.contains("no Weir listens"));
+    written(&scratch, "unix:a.sock");
+    finished(&["reload", "--admin", &elsewhere], 0);
+    assert!(finished(&["upstreams", "--admin", &there], 0).0.contains("127.0.0.1:1"));
+    // It may end in any way.
+    let _ = half.read_to_end(&mut Vec::new());
+    assert!(finished(&["upstreams", "--admin", &there], 0).0.contains("127.0.0.1:1"));
+    assert!(!fs::exists(scratch.path("b.sock")).unwrap(), "that one has gone");
 }
 
 #[test]
