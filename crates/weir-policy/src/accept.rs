@@ -11,6 +11,7 @@ use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 use weir_core::limit_hit::LimitHit;
+use weir_upstream::io::backlog::take_waiting;
 use weir_upstream::io::deadline::pause;
 use weir_upstream::io::exhaustion::is_exhaustion;
 use weir_upstream::io::stream::Stream;
@@ -77,13 +78,14 @@ async fn accept_all(worker: Rc<Worker>, listener: TcpListener) {
     if let Ok(socket) = listener.into_std()
         && !worker.hands_over()
     {
-        while let Ok((stream, peer)) = socket.accept() {
+        let begin = |(stream, peer): (std::net::TcpStream, SocketAddr)| {
             if stream.set_nonblocking(true).is_ok()
                 && let Ok(stream) = TcpStream::from_std(stream)
             {
                 begin(&worker, stream, peer, None);
             }
-        }
+        };
+        take_waiting(|| socket.accept(), begin).await;
     }
 }
 

@@ -17,6 +17,7 @@ use socket2::{Domain, Socket, Type};
 use tokio::runtime::{Builder, LocalOptions};
 use tokio::sync::{Semaphore, mpsc, watch};
 use weir_config::model::PolicyListen;
+use weir_upstream::io::backlog::BACKLOG;
 use weir_upstream::io::deadline::{now, pause, since_epoch};
 use weir_upstream::io::descriptors::Descriptors;
 use weir_upstream::permit::PermitCount;
@@ -25,9 +26,6 @@ use crate::accept;
 use crate::connections::{AllConnections, Connections};
 use crate::registry::Registry;
 use crate::worker::{Order, Phase, Shared, Terms, Worker};
-
-/// Connections that wait to be accepted; the system may allow fewer.
-const BACKLOG: i32 = 4096;
 
 /// How often it is looked who can't be reached for too long.
 const FORGET_INTERVAL: Duration = Duration::from_secs(1);

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use weir_core::limit_hit::LimitHit;
+use weir_upstream::io::backlog::take_waiting;
 use weir_upstream::io::deadline::pause;
 use weir_upstream::io::exhaustion::is_exhaustion;
 use weir_upstream::io::stream::Stream;
@@ -151,10 +152,14 @@ pub(crate) async fn accept(worker: Rc<Worker>, entrance: Entrance, post: Rc<Post
     }
     // What waits in the queue is accepted beyond any limit rather than reset.
     let Ok(socket) = acceptor.into_socket() else { return true };
-    while let Ok((stream, peer)) = socket.accept_waiting() {
-        let accepted = Accepted::new(stream, peer, &door.terms.load(), &post.threshold, None);
-        serve_or_pause(&worker, Ok(accepted)).await;
-    }
+    take_waiting(
+        || socket.accept_waiting(),
+        |(stream, peer)| {
+            let accepted = Accepted::new(stream, peer, &door.terms.load(), &post.threshold, None);
+            tokio::task::spawn_local(connection::serve(Rc::clone(&worker), accepted));
+        },
+    )
+    .await;
     true
 }
 

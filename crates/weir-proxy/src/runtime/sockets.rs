@@ -14,11 +14,9 @@ use std::path::{Path, PathBuf};
 
 use socket2::{Domain, Protocol, Socket, Type};
 use weir_config::model::ListenAddress;
+use weir_upstream::io::backlog::BACKLOG;
 
 use crate::inbound::listener::ListeningSocket;
-
-/// Connections that may wait to be accepted, for each socket.
-const BACKLOG: i32 = 4096;
 
 /// Why an address can't be listened on.
 #[derive(Debug)]

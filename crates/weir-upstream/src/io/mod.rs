@@ -1,5 +1,6 @@
 //! Streams, their buffers and their deadlines.
 
+pub mod backlog;
 pub mod buffer;
 pub mod conduit;
 pub mod deadline;
