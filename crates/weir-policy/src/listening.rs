@@ -20,6 +20,7 @@ use weir_config::model::PolicyListen;
 use weir_upstream::io::backlog::BACKLOG;
 use weir_upstream::io::deadline::{now, pause, since_epoch};
 use weir_upstream::io::descriptors::Descriptors;
+use weir_upstream::io::neighbours::has_neighbour;
 use weir_upstream::permit::PermitCount;
 
 use crate::accept;
@@ -67,7 +68,12 @@ pub(crate) fn mark(listen: &PolicyListen) -> u64 {
 /// # Errors
 /// The address can't be had, also when another program has it (`semantics.md` §4.7).
 pub(crate) fn open(address: SocketAddr, is_ours: bool) -> io::Result<TcpListener> {
-    if address.port() != 0 && !is_ours {
+    if is_ours {
+        // Opening it alone would fail because of the one that is ours.
+        if has_neighbour(address) {
+            return Err(io::ErrorKind::AddrInUse.into());
+        }
+    } else if address.port() != 0 {
         // Fails where any other socket listens; the one below would quietly join it.
         socket(address, false)?.listen(1)?;
     }

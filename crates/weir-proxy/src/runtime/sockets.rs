@@ -15,6 +15,7 @@ use std::path::{Path, PathBuf};
 use socket2::{Domain, Protocol, Socket, Type};
 use weir_config::model::ListenAddress;
 use weir_upstream::io::backlog::BACKLOG;
+use weir_upstream::io::neighbours::has_neighbour;
 
 use crate::inbound::listener::ListeningSocket;
 
@@ -194,7 +195,12 @@ pub(super) fn written(address: &ListenAddress) -> String {
 type Bound = (Vec<ListeningSocket>, BoundAddress);
 
 fn bind_tcp(address: SocketAddr, count: usize, is_ours: bool) -> io::Result<Bound> {
-    if address.port() != 0 && !is_ours {
+    if is_ours {
+        // A probe would find the one that is ours.
+        if has_neighbour(address) {
+            return Err(io::ErrorKind::AddrInUse.into());
+        }
+    } else if address.port() != 0 {
         // A probe without SO_REUSEPORT fails where any other socket listens; the group below would quietly join it. The system gives
         // a port of its own choice to nobody else, and between a probe and the group somebody else could be given it.
         tcp_socket(address, false)?.listen(1)?;

@@ -7,6 +7,7 @@ pub mod deadline;
 pub mod descriptors;
 pub mod exhaustion;
 pub mod lent;
+pub mod neighbours;
 pub mod pipe;
 mod socket;
 pub mod stream;

@@ -4,6 +4,7 @@ use std::fs;
 use std::net::{SocketAddr, TcpListener, TcpStream};
 
 use nix::sys::signal::Signal;
+use socket2::{Domain, Socket, Type};
 use weir_testkit::port::ReservedPort;
 use weir_testkit::wait::until;
 
@@ -118,6 +119,30 @@ fn what_can_t_be_changed_while_it_runs_is_refused_whole() {
     assert_eq!(stage.said(), "first");
     let methods = Kept::open(stage.admin).ask("GET", "/api/v1/reload").0;
     assert!(methods.starts_with("HTTP/1.1 405 "), "{methods}");
+}
+
+/// Two programs of one user can share a port, and the usual look for others would find the listener that goes.
+#[test]
+fn an_address_that_becomes_another_one_of_its_port_is_shared_with_no_other_program() {
+    let stage = Stage::set("neighbour", "");
+    let port = ReservedPort::new();
+    let here = |ip: [u8; 4]| SocketAddr::from((ip, port.address().port()));
+    let listening = |address: SocketAddr| {
+        says("second", "").replace("listen: ['127.0.0.1:0']", &format!("listen: ['{address}']"))
+    };
+    stage.write(&listening(here([127, 0, 0, 1])));
+    stage.reload(&[], 0);
+    let neighbour = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+    neighbour.set_reuse_port(true).unwrap();
+    neighbour.set_reuse_address(true).unwrap();
+    neighbour.bind(&here([0, 0, 0, 0]).into()).unwrap();
+    neighbour.listen(1).unwrap();
+    stage.write(&listening(here([0, 0, 0, 0])));
+    let (_, told) = stage.reload(&[], 1);
+    assert!(told.contains(&here([0, 0, 0, 0]).to_string()) && told.contains("in use"), "{told}");
+    drop(neighbour);
+    stage.reload(&[], 0);
+    assert!(answer(ask(here([127, 0, 0, 1]), "a.example", "/")).ends_with("second"));
 }
 
 #[test]
