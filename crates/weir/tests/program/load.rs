@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tokio::runtime::{Builder, Runtime};
 use tokio::sync::Semaphore;
 use tokio::time::MissedTickBehavior;
 
@@ -34,6 +35,9 @@ struct Seen {
     /// Those that have no answer yet.
     under_way: Mutex<BTreeSet<u64>>,
     answered: AtomicU64,
+    /// Those that were sent by the clock, and those that were due.
+    sent: AtomicU64,
+    due: AtomicU64,
     failures: Mutex<Vec<String>>,
     is_over: AtomicBool,
 }
@@ -49,17 +53,38 @@ pub(crate) struct Load {
 /// Begins to send so many requests in a second; fewer where the machine can't do even twice as many.
 pub(crate) fn load(address: SocketAddr, rate: u64) -> Load {
     let seen = Arc::new(Seen::default());
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let runtime = runtime();
     let (clients, can) = runtime.block_on(trial(address, &seen));
-    let rate = rate.min(can / 2).max(20);
-    let known = Arc::clone(&seen);
-    let thread = std::thread::spawn(move || {
-        runtime.block_on(clients.go_on(rate, &known));
-    });
-    Load { seen, rate, thread: Some(thread) }
+    Load::begin(clients, rate.min(can / 2).max(20), runtime, seen)
+}
+
+/// The same whatever the machine can do; [`Load::end_by_the_clock`] says how much of it that was.
+pub(crate) fn load_by_the_clock(address: SocketAddr, rate: u64) -> Load {
+    Load::begin(Clients { address, idle: Arc::default() }, rate, runtime(), Arc::default())
+}
+
+fn runtime() -> Runtime {
+    Builder::new_current_thread().enable_all().build().unwrap()
+}
+
+/// What has become of requests that were to be sent by the clock.
+#[derive(Debug)]
+pub(crate) struct Offered {
+    /// Those that were sent, and answered.
+    pub sent: u64,
+    /// Those whose time had come.
+    pub due: u64,
 }
 
 impl Load {
+    fn begin(clients: Clients, rate: u64, runtime: Runtime, seen: Arc<Seen>) -> Self {
+        let known = Arc::clone(&seen);
+        let thread = std::thread::spawn(move || {
+            runtime.block_on(clients.go_on(rate, &known));
+        });
+        Self { seen, rate, thread: Some(thread) }
+    }
+
     /// Requests in a second.
     pub(crate) fn rate(&self) -> u64 {
         self.rate
@@ -89,10 +114,20 @@ impl Load {
 
     /// Ends it when every request was answered; how many those were.
     pub(crate) fn end(mut self) -> u64 {
+        self.finish();
+        self.answered()
+    }
+
+    /// The same for one that follows the clock.
+    pub(crate) fn end_by_the_clock(mut self) -> Offered {
+        self.finish();
+        Offered { sent: self.seen.sent.load(SeqCst), due: self.seen.due.load(SeqCst) }
+    }
+
+    fn finish(&mut self) {
         self.seen.is_over.store(true, SeqCst);
         self.thread.take().unwrap().join().unwrap();
         self.demand_success("at the end");
-        self.answered()
     }
 }
 
@@ -146,10 +181,12 @@ impl Clients {
         let mut number = 0;
         while !seen.is_over.load(SeqCst) {
             let due = ((ticks.tick().await - since).as_secs_f64() * rate as f64) as u64;
+            seen.due.store(due, SeqCst);
             number = number.max(due.saturating_sub(most.into()));
             while number < due
                 && let Ok(place) = Arc::clone(&room).try_acquire_owned()
             {
+                seen.sent.fetch_add(1, SeqCst);
                 let (clients, seen) = (self.clone(), Arc::clone(seen));
                 tokio::spawn(async move {
                     clients.ask(&seen).await;

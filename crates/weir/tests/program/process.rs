@@ -20,6 +20,11 @@ const LINES_KEPT: usize = 10_000;
 /// Another build of the program, for tests of which only the whole of a release tells something.
 const OTHER_BUILD: &str = "WEIR_TEST_PROGRAM";
 
+/// Whether the tests run another build.
+pub(crate) fn is_other_build() -> bool {
+    std::env::var_os(OTHER_BUILD).is_some()
+}
+
 /// The program with these arguments and a clean environment.
 fn command(arguments: &[&str]) -> Command {
     let built = || env!("CARGO_BIN_EXE_weir").into();

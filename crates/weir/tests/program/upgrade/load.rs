@@ -1,4 +1,4 @@
-//! Ten upgrades under load: nobody is refused, nobody is reset, and every durable write reaches every server
+//! Ten upgrades under load: nobody is refused, nobody is reset, no WebSocket is cut, and every durable write reaches every server
 //! (`semantics.md` §3.3).
 
 use std::collections::BTreeSet;
@@ -13,7 +13,9 @@ use weir_testkit::wait::until;
 
 use super::super::process::{answer, ask};
 use super::super::scratch::Scratch;
+use super::super::websocket::{Chat, echo_server};
 use super::Family;
+use super::websockets::Talkers;
 
 const TIMES: usize = 10;
 /// Far more than an answer takes on a machine that is busy with everything else.
@@ -47,6 +49,7 @@ struct Seen {
     kept: AtomicUsize,
     fresh: AtomicUsize,
     writes: AtomicUsize,
+    chats: AtomicUsize,
 }
 
 /// One exchange; whether the connection goes on.
@@ -82,15 +85,27 @@ fn ask_on(address: SocketAddr, seen: &Seen, count: &AtomicUsize, request: impl F
     }
 }
 
+/// Opens WebSockets, one after the other, says something on each and closes it in order, until it is over.
+fn chat_again_and_again(address: SocketAddr, seen: &Seen) {
+    while !seen.over.load(Relaxed) {
+        let mut chat = Chat::open(address, "/chat");
+        (0..3).for_each(|_| chat.exchange());
+        chat.close();
+        seen.chats.fetch_add(1, Relaxed);
+    }
+}
+
 #[test]
 fn ten_upgrades_under_load_refuse_nobody_and_lose_no_write() {
     let scratch = Scratch::new("upgrade-load");
     let ((one, got_one), (other, got_other)) = (server(), server());
     let text = format!(
-        "listen: ['127.0.0.1:0']\nadmin: '127.0.0.1:0'\nworkers: 2\nstate: '{}'\naccess_log: off\nservices: [{{host: '*', \
-         upstream: web, dispatch: {{POST: {{mode: duplicate, acknowledge: all, catch_up: durable, answer_timeout: 60s}}}}}}]\n\
-         upstreams: {{web: {{servers: ['{one}', '{other}']}}}}\n",
-        scratch.path("state")
+        "listen: ['127.0.0.1:0']\nadmin: '127.0.0.1:0'\nworkers: 2\nstate: '{}'\naccess_log: off\nservices: [{{host: '*', routes: [\
+         {{path: /chat, upstream: chat}}, {{path: /, upstream: web, dispatch: \
+         {{POST: {{mode: duplicate, acknowledge: all, catch_up: durable, answer_timeout: 60s}}}}}}]}}]\n\
+         upstreams: {{web: {{servers: ['{one}', '{other}']}}, chat: {{servers: ['{}']}}}}\n",
+        scratch.path("state"),
+        echo_server(),
     );
     let file = scratch.file("weir.yaml", text);
     let mut family = Family::start(&["run", "-c", &file]);
@@ -111,22 +126,30 @@ fn ten_upgrades_under_load_refuse_nobody_and_lose_no_write() {
             scope.spawn(|| ask_on(address, &seen, &seen.fresh, once));
             scope.spawn(|| ask_on(address, &seen, &seen.writes, write));
         }
-        let counts = || [&seen.kept, &seen.fresh, &seen.writes].map(|count| count.load(Relaxed));
-        let more = |before: [usize; 3]| {
+        scope.spawn(|| chat_again_and_again(address, &seen));
+        let counts = || [&seen.kept, &seen.fresh, &seen.writes, &seen.chats].map(|count| count.load(Relaxed));
+        let more = |before: [usize; 4]| {
             until(|| counts().iter().zip(before).all(|(now, before)| *now >= before + BETWEEN));
         };
         for time in 0..TIMES {
             more(counts());
-            if time % 2 == 0 {
-                family.replace();
-            } else {
-                let (code, told, error) = family.upgrade(&["--json"]);
-                assert_eq!(code, Some(0), "{error}");
-                family.in_charge();
-                assert!(told.contains(&family.pid().to_string()), "{told}");
-            }
-            // Both are at work until the old one has ended.
-            family.running.lines(&["stopped connections_cut=0", "the queue is taken over"]);
+            Talkers::during(address, |talkers| {
+                if time % 2 == 0 {
+                    family.replace();
+                } else {
+                    let (code, told, error) = family.upgrade(&["--json"]);
+                    assert_eq!(code, Some(0), "{error}");
+                    family.in_charge();
+                    assert!(told.contains(&family.pid().to_string()), "{told}");
+                }
+                // Both are at work: the old one has their WebSockets, and lets go of the queue all the same.
+                talkers.are_not_with(family.admin);
+                talkers.go_on();
+                family.running.line("the queue is taken over");
+                talkers.go_on();
+                more(counts());
+            });
+            family.running.line("stopped connections_cut=0");
         }
         more(counts());
         drop(over);

@@ -4,6 +4,7 @@ mod beside;
 mod load;
 mod refused;
 mod waiting;
+mod websockets;
 
 use std::net::SocketAddr;
 
