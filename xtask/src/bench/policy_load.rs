@@ -39,6 +39,9 @@ pub(crate) struct Options {
     /// One connection for all packets of a client, and not one for each.
     #[arg(long)]
     kept: bool,
+    /// The servers take more than one packet on a connection.
+    #[arg(long)]
+    servers_keep: bool,
     /// Packets in a second, of all clients together; without it, each sends the next one when it has an answer.
     #[arg(long)]
     per_second: Option<u32>,
@@ -57,7 +60,7 @@ struct Seen {
 /// When a server can't listen or register.
 pub(crate) fn serve(options: &Options) -> Result<()> {
     for number in 0..options.servers {
-        start_server(options.proxy, number)?;
+        start_server(options, number)?;
     }
     println!("ready");
     io::stdin().lock().read_line(&mut String::new())?;
@@ -92,14 +95,15 @@ pub(crate) fn serve(options: &Options) -> Result<()> {
 }
 
 /// A server for one of the policies, which answers until the program ends.
-fn start_server(proxy: SocketAddr, number: usize) -> Result<()> {
+fn start_server(options: &Options, number: usize) -> Result<()> {
     let listener = TcpListener::bind("127.0.0.1:0")?;
     let policy = POLICIES.0 + number % POLICIES.1;
     let port = listener.local_addr()?.port();
     let registration = format!(
-        r#"{{"type": 1, "id": {number}, "privPolyId": {policy}, "listenport": {port}, "confirm": true}}"#
+        r#"{{"type": 1, "id": {number}, "privPolyId": {policy}, "listenport": {port}, "confirm": true, "keep": {}}}"#,
+        options.servers_keep
     );
-    let mut connection = TcpStream::connect(proxy)?;
+    let mut connection = TcpStream::connect(options.proxy)?;
     let said = exchange(&mut connection, registration.as_bytes())?;
     if !said.contains("\"type\": 1") {
         bail!("a server can't register: {said}");
@@ -107,7 +111,8 @@ fn start_server(proxy: SocketAddr, number: usize) -> Result<()> {
     let answer = format!(
         r#"{{"type": 2, "srcid": {number}, "destid": 1, "payloadsize": 40, "payload": "b5b8ee9bdc3f5d7d8f5b0a4a8eb3fd3c0cb6a7a1"}}"#
     );
-    for _ in 0..THREADS {
+    // Each of its threads serves one connection at a time: there must be one for each that is kept.
+    for _ in 0..if options.servers_keep { THREADS.max(options.clients) } else { THREADS } {
         let (listener, answer) = (listener.try_clone()?, answer.clone());
         thread::Builder::new().stack_size(64 * 1024).spawn(move || answer_all(&listener, &answer))?;
     }

@@ -111,6 +111,8 @@ fn who_connects_before_it_starts_and_between_two_starts_is_served() {
 /// A message that makes no sense, and what is said to it: nobody needs to have registered.
 fn policy_ask(address: &str) -> TcpStream {
     let mut stream = TcpStream::connect(address).unwrap();
+    // Who is led to a socket that nobody accepts from would wait for ever.
+    stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
     stream.write_all(b"{\"type\": 9}").unwrap();
     // So that the connection ends with the answer.
     stream.shutdown(Shutdown::Write).unwrap();
