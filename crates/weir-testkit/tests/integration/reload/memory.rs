@@ -36,6 +36,10 @@ fn a_hundred_reloads_with_a_websocket_under_each_leave_one_configuration_in_memo
     for round in 1..=100 {
         chats.push(Chat::open(proxy.address()));
         proxy.publish(&config(round, &server, if round % 2 == 0 { "" } else { ", backend_server: true" }));
+        if round.is_multiple_of(10) {
+            // The server gives up who says nothing for ten seconds, which a hundred reloads take on a machine that is busy.
+            chats.iter_mut().for_each(Chat::lives);
+        }
     }
     until_seen(|| held(&proxy), |held| *held == 1);
     chats.iter_mut().for_each(Chat::lives);
