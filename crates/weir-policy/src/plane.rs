@@ -187,6 +187,7 @@ impl PolicyPlane {
 
     /// Accepts from now on.
     pub fn begin(&self) {
+        self.groups().counts.listen_at(self.addresses());
         self.listening.iter().for_each(Listening::begin);
     }
 

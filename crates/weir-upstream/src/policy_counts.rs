@@ -3,6 +3,7 @@
 //! Only what is rare is counted here, in words that all their threads share; a connection, which costs the system a thousand times more,
 //! is rare enough. What servers got and how they answered is counted with the servers, as for HTTP.
 
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
@@ -20,6 +21,8 @@ pub struct PolicyCounts {
     refused: [AtomicU64; Refusal::ALL.len()],
     connections_open: AtomicU64,
     connections: AtomicU64,
+    /// Where they listen.
+    addresses: Mutex<Vec<SocketAddr>>,
     /// Those of threads that serve.
     pulses: Mutex<Vec<Weak<Pulse>>>,
 }
@@ -39,6 +42,11 @@ impl PolicyCounts {
     /// Connections that are served now.
     pub fn connections_open(&self) -> u64 {
         self.connections_open.load(Ordering::Relaxed)
+    }
+
+    /// Where they listen from now on.
+    pub fn listen_at(&self, addresses: impl Iterator<Item = SocketAddr>) {
+        *self.addresses.lock().unwrap_or_else(PoisonError::into_inner) = addresses.collect();
     }
 
     /// The pulse of one more thread; it is looked at for as long as that holds it.
@@ -73,6 +81,8 @@ impl PolicyCounts {
         };
         add(&mut status.limits_hit, &self.limits_hit);
         add(&mut status.refused_by_reason, &self.refused);
+        let addresses = self.addresses.lock().unwrap_or_else(PoisonError::into_inner);
+        status.listeners.extend(addresses.iter().map(SocketAddr::to_string));
         status.connections_open += self.connections_open();
         status.connections_total += self.connections.load(Ordering::Relaxed);
         status.stalled = status.stalled.max(self.stalled());
@@ -96,6 +106,17 @@ mod tests {
         assert_eq!(status.limits_hit.iter().sum::<u64>(), 7);
         assert_eq!(status.refused_by_reason[Refusal::Rate as usize], 1);
         assert_eq!(status.refused_by_reason.iter().sum::<u64>(), 1);
+    }
+
+    #[test]
+    fn listeners_stand_behind_those_for_http_and_are_those_of_now() {
+        let counts = PolicyCounts::default();
+        let at = |port| SocketAddr::from(([127, 0, 0, 1], port));
+        counts.listen_at([at(1), at(2)].into_iter());
+        counts.listen_at([at(3)].into_iter());
+        let mut status = Status { listeners: vec!["unix:/a".to_owned()], ..Status::default() };
+        counts.add_to(&mut status);
+        assert_eq!(status.listeners, ["unix:/a", "127.0.0.1:3"]);
     }
 
     #[test]

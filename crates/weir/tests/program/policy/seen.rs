@@ -93,6 +93,8 @@ fn held() -> (Server, std::sync::mpsc::SyncSender<()>) {
 #[test]
 fn each_connection_is_told_with_what_it_does_beside_those_for_http() {
     let stage = Stage::set("policy-seen", "{idle: 1h}");
+    let listeners = [stage.http, stage.policy].map(|address| Value::from(address.to_string()));
+    assert_eq!(stage.status("listeners"), Value::from(listeners.to_vec()));
     let _server = Server::numbered(7).registered(stage.policy, 7, 111);
     let (slow, let_go) = held();
     let slow = slow.registered(stage.policy, 9, 113);
