@@ -8,6 +8,7 @@ pub mod address;
 pub mod balance;
 pub mod compare;
 pub mod dispatch;
+pub mod ebb;
 pub mod forwarded;
 pub mod handshake;
 pub mod health;

@@ -35,7 +35,8 @@ use clap::{CommandFactory, Parser};
 use arguments::CommandLine;
 use failure::Failure;
 
-/// Workers allocate small things per request; this is measurably cheaper there than the allocator of the C library.
+/// A connection that comes and goes allocates and frees a dozen things; this is measurably cheaper there than the allocator of the C
+/// library.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 

@@ -8,7 +8,7 @@ use super::finding::Finding;
 use super::tree::Tree;
 
 /// The floor of every crate that ends up in the program.
-const FLOORS: [(&str, u8); 13] = [
+const FLOORS: [(&str, u8); 14] = [
     ("weir", 5),
     ("weir-proxy", 4),
     ("weir-policy", 4),
@@ -21,6 +21,7 @@ const FLOORS: [(&str, u8); 13] = [
     ("weir-auth", 2),
     ("weir-tls", 2),
     ("weir-http", 1),
+    ("weir-allocator", 1),
     // Knows nobody and is known by nobody: it starts programs.
     ("xtask", 0),
 ];

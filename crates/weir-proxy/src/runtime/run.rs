@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::mpsc;
+use weir_core::ebb::Ebb;
 use weir_upstream::body::replay::ReplayPool;
 use weir_upstream::io::deadline::{now, pause};
 
@@ -141,7 +142,7 @@ async fn emptied(worker: &Worker) {
 }
 
 async fn tick(worker: Rc<Worker>) {
-    let mut swept = now();
+    let (mut swept, mut ebb) = (now(), Ebb::default());
     loop {
         // There may be another log than a moment ago.
         let has_log = worker.log.borrow().is_some();
@@ -156,6 +157,10 @@ async fn tick(worker: Rc<Worker>) {
             swept = now();
             worker.pools.sweep();
             worker.counters.pool_idle.set(worker.pools.len() as u64);
+            let counters = &worker.counters;
+            if ebb.look(counters.connections_open.value() + counters.in_flight.value()) {
+                weir_allocator::give_back();
+            }
         }
     }
 }
