@@ -10,6 +10,7 @@ use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
+use weir_core::address::client_network;
 
 /// Connections of those who have shown the token, or need none; further ones wait in the listen queue until one ends.
 pub(crate) const CONNECTIONS_MAX: usize = 64;
@@ -63,6 +64,8 @@ impl Visitors {
         let (number, out) = (present.next, Arc::new(Notify::new()));
         present.next += 1;
         if is_stranger {
+            // Who has one address of IPv6 has a whole network of them.
+            let address = address.map(client_network);
             if present.strangers.len() >= STRANGERS_MAX {
                 present.send_one_out();
             }
@@ -146,6 +149,17 @@ mod tests {
         let (gone, there) = crowd.split_at(crowd.len() - (STRANGERS_MAX - 1));
         assert!(gone.iter().all(|visit| !visit.is_stranger() && is_sent_out(visit)));
         assert!(there.iter().all(|visit| visit.is_stranger() && !is_sent_out(visit)));
+    }
+
+    /// Each of them has its own address of one network, which counts as one client everywhere else too.
+    #[test]
+    fn those_from_one_network_of_ipv6_are_one_crowd() {
+        let visitors = Arc::new(Visitors::default());
+        let at = |network: u16, host: u16| Some(IpAddr::from([0x2001, 0xdb8, 0, network, 0, 0, 0, host]));
+        let operator = visitors.arrive(at(1, 1), true);
+        let crowd: Vec<_> = (1..=40).map(|host| visitors.arrive(at(2, host), true)).collect();
+        assert!(operator.is_stranger() && !is_sent_out(&operator), "it came first, and alone");
+        assert!(is_sent_out(&crowd[0]));
     }
 
     #[test]

@@ -5,7 +5,8 @@
 //! once it would ask the system for it again with the next request. So each worker says when a wave is over. The library offers that
 //! to C only; hence this crate, which holds the only unsafe code of Weir. It chooses no allocator: that is the program's.
 
-/// Gives memory that this thread has freed back to the system. Takes time with what there is to be given: 0.6 ms for 128 MiB that lie together.
+/// Gives memory back to the system: what this thread has freed, and what others of the process have left to everybody. Takes time with what there is
+/// to be given: 0.6 ms for 128 MiB that lie together.
 ///
 /// Where another allocator serves the program, nothing happens.
 pub fn give_back() {

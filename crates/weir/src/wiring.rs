@@ -191,7 +191,10 @@ impl Weir {
         let sources = Sources {
             status: proxy.status_source(),
             site: Some(proxy.site_source()),
-            connections: Some(Arc::new(ClientConnections([proxy.connection_source(), messages]))),
+            connections: Some(Arc::new(ClientConnections::new(
+                [proxy.connection_source(), messages],
+                reload_requests::since_epoch(),
+            ))),
             queues: Some(proxy.queue_source()),
             members: Some(proxy.member_control()),
             log: logging::control(),

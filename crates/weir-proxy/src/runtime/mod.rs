@@ -54,4 +54,5 @@ pub mod upstream_mark;
 pub mod upstream_room;
 pub mod upstreams;
 mod watched;
+mod waves;
 pub mod worker;

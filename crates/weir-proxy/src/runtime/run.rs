@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::mpsc;
-use weir_core::ebb::Ebb;
 use weir_upstream::body::replay::ReplayPool;
 use weir_upstream::io::deadline::{now, pause};
 
@@ -15,6 +14,7 @@ use super::permits::Permits;
 use super::posts::{AcceptEnded, Posts};
 use super::quiet::Teller;
 use super::snapshot::Snapshot;
+use super::waves::Waves;
 use super::worker::Worker;
 use crate::access_log::LogHandle;
 use crate::inbound::listener::Entrance;
@@ -142,7 +142,7 @@ async fn emptied(worker: &Worker) {
 }
 
 async fn tick(worker: Rc<Worker>) {
-    let (mut swept, mut ebb) = (now(), Ebb::default());
+    let (mut swept, mut waves) = (now(), Waves::default());
     loop {
         // There may be another log than a moment ago.
         let has_log = worker.log.borrow().is_some();
@@ -157,8 +157,7 @@ async fn tick(worker: Rc<Worker>) {
             swept = now();
             worker.pools.sweep();
             worker.counters.pool_idle.set(worker.pools.len() as u64);
-            let counters = &worker.counters;
-            if ebb.look(counters.connections_open.value() + counters.in_flight.value()) {
+            if waves.are_over(&worker.counters) {
                 weir_allocator::give_back();
             }
         }

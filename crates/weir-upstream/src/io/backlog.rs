@@ -16,8 +16,13 @@ pub const BACKLOG: i32 = 4096;
 pub async fn take_waiting<T>(mut next: impl FnMut() -> io::Result<T>, mut serve: impl FnMut(T)) {
     // The queue of a system may hold one more than it was asked for.
     for _ in 0..=BACKLOG {
-        let Ok(accepted) = next() else { return };
-        serve(accepted);
+        match next() {
+            Ok(accepted) => serve(accepted),
+            // Of one that has gone again meanwhile: the others are behind it.
+            Err(error)
+                if matches!(error.kind(), io::ErrorKind::ConnectionAborted | io::ErrorKind::Interrupted) => {}
+            Err(_) => return,
+        }
         poll_fn(|cx| coop::poll_proceed(cx).map(|budget| budget.made_progress())).await;
     }
 }
@@ -52,9 +57,14 @@ mod tests {
 
     #[tokio::test]
     async fn what_waits_is_taken_and_nothing_else_is_waited_for() {
-        let mut waiting = vec![3, 2, 1];
+        // In the middle is one that has gone again.
+        let mut waiting = vec![Some(3), None, Some(2), Some(1)];
         let mut taken = Vec::new();
-        let next = || waiting.pop().ok_or_else(|| io::ErrorKind::WouldBlock.into());
+        let next = || match waiting.pop() {
+            Some(Some(one)) => Ok(one),
+            Some(None) => Err(io::ErrorKind::ConnectionAborted.into()),
+            None => Err(io::ErrorKind::WouldBlock.into()),
+        };
         take_waiting(next, |one| taken.push(one)).await;
         assert_eq!(taken, [1, 2, 3]);
     }

@@ -16,11 +16,16 @@ const LISTENS: &str = "0A";
 
 /// Whether a socket of another process listens where this address would. Where the system does not tell, nobody does.
 pub fn has_neighbour(address: SocketAddr) -> bool {
+    // Another look before somebody is accused: one of our own may have been closed between the reading of the two lists.
+    is_seen(address) && is_seen(address)
+}
+
+fn is_seen(address: SocketAddr) -> bool {
     let lists = ["/proc/self/net/tcp", "/proc/self/net/tcp6"].map(fs::read_to_string);
     let mut listening: BTreeSet<u64> =
         lists.iter().flatten().flat_map(|list| listening_at(list, address)).collect();
-    if !listening.is_empty() {
-        let _ = forget_own(&mut listening, Path::new("/proc/self/fd"));
+    if !listening.is_empty() && forget_own(&mut listening, Path::new("/proc/self/fd")).is_err() {
+        return false;
     }
     !listening.is_empty()
 }

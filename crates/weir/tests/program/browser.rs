@@ -7,7 +7,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use weir_testkit::wait::until_seen;
+use weir_testkit::wait::{until, until_seen};
 
 use super::scratch::Scratch;
 
@@ -88,11 +88,18 @@ impl Browser {
         until_seen(|| self.text(selector), |text| text.contains(part))
     }
 
-    /// Clicks with the mouse what a person would click.
+    /// Clicks with the mouse what a person would click. The page may draw it anew between its being found and its being clicked: then
+    /// it is looked for again, as an eye does.
     pub(crate) fn click(&self, selector: &str) {
-        let found = self.post("/element", &json!({"using": "css selector", "value": selector}));
-        let element = found[ELEMENT].as_str().unwrap_or_else(|| panic!("{selector}: {found}"));
-        self.post(&format!("/element/{element}/click"), &json!({}));
+        until(|| {
+            let found = self.post("/element", &json!({"using": "css selector", "value": selector}));
+            let element = found[ELEMENT].as_str().unwrap_or_else(|| panic!("{selector}: {found}"));
+            let path = format!("/session/{}/element/{element}/click", self.session);
+            let (status, value) = exchange(self.address, "POST", &path, "{}");
+            let is_gone = value["value"]["error"] == "stale element reference";
+            assert!(status == 200 || is_gone, "{selector}: {value}");
+            !is_gone
+        });
     }
 
     /// Types into a field.

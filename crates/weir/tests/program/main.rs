@@ -30,6 +30,7 @@ mod load;
 mod logs;
 mod members;
 mod memory;
+mod memory_returns;
 mod mixture;
 mod mock;
 mod policy;
