@@ -44,6 +44,16 @@ pub(crate) fn descriptors(program: &Running) -> usize {
     fs::read_dir(format!("/proc/{}/fd", program.id())).unwrap().count()
 }
 
+/// Open descriptors: those of pipes, which are two each, and all others.
+pub(crate) fn pipes_and_others(program: &Running) -> (usize, usize) {
+    let all = fs::read_dir(format!("/proc/{}/fd", program.id())).unwrap();
+    // One may be closed while this looks.
+    let targets = all.filter_map(|entry| fs::read_link(entry.unwrap().path()).ok());
+    let (pipes, others): (Vec<_>, Vec<_>) =
+        targets.partition(|target| target.to_string_lossy().starts_with("pipe:"));
+    (pipes.len(), others.len())
+}
+
 /// Processor time of all its threads so far, its own and the system's.
 pub(crate) fn processor_time(program: &Running) -> Duration {
     let stat = fs::read_to_string(format!("/proc/{}/stat", program.id())).unwrap();

@@ -19,7 +19,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use weir_testkit::wait::until_seen;
 
 use super::footprint::{allow_many_descriptors, metric};
-use super::mixture::{Origin, Wire, content};
+use super::mixture::{Origin, Wire, content, get};
 use super::process::Running;
 use super::scratch::Scratch;
 use super::stall::unless_stalled;
@@ -157,7 +157,7 @@ fn turn(address: SocketAddr, time: Duration) -> Duration {
                     std::thread::park_timeout(PACE);
                     let number = (place * 100_000 + times.len()) as u64;
                     let asked = Instant::now();
-                    wire.write(format!("GET /100/{number} HTTP/1.1\r\nHost: a.test\r\n\r\n")).unwrap();
+                    wire.write(get("web", "sized", 100, number)).unwrap();
                     let head = wire.head().unwrap().unwrap();
                     assert!(head.starts_with("HTTP/1.1 200 "), "{head}");
                     assert_eq!(wire.body(&head).unwrap(), content(number, 100));
@@ -181,7 +181,7 @@ fn median(mut times: Vec<Duration>) -> Duration {
 fn check(plan: &Plan) {
     // Two of three have a connection to their server too; the program keeps some from clients, and the others need a few.
     allow_many_descriptors(plan.slow * 5 / 3 + 1300);
-    let (scratch, origin, patient) = (Scratch::new("slow"), Origin::start(), patient_server());
+    let (scratch, origin, patient) = (Scratch::new("slow"), Origin::alone(), patient_server());
     let (_alone, alone, _) = start(&scratch, &origin, patient);
     let (_beset, beset, admin) = start(&scratch, &origin, patient);
     let mut slow = Vec::with_capacity(plan.slow);
@@ -232,6 +232,6 @@ fn slow_clients_cost_the_others_little() {
 #[test]
 #[ignore = "takes half a minute of the whole machine: `cargo xtask test --full`"]
 fn ten_thousand_slow_clients_cost_the_others_little() {
-    let plan = Plan { slow: 9999, turn: Duration::from_secs(2), turns: 7, forgiven: Duration::ZERO };
+    let plan = Plan { slow: 10_000, turn: Duration::from_secs(2), turns: 7, forgiven: Duration::ZERO };
     unless_stalled(|| check(&plan));
 }
