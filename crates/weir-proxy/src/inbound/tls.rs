@@ -164,12 +164,13 @@ fn is_overdue(connection: &rustls::Connection) -> bool {
 /// Reads the client's first message and chooses the certificate for it.
 async fn hello(worker: &Worker, tls: &ListenerTls, stream: Stream) -> Result<Hello, Ended> {
     let mut acceptor = Acceptor::default();
-    let mut buffer = ReadBuffer::new();
     let mut begun = false;
     let mut hello_bytes = 0;
     loop {
         // A silent connection holds no buffer.
         poll_fn(|cx| stream.poll_readable(cx)).await;
+        // Lent for this read alone: nor does one that says no more in the middle of its message, and a long message gets no large one.
+        let mut buffer = ReadBuffer::new();
         if poll_fn(|cx| stream.poll_read(cx, &mut buffer)).await? == 0 {
             return Err(Ended::Failed(io::ErrorKind::UnexpectedEof.into()));
         }
