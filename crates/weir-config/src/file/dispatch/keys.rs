@@ -273,8 +273,8 @@ pub(crate) static DISPATCH: Table<DispatchFile> = Table {
                 |dispatch: &mut DispatchFile, number| dispatch.backlog = Some(number),
             ),
             doc: "duplicate: how many writes may wait or be in progress, each once however many servers it waits for, from 1 to \
-                  100,000,000. Each costs about 200 bytes of memory, also \
-                  with `durable`. An upstream has one queue, so all that duplicates to it says the same of it.",
+                  100,000,000. Each costs about 200 bytes of memory with `durable`, and about 1 KiB beside its content \
+                  where it is kept in memory. An upstream has one queue, so all that duplicates to it says the same of it.",
         },
         Field {
             name: "backlog_bytes",

@@ -4,11 +4,13 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use rustls::ClientConfig;
+use serde_json::Value;
 use weir_testkit::certificate::{Authority, client};
 use weir_testkit::wait::until_seen;
 
 use super::client::{Client, stuff};
 use super::{CONNECTIONS, ROUNDS};
+use crate::admin::Kept;
 use crate::footprint::{allow_many_descriptors, metric, pipes_and_others, resident_bytes};
 use crate::process::Running;
 use crate::scratch::Scratch;
@@ -27,6 +29,9 @@ pub(super) struct Stage {
     pub(super) trust: Arc<ClientConfig>,
     /// What the program needed before anybody came.
     pub(super) before_bytes: usize,
+    /// Whether a client that has gone is noticed late, because it had said what nobody reads any more (`docs/hardening.md`): then it is
+    /// closed by its id.
+    pub(super) notices_late: bool,
     _scratch: Scratch,
 }
 
@@ -59,7 +64,7 @@ impl Stage {
         let (tls, admin) = proxy.addresses();
         let before_bytes = resident_bytes(&proxy);
         let trust = Arc::new(client(&root.pem));
-        Self { proxy, plain, tls, admin, trust, before_bytes, _scratch: scratch }
+        Self { proxy, plain, tls, admin, trust, before_bytes, notices_late: false, _scratch: scratch }
     }
 
     /// As many clients as there are, which do their worst, again and again; each round with what else has to happen in it.
@@ -71,7 +76,13 @@ impl Stage {
             until_seen(open_descriptors, |seen| *seen >= before + CONNECTIONS);
             round(&mut clients);
             drop(clients);
-            until_seen(|| metric(self.admin, "weir_connections_open"), |open| *open == 0);
+            let left = || {
+                if self.notices_late {
+                    self.close_all();
+                }
+                metric(self.admin, "weir_connections_open")
+            };
+            until_seen(left, |open| *open == 0);
             until_seen(open_descriptors, |seen| *seen <= before + OPENED_LATER_MAX);
         }
     }
@@ -79,6 +90,32 @@ impl Stage {
     /// Waits until all of them have begun a request.
     pub(super) fn wait_for_requests(&self) {
         until_seen(|| metric(self.admin, "weir_requests_in_flight"), |open| *open as usize == CONNECTIONS);
+    }
+
+    fn connections(&self) -> Value {
+        let (_, body) = Kept::open(self.admin).ask("GET", "/api/v1/connections?limit=1000");
+        serde_json::from_str(&body).unwrap()
+    }
+
+    fn close_all(&self) {
+        for one in self.connections()["connections"].as_array().unwrap() {
+            Kept::open(self.admin)
+                .ask("DELETE", &format!("/api/v1/connections/{}", one["id"].as_str().unwrap()));
+        }
+    }
+
+    /// Waits until so much has been read of each of them.
+    pub(super) fn wait_until_read(&self, bytes: usize) {
+        let least = || {
+            let told = self.connections();
+            let read = told["connections"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .map(|one| one["bytes_received"].as_u64().unwrap());
+            read.min().unwrap_or(0)
+        };
+        until_seen(least, |least| *least >= bytes as u64);
     }
 
     /// Clients that begin with this, over TLS or not, and send on behind a head that is whole.
