@@ -14,6 +14,7 @@ use weir_http::target::Scheme;
 use weir_testkit::certificate::{Authority, Certificate, Files};
 use weir_testkit::server::{Server as Scripted, sized};
 use weir_testkit::socket::PATIENCE;
+use weir_testkit::wait::until;
 use weir_tls::authorities::Authorities;
 use weir_tls::server::MinVersion;
 use weir_tls::target::{ClientOptions, ClientTls, Name, Verify};
@@ -132,7 +133,8 @@ fn what_comes_for_whoever_uses_a_connection_makes_it_unquiet() {
         local(async {
             let stream = connect(&member).await.unwrap();
             barrier.wait();
-            assert!(!stream.is_quiet());
+            // What was sent within the host may be on its way for a moment, where the machine is busy.
+            until(|| !stream.is_quiet());
             assert!(!stream.seems_quiet(), "and it stays so");
         });
     }
