@@ -53,7 +53,8 @@ fn measure<T: Send>(proxy: &Running, what: &str, connect: impl Fn() -> T + Sync)
     each
 }
 
-fn ask_plain(address: SocketAddr) -> TcpStream {
+/// A connection that has had one answer, which is `ok`.
+pub(crate) fn ask_plain(address: SocketAddr) -> TcpStream {
     let mut stream = TcpStream::connect(address).unwrap();
     stream.write_all(REQUEST.as_bytes()).unwrap();
     let mut answer = Vec::new();

@@ -2,12 +2,13 @@
 //! allocator gives memory back when it is next asked for some. What a wave has taken must be the system's again a while after it, also where
 //! other clients stay connected.
 
-use std::io::{Read, Write};
+use std::io::Write;
 use std::net::{SocketAddr, TcpListener, TcpStream};
 
 use weir_testkit::wait::until_seen;
 
 use super::footprint::{allow_many_descriptors, resident_bytes};
+use super::idle_connections::ask_plain;
 use super::process::Running;
 use super::scratch::Scratch;
 
@@ -21,22 +22,9 @@ const BYTES: usize = 60 * 1024;
 /// Memory that the wave must have taken, so that something is measured.
 const TAKEN_BYTES_MIN: usize = 40 << 20;
 
-fn ask(address: SocketAddr) -> TcpStream {
-    let mut stream = TcpStream::connect(address).unwrap();
-    stream.write_all(b"GET /here HTTP/1.1\r\nHost: a.test\r\n\r\n").unwrap();
-    let mut answer = Vec::new();
-    while !answer.ends_with(b"\r\n\r\nok") {
-        let mut bytes = [0; 1024];
-        let count = stream.read(&mut bytes).unwrap();
-        assert!(count > 0, "{}", String::from_utf8_lossy(&answer));
-        answer.extend_from_slice(&bytes[..count]);
-    }
-    stream
-}
-
 fn upload(address: SocketAddr) -> TcpStream {
     let mut stream = TcpStream::connect(address).unwrap();
-    let head = format!("POST / HTTP/1.1\r\nHost: a.test\r\nContent-Length: {}\r\n\r\n", 2 * BYTES);
+    let head = format!("POST /upload HTTP/1.1\r\nHost: a.test\r\nContent-Length: {}\r\n\r\n", 2 * BYTES);
     stream.write_all(head.as_bytes()).unwrap();
     stream.write_all(&vec![b'x'; BYTES]).unwrap();
     stream
@@ -51,13 +39,13 @@ fn what_a_wave_has_taken_is_given_back_after_it() {
     let [one, other] = servers.each_ref().map(|server| server.local_addr().unwrap());
     let text = format!(
         "admin: off\naccess_log: off\nworkers: 1\nlisten: ['127.0.0.1:0']\nservices: [{{host: '*', routes: [\
-         {{path: 'exact:/here', respond: {{status: 200, body: ok}}}}, \
-         {{path: /, upstream: {{servers: ['{one}', '{other}']}}, dispatch: {{mode: race}}}}]}}]\n"
+         {{path: 'exact:/', respond: {{status: 200, body: ok}}}}, \
+         {{path: /upload, upstream: {{servers: ['{one}', '{other}']}}, dispatch: {{mode: race}}}}]}}]\n"
     );
     let mut weir = Running::start(&["run", "-c", &scratch.file("weir.yaml", text)]);
     let address: SocketAddr = weir.address(" listening address=");
     weir.line("started");
-    let idle: Vec<TcpStream> = (0..IDLE).map(|_| ask(address)).collect();
+    let idle: Vec<TcpStream> = (0..IDLE).map(|_| ask_plain(address)).collect();
     let before = resident_bytes(&weir);
     let wave: Vec<TcpStream> = (0..WAVE).map(|_| upload(address)).collect();
     let most = until_seen(|| resident_bytes(&weir), |bytes| *bytes > before + TAKEN_BYTES_MIN);
