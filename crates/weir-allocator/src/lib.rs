@@ -9,12 +9,8 @@
 /// to be given: 0.6 ms for 128 MiB that lie together.
 ///
 /// Where another allocator serves the program, nothing happens.
-pub fn give_back() {
-    collect();
-}
-
 #[expect(unsafe_code, reason = "the allocator is told through C alone")]
-fn collect() {
+pub fn give_back() {
     // SAFETY: takes no pointer and returns none. Any thread may call it at any time between two other calls of the allocator, which
     // is where a call from outside the allocator always is; what is in use stays as it is.
     unsafe { libmimalloc_sys::mi_collect(true) }
